@@ -1,0 +1,95 @@
+r"""What a dataset says about itself, and the one map between stored values and model values.
+
+A stored value v in 0 … levels−1 (a uint8 pixel, a digits intensity 0…16) becomes
+
+.. math:: x = lo + (hi - lo) (v + 1/2) / levels,
+
+the middle of its bin in [lo, hi). Dequantised, v + u with u in [0, 1) fills [lo, hi) exactly. Back:
+v = floor((x − lo) / (hi − lo) · levels), clipped to 0 … levels−1. Data without levels is stored as it is.
+
+Images are stored channels last, (n, H, W, C) uint8; models see channels first, (B, C, H, W) float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from genkit.errors import DataError
+
+Modality = Literal["image", "vector", "sequence"]
+Batch = dict[str, Tensor]  # {"x": (B, *shape), "y"?: (B,) int64}
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The shape, range and labels of one dataset; models, metrics and samplers receive it instead of a size.
+
+    Attributes:
+        shape: One example as the model sees it: (C, H, W), (D,) or (T,).
+        modality: "image", "vector" or "sequence".
+        value_range: (lo, hi) of the scaled values, (−1, 1) for images; None if unbounded.
+        levels: Number of discrete stored values (256; 17 for the 8x8 digits); vocabulary size of sequences; None if
+            the data is continuous.
+        num_classes: Number of labels, None without labels.
+    """
+
+    shape: tuple[int, ...]
+    modality: Modality
+    value_range: tuple[float, float] | None = None
+    levels: int | None = None
+    num_classes: int | None = None
+
+    @property
+    def dim(self) -> int:
+        """D, the number of values in one example."""
+        return prod(self.shape)
+
+    @property
+    def bin_width(self) -> float:
+        """(hi − lo) / levels: the width of one stored level in scaled units. Raises DataError without levels."""
+        if self.levels is None or self.value_range is None:
+            raise DataError(f"{self.modality} data without discrete levels has no bin width")
+        lo, hi = self.value_range
+        return (hi - lo) / self.levels
+
+    def scale(self, v: Tensor) -> Tensor:
+        """Stored values, channels first (B, *shape), to float32 model values of the same shape (bin centres)."""
+        if self.levels is None or self.value_range is None:
+            return v.to(torch.float32)
+        return self.value_range[0] + self.bin_width * (v.to(torch.float32) + 0.5)
+
+    def unscale(self, x: Tensor) -> Tensor:
+        """Model values (B, *shape) to the stored ones, channels first: uint8 (int64 above 256 levels) or float32.
+
+        Discrete data is clipped into its levels; continuous data keeps a float64 input as it is.
+        """
+        if self.levels is None or self.value_range is None:
+            return x if x.dtype == torch.float64 else x.to(torch.float32)
+        v = torch.floor((x.to(torch.float64) - self.value_range[0]) / self.bin_width).clamp_(0, self.levels - 1)
+        return v.to(torch.uint8 if self.levels <= 256 else torch.int64)
+
+    def dequantise(self, x: Tensor, u: Tensor) -> Tensor:
+        """Bin centres x and noise u in [0, 1), same shape, to points that fill [lo, hi) (Theis et al. 2015, 1511.01844).
+
+        Continuous data comes back as it is.
+        """
+        return x if self.levels is None else x + self.bin_width * (u - 0.5)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, node: dict[str, Any]) -> DataSpec:
+        lo_hi = node["value_range"]
+        return cls(
+            shape=tuple(node["shape"]),
+            modality=node["modality"],
+            value_range=None if lo_hi is None else (float(lo_hi[0]), float(lo_hi[1])),
+            levels=node["levels"],
+            num_classes=node["num_classes"],
+        )

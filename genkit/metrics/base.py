@@ -1,0 +1,94 @@
+"""The contract of a metric, and the lazy view of one evaluation that all metrics share.
+
+Every family is scored by the same evaluator. A metric says what it needs (`requires`) and on which data it makes sense
+(`modalities`); the evaluator gives it a `Probe` per batch, in which each quantity is computed at most once, however
+many metrics ask for it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+from torchmetrics import Metric
+
+from genkit.component import Component
+from genkit.data.spec import DataSpec, Modality
+from genkit.errors import ConfigError
+
+Requirement = Literal["real", "fake", "log_prob", "reconstruction", "truth", "modes"]
+
+
+class Probe:
+    """One evaluation batch, each quantity lazy and computed once.
+
+    Quantities (all float tensors in model units unless said otherwise):
+        real (B, *shape), real_y (B,): held-out data.        fake (B, *shape), fake_y (B,): samples.
+        real_features, fake_features (B, F): in the evaluator's feature space, float64.
+        log_prob (B,): the model's log-density of `dequantised` real data, nats.
+        reconstruction (B, *shape): of `real`.              truth (B,): the exact log-density of `real`.
+        centres (K, D) and std (): the known modes of a toy.
+    A batch may hold reals only, fakes only, or both, of different lengths: a metric uses what it finds with `in`.
+
+    Args:
+        spec: The data.
+        quantities: Name to a function of no arguments; names that are absent cannot be asked for.
+    """
+
+    def __init__(self, spec: DataSpec, quantities: dict[str, Callable[[], Tensor]]) -> None:
+        self.spec = spec
+        self._make = quantities
+        self._made: dict[str, Tensor] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._make
+
+    def __getitem__(self, name: str) -> Tensor:
+        """The quantity `name`; raises ConfigError where this evaluation does not have it."""
+        if name not in self._make:
+            raise ConfigError(f"this evaluation has no {name}; it has {', '.join(sorted(self._make))}")
+        if name not in self._made:
+            self._made[name] = self._make[name]()
+        return self._made[name]
+
+
+class ProbeMetric(Metric, Component, ABC):
+    """A metric of the evaluator.
+
+    Class attributes:
+        requires: Quantities of the probe that it cannot do without.
+        modalities: Data on which it is defined.
+        uses_features: Whether it is measured in a feature space (and its name then carries the features' id).
+        higher_is_better, units, divergence: How to read it; `divergence` means 0 is perfect and value / floor is shown,
+            otherwise value − floor.
+    """
+
+    requires: ClassVar[tuple[Requirement, ...]] = ("real", "fake")
+    modalities: ClassVar[tuple[Modality, ...]] = ("image", "vector")
+    uses_features: ClassVar[bool] = False
+    higher_is_better: ClassVar[bool] = False  # type: ignore[misc]
+    units: ClassVar[str] = ""
+    divergence: ClassVar[bool] = True
+    full_state_update: ClassVar[bool] = False  # type: ignore[misc]
+
+    def __init__(self) -> None:
+        # genkit's evaluator reduces explicitly; results never depend on the batch a value was computed in
+        super().__init__(compute_on_cpu=False, dist_sync_on_step=False)
+
+    @abstractmethod
+    def update(self, probe: Probe) -> None:
+        """Take in one batch."""
+
+    @abstractmethod
+    def compute(self) -> Tensor:
+        """The value, a float64 tensor of shape ()."""
+
+    def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
+        """A 95 % interval of the value, by bootstrap over the samples or in closed form; None where there is none."""
+        return None
+
+    def params(self) -> dict[str, Any]:
+        """What one must know to reproduce the value: k, kernel, estimator, …"""
+        return {}

@@ -1,0 +1,141 @@
+"""The contract of every generative model, and the abilities that some of them have.
+
+A model is a `torch.nn.Module` that knows its data (`spec`), its losses, and how to draw samples. It knows no trainer,
+no configuration and no other family, so it works in a notebook:
+
+    model = VAE(latent_dim=16, spec=spec, …)
+    loss = model.losses({"x": x}, phase="model")["loss"]
+    x = model.sample(64, noise=SampleNoise(seed=0, indices=range(64)))
+
+**Phases.** A model with several objectives (a GAN) names them in `phases`, one entry per optimizer step, repeated
+cyclically, and says in `trainable` which module learns in which phase. Everything else is one phase, "model".
+
+**Abilities** are small abstract classes, mixed in and asked for with `isinstance`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar, Literal, Protocol
+
+from torch import Tensor, nn
+
+from genkit.component import Component
+from genkit.data.spec import Batch, DataSpec, Modality
+from genkit.errors import ConfigError
+
+Bound = Literal["exact", "lower", "estimate"]
+
+
+class Noise(Protocol):
+    """Where a sampling model gets its randomness: `noise(*shape)` is (n, *shape) standard normal float32."""
+
+    def __call__(self, *shape: int) -> Tensor: ...
+
+
+class GenerativeModel(nn.Module, Component, ABC):
+    """A generative model of data described by `spec`.
+
+    Attributes:
+        spec: The data that the model was made for.
+        modalities: What the class can model; anything else is refused at construction.
+        phases: Names of the training phases, one per optimizer step, repeated cyclically.
+        step: Optimizer steps done; set by the training layer before `losses`.
+        progress: step / max_steps in [0, 1]; set likewise (warm-ups, schedules).
+    """
+
+    modalities: ClassVar[tuple[Modality, ...]] = ("image", "vector")
+    phases: tuple[str, ...] = ("model",)
+    step: int = 0
+    progress: float = 0.0
+
+    def __init__(self, spec: DataSpec) -> None:
+        """Raises ConfigError where the data's modality is none of `modalities`."""
+        super().__init__()
+        if spec.modality not in self.modalities:
+            raise ConfigError(
+                f"{type(self).__name__} models {' and '.join(self.modalities)} data, not {spec.modality}: "
+                "choose another data= or model="
+            )
+        self.spec = spec
+
+    def trainable(self) -> dict[str, nn.Module]:
+        """Phase name to the module that trains in it; the modules are disjoint."""
+        return {"model": self}
+
+    @abstractmethod
+    def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """The objective of one phase on a batch: "loss" and its named terms, each of shape ()."""
+
+    @abstractmethod
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        """n samples (n, *spec.shape) inside spec.value_range; `y` (n,) int64 only for a conditional model."""
+
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Fit fixed-shape buffers from a fixed subset of the training data; default nothing.
+
+        Called before each sample grid and each checkpoint, on the copy that will be used or stored.
+        """
+
+
+class Density(ABC):
+    """Ability: a (bound on the) log-density.
+
+    For discrete data the density is over the dequantised values, so that
+    bits/dim = −log_prob / (D ln 2) + log2(levels / (hi − lo)) for every family; a model with a discrete likelihood
+    spreads each level's mass evenly over its bin.
+    """
+
+    bound: Bound
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x) in nats, higher is better: (B, *shape) to (B,)."""
+
+
+class Encoder(ABC):
+    """Ability: data to latent."""
+
+    @abstractmethod
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, *shape) to the latent (B, latent_dim), deterministic (the mean where it is a distribution)."""
+
+
+class Decoder(ABC):
+    """Ability: latent to data."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, latent_dim) to (B, *shape)."""
+
+
+class Reconstructor(ABC):
+    """Ability: data through the model and back."""
+
+    @abstractmethod
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, *shape) to (B, *shape), deterministic."""
+
+
+class Conditional(ABC):
+    """Ability: the model can be conditioned on a label, if it was built with num_classes."""
+
+    num_classes: int | None  # None: this instance was built without labels
+
+    def check_labels(self, y: Tensor | None) -> None:
+        """Raises ConfigError for labels given to an unconditional model, or missing from a conditional one."""
+        if y is not None and self.num_classes is None:
+            raise ConfigError("this model is unconditional: it takes no y= (train it with model.conditional=true)")
+        if y is None and self.num_classes is not None:
+            raise ConfigError(f"this model is conditional: it needs labels y in 0 … {self.num_classes - 1}")
+
+
+def classes_of(spec: DataSpec, conditional: bool) -> int | None:
+    """The number of classes that a model conditions on, None for an unconditional one.
+
+    Raises ConfigError where labels are asked for and the data has none.
+    """
+    if conditional and spec.num_classes is None:
+        raise ConfigError("model.conditional=true needs labelled data, and this data has no labels")
+    return spec.num_classes if conditional else None

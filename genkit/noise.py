@@ -1,0 +1,54 @@
+"""Random numbers as pure functions of who asks, never of what was drawn before.
+
+Two uses:
+
+* `seed_of(seed, *names)`: a 63-bit seed for a named stream, e.g. `seed_of(seed, "train", micro_batch, rank)`.
+* `SampleNoise`: the noise that a model samples from. Its k-th call returns one row per sample; the row of sample i is
+  a function of (seed, i, k) alone, so sample i is the same in a batch of 1 and in a batch of 500, on one device and
+  on eight. Made with Philox, a counter-based generator (Salmon et al., SC 2011): key = seed, counter = (·, ·, k, i).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def seed_of(seed: int, *names: int | str) -> int:
+    """A seed in [0, 2⁶³) for the stream `names` of `seed`; different names give unrelated streams."""
+    text = "/".join(str(part) for part in (seed, *names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+
+
+def generator_of(seed: int, *names: int | str) -> torch.Generator:
+    """A CPU generator at the start of the stream `names` of `seed`."""
+    return torch.Generator().manual_seed(seed_of(seed, *names))
+
+
+class SampleNoise:
+    """Standard normal noise for the samples `indices`, row by row a function of (seed, index, call number).
+
+    Args:
+        seed: The user's sampling seed.
+        indices: Global numbers i of the samples in this batch.
+        device: Where the noise is moved; it is always made on the CPU in float32.
+    """
+
+    def __init__(self, seed: int, indices: Sequence[int], device: torch.device | str = "cpu") -> None:
+        self.key = seed_of(seed, "sample")
+        self.indices = indices
+        self.device = torch.device(device)
+        self.calls = 0
+
+    def __call__(self, *shape: int) -> Tensor:
+        """(n, *shape) float32 standard normal, n = len(indices)."""
+        out = np.empty((len(self.indices), *shape), dtype=np.float32)
+        for row, index in zip(out, self.indices, strict=True):
+            bits = np.random.Philox(key=self.key, counter=[0, 0, self.calls, index])
+            row[...] = np.random.Generator(bits).standard_normal(shape, dtype=np.float32)
+        self.calls += 1
+        return torch.from_numpy(out).to(self.device)
