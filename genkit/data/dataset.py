@@ -14,6 +14,8 @@ from torch import Tensor
 
 from genkit.component import Component
 from genkit.data.spec import DataSpec
+from genkit.errors import DataError
+from genkit.noise import generator_of
 
 SplitName = Literal["train", "val", "test"]
 
@@ -33,6 +35,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __getitem__(self, index: Tensor) -> Split:
+        return Split(self.x[index], None if self.y is None else self.y[index])
+
 
 class Dataset(Component, ABC):
     """A dataset that a configuration can name.
@@ -40,10 +45,12 @@ class Dataset(Component, ABC):
     Attributes:
         spec: What the data looks like to a model.
         batch_size: Examples in one training micro-batch.
+        eval_n: How many samples a score of a model of this data takes unless the user says otherwise.
     """
 
     spec: DataSpec
     batch_size: int
+    eval_n: int
 
     @abstractmethod
     def split(self, name: SplitName) -> Split:
@@ -56,6 +63,18 @@ class Dataset(Component, ABC):
         parameters of all N examples of the split from it, and `index` (B,) picks those of this batch.
         """
         return x
+
+    def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:
+        """Two disjoint sets of real data for the floor of a score: (n in the place of samples, the reference).
+
+        Default: n seeded training examples against the test split. Repeat r of a given n is always the same pair.
+        Raises DataError where n is larger than the data allows.
+        """
+        train, test = self.split("train"), self.split("test")
+        if n > len(train):
+            raise DataError(f"n={n}: the training split has {len(train)} examples; choose a smaller n")
+        pick = torch.randperm(len(train), generator=generator_of(repeat, "floor", n))[:n]
+        return train[pick], test
 
 
 class KnownDensity(ABC):
