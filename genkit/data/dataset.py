@@ -39,6 +39,27 @@ class Split:
         return Split(self.x[index], None if self.y is None else self.y[index])
 
 
+class KnownDensity(ABC):
+    """A distribution whose exact density is known (toys): the truth that a likelihood is measured against."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x) in nats, (B, *shape) to (B,), float64."""
+
+
+@dataclass(frozen=True)
+class KnownModes:
+    """The modes of a uniform mixture of isotropic Gaussians: what mode coverage is counted against.
+
+    Attributes:
+        centres: (K, D) float32.
+        std: Standard deviation of every component.
+    """
+
+    centres: Tensor
+    std: float
+
+
 class Dataset(Component, ABC):
     """A dataset that a configuration can name.
 
@@ -46,11 +67,15 @@ class Dataset(Component, ABC):
         spec: What the data looks like to a model.
         batch_size: Examples in one training micro-batch.
         eval_n: How many samples a score of a model of this data takes unless the user says otherwise.
+        density: The exact density of the data, None where it is unknown.
+        modes: The modes of the data, None where it is no mixture of Gaussians.
     """
 
     spec: DataSpec
     batch_size: int
     eval_n: int
+    density: KnownDensity | None = None
+    modes: KnownModes | None = None
 
     @abstractmethod
     def split(self, name: SplitName) -> Split:
@@ -75,18 +100,3 @@ class Dataset(Component, ABC):
             raise DataError(f"n={n}: the training split has {len(train)} examples; choose a smaller n")
         pick = torch.randperm(len(train), generator=generator_of(repeat, "floor", n))[:n]
         return train[pick], test
-
-
-class KnownDensity(ABC):
-    """Ability of a dataset whose exact density is known (toys): the truth that a likelihood is measured against."""
-
-    @abstractmethod
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x) in nats, (B, *shape) to (B,), float64."""
-
-
-class KnownModes(ABC):
-    """Ability of a dataset that is a mixture of known isotropic Gaussians: what mode coverage is counted against."""
-
-    centres: Tensor  # (K, D)
-    std: float
