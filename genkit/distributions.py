@@ -1,0 +1,29 @@
+r"""Densities and units that every family shares.
+
+Bits per dimension. A density p over x in [lo, hi)^D of data with `levels` stored values puts the probability
+p(x) w^D on a cell of width w = (hi − lo)/levels per dimension, so a negative log-density in nats becomes
+
+.. math:: \text{bits/dim} = \frac{-\log p(x)}{D \ln 2} + \log_2 \frac{\text{levels}}{hi - lo}.
+
+A uniform model scores log2(levels), whatever the range that the values were scaled to.
+"""
+
+from math import log, log2
+from typing import TypeVar
+
+from torch import Tensor
+
+Nats = TypeVar("Nats", Tensor, float)
+
+
+def bits_per_dim(nll: Nats, dim: int, levels: int, value_range: tuple[float, float]) -> Nats:
+    """Negative log-density in nats of dequantised examples to bits per dimension, elementwise (Theis et al. 2015, 1511.01844).
+
+    Args:
+        nll: −log p(x) in nats, any shape.
+        dim: D, the number of values in one example.
+        levels: Discrete stored values per dimension.
+        value_range: (lo, hi), what they were scaled to.
+    """
+    lo, hi = value_range
+    return nll / (dim * log(2)) + log2(levels / (hi - lo))
