@@ -17,7 +17,7 @@ Nats = TypeVar("Nats", Tensor, float)
 
 
 def bits_per_dim(nll: Nats, dim: int, levels: int, value_range: tuple[float, float]) -> Nats:
-    """Negative log-density in nats of dequantised examples to bits per dimension, elementwise (Theis et al. 2015, 1511.01844).
+    """Negative log-density of dequantised examples, in nats, to bits per dimension (Theis et al. 2015, 1511.01844).
 
     Args:
         nll: −log p(x) in nats, any shape.
