@@ -1,0 +1,80 @@
+r"""Noise schedules: how much signal and noise a noisy example x_t contains at time t in [0, 1].
+
+.. math:: x_t = \alpha_t x + \sigma_t \epsilon, \quad \epsilon \sim N(0, I), \qquad
+          \log \mathrm{snr}_t = 2 \log(\alpha_t / \sigma_t)
+
+falling strictly from t = 0 (almost clean) to t = 1 (almost noise). Every schedule can be inverted, log_snr to t, so that
+a training distribution over noise levels and a sampler's grid are chosen independently of it. A grid that is uniform
+in t is the schedule's own spacing of sampling steps.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from genkit.component import Component, PositiveFloat, Range
+from genkit.errors import ConfigError
+
+
+class Schedule(Component, ABC):
+    """t in [0, 1] to (alpha_t, sigma_t), both of t's shape."""
+
+    @abstractmethod
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha_t and sigma_t."""
+
+    @abstractmethod
+    def inverse(self, log_snr: Tensor) -> Tensor:
+        """The t at which the schedule has this log signal-to-noise ratio, clipped into [0, 1]."""
+
+
+class KarrasSchedule(Schedule):
+    r"""Variance exploding: alpha_t = 1 and
+
+    .. math:: \sigma_t = (\sigma_{min}^{1/\rho} + t (\sigma_{max}^{1/\rho} - \sigma_{min}^{1/\rho}))^\rho
+
+    References: Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al. 2022, 2206.00364).
+
+    Arguments:
+        sigma_min, sigma_max: Noise at t = 0 and t = 1, in data units.
+        rho: Larger values spend more sampling steps at low noise.
+    """
+
+    def __init__(
+        self,
+        sigma_min: PositiveFloat = 0.002,
+        sigma_max: PositiveFloat = 80.0,
+        rho: Annotated[float, Range(1.0, 100.0)] = 7.0,
+    ) -> None:
+        if sigma_min >= sigma_max:
+            raise ConfigError(f"schedule.sigma_min={sigma_min:g} must be below schedule.sigma_max={sigma_max:g}")
+        self.low, self.high, self.rho = sigma_min ** (1 / rho), sigma_max ** (1 / rho), rho
+
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.ones_like(t), (self.low + t * (self.high - self.low)) ** self.rho
+
+    def inverse(self, log_snr: Tensor) -> Tensor:
+        sigma = torch.exp(-log_snr / 2)
+        return ((sigma ** (1 / self.rho) - self.low) / (self.high - self.low)).clamp(0, 1)
+
+
+class RectifiedSchedule(Schedule):
+    """The straight path of flow matching: alpha_t = 1 − t, sigma_t = t, with t kept off both ends.
+
+    References: Flow Straight and Fast (Liu et al. 2022, 2209.03003); Flow Matching (Lipman et al. 2022, 2210.02747).
+
+    Arguments:
+        t_min: t in [0, 1] is mapped to [t_min, 1 − t_min], where the log signal-to-noise ratio is finite.
+    """
+
+    def __init__(self, t_min: Annotated[float, Range(1e-6, 0.1)] = 0.001) -> None:
+        self.t_min = t_min
+
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        sigma = self.t_min + t * (1 - 2 * self.t_min)
+        return 1 - sigma, sigma
+
+    def inverse(self, log_snr: Tensor) -> Tensor:
+        return ((torch.sigmoid(-log_snr / 2) - self.t_min) / (1 - 2 * self.t_min)).clamp(0, 1)
