@@ -69,6 +69,7 @@ class Dataset(Component, ABC):
         eval_n: How many samples a score of a model of this data takes unless the user says otherwise.
         density: The exact density of the data, None where it is unknown.
         modes: The modes of the data, None where it is no mixture of Gaussians.
+        floor_kind: What `real_pair` compares, in the words that stand beside a score.
     """
 
     spec: DataSpec
@@ -76,6 +77,7 @@ class Dataset(Component, ABC):
     eval_n: int
     density: KnownDensity | None = None
     modes: KnownModes | None = None
+    floor_kind: str = "train against test"
 
     @abstractmethod
     def split(self, name: SplitName) -> Split:
