@@ -1,0 +1,68 @@
+r"""Multiscale composition: each level squeezes, transforms, and lets most of its channels leave as latents.
+
+    x ── squeeze ── layers ──┬── kept channels: the next level, at last `top` on a flat vector
+                             └── the others leave: z_1                      z = (z_top, z_L, …, z_1), flat
+
+What leaves does so through couplings that read what stays, which is a split with a learned prior p(gone | kept), and
+coarse structure gets the deepest path.
+
+References:
+    Density estimation using Real NVP (Dinh, Sohl-Dickstein, Bengio, 2016), arXiv:1605.08803, section 3.6.
+    Glow: Generative flow with invertible 1x1 convolutions (Kingma, Dhariwal, 2018), arXiv:1807.03039, section 3.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from genkit.flows.squeeze import Squeeze
+from genkit.flows.transform import Transform
+
+
+class Multiscale(Transform):
+    """Levels of (squeeze, transform, split), and a transform of what is left, from (B, C, H, W) to (B, D).
+
+    Arguments:
+        shape: (C, H, W) of one example; height and width divisible by 2 to the number of levels.
+        levels: One transform per level, of (B, 4C', H/2, W/2); the first `kept[l]` channels go on.
+        kept: Channels that stay, per level.
+        top: Transform of the flat rest (B, D_top).
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], levels: Sequence[Transform], kept: Sequence[int], top: Transform
+    ) -> None:
+        super().__init__()
+        self.squeeze = Squeeze()
+        self.levels = nn.ModuleList(levels)
+        self.top = top
+        self.kept = tuple(kept)
+        self.gone_shapes: list[tuple[int, ...]] = []
+        for keep in kept:
+            shape = (4 * shape[0], shape[1] // 2, shape[2] // 2)
+            self.gone_shapes.append((shape[0] - keep, *shape[1:]))
+            shape = (keep, *shape[1:])
+        self.top_shape = shape
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        latents, log_abs_det = [], x.new_zeros(len(x))
+        for level, keep in zip(self.levels, self.kept, strict=True):
+            x, term = level(self.squeeze(x)[0], y)
+            log_abs_det = log_abs_det + term
+            latents.append(x[:, keep:].flatten(1))
+            x = x[:, :keep]
+        top, term = self.top(x.flatten(1), y)
+        return torch.cat((top, *reversed(latents)), dim=1), log_abs_det + term
+
+    def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        sizes = [prod(self.top_shape), *(prod(shape) for shape in reversed(self.gone_shapes))]
+        top, *latents = z.split(sizes, dim=1)
+        x = self.top.inverse(top, y).unflatten(1, self.top_shape)
+        for level, shape, gone in zip(
+            reversed(self.levels), reversed(self.gone_shapes), latents, strict=True
+        ):
+            whole = torch.cat((x, gone.unflatten(1, shape)), dim=1)
+            x = self.squeeze.inverse(level.inverse(whole, y))
+        return x

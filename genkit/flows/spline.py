@@ -1,0 +1,116 @@
+r"""Monotone rational-quadratic splines (Durkan et al. 2019).
+
+[−B, B] is cut into K bins on both axes: widths w and heights h (softmax, so they add up to 2B), and a positive slope δ
+at each of the K + 1 knots. In the bin from (x_k, z_k) with s = h_k / w_k and ξ = (x − x_k) / w_k ∈ [0, 1],
+
+.. math::
+    g(x) = z_k + h_k \frac{s ξ^2 + δ_k ξ(1-ξ)}{D}, \quad D = s + (δ_{k+1} + δ_k - 2s)\, ξ(1-ξ),
+
+    g'(x) = \frac{s^2 (δ_{k+1} ξ^2 + 2 s ξ(1-ξ) + δ_k (1-ξ)^2)}{D^2}.
+
+g⁻¹ solves a quadratic in ξ. Outside [−B, B], g continues as the line with the slope of the outer knot, so it is a C¹
+bijection of the real line that maps [−B, B] onto itself: data with hard ends can be modelled on the box [−1, 1]ᴰ
+without a logit.
+
+References:
+    Neural spline flows (Durkan, Bekasov, Murray, Papamakarios, 2019), arXiv:1906.04032.
+"""
+
+from __future__ import annotations
+
+from math import expm1, log
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genkit.component import PositiveFloat, Width
+from genkit.flows.coupling import Elementwise
+
+# Floors of a bin's share of the axis and of a slope: the spline stays invertible in float32 with 256 grey levels.
+MIN_SHARE = 1e-4
+MIN_SLOPE = 1e-3
+
+
+class _Bin(NamedTuple):
+    """The bin of each value: left knot (x, z), width, height, slopes at its two ends; all of the values' shape."""
+
+    x: Tensor
+    z: Tensor
+    width: Tensor
+    height: Tensor
+    slope_left: Tensor
+    slope_right: Tensor
+
+
+class RationalQuadratic(Elementwise):
+    """Spline with K bins on [−B, B] and linear tails; P = 3K + 1 parameters per value.
+
+    Arguments:
+        bins: K.
+        bound: B.
+    """
+
+    def __init__(self, bins: Width = 8, bound: PositiveFloat = 3.0) -> None:
+        self.bins, self.bound = bins, bound
+        self.num_parameters = 3 * bins + 1
+
+    def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        widths, heights, slopes = self._axes(theta)
+        inside = x.clamp(-self.bound, self.bound)
+        b = self._bin(inside, widths, heights, slopes, by=widths)
+        xi = ((inside - b.x) / b.width).clamp(0, 1)
+        z, slope = _curve(b, xi)
+        return z + (x - inside) * slope, slope.log()
+
+    def inverse(self, z: Tensor, theta: Tensor) -> Tensor:
+        widths, heights, slopes = self._axes(theta)
+        inside = z.clamp(-self.bound, self.bound)
+        b = self._bin(inside, widths, heights, slopes, by=heights)
+        xi = _solve(b, inside)
+        _, slope = _curve(b, xi)
+        return b.x + b.width * xi + (z - inside) / slope
+
+    def _axes(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """θ (…, 3K+1) to widths (…, K), heights (…, K) and knot slopes (…, K+1)."""
+        free_widths, free_heights, free_slopes = theta.split((self.bins, self.bins, self.bins + 1), dim=-1)
+        slopes = MIN_SLOPE + F.softplus(free_slopes + log(expm1(1 - MIN_SLOPE)))  # 1 at θ = 0
+        return self._shares(free_widths), self._shares(free_heights), slopes
+
+    def _shares(self, free: Tensor) -> Tensor:
+        share = MIN_SHARE + (1 - MIN_SHARE * self.bins) * free.softmax(-1)
+        return 2 * self.bound * share
+
+    def _bin(self, at: Tensor, widths: Tensor, heights: Tensor, slopes: Tensor, by: Tensor) -> _Bin:
+        """Picks the bin that `at` lies in along the axis whose bin sizes are `by`."""
+        edges = by.detach()[..., :-1].cumsum(-1) - self.bound
+        k = (at.detach()[..., None] >= edges).sum(-1, keepdim=True)
+        # knots by summing the bins to the left: the same rounding on both axes, and no padding
+        left_x = F.pad(widths.cumsum(-1), (1, -1)) - self.bound
+        left_z = F.pad(heights.cumsum(-1), (1, -1)) - self.bound
+
+        def pick(values: Tensor, index: Tensor) -> Tensor:
+            return values.gather(-1, index).squeeze(-1)
+
+        return _Bin(
+            pick(left_x, k), pick(left_z, k), pick(widths, k), pick(heights, k), pick(slopes, k), pick(slopes, k + 1)
+        )
+
+
+def _curve(b: _Bin, xi: Tensor) -> tuple[Tensor, Tensor]:
+    """(g, g′) at the relative place ξ in [0, 1] of each bin."""
+    s, mixed = b.height / b.width, xi * (1 - xi)
+    denominator = s + (b.slope_right + b.slope_left - 2 * s) * mixed
+    z = b.z + b.height * (s * xi.square() + b.slope_left * mixed) / denominator
+    numerator = s.square() * (b.slope_right * xi.square() + 2 * s * mixed + b.slope_left * (1 - xi).square())
+    return z, numerator / denominator.square()
+
+
+def _solve(b: _Bin, z: Tensor) -> Tensor:
+    """ξ in [0, 1] with g(ξ) = z: the root of q₂ξ² + q₁ξ + q₀ in the form that does not cancel."""
+    s, rise = b.height / b.width, z - b.z
+    bend = rise * (b.slope_right + b.slope_left - 2 * s)
+    q2, q1, q0 = b.height * (s - b.slope_left) + bend, b.height * b.slope_left - bend, -s * rise
+    root = (q1.square() - 4 * q2 * q0).clamp_min(0).sqrt()
+    return torch.clamp(2 * q0 / (-q1 - root), 0, 1)

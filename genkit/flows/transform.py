@@ -1,0 +1,90 @@
+r"""Bijections between data x and latent z, with the density that they carry over.
+
+Change of variables, for z = f(x; y) with Jacobian J:
+
+.. math:: \log p_X(x \mid y) = \log p_Z(f(x; y)) + \log |\det J_f(x; y)|.
+
+`Transform` is the contract, `Chain` composes, `Rescale` maps a fixed interval onto [−1, 1], and `first_non_finite`
+names the layer in which a diverged flow breaks.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+
+class Transform(nn.Module, ABC):
+    """A differentiable bijection on one example, possibly conditioned on a label."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x (B, …) and labels y (B,) to (z, log_abs_det (B,)) with log_abs_det = log |det dz/dx|."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The x with forward(x, y)[0] = z."""
+
+
+def per_example(values: Tensor) -> Tensor:
+    """(B, …) summed over everything but the batch: (B,)."""
+    return values.flatten(1).sum(1)
+
+
+class Chain(Transform):
+    """f = f_L ∘ … ∘ f_1: the layers in the order in which data passes them."""
+
+    def __init__(self, layers: Iterable[Transform]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        log_abs_det = x.new_zeros(len(x))
+        for layer in self.layers:
+            x, term = layer(x, y)
+            log_abs_det = log_abs_det + term
+        return x, log_abs_det
+
+    def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        for layer in reversed(self.layers):
+            z = layer.inverse(z, y)
+        return z
+
+
+class Rescale(Transform):
+    """The increasing affine map of [low, high] onto [−1, 1], value by value."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.centre, self.half_width = (low + high) / 2, (high - low) / 2
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z = (x - self.centre) / self.half_width
+        return z, x.new_full((len(x),), -log(self.half_width) * x[0].numel())
+
+    def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.centre + self.half_width * z
+
+
+@torch.no_grad()
+def first_non_finite(transform: Transform, x: Tensor, y: Tensor | None = None) -> str | None:
+    """Name of the first innermost transform whose output or log-determinant is not finite, None if all are."""
+    broken: list[str] = []
+
+    def watch(name: str, output: tuple[Tensor, Tensor]) -> None:
+        if not all(bool(torch.isfinite(part).all()) for part in output):
+            broken.append(name)
+
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output, name=name: watch(name, output))
+        for name, module in transform.named_modules()
+        if isinstance(module, Transform)
+    ]
+    transform(x, y)
+    for hook in hooks:
+        hook.remove()
+    return broken[0] if broken else None
