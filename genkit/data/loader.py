@@ -1,0 +1,98 @@
+"""Batches in an exact order: micro-batch m is a pure function of (data, seed, m), so a run can start at any of them.
+
+An epoch is one random permutation of the training examples, a function of (seed, epoch); with B examples in a
+micro-batch and W processes it has N // (B W) micro-batches, and the examples left over are dropped until the next
+permutation. Micro-batch m of the run is number m mod per_epoch of epoch m // per_epoch; process r takes the r-th of its
+W slices. Nothing is remembered, hence nothing has to be restored on resume but the number m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from genkit.data.dataset import Dataset, Split
+from genkit.data.spec import Batch, DataSpec
+from genkit.errors import DataError
+from genkit.noise import generator_of
+
+
+def batch_of(split: Split, spec: DataSpec) -> Batch:
+    """Stored values to {"x": float32 (B, *shape) in model units, "y": (B,) int64 if labelled}."""
+    x = spec.scale(split.x)
+    return {"x": x} if split.y is None else {"x": x, "y": split.y}
+
+
+class TrainLoader:
+    """An endless iterable over the training micro-batches of one process, from micro-batch `start` on.
+
+    A split that is smaller than the batch gives batches of the whole split.
+
+    Args:
+        dataset: Gives the training split, the batch size per process, and the augmentation.
+        seed: Of the order and the augmentation.
+        start: Number of the first micro-batch; iterating again starts there again.
+        world_size: Number of processes.
+        rank: Number of this one.
+
+    Attributes:
+        batch_size: Examples in a micro-batch of this process.
+        per_epoch: Micro-batches in an epoch.
+
+    Raises:
+        DataError: there are fewer examples than processes.
+    """
+
+    def __init__(self, dataset: Dataset, *, seed: int, start: int = 0, world_size: int = 1, rank: int = 0) -> None:
+        self.dataset, self.seed, self.start = dataset, seed, start
+        self.world_size, self.rank = world_size, rank
+        self.train = dataset.split("train")
+        self.batch_size = min(dataset.batch_size, len(self.train) // world_size)
+        if self.batch_size == 0:
+            raise DataError(f"the training split has {len(self.train)} examples for {world_size} processes; use fewer")
+        self.per_epoch = len(self.train) // (self.batch_size * world_size)
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    def __iter__(self) -> Iterator[Batch]:
+        m = self.start
+        while True:
+            yield self.batch(m)
+            m += 1
+
+    def batch(self, m: int) -> Batch:
+        """Micro-batch m of this process."""
+        index = self.index(m)
+        examples = self.train[index]
+        generator = generator_of(self.seed, "augment", m // self.per_epoch)
+        x = self.dataset.augment(examples.x, index, generator)
+        return batch_of(Split(x, examples.y), self.dataset.spec)
+
+    def index(self, m: int) -> Tensor:
+        """(B,) numbers, in the training split, of the examples of micro-batch m of this process."""
+        epoch, number = divmod(m, self.per_epoch)
+        low = (number * self.world_size + self.rank) * self.batch_size
+        return self.order(epoch)[low : low + self.batch_size]
+
+    def order(self, epoch: int) -> Tensor:
+        """(N,) the permutation of one epoch; the latest one is kept."""
+        if epoch != self._epoch:
+            self._order = torch.randperm(len(self.train), generator=generator_of(self.seed, "order", epoch))
+            self._epoch = epoch
+        return self._order
+
+
+class ValLoader:
+    """A split in its own order, in batches of at most `batch_size`, without augmentation."""
+
+    def __init__(self, split: Split, spec: DataSpec, batch_size: int) -> None:
+        self.split, self.spec, self.batch_size = split, spec, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.split) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for index in torch.arange(len(self.split)).split(self.batch_size):
+            yield batch_of(self.split[index], self.spec)
