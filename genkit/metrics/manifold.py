@@ -1,0 +1,210 @@
+r"""Precision, recall, density and coverage: balls around points stand for the manifold that they were drawn from.
+
+The ball of a point reaches to its k-th nearest neighbour in its own set. With m real points x and n fake points y,
+
+.. math::
+    \text{precision} &= \tfrac1n \#\{ j : y_j \text{ in the ball of some } x_i \}, \\
+    \text{recall} &= \tfrac1m \#\{ i : x_i \text{ in the ball of some } y_j \}, \\
+    \text{density} &= \tfrac{1}{kn} \#\{ (i, j) : y_j \text{ in the ball of } x_i \}, \\
+    \text{coverage} &= \tfrac1m \#\{ i : \text{the ball of } x_i \text{ holds some } y_j \}.
+
+Precision and recall (Kynkäänniemi et al. 2019) trust every ball, so one outlier's huge ball can make all fakes precise;
+density and coverage (Naeem et al. 2020) do not. For the same distribution on both sides density is 1 on average and
+coverage 1 − 2⁻ᵏ.
+
+A point on the rim is inside (`<=`): sets of equal points then score 1, not 0. Distances are float64, centred, taken in
+blocks; a point is inside to a relative 10⁻⁹, which is what rounding can turn a tie into.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor
+
+from genkit.component import PositiveInt
+from genkit.errors import ConfigError
+from genkit.metrics.bank import PairMetric, blocks, squared_distances
+from genkit.metrics.interval import mean_interval, wilson_interval
+
+RIM = 1.0 + 1e-9
+
+
+def squared_radii(points: Tensor, k: int) -> Tensor:
+    """(n,): the squared distance from each of the points (n, D) to its k-th nearest other point.
+
+    Raises ConfigError unless k < n.
+    """
+    if k >= len(points):
+        raise ConfigError(f"k={k} neighbours of {len(points)} points: k must be smaller; raise n= or lower k")
+    radii = []
+    for part in blocks(len(points), len(points)):
+        d2 = squared_distances(points[part], points)
+        d2.diagonal(part.start).fill_(torch.inf)
+        radii.append(d2.topk(k, largest=False).values[:, -1])
+    return torch.cat(radii)
+
+
+class Membership(NamedTuple):
+    """Who is in whose ball: per point the number of balls that hold it, per ball the number of points that it holds."""
+
+    per_point: Tensor
+    per_ball: Tensor
+
+
+def membership(centres: Tensor, radii2: Tensor, points: Tensor) -> Membership:
+    """Counts (n,) and (m,) of points (n, D) in balls with centres (m, D) and squared radii (m,)."""
+    per_point, per_ball = [], torch.zeros(len(centres), dtype=torch.int64)
+    for part in blocks(len(points), len(centres)):
+        inside = squared_distances(points[part], centres) <= radii2 * RIM
+        per_point.append(inside.sum(1))
+        per_ball += inside.sum(0).to(per_ball.device)
+    return Membership(torch.cat(per_point), per_ball)
+
+
+class Neighbours:
+    """Two sets and what was found out about their balls, each once.
+
+    Args:
+        real: (m, D) float64.
+        fake: (n, D) float64.
+        held: The batches that the sets were put together from, kept alive as long as this is.
+    """
+
+    def __init__(self, real: Tensor, fake: Tensor, held: tuple[Tensor, ...] = ()) -> None:
+        centre = real.mean(0)
+        self.real, self.fake, self.held = real - centre, fake - centre, held
+        self._found: dict[tuple[bool, int], Membership] = {}
+
+    def of_real_balls(self, k: int) -> Membership:
+        """Fakes (n,) in the balls (m,) of the reals."""
+        return self._membership(True, k)
+
+    def of_fake_balls(self, k: int) -> Membership:
+        """Reals (m,) in the balls (n,) of the fakes."""
+        return self._membership(False, k)
+
+    def _membership(self, balls_are_real: bool, k: int) -> Membership:
+        key = (balls_are_real, k)
+        if key not in self._found:
+            centres, points = (self.real, self.fake) if balls_are_real else (self.fake, self.real)
+            self._found[key] = membership(centres, squared_radii(centres, k), points)
+        return self._found[key]
+
+
+# Metrics that were given the same batches share one Neighbours. The key is the batches' identity, which cannot be
+# reused while the value lives, because the value holds the batches; the entry goes with the last metric that uses it.
+_SHARED: WeakValueDictionary[tuple[int, ...], Neighbours] = WeakValueDictionary()
+
+
+class ManifoldMetric(PairMetric, ABC):
+    """A score from balls of k nearest neighbours.
+
+    Args:
+        k: Which neighbour a ball reaches to.
+    """
+
+    higher_is_better: ClassVar[bool] = True  # type: ignore[misc]
+    divergence: ClassVar[bool] = False
+
+    def __init__(self, k: PositiveInt) -> None:
+        super().__init__()
+        self.k = k
+
+    def params(self) -> dict[str, Any]:
+        return {"k": self.k, "ties": "<="}
+
+    def neighbours(self) -> Neighbours:
+        """The joint findings of all metrics with these batches. Raises as `banks`."""
+        return self.once(self._shared)
+
+    def _shared(self, real: Tensor, fake: Tensor) -> Neighbours:
+        left, right = self.pieces("real"), self.pieces("fake")
+        key = (len(left), *map(id, left), *map(id, right))
+        found = _SHARED.get(key)
+        if found is None:
+            found = _SHARED[key] = Neighbours(real, fake, held=(*left, *right))
+        return found
+
+
+class ManifoldShare(ManifoldMetric, ABC):
+    """A share of points that meet a condition; its interval is Wilson's, over the points that are counted."""
+
+    def compute(self) -> Tensor:
+        """() in [0, 1]. Raises ConfigError unless both sets have more than k points."""
+        return self.met().to(torch.float64).mean()
+
+    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
+        met = self.met()
+        return wilson_interval(int(met.sum()), len(met))
+
+    @abstractmethod
+    def met(self) -> Tensor:
+        """(n,) or (m,) bool: which of the counted points meet the condition."""
+
+
+class Precision(ManifoldShare):
+    """Share of fakes inside the ball of some real point.
+
+    References:
+        Improved Precision and Recall Metric for Assessing Generative Models (Kynkäänniemi et al., 2019), 1904.06991.
+    """
+
+    def __init__(self, k: PositiveInt = 3) -> None:
+        super().__init__(k)
+
+    def met(self) -> Tensor:
+        return self.neighbours().of_real_balls(self.k).per_point > 0
+
+
+class Recall(ManifoldShare):
+    """Share of reals inside the ball of some fake point.
+
+    References:
+        Improved Precision and Recall Metric for Assessing Generative Models (Kynkäänniemi et al., 2019), 1904.06991.
+    """
+
+    def __init__(self, k: PositiveInt = 3) -> None:
+        super().__init__(k)
+
+    def met(self) -> Tensor:
+        return self.neighbours().of_fake_balls(self.k).per_point > 0
+
+
+class Density(ManifoldMetric):
+    """Mean over the fakes of how many real balls hold them, over k; 1 on average for the same distribution.
+
+    References:
+        Reliable Fidelity and Diversity Metrics for Generative Models (Naeem et al., 2020), 2002.09797.
+    """
+
+    def __init__(self, k: PositiveInt = 5) -> None:
+        super().__init__(k)
+
+    def compute(self) -> Tensor:
+        """() ≥ 0, may exceed 1. Raises ConfigError unless both sets have more than k points."""
+        return self._counts().mean()
+
+    def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
+        """Standard error of the mean over the fakes."""
+        return mean_interval(self._counts())
+
+    def _counts(self) -> Tensor:
+        return self.neighbours().of_real_balls(self.k).per_point.to(torch.float64) / self.k
+
+
+class Coverage(ManifoldShare):
+    """Share of reals whose ball holds some fake point.
+
+    References:
+        Reliable Fidelity and Diversity Metrics for Generative Models (Naeem et al., 2020), 2002.09797.
+    """
+
+    def __init__(self, k: PositiveInt = 5) -> None:
+        super().__init__(k)
+
+    def met(self) -> Tensor:
+        return self.neighbours().of_real_balls(self.k).per_ball > 0

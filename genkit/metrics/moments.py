@@ -1,0 +1,72 @@
+r"""Mean and covariance of rows that arrive in pieces, in float64 and centred throughout.
+
+For a piece of n rows keep n, the mean m and the scatter M = Σ (x − m)(x − m)ᵀ. Two pieces merge exactly
+(Chan, Golub & LeVeque 1983), with δ = m_b − m_a and n = n_a + n_b:
+
+.. math:: m = m_a + \delta\, n_b / n, \qquad M = M_a + M_b + \delta \delta^T n_a n_b / n.
+
+Sums of x and x xᵀ would be shorter and wrong: their difference cancels when the mean is large against the spread
+(at mean/std = 10⁸ a Fréchet distance of 1.5 comes out as −709).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genkit.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean and scatter of a set of rows.
+
+    Attributes:
+        count: n, the number of rows.
+        mean: (D,) float64.
+        scatter: (D, D) float64, the sum of centred outer products.
+    """
+
+    count: int
+    mean: Tensor
+    scatter: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor) -> Moments:
+        """The moments of rows (n, D), n ≥ 1."""
+        rows = rows.to(torch.float64)
+        mean = rows.mean(0)
+        centred = rows - mean
+        return cls(len(rows), mean, centred.T @ centred)
+
+    @classmethod
+    def over(cls, pieces: Iterable[Tensor]) -> Moments:
+        """The moments of all rows of `pieces`, (n_i, D) each, merged in order; no copy of the whole is made.
+
+        Raises ConfigError where there is no row at all.
+        """
+        total: Moments | None = None
+        for piece in pieces:
+            if len(piece):
+                part = cls.of(piece)
+                total = part if total is None else total.merge(part)
+        if total is None:
+            raise ConfigError("no rows to take moments of: raise n=")
+        return total
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of both sets together."""
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        between = torch.outer(delta, delta) * (self.count * other.count / count)
+        return Moments(count, self.mean + delta * (other.count / count), self.scatter + other.scatter + between)
+
+    @property
+    def covariance(self) -> Tensor:
+        """(D, D), unbiased (divided by n − 1). Raises ConfigError for fewer than two rows."""
+        if self.count < 2:
+            raise ConfigError(f"a covariance needs at least 2 rows, got {self.count}: raise n=")
+        return self.scatter / (self.count - 1)
