@@ -27,3 +27,8 @@ def bits_per_dim(nll: Nats, dim: int, levels: int, value_range: tuple[float, flo
     """
     lo, hi = value_range
     return nll / (dim * log(2)) + log2(levels / (hi - lo))
+
+
+def normal_kl(mean: Tensor, log_var: Tensor) -> Tensor:
+    """KL(N(mean, e^log_var) ‖ N(0, I)) in nats, (B, D) to (B,)."""
+    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)

@@ -1,0 +1,102 @@
+r"""What a decoder's output says about the data: p(x | out).
+
+* `DiscretizedLogistic`: pixels with levels. A logistic density with mean m and scale s, integrated over the level's bin
+
+  .. math:: P(v) = S((x + h - m) / s) - S((x - h - m) / s), \quad h = \text{bin width} / 2,
+
+  with open ends at the lowest and highest level, so that the levels' masses sum to one (Salimans et al. 2017,
+  1701.05517). Each mass is spread evenly over its bin, which makes it comparable with every density (see `Density`).
+* `Gaussian`: continuous values, one learned standard deviation per dimension (σ-VAE, Rybkin et al. 2020, 2006.13202).
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genkit.component import Component
+from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError
+
+
+class Likelihood(nn.Module, Component, ABC):
+    """p(x | out) with `out` (B, *spec.shape) from a decoder; scales are parameters of the likelihood itself."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+        """log p(x | out) in nats as a density, (B, *shape) to (B,)."""
+
+    @abstractmethod
+    def mean(self, out: Tensor) -> Tensor:
+        """The expected x, (B, *shape)."""
+
+    @abstractmethod
+    def draw(self, out: Tensor, eps: Tensor) -> Tensor:
+        """A draw of x for standard normal eps (B, *shape)."""
+
+
+class LikelihoodFactory(Protocol):
+    """What a model's `likelihood` argument is, finished with the data's spec."""
+
+    def __call__(self, *, spec: DataSpec) -> Likelihood: ...
+
+
+class DiscretizedLogistic(Likelihood):
+    """Logistic density integrated over the levels, one learned scale per pixel and channel.
+
+    Raises ConfigError for data without levels.
+    """
+
+    def __init__(self, *, spec: DataSpec) -> None:
+        super().__init__()
+        if spec.levels is None or spec.value_range is None:
+            raise ConfigError("model.likelihood: DiscretizedLogistic needs data with levels; use Gaussian")
+        self.spec = spec
+        self.low, self.high = spec.value_range
+        self.log_scale = nn.Parameter(torch.full(spec.shape, -1.5))
+
+    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+        half = self.spec.bin_width / 2
+        x = self.spec.scale(self.spec.unscale(x))  # any point of a bin has the bin's mass
+        inverse = torch.exp(-self.log_scale)
+        upper, lower = (x + half - out) * inverse, (x - half - out) * inverse
+        first, last = x - half <= self.low + half / 2, x + half >= self.high - half / 2
+        # log(S(u) - S(l)) = log S(u) + log S(-l) + log(1 - e^(l - u)), exact without cancellation
+        log_upper = torch.where(last, 0.0, F.logsigmoid(upper))
+        log_lower = torch.where(first, 0.0, F.logsigmoid(-lower))
+        inside = torch.log(-torch.expm1(lower - upper))
+        log_mass = log_upper + log_lower + torch.where(first | last, 0.0, inside)
+        return (log_mass - math.log(self.spec.bin_width)).flatten(1).sum(1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return out.clamp(self.low, self.high)
+
+    def draw(self, out: Tensor, eps: Tensor) -> Tensor:
+        u = torch.special.ndtr(eps).clamp(1e-6, 1 - 1e-6)
+        return (out + torch.exp(self.log_scale) * torch.logit(u)).clamp(self.low, self.high)
+
+
+class Gaussian(Likelihood):
+    """Normal density with one learned standard deviation per dimension."""
+
+    def __init__(self, *, spec: DataSpec) -> None:
+        super().__init__()
+        self.log_std = nn.Parameter(torch.zeros(spec.shape))
+
+    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+        z = (x - out) * torch.exp(-self.log_std)
+        return (-0.5 * z.square() - self.log_std - 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return out
+
+    def draw(self, out: Tensor, eps: Tensor) -> Tensor:
+        return out + torch.exp(self.log_std) * eps
+
+
+def default_likelihood(*, spec: DataSpec) -> Likelihood:
+    """Discretised logistic for data with levels, Gaussian for continuous data."""
+    return DiscretizedLogistic(spec=spec) if spec.levels is not None else Gaussian(spec=spec)
