@@ -34,8 +34,7 @@ def flip_and_shift(
 
 def crop(x: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
     """Windows (B, C, height, width) of images x (B, C, H, W) with upper left corners `offsets` (B, 2) (row, column)."""
-    rows = offsets[:, :1] + torch.arange(height)  # (B, height)
-    columns = offsets[:, 1:] + torch.arange(width)  # (B, width)
-    batch = torch.arange(len(x))
-    windows = x.movedim(1, -1)[batch[:, None, None], rows[:, :, None], columns[:, None, :]]  # (B, height, width, C)
-    return windows.movedim(-1, 1).contiguous()
+    windows = x.unfold(2, height, 1).unfold(
+        3, width, 1
+    )  # (B, C, H − height + 1, W − width + 1, height, width), no copy
+    return windows[torch.arange(len(x)), :, offsets[:, 0], offsets[:, 1]]

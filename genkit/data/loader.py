@@ -65,10 +65,10 @@ class TrainLoader:
     def batch(self, m: int) -> Batch:
         """Micro-batch m of this process."""
         index = self.index(m)
-        examples = self.train[index]
-        generator = generator_of(self.seed, "augment", m // self.per_epoch)
-        x = self.dataset.augment(examples.x, index, generator)
-        return batch_of(Split(x, examples.y), self.dataset.spec)
+        x = self.train.x.index_select(0, index)  # ten times as fast as [index]
+        x = self.dataset.augment(x, index, generator_of(self.seed, "augment", m // self.per_epoch))
+        y = None if self.train.y is None else self.train.y.index_select(0, index)
+        return batch_of(Split(x, y), self.dataset.spec)
 
     def index(self, m: int) -> Tensor:
         """(B,) numbers, in the training split, of the examples of micro-batch m of this process."""

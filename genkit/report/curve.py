@@ -1,0 +1,91 @@
+"""Loss curves from a run's metrics.jsonl: one panel per term, training and validation over each other.
+
+A line of metrics.jsonl is a JSON object with the integer "step" and any of "train/NAME", "val/NAME" and others; a last
+line that a kill cut short is left out.
+"""
+
+import json
+from math import ceil, isfinite
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from genkit.errors import DataError
+from genkit.report.scatter import DPI, save_figure
+
+Series = dict[str, list[tuple[int, float]]]  # key -> (step, value)
+Row = dict[str, Any]
+COLUMNS = 3
+
+
+def read_series(path: str | Path) -> Series:
+    """Every numeric key of a metrics.jsonl as (step, value) pairs in the order of the file.
+
+    Raises DataError where the file is missing or a line other than the last is no JSON object with a step.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({type(error).__name__}); give the metrics.jsonl of a run") from error
+    series: Series = {}
+    for number, line in enumerate(lines, start=1):
+        row = parse_row(line)
+        if row is None and number < len(lines):
+            raise DataError(f"{path}: line {number} is no JSON object with a step; give the metrics.jsonl of a run")
+        if row is not None:
+            for key, value in numbers_of(row).items():
+                series.setdefault(key, []).append((row["step"], value))
+    return series
+
+
+def numbers_of(row: Row) -> dict[str, float]:
+    """The finite numbers of a row but for the step; JSON's NaN and Infinity cannot be drawn."""
+    numbers = {key: value for key, value in row.items() if isinstance(value, int | float) and type(value) is not bool}
+    return {key: float(value) for key, value in numbers.items() if key != "step" and isfinite(value)}
+
+
+def parse_row(line: str) -> Row | None:
+    """The JSON object of a line, None if it is none or has no integer step."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+
+
+def panels_of(series: Series) -> dict[str, Series]:
+    """Term -> its series by part: {"kl": {"train": …, "val": …}}; keys without a part stand alone."""
+    panels: dict[str, Series] = {}
+    for key, points in series.items():
+        part, _, term = key.rpartition("/")
+        panels.setdefault(term, {})[part or "run"] = points
+    return panels
+
+
+def save_curves(path: str | Path, metrics: str | Path) -> None:
+    """The curves of the file `metrics` as a PNG at `path`.
+
+    Raises DataError where there is nothing to draw and StorageError where the disk refuses.
+    """
+    panels = panels_of(read_series(metrics))
+    if not panels:
+        raise DataError(f"{metrics}: no logged values yet; train for longer")
+    rows, columns = ceil(len(panels) / COLUMNS), min(COLUMNS, len(panels))
+    figure = Figure(figsize=(4 * columns, 3 * rows), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, (term, parts) in enumerate(panels.items()):
+        draw_panel(figure.add_subplot(rows, columns, i + 1), term, parts)
+    save_figure(path, figure)
+
+
+def draw_panel(axes: Axes, term: str, parts: Series) -> None:
+    """One term: a line per part."""
+    for part, points in parts.items():
+        steps, values = zip(*points, strict=True)
+        axes.plot(steps, values, label=part, marker="." if len(points) < 30 else None, linewidth=1.2)
+    axes.set(title=term, xlabel="step")
+    axes.grid(alpha=0.25)
+    axes.legend()

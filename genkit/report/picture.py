@@ -1,0 +1,48 @@
+"""The picture of a set of samples, whatever the data: a grid of images or a scatter plot of vectors."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from genkit.data.spec import DataSpec, Modality
+from genkit.errors import DataError
+from genkit.report.grid import save_grid, save_pairs
+
+PICTURES: dict[Modality, str] = {"image": "grid.png", "vector": "scatter.png"}
+
+
+def picture_name(spec: DataSpec) -> str:
+    """ "grid.png" or "scatter.png"; raises DataError for data that has no picture."""
+    if spec.modality not in PICTURES:
+        raise DataError(f"{spec.modality} data has no picture; there is one for {' and '.join(PICTURES)} data")
+    return PICTURES[spec.modality]
+
+
+def draw(path: str | Path, x: Tensor, spec: DataSpec, real: Tensor | None = None, title: str = "") -> None:
+    """Samples x (n, *spec.shape) in model units as a PNG.
+
+    Args:
+        path: Of the PNG; it appears whole or not at all.
+        x: One sample or more.
+        spec: The data.
+        real: Real data in model units, which fixes the axes of a scatter plot; images do without.
+        title: Above a scatter plot.
+
+    Raises:
+        DataError: the data has no picture, or x another shape.
+        StorageError: the file cannot be written.
+    """
+    if picture_name(spec) == "grid.png":
+        save_grid(path, x, spec)
+    else:
+        from genkit.report.scatter import save_scatter  # matplotlib costs half a second, which images need not pay
+
+        save_scatter(path, x, real, title)
+
+
+def draw_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSpec) -> None:
+    """Originals x (n, *spec.shape) and their reconstructions as a PNG: one above the other, or one over the other."""
+    if picture_name(spec) == "grid.png":
+        save_pairs(path, x, reconstruction, spec)
+    else:
+        draw(path, reconstruction, spec, real=x, title="reconstructions")
