@@ -14,15 +14,19 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
     A reader sees the old file or the new one, never a part. Raises StorageError where the disk refuses.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        replace_through(path.with_name(f".{path.name}.{os.getpid()}.tmp"), path, write)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StorageError(f"{path}: cannot be written ({reason}); free space or choose another folder") from error
+
+
+def replace_through(temporary: Path, path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write to `temporary` and rename it to `path`; whatever happens, no temporary file stays."""
+    try:
         with temporary.open("wb") as file:
             write(file)
         temporary.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written ({error.strerror}); free space or choose another folder"
-        ) from error
     finally:
         temporary.unlink(missing_ok=True)
