@@ -1,0 +1,147 @@
+r"""Anybody's samples as files: `.npz`, `.npy` or a folder of PNG images.
+
+What a file holds are **stored values** v (see `genkit.data.spec`): images (n, H, W, C) with integers 0 … levels − 1,
+vectors (n, D) with real numbers. The array of an `.npz` is called `x`, or `arr_0` as in the files of Dhariwal and
+Nichol 2021 (2105.05233); labels `y` are optional. Images scaled to [0, 1] or [−1, 1] are refused, since nothing in the
+file says how to undo that.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from genkit.data.dataset import Split
+from genkit.data.files import whole_file
+from genkit.data.spec import DataSpec
+from genkit.errors import DataError
+
+Array = NDArray[np.generic]
+
+
+def read_samples(path: Path | str, spec: DataSpec | None = None) -> Split:
+    """Samples from a file or folder, channels first: uint8 (n, C, H, W), or float32/float64 (n, D) as in the file.
+
+    Args:
+        path: An `.npz`, an `.npy`, or a folder of PNG images (in the order of their names).
+        spec: The data that they must fit; None takes 8-bit images or vectors, whatever the file holds.
+
+    Raises:
+        DataError: the file is missing or unreadable, or its shape, type or values are not what the data stores.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; give an .npz with key x, an .npy, or a folder of PNG images")
+    x, y = _read_folder(path) if path.is_dir() else _read_arrays(path)
+    spec = spec or _spec_of_array(x, path)
+    return Split(_values(x, spec, path), None if y is None else _labels(y, len(x), spec, path))
+
+
+def write_samples(path: Path, spec: DataSpec, x: Tensor, y: Tensor | None = None) -> None:
+    """Stored values x (n, *shape), channels first, and labels y (n,) to an `.npz` that `read_samples` takes."""
+    values = x.movedim(1, -1) if spec.modality == "image" else x
+    with whole_file(path) as file:
+        if y is None:
+            np.savez_compressed(file, x=values.contiguous().numpy())
+        else:
+            np.savez_compressed(file, x=values.contiguous().numpy(), y=y.numpy())
+
+
+def spec_of(samples: Split) -> DataSpec:
+    """What a file of samples says about itself: 8-bit images in [−1, 1) or unbounded vectors."""
+    shape = tuple(samples.x.shape[1:])
+    return DataSpec(shape, "image", (-1.0, 1.0), 256) if len(shape) == 3 else DataSpec(shape, "vector")
+
+
+def _read_arrays(path: Path) -> tuple[Array, Array | None]:
+    try:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            return file, None
+        with file:
+            key = next((key for key in ("x", "arr_0") if key in file.files), None)
+            if key is None:
+                raise DataError(f"{path}: it has the arrays {', '.join(file.files)}; the samples must be called x")
+            return file[key], file["y"] if "y" in file.files else None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not a readable .npz or .npy file without pickled objects ({error})") from error
+
+
+def _read_folder(path: Path) -> tuple[Array, None]:
+    files = sorted(path.glob("*.png"))
+    if not files:
+        raise DataError(f"{path}: no .png files in this folder; give a folder of PNG images or an .npz with key x")
+    images = [_read_png(file) for file in files]
+    odd = next((file for file, image in zip(files, images, strict=True) if image.shape != images[0].shape), None)
+    if odd is not None:
+        raise DataError(f"{odd}: its shape differs from that of {files[0].name}: all images need one size and mode")
+    return np.stack(images), None
+
+
+def _read_png(path: Path) -> Array:
+    """(H, W, C) uint8, C = 1 or 3."""
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("L", "RGB"):
+                raise DataError(f"{path}: a PNG of mode {image.mode}; store 8-bit grey (L) or RGB")
+            return np.atleast_3d(np.asarray(image))
+    except (UnidentifiedImageError, OSError) as error:
+        raise DataError(f"{path}: not a readable PNG image") from error
+
+
+def _spec_of_array(x: Array, path: Path) -> DataSpec:
+    if x.ndim == 4:
+        return DataSpec((x.shape[3], x.shape[1], x.shape[2]), "image", (-1.0, 1.0), 256)
+    if x.ndim == 2:
+        return DataSpec((x.shape[1],), "vector")
+    raise DataError(f"{path}: an array of shape {x.shape}; samples are (n, H, W, C) for images or (n, D) for vectors")
+
+
+def _stored_shape(spec: DataSpec) -> tuple[int, ...]:
+    return (*spec.shape[1:], spec.shape[0]) if spec.modality == "image" else spec.shape
+
+
+def _values(x: Array, spec: DataSpec, path: Path) -> Tensor:
+    """The array as stored values, checked."""
+    if (wanted := _stored_shape(spec)) != x.shape[1:] or len(x) == 0:
+        letters = ", ".join(("n", *map(str, wanted)))
+        raise DataError(f"{path}: an array of shape {x.shape}; this data is stored as ({letters}) with n ≥ 1")
+    if x.dtype.kind not in "uif":
+        raise DataError(f"{path}: values of type {x.dtype}; store {'integers' if spec.levels else 'float32'}")
+    if not np.isfinite(x).all():
+        bad = int(np.argmax(~np.isfinite(x).reshape(len(x), -1).all(1)))
+        raise DataError(f"{path}: sample {bad} has a value that is not finite")
+    return _discrete(x, spec, path) if spec.levels else _continuous(x)
+
+
+def _continuous(x: Array) -> Tensor:
+    narrow = x.dtype in (np.float16, np.float32)
+    return torch.from_numpy(x.astype(np.float32 if narrow else np.float64))
+
+
+def _discrete(x: Array, spec: DataSpec, path: Path) -> Tensor:
+    """Integers in 0 … levels − 1, channels first."""
+    assert spec.levels is not None
+    allowed = f"store integers v in 0 … {spec.levels - 1}"
+    low, high = x.min(), x.max()
+    if x.dtype.kind == "f" and (low < 0 or high <= 1 or (x != np.floor(x)).any()):
+        raise DataError(f"{path}: real values in [{low:g}, {high:g}], perhaps scaled; {allowed}")
+    if low < 0 or high >= spec.levels:
+        raise DataError(f"{path}: a value of {high if high >= spec.levels else low:g}; {allowed}")
+    v = torch.from_numpy(x.astype(np.uint8 if spec.levels <= 256 else np.int64))
+    return v.movedim(-1, 1).contiguous() if spec.modality == "image" else v
+
+
+def _labels(y: Array, n: int, spec: DataSpec, path: Path) -> Tensor:
+    if y.shape != (n,) or y.dtype.kind not in "ui":
+        raise DataError(f"{path}: labels y of shape {y.shape} and type {y.dtype}; store ({n},) integers or leave y out")
+    top = int(y.max()) if spec.num_classes is None else spec.num_classes - 1
+    if y.min() < 0 or y.max() > top:
+        raise DataError(f"{path}: labels from {y.min()} to {y.max()}; they lie in 0 … {top}")
+    return torch.from_numpy(y.astype(np.int64))

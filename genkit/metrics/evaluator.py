@@ -1,0 +1,199 @@
+"""One evaluator for every family: the same reference, the same features, the same floor, whatever is scored.
+
+One pass over the real data and one over the fakes feed all metrics, batch by batch; each quantity of a batch (features,
+log-density, reconstruction) is computed at most once however many metrics ask for it. Features of the reference are
+kept between sources, and so are the floors, which depend on n but not on what is scored.
+
+A metric that cannot apply (the model has no density, the data no known modes, the samples are too few) is an error with
+the reason where the user named it, and a record that says "n/a: reason" where it came with a default suite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from genkit.data.dataset import Split
+from genkit.errors import ConfigError
+from genkit.metrics.base import Probe, ProbeMetric
+from genkit.metrics.features import FeatureExtractor
+from genkit.metrics.probing import Prober
+from genkit.metrics.record import Record, blank, display_name
+from genkit.metrics.reference import Floor, Reference
+from genkit.metrics.source import ModelSource, SampleSource, Source
+from genkit.metrics.tally import Tally
+from genkit.models.base import GenerativeModel
+
+BELOW = "below the real-versus-real floor: possible copying of the training data"
+
+
+class Evaluator:
+    """Scores models and samples against one reference.
+
+    Args:
+        metrics: Name in tables and files to metric.
+        features: The feature space of the metrics that use one.
+        reference: Held-out real data.
+        named: Whether the user named the metrics; else they are a default suite, and what does not apply is skipped.
+        batch_size: Examples in one batch; no result depends on it.
+        seed: Of the samples, the dequantisation and the bootstrap.
+        floor_repeats: Real-versus-real pairs behind each floor; 0 leaves floors out (quick values while training).
+        bootstrap_repeats: Resamples behind each interval; 0 leaves intervals out.
+    """
+
+    def __init__(
+        self,
+        metrics: dict[str, ProbeMetric],
+        features: FeatureExtractor,
+        reference: Reference,
+        *,
+        named: bool,
+        batch_size: int = 500,
+        seed: int = 0,
+        floor_repeats: int = 5,
+        bootstrap_repeats: int = 50,
+    ) -> None:
+        self.metrics, self.reference, self.named = metrics, reference, named
+        self.spec = reference.spec
+        self.seed = seed
+        self.floor_repeats, self.bootstrap_repeats = floor_repeats, bootstrap_repeats
+        self.prober = Prober(reference, features, batch_size, seed)
+        self.features = self.prober.features
+        self._floors: dict[tuple[str, int], Floor | None] = {}
+
+    def score_model(self, model: GenerativeModel, n: int, *, label: str = "model", **origin: Any) -> list[Record]:
+        """Score a model by n samples and by its other abilities; `origin` goes into the records' `model` entry."""
+        return self.score(ModelSource(model, n, label, origin=origin))
+
+    def score_samples(self, samples: Split | Tensor, label: str = "samples") -> list[Record]:
+        """Score stored values (n, *shape), channels first."""
+        return self.score(SampleSource(samples if isinstance(samples, Split) else Split(samples), label))
+
+    def score_real(self, n: int, label: str = "real data") -> list[Record]:
+        """The row of a perfect model: the first real-versus-real pair, each side as in the floor."""
+        pair = self.reference.real_pair(n, 0)
+        return self._score(SampleSource(pair.fake, label), pair.real)
+
+    def score(self, source: Source) -> list[Record]:
+        """One record per metric.
+
+        Raises:
+            ConfigError: a metric that the user named cannot apply.
+            DataError: samples of another shape.
+            NumericalError: samples or features are not finite.
+        """
+        source.check(self.spec)
+        return self._score(source, self.reference.data)
+
+    def _score(self, source: Source, real: Split) -> list[Record]:
+        blocked = {name: reason for name, m in self.metrics.items() if (reason := self._obstacle(m, source, real))}
+        self._refuse(source, blocked)
+        tallies = {name: Tally(metric) for name, metric in self.metrics.items() if name not in blocked}
+        self._pass(tallies, source, real)
+        values = {name: tally.value() for name, tally in tallies.items()}
+        intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in tallies.items()}
+        blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
+        self._refuse(source, blocked)
+        floors = self._floors_at(source.n, [name for name in tallies if name not in blocked])
+        records = []
+        for name in self.metrics:
+            record = self._blank(name, source, len(real))
+            if name in blocked:
+                records.append(replace(record, status=f"n/a: {blocked[name]}"))
+            else:
+                record = replace(record, ci95=intervals[name], floor=floors.get(name), time_s=tallies[name].seconds)
+                records.append(self._judged(record, values[name]))
+        return records
+
+    def _refuse(self, source: Source, blocked: dict[str, str]) -> None:
+        if self.named and blocked:
+            name, reason = next(iter(blocked.items()))
+            raise ConfigError(f"metric={name} cannot score {source.label}: {reason}")
+
+    def _obstacle(self, metric: ProbeMetric, source: Source, real: Split) -> str | None:
+        """Why a metric cannot apply, as far as can be told before any work."""
+        if self.spec.modality not in metric.modalities:
+            return f"it is defined on {' and '.join(metric.modalities)} data, not on {self.spec.modality}"
+        if metric.uses_features and not self.prober.featured:
+            return f"the features {self.features.id} are not made for {self.spec.shape} with {self.spec.levels} levels"
+        if "truth" in metric.requires and self.reference.density is None:
+            return f"the exact density of {self.reference.name} is unknown"
+        if "modes" in metric.requires and self.reference.modes is None:
+            return f"{self.reference.name} has no known modes"
+        asked = [quantity for quantity in metric.requires if quantity in ("log_prob", "reconstruction")]
+        return next((reason for quantity in asked if (reason := source.lacks(quantity, real))), None)
+
+    def _pass(self, tallies: dict[str, Tally], source: Source, real: Split) -> None:
+        """All real data, then all fakes, each only if a metric wants it."""
+        wanted = {quantity for tally in tallies.values() for quantity in tally.metric.requires}
+        if wanted - {"fake", "modes"}:
+            self._feed(tallies, self.prober.real(real, source))
+        if "fake" in wanted:
+            self._feed(tallies, self.prober.fake(source))
+
+    @staticmethod
+    def _feed(tallies: dict[str, Tally], probes: Iterable[Probe]) -> None:
+        for probe in probes:
+            for tally in tallies.values():
+                tally.take(probe)
+
+    def _floors_at(self, n: int, names: list[str]) -> dict[str, Floor]:
+        """Floors of the metrics that look at samples, at n of them; those known already are not computed again."""
+        missing = [name for name in names if (name, n) not in self._floors and "fake" in self.metrics[name].requires]
+        values: dict[str, list[float | None]] = {name: [] for name in missing}
+        kinds: list[str] = []
+        for repeat in range(self.floor_repeats if missing else 0):
+            pair = self.reference.real_pair(n, repeat)
+            kinds.append(pair.kind)
+            tallies = {name: Tally(self.metrics[name]) for name in missing}
+            self._pass(tallies, SampleSource(pair.fake), pair.real)
+            for name, tally in tallies.items():
+                values[name].append(tally.value())
+        for name, found in values.items():
+            numbers = tuple(value for value in found if value is not None and math.isfinite(value))
+            self._floors[name, n] = Floor(numbers, kinds[0]) if numbers else None
+        return {name: floor for name in names if (floor := self._floors.get((name, n))) is not None}
+
+    def _blank(self, name: str, source: Source, n_real: int) -> Record:
+        metric = self.metrics[name]
+        likelihood, featured = "log_prob" in metric.requires, metric.uses_features
+        return blank(
+            name,
+            metric,
+            name=display_name(name, self.features.name if featured else None),
+            source=source.label,
+            reference=self.reference.facts(),
+            seed=self.seed,
+            n_fake=source.n if "fake" in metric.requires else None,
+            n_ref=n_real if set(metric.requires) - {"fake", "modes"} else None,
+            kind=source.bound if likelihood else None,
+            dequantisation=self._dequantisation_name if likelihood else None,
+            features=self.features.facts(self.spec) if featured else None,
+            model=source.facts,
+        )
+
+    @property
+    def _dequantisation_name(self) -> str:
+        return "none" if self.spec.levels is None else "uniform, one draw per example"
+
+    def _judged(self, record: Record, value: float | None) -> Record:
+        """The record with its value, its warnings and its status."""
+        if value is None or not math.isfinite(value):
+            return replace(record, status="not finite", ci95=None)
+        warnings = tuple(self._warnings(replace(record, value=value)))
+        return replace(record, value=value, warnings=warnings, status="warn" if warnings else "ok")
+
+    def _warnings(self, record: Record) -> Iterator[str]:
+        metric, floor = self.metrics[record.metric], record.floor
+        if metric.uses_features and metric.divergence and record.n_fake is not None:
+            dim = self.features.dim(self.spec)
+            if record.n_fake <= dim:
+                yield f"{record.n_fake} samples in {dim} feature dimensions: too few for a stable value"
+            if floor is not None and record.value is not None and record.value < floor.mean - 2 * floor.sd:
+                yield BELOW
+        if floor is None and self.floor_repeats and record.n_fake is not None:
+            yield "no floor could be measured"

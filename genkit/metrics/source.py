@@ -1,0 +1,172 @@
+"""What is scored: a model, or samples that somebody made. A source streams fakes and offers what it can.
+
+The fakes are given as model values of what would be *stored* of them: clipped and quantised to the data's levels. So a
+model and the file of its samples have the same scores.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genkit.data.dataset import Split
+from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError, DataError
+from genkit.metrics.base import Requirement
+from genkit.models.base import Conditional, Density, GenerativeModel, Reconstructor
+from genkit.models.stream import stream_samples
+from genkit.noise import seed_of
+
+Quantity = Callable[[], Tensor]
+
+
+def model_values(v: Tensor, spec: DataSpec) -> Tensor:
+    """Stored values (B, *shape) as model values; continuous float64 stays float64."""
+    return v if spec.levels is None and v.dtype == torch.float64 else spec.scale(v)
+
+
+def dequantisation_noise(seed: int, indices: range, shape: tuple[int, ...]) -> Tensor:
+    """u in [0, 1), (n, *shape) float32: the row of example i is a function of (seed, i)."""
+    key = seed_of(seed, "dequantise")
+    rows = (np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, i])) for i in indices)
+    return torch.from_numpy(np.stack([row.random(shape, dtype=np.float32) for row in rows]))
+
+
+class Source(ABC):
+    """Something that is scored.
+
+    Attributes:
+        label: What the rows of a table call it.
+        n: How many fakes it gives.
+    """
+
+    label: str
+    n: int
+
+    @abstractmethod
+    def check(self, spec: DataSpec) -> None:
+        """Raises DataError or ConfigError where it does not give examples of such data."""
+
+    @abstractmethod
+    def fakes(self, spec: DataSpec, seed: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Batches (x, y) of the n fakes; x (B, *shape) stored values on the CPU."""
+
+    @abstractmethod
+    def lacks(self, quantity: Requirement, reference: Split) -> str | None:
+        """Why it cannot give "log_prob" or "reconstruction" of the reference; None if it can."""
+
+    def answers(self, x: Tensor, dequantised: Callable[[], Tensor], y: Tensor | None) -> dict[str, Quantity]:
+        """What it can say about real data: `log_prob` (B,) of `dequantised()`, `reconstruction` (B, *shape) of x.
+
+        x and `dequantised()` are model values (B, *shape), y is (B,) or None. Default nothing.
+        """
+        return {}
+
+    @property
+    def bound(self) -> str | None:
+        """What its log_prob is: "exact", "lower" or "estimate"."""
+        return None
+
+    @property
+    def facts(self) -> dict[str, Any] | None:
+        """The `model` entry of a record."""
+        return None
+
+
+@dataclass
+class SampleSource(Source):
+    """Stored values that somebody made, (n, *shape) channels first."""
+
+    samples: Split
+    label: str = "samples"
+
+    def __post_init__(self) -> None:
+        self.n = len(self.samples)
+
+    def check(self, spec: DataSpec) -> None:
+        if (found := tuple(self.samples.x.shape[1:])) != spec.shape:
+            raise DataError(f"{self.label}: its examples have the shape {found}, those of the reference {spec.shape}")
+
+    def fakes(self, spec: DataSpec, seed: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        for index in torch.arange(self.n).split(batch_size):
+            batch = self.samples[index]
+            yield batch.x, batch.y
+
+    def lacks(self, quantity: Requirement, reference: Split) -> str | None:
+        return f"samples alone give no {quantity.replace('_', ' ')}: it needs a model (ckpt=)"
+
+
+@dataclass
+class ModelSource(Source):
+    """A model as it is: eval mode, device and averaged or raw weights are the caller's.
+
+    Args:
+        model: Any family.
+        n: How many samples to draw.
+        label: Its name in tables.
+        y: One label for all samples; None cycles through the labels of a conditional model.
+        origin: More facts for the record, e.g. {"ckpt_sha256": …, "weights": "ema"}.
+    """
+
+    model: GenerativeModel
+    n: int
+    label: str = "model"
+    y: int | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    def check(self, spec: DataSpec) -> None:
+        mine = self.model.spec
+        if (mine.shape, mine.levels) != (spec.shape, spec.levels):
+            raise ConfigError(
+                f"{self.label}: the model makes {mine.shape} with {mine.levels} levels, the data is {spec.shape} with "
+                f"{spec.levels}: choose the data= that it was trained on"
+            )
+
+    def fakes(self, spec: DataSpec, seed: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        for x, y in stream_samples(self.model, self.n, seed=seed, batch_size=batch_size, y=self.y):
+            yield spec.unscale(x), y
+
+    def lacks(self, quantity: Requirement, reference: Split) -> str | None:
+        ability = {"log_prob": Density, "reconstruction": Reconstructor}[quantity]
+        if not isinstance(self.model, ability):
+            return f"{type(self.model).__name__} gives no {quantity.replace('_', ' ')}"
+        if self._conditional and reference.y is None:
+            return "the model is conditional and the reference has no labels"
+        return None
+
+    def answers(self, x: Tensor, dequantised: Callable[[], Tensor], y: Tensor | None) -> dict[str, Quantity]:
+        model, labels = self.model, y if self._conditional else None
+        answers: dict[str, Quantity] = {}
+        if isinstance(model, Density):
+            answers["log_prob"] = lambda: self._ask(model.log_prob, dequantised(), labels)
+        if isinstance(model, Reconstructor):
+            answers["reconstruction"] = lambda: self._ask(model.reconstruct, x, labels)
+        return answers
+
+    @property
+    def bound(self) -> str | None:
+        return self.model.bound if isinstance(self.model, Density) else None
+
+    @property
+    def facts(self) -> dict[str, Any] | None:
+        parameters = sum(p.numel() for p in self.model.parameters())
+        name = type(self.model).__name__.lower()
+        return {"family": name, "parameters": parameters, "device": str(self._device), **self.origin}
+
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(self.model.parameters())).device
+
+    @property
+    def _conditional(self) -> bool:
+        return isinstance(self.model, Conditional) and self.model.num_classes is not None
+
+    @torch.no_grad()
+    def _ask(self, question: Callable[[Tensor, Tensor | None], Tensor], x: Tensor, y: Tensor | None) -> Tensor:
+        return question(x.to(self._device), None if y is None else y.to(self._device)).cpu()

@@ -1,0 +1,49 @@
+"""One metric on its way through one evaluation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar, cast
+
+from genkit.errors import ConfigError, DataError
+from genkit.metrics.base import Probe, ProbeMetric
+
+T = TypeVar("T")
+
+
+class Tally:
+    """A fresh copy of one metric on its way through a pass: its state, its seconds, and why it stopped if it did."""
+
+    def __init__(self, metric: ProbeMetric) -> None:
+        self.metric = cast(ProbeMetric, metric.clone())
+        self.metric.reset()
+        self.seconds = 0.0
+        self.stopped: str | None = None
+
+    def take(self, probe: Probe) -> None:
+        """Update by a batch that has anything the metric measures; what the metric refuses stops it."""
+        measured = [name for name in self.metric.requires if name not in ("modes", "truth")]
+        if self.stopped is None and any(name in probe for name in measured):
+            self._timed(partial(self.metric.update, probe))
+
+    def value(self) -> float | None:
+        """The value in double precision, None where the metric stopped."""
+        value = self._timed(self.metric.compute)
+        return None if value is None else float(value)
+
+    def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
+        return self._timed(partial(self.metric.interval, repeats, seed)) if repeats else None
+
+    def _timed(self, work: Callable[[], T]) -> T | None:
+        if self.stopped is not None:
+            return None
+        start = time.perf_counter()
+        try:
+            return work()
+        except (ConfigError, DataError) as error:
+            self.stopped = str(error)
+            return None
+        finally:
+            self.seconds += time.perf_counter() - start
