@@ -1,0 +1,142 @@
+"""Files and folders that appear whole or not at all, also when the process dies or the disk fills up.
+
+    write       a new file, each byte fsynced before anything refers to it
+    replace     temporary sibling → fsync → rename over the old file → fsync of the folder
+    publish     temporary folder → fsync → rename to a name that is not in use → fsync of the parent
+    discard     rename to a temporary name → delete, so that half a folder never stands under its real name
+    sweep       delete the temporary entries of dead processes
+
+A temporary entry lies beside its target, hence on the same device: a rename there is atomic, a copy from another device
+is not. Its name `.TARGET.HOST-PID-START-COUNT.tmp` says whose it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from genkit.checkpoint.disk import storage_errors
+from genkit.checkpoint.process import Process, current
+
+_COUNT = itertools.count()
+_TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>\d+)-\d+\.tmp", re.DOTALL)
+_DAY = 86400.0
+
+
+def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> tuple[int, str]:
+    """A new file of these chunks, fsynced; returns its size in bytes and its sha256. It must not exist."""
+    size, digest = 0, hashlib.sha256()
+    with open(path, "xb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return size, digest.hexdigest()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Puts `data` at `path`: a reader sees the old content or the new one, never a part.
+
+    Raises:
+        StorageError: it cannot be written; the old content stands.
+    """
+    temporary = temporary_beside(path)
+    with storage_errors(path, len(data)):
+        try:
+            write_file(temporary, [data])
+            os.rename(temporary, path)
+            fsync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside `target` to build it in; removed at the end unless it was published."""
+    temporary = temporary_beside(target)
+    try:
+        temporary.mkdir()
+        yield temporary
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)  # the error that led here is the one to report
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Renames a finished folder to its name, which must be free or an empty folder; durable on return.
+
+    Raises:
+        OSError: the name is taken (ENOTEMPTY, EEXIST, ENOTDIR), or the disk refuses.
+    """
+    fsync_folder(temporary)
+    os.rename(temporary, target)
+    fsync_folder(target.parent)
+
+
+def discard(folder: Path) -> None:
+    """Deletes a folder; after a kill it stands whole under its name or is a temporary entry for `sweep`."""
+    temporary = temporary_beside(folder)
+    os.rename(folder, temporary)
+    _remove(temporary)
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Deletes the temporary entries in `folder` that dead processes left; returns what was deleted.
+
+    An entry of another host, whose processes cannot be asked, counts as left when it is older than a day.
+    """
+    with storage_errors(folder):
+        left = [entry for entry in sorted(folder.iterdir()) if _is_left(entry)]
+        for entry in left:
+            _remove(entry, ignore_errors=True)  # another process may be sweeping the same entry
+    return [entry for entry in left if not os.path.lexists(entry)]
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable, on the file systems that can."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what some network file systems answer for any folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A name that no other process or call uses, in the folder of `target`; 40 characters of its name keep it short."""
+    me = current()
+    return target.with_name(f".{target.name[:40]}.{_mark(me.host)}-{me.pid}-{me.start or 0}-{next(_COUNT)}.tmp")
+
+
+def _mark(host: str) -> str:
+    return hashlib.sha256(host.encode()).hexdigest()[:8]
+
+
+def _is_left(entry: Path) -> bool:
+    match = _TEMPORARY.fullmatch(entry.name)
+    if match is None:
+        return False
+    host = socket.gethostname()
+    if match["host"] != _mark(host):
+        return entry.is_symlink() or (entry.exists() and time.time() - entry.stat().st_mtime > _DAY)
+    return Process(int(match["pid"]), host, int(match["start"]) or None).is_dead()
+
+
+def _remove(entry: Path, ignore_errors: bool = False) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors)
+    else:
+        entry.unlink(missing_ok=True)

@@ -1,0 +1,89 @@
+"""New folders that appear whole and belong to one process, whoever else wants the same name at the same instant.
+
+A folder is filled under a temporary name and renamed. The rename decides: onto a folder with content it fails, so of
+two processes one gets the name, and the other one an error (`make_new`) or the next name (`make_stamped`).
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from genkit.checkpoint.atomic import fsync_folder, publish, sweep, temporary_folder
+from genkit.checkpoint.disk import shown, storage_errors
+from genkit.errors import ConfigError
+
+Fill = Callable[[Path], None]
+
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+# An empty folder that exists may be a mount point, or lie where this user may not make a sibling.
+_FIXED = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def make_new(path: Path | str, fill: Fill, advice: str) -> Path:
+    """Makes the folder that the user named; it must be new or empty. Links in the path are followed.
+
+    Where an empty folder cannot be renamed onto, it is filled in place: `fill` begins with what keeps others out and
+    ends with what makes it valid.
+
+    Args:
+        path: The folder.
+        fill: Writes the content into the folder that it is given.
+        advice: What to do when the folder is in use, the end of the error's line.
+
+    Raises:
+        ConfigError: it is in use.
+        StorageError: the disk refuses.
+    """
+    target = Path(os.path.realpath(path))
+    with storage_errors(target):
+        if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+            raise ConfigError(f"{shown(target)}: in use: {advice}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not _fill_and_rename(target, [target], fill):
+            raise ConfigError(f"{shown(target)}: in use: {advice}")
+    return target
+
+
+def make_stamped(path: Path, fill: Fill) -> Path:
+    """Makes a folder of this name, or with the first suffix -2, -3, … that is free; returns the one made.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    target = Path(os.path.abspath(path))
+    names = itertools.chain([target], (target.with_name(f"{target.name}-{count}") for count in range(2, 10_000)))
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = _fill_and_rename(target, (name for name in names if not os.path.lexists(name)), fill)
+        if made is None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    return made
+
+
+def _fill_and_rename(target: Path, names: Iterable[Path], fill: Fill) -> Path | None:
+    """The first of the names that could be had."""
+    sweep(target.parent)
+    try:
+        with temporary_folder(target) as temporary:
+            fill(temporary)
+            return next((name for name in names if _rename(temporary, name)), None)
+    except OSError as error:
+        if error.errno not in _FIXED or not target.is_dir():
+            raise
+    fill(target)
+    fsync_folder(target)
+    return target
+
+
+def _rename(temporary: Path, name: Path) -> bool:
+    try:
+        publish(temporary, name)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        raise
+    return True

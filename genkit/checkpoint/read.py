@@ -1,0 +1,129 @@
+"""Opening a checkpoint: verified first, then read piece by piece, each piece from the very bytes that were hashed.
+
+`open_checkpoint` takes a checkpoint or an export folder; `find_checkpoint` also a run folder, whose `latest` it opens.
+Where `latest` is missing or names something damaged, the newest intact checkpoint takes its place and `notice` says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genkit.checkpoint import strict_json
+from genkit.checkpoint.disk import shown
+from genkit.checkpoint.manifest import ANOTHER, CONFIG, MANIFEST, MODEL, TRAINING, TRAINING_TENSORS, Manifest
+from genkit.checkpoint.retention import CHECKPOINTS, is_step_name, pointed, step_folders
+from genkit.checkpoint.tensors import decode
+from genkit.checkpoint.verify import read_listed, verify_checkpoint
+from genkit.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An intact checkpoint or export; its methods read the files when called.
+
+    Attributes:
+        path: The folder, absolute.
+        manifest: What it holds.
+        notice: One line for the user when this is not the checkpoint that was asked for, else None.
+    """
+
+    path: Path
+    manifest: Manifest
+    notice: str | None = None
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps that were done."""
+        return self.manifest.step
+
+    def config(self) -> dict[str, Any]:
+        """All that rebuilds the model, plain JSON."""
+        return self._json(CONFIG)
+
+    def model(self, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+        """The weights for use, by name."""
+        return self._tensors(MODEL, device)
+
+    def training(self, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What resuming needs: tensors and JSON, each empty where the checkpoint was written without.
+
+        Raises:
+            CheckpointError: this is an export, which cannot be resumed.
+        """
+        if self.manifest.kind == "export":
+            raise CheckpointError(f"{shown(self.path)}: an export has no training state: use the run it came from")
+        files = self.manifest.files
+        tensors = self._tensors(TRAINING_TENSORS, device) if TRAINING_TENSORS in files else {}
+        return tensors, self._json(TRAINING) if TRAINING in files else {}
+
+    def _bytes(self, name: str) -> bytes:
+        return read_listed(self.path, name, self.manifest.files[name])
+
+    def _json(self, name: str) -> dict[str, Any]:
+        value = strict_json.parse(self._bytes(name), self.path / name)
+        if not isinstance(value, dict):
+            raise CheckpointError(f"{shown(self.path / name)}: holds no JSON object: {ANOTHER}")
+        return value
+
+    def _tensors(self, name: str, device: torch.device | str) -> dict[str, Tensor]:
+        return decode(self._bytes(name), self.manifest.aliases.get(name, {}), self.path / name, device)
+
+
+def open_checkpoint(path: Path | str) -> Checkpoint:
+    """The checkpoint or export in this very folder, all its files verified.
+
+    Raises:
+        CheckpointError: see `verify_checkpoint`.
+    """
+    folder = Path(os.path.abspath(path))
+    return Checkpoint(folder, verify_checkpoint(folder))
+
+
+def find_checkpoint(path: Path | str) -> Checkpoint:
+    """What `ckpt=` and `resume=` mean: a checkpoint, an export, or the `latest` of a run folder.
+
+    Raises:
+        CheckpointError: nothing intact is there; every damaged checkpoint is left as it is.
+    """
+    folder = Path(os.path.abspath(path))
+    if not is_run_folder(folder):
+        return open_checkpoint(folder)
+    name = pointed(folder, "latest")
+    if name is not None and (latest := _intact(folder, name)) is not None:
+        return latest
+    for candidate in step_folders(folder):
+        if candidate.name != name and (found := _intact(folder, candidate.name)) is not None:
+            reason = "latest is missing" if name is None else f"{name}, its latest, is missing or damaged"
+            return dataclasses.replace(found, notice=f"{shown(folder)}: {reason}: using {found.path.name}")
+    if not step_folders(folder):
+        raise CheckpointError(f"{shown(folder)}: this run has no checkpoint yet: train it further, or name another run")
+    raise CheckpointError(f"{shown(folder)}: every checkpoint of this run is damaged: restore one from a copy")
+
+
+def resolve(path: Path | str) -> Path:
+    """The checkpoint folder that `find_checkpoint` opens."""
+    return find_checkpoint(path).path
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether this is a folder of a run, rather than of one checkpoint."""
+    if os.path.lexists(folder / MANIFEST):
+        return False
+    return os.path.isdir(folder / CHECKPOINTS) or os.path.isfile(folder / "run.json")
+
+
+def _intact(run: Path, name: str) -> Checkpoint | None:
+    folder = run / CHECKPOINTS / name
+    if not is_step_name(name) or os.path.islink(folder) or os.path.islink(folder.parent):
+        return None  # a link may lead out of the run
+    try:
+        return open_checkpoint(folder)
+    except CheckpointError:
+        return None

@@ -1,0 +1,146 @@
+"""The folder of one run: made whole, owned by one process, moved or copied freely (no path in it is absolute).
+
+    outputs/<verb>/<stamp>-<label>/    config.yaml  run.json  metrics.jsonl  samples/  checkpoints/  latest  best  .lock
+
+It is built under a temporary name and renamed into place, so `config.yaml`, `run.json` and the lock appear with it;
+eight processes that start in the same second get eight folders.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genkit import __version__
+from genkit.checkpoint import lock, strict_json
+from genkit.checkpoint.atomic import replace_file, write_file
+from genkit.checkpoint.disk import shown
+from genkit.checkpoint.exclusive import make_new, make_stamped
+from genkit.checkpoint.retention import CHECKPOINTS, sweep_run
+from genkit.checkpoint.verify import read_small
+from genkit.errors import CheckpointError
+
+CONFIG_YAML = "config.yaml"
+RUN = "run.json"
+SCHEMA = "genkit.run/1"
+
+
+class RunFolder:
+    """A run folder that this process owns until `close`, best used as a context manager.
+
+    Attributes:
+        path: The folder, absolute.
+        info: The content of `run.json`; change it through `update`.
+    """
+
+    def __init__(self, path: Path, info: dict[str, Any]) -> None:
+        self.path = path
+        self.info = info
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str | None,
+        verb: str,
+        label: str,
+        *,
+        config: str,
+        info: Mapping[str, Any],
+        root: Path = Path("outputs"),
+    ) -> RunFolder:
+        """A new run folder, owned by this process.
+
+        Args:
+            path: The user's choice, new or empty; None for `root/<verb>/<stamp>-<label>/`, with a suffix if taken.
+            verb: The command, e.g. "train".
+            label: What the run is about, e.g. "vae-digits".
+            config: Text of `config.yaml`, the resolved configuration.
+            info: What the command knows for `run.json`: command, seed, data_fingerprint, device, threads, …;
+                `versions` is added to the ones known here.
+            root: Folder of all outputs.
+
+        Raises:
+            ConfigError: `path` is in use.
+            StorageError: it cannot be written.
+        """
+        record = _record(verb, info)
+        files = {CONFIG_YAML: config.encode("utf-8"), RUN: strict_json.render(record, RUN)}
+        if path is not None:
+            advice = "choose a folder for run_dir= that is new or empty, or go on with resume="
+            return cls(make_new(path, lambda folder: _fill(folder, files), advice), record)
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub('[^A-Za-z0-9._-]+', '_', label)}"
+        return cls(make_stamped(Path(root, verb, name), lambda folder: _fill(folder, files)), record)
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """An existing run folder, to resume in it: takes the lock and clears what a dead owner left half-written.
+
+        Raises:
+            CheckpointError: there is no run folder, or its run.json is damaged.
+            StorageError: another process owns it and lives, or cannot be asked.
+        """
+        folder = Path(os.path.realpath(path))
+        if not os.path.isfile(folder / RUN):
+            raise CheckpointError(f"{shown(folder)}: no run folder ({RUN} is missing): name the folder of a run")
+        info = _read(folder / RUN)
+        lock.acquire(folder)
+        sweep_run(folder)
+        return cls(folder, info)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def samples(self) -> Path:
+        """Folder of the sample grids; made by who writes the first."""
+        return self.path / "samples"
+
+    @property
+    def metrics(self) -> Path:
+        """The file of a `MetricsLog`."""
+        return self.path / "metrics.jsonl"
+
+    def update(self, **fields: Any) -> None:
+        """Changes fields of `run.json` atomically, e.g. status="done", exit_code=0, wall_time=12.5."""
+        self.info = self.info | fields
+        replace_file(self.path / RUN, strict_json.render(self.info, RUN))
+
+    def close(self) -> None:
+        """Gives the folder up."""
+        lock.release(self.path)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    info = strict_json.parse(read_small(path), path)
+    if not isinstance(info, dict) or info.get("schema") != SCHEMA:
+        raise CheckpointError(f"{shown(path)}: not written by genkit: restore it from a copy")
+    return info
+
+
+def _record(verb: str, info: Mapping[str, Any]) -> dict[str, Any]:
+    torch = importlib.metadata.version("torch")  # not imported: this module serves commands that need no tensor
+    versions = {"genkit": __version__, "python": platform.python_version(), "torch": torch}
+    start = {"schema": SCHEMA, "verb": verb, "status": "running", "exit_code": None, "wall_time": 0.0}
+    start["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return start | dict(info) | {"versions": versions | dict(info.get("versions", {}))}
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    lock.acquire(folder)  # first, so that it keeps others out also where the folder is filled in place
+    (folder / CHECKPOINTS).mkdir()
+    for name, data in files.items():
+        write_file(folder / name, [data])

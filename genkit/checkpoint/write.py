@@ -1,0 +1,122 @@
+"""Writing a checkpoint so that a kill or a full disk at any instant costs nothing that was there before.
+
+    temporary folder beside it → files, each fsynced → manifest last → rename to a free name → fsync of the parent
+
+Then, by the caller, `point(run, "latest", name)`, and only after that `prune`. An intact checkpoint of the same step is
+never overwritten: it is returned as it is, since a resumed run writes the same bytes again. A damaged one gives way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from genkit.checkpoint import strict_json
+from genkit.checkpoint.atomic import discard, publish, temporary_folder, write_file
+from genkit.checkpoint.disk import storage_errors
+from genkit.checkpoint.exclusive import make_new
+from genkit.checkpoint.manifest import CONFIG, MANIFEST, MODEL, TRAINING, TRAINING_TENSORS, Entry, Manifest
+from genkit.checkpoint.read import find_checkpoint
+from genkit.checkpoint.retention import step_name
+from genkit.checkpoint.tensors import Aliases, encode, size_of, split_aliases
+from genkit.checkpoint.verify import read_listed, verify_checkpoint
+from genkit.errors import CheckpointError
+
+JsonDict = Mapping[str, Any]
+Tensors = Mapping[str, Tensor]
+
+
+def write_checkpoint(
+    checkpoints: Path,
+    step: int,
+    *,
+    config: JsonDict,
+    model: Tensors,
+    training_tensors: Tensors | None = None,
+    training: JsonDict | None = None,
+) -> Path:
+    """Writes `checkpoints/step-%08d/`, complete and durable when this returns.
+
+    Args:
+        checkpoints: Folder of a run's checkpoints; made when missing.
+        step: Optimizer steps done, at least 0.
+        config: All that rebuilds the model, plain JSON.
+        model: The weights for use.
+        training_tensors: Raw weights where `model` is an average, optimizer state.
+        training: Counters and whatever else resuming needs, plain JSON (see `flatten_state`).
+
+    Raises:
+        CheckpointError: something in the content cannot be stored exactly; nothing is left behind.
+        StorageError: the disk refuses; nothing is left behind, earlier checkpoints are untouched.
+    """
+    target = checkpoints / step_name(step)
+    if _is_intact(target):
+        return target
+    texts = {CONFIG: strict_json.render(config, CONFIG)}
+    if training is not None:
+        texts[TRAINING] = strict_json.render(training, TRAINING)
+    arrays = {MODEL: model} if training_tensors is None else {MODEL: model, TRAINING_TENSORS: training_tensors}
+    needed = sum(map(len, texts.values())) + sum(map(size_of, arrays.values()))
+    with storage_errors(target, needed):
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(target) as temporary:
+            files, aliases = _fill(temporary, texts, arrays)
+            _finish(temporary, Manifest("checkpoint", step, files, aliases))
+            if os.path.lexists(target):
+                discard(target)
+            publish(temporary, target)
+    return target
+
+
+def export_checkpoint(path: Path | str, out: Path | str) -> Path:
+    """Writes the shareable form of a checkpoint: config.json, model.safetensors and their own manifest.
+
+    Args:
+        path: A checkpoint, an export, or a run folder (its `latest`).
+        out: The new folder; it must not exist or be empty.
+
+    Raises:
+        CheckpointError: there is no intact checkpoint at `path`.
+        ConfigError: `out` is in use.
+        StorageError: the disk refuses; nothing is left behind.
+    """
+    source = find_checkpoint(path)
+    files = {name: source.manifest.files[name] for name in (CONFIG, MODEL)}
+    aliases = {name: tied for name, tied in source.manifest.aliases.items() if name in files}
+
+    def fill(folder: Path) -> None:
+        for name, entry in files.items():
+            write_file(folder / name, [read_listed(source.path, name, entry)])
+        _finish(folder, Manifest("export", source.step, files, aliases))
+
+    with storage_errors(Path(out), sum(entry.bytes for entry in files.values())):
+        return make_new(out, fill, "choose a folder for out= that is new or empty")
+
+
+def _is_intact(target: Path) -> bool:
+    try:
+        verify_checkpoint(target)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _fill(
+    folder: Path, texts: dict[str, bytes], arrays: dict[str, Tensors]
+) -> tuple[dict[str, Entry], dict[str, Aliases]]:
+    files = {name: Entry(*write_file(folder / name, [text])) for name, text in texts.items()}
+    noted: dict[str, Aliases] = {}
+    for name, tensors in arrays.items():
+        stored, aliases = split_aliases(tensors)
+        files[name] = Entry(*write_file(folder / name, encode(stored)))
+        if aliases:
+            noted[name] = aliases
+    return files, noted
+
+
+def _finish(folder: Path, manifest: Manifest) -> None:
+    write_file(folder / MANIFEST, [manifest.render()])
