@@ -37,11 +37,11 @@ class Elementwise(Component, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """x (…) and θ (…, P) to (g(x), log g′(x)), both (…)."""
+        """x (B, C, …) and θ (B, C, P, …) to (g(x), log g′(x)), both (B, C, …)."""
 
     @abstractmethod
     def inverse(self, z: Tensor, theta: Tensor) -> Tensor:
-        """g⁻¹(z) for z (…) and θ (…, P)."""
+        """g⁻¹(z) for z (B, C, …) and θ (B, C, P, …)."""
 
 
 class Affine(Elementwise):
@@ -65,7 +65,7 @@ class Affine(Elementwise):
         return (z - shift) * (-log_scale).exp()
 
     def _bounded(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        free, shift = theta.unbind(-1)
+        free, shift = theta.unbind(2)
         return self.max_log_scale * torch.tanh(free / self.max_log_scale), shift
 
 
@@ -99,7 +99,7 @@ class Coupling(Transform):
         outputs = (len(change) * elementwise.num_parameters, *shape[1:])
         self.network = network(in_shape=(len(keep), *shape[1:]), out_shape=outputs, num_classes=num_classes)
         self.bias = nn.Parameter(torch.zeros(outputs))
-        # Not 1: a network's first outputs would bend the flow before it has seen data. Not 0: they would get no gradient.
+        # Not 1: the untrained network would bend the flow. Not 0: the network would get no gradient.
         self.gain = nn.Parameter(torch.full((outputs[0], *[1] * (len(shape) - 1)), 0.1))
         self.register_buffer("keep", torch.tensor(list(keep)), persistent=False)
         self.register_buffer("change", torch.tensor(list(change)), persistent=False)
@@ -114,7 +114,7 @@ class Coupling(Transform):
 
     def _theta(self, x: Tensor, y: Tensor | None) -> Tensor:
         theta = self.bias + self.gain * self.network(x.index_select(1, self.keep), y=y)
-        return theta.unflatten(1, (len(self.change), -1)).movedim(2, -1)  # (B, len(change), …, P)
+        return theta.unflatten(1, (len(self.change), -1))  # (B, len(change), P, …)
 
 
 class Marginal(Transform):
@@ -129,7 +129,7 @@ class Marginal(Transform):
     def __init__(self, elementwise: Elementwise, *, shape: tuple[int, ...], num_classes: int | None = None) -> None:
         super().__init__()
         self.elementwise = elementwise
-        self.bias = nn.Parameter(torch.zeros(*shape, elementwise.num_parameters))
+        self.bias = nn.Parameter(torch.zeros(shape[0], elementwise.num_parameters, *shape[1:]))
         self.by_label = None if num_classes is None else nn.Parameter(torch.zeros(num_classes, *self.bias.shape))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -141,4 +141,4 @@ class Marginal(Transform):
 
     def _theta(self, x: Tensor, y: Tensor | None) -> Tensor:
         theta = self.bias if self.by_label is None or y is None else self.bias + self.by_label[y]
-        return theta.expand(*x.shape, -1)
+        return theta.expand(len(x), *self.bias.shape)

@@ -60,9 +60,7 @@ class Multiscale(Transform):
         sizes = [prod(self.top_shape), *(prod(shape) for shape in reversed(self.gone_shapes))]
         top, *latents = z.split(sizes, dim=1)
         x = self.top.inverse(top, y).unflatten(1, self.top_shape)
-        for level, shape, gone in zip(
-            reversed(self.levels), reversed(self.gone_shapes), latents, strict=True
-        ):
+        for level, shape, gone in zip(self.levels[::-1], reversed(self.gone_shapes), latents, strict=True):
             whole = torch.cat((x, gone.unflatten(1, shape)), dim=1)
             x = self.squeeze.inverse(level.inverse(whole, y))
         return x

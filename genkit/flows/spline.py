@@ -57,45 +57,49 @@ class RationalQuadratic(Elementwise):
         self.num_parameters = 3 * bins + 1
 
     def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-        widths, heights, slopes = self._axes(theta)
         inside = x.clamp(-self.bound, self.bound)
-        b = self._bin(inside, widths, heights, slopes, by=widths)
-        xi = ((inside - b.x) / b.width).clamp(0, 1)
-        z, slope = _curve(b, xi)
+        b = self._bin(inside, theta, axis=0)
+        z, slope = _curve(b, ((inside - b.x) / b.width).clamp(0, 1))
         return z + (x - inside) * slope, slope.log()
 
     def inverse(self, z: Tensor, theta: Tensor) -> Tensor:
-        widths, heights, slopes = self._axes(theta)
         inside = z.clamp(-self.bound, self.bound)
-        b = self._bin(inside, widths, heights, slopes, by=heights)
+        b = self._bin(inside, theta, axis=1)
         xi = _solve(b, inside)
         _, slope = _curve(b, xi)
         return b.x + b.width * xi + (z - inside) / slope
 
-    def _axes(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """θ (…, 3K+1) to widths (…, K), heights (…, K) and knot slopes (…, K+1)."""
-        free_widths, free_heights, free_slopes = theta.split((self.bins, self.bins, self.bins + 1), dim=-1)
-        slopes = MIN_SLOPE + F.softplus(free_slopes + log(expm1(1 - MIN_SLOPE)))  # 1 at θ = 0
-        return self._shares(free_widths), self._shares(free_heights), slopes
+    def _bin(self, at: Tensor, theta: Tensor, axis: int) -> _Bin:
+        """The bin in which `at` lies on the x axis (0) or the z axis (1)."""
+        free_widths, free_heights, free_slopes = theta.split((self.bins, self.bins, self.bins + 1), dim=2)
+        widths, heights = free_widths.softmax(2), free_heights.softmax(2)
+        with torch.no_grad():
+            number = torch.arange(self.bins, device=at.device).view(-1, *[1] * (at.dim() - 2))
+            edges = self._place((widths, heights)[axis].cumsum(2), number + 1)  # right ends of the bins
+            k = (at.unsqueeze(2) >= edges).sum(2, keepdim=True).clamp_max(self.bins - 1)
+            left = number < k
+        x, width = self._ends((widths * left).sum(2), _pick(widths, k), k)
+        z, height = self._ends((heights * left).sum(2), _pick(heights, k), k)
+        return _Bin(x, z, width, height, _positive(_pick(free_slopes, k)), _positive(_pick(free_slopes, k + 1)))
 
-    def _shares(self, free: Tensor) -> Tensor:
-        share = MIN_SHARE + (1 - MIN_SHARE * self.bins) * free.softmax(-1)
-        return 2 * self.bound * share
+    def _ends(self, before: Tensor, share: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Left knot and size of bin k from the softmax shares before it and its own."""
+        size = 2 * self.bound * (MIN_SHARE + (1 - MIN_SHARE * self.bins) * share)
+        return self._place(before, k.squeeze(2)), size
 
-    def _bin(self, at: Tensor, widths: Tensor, heights: Tensor, slopes: Tensor, by: Tensor) -> _Bin:
-        """Picks the bin that `at` lies in along the axis whose bin sizes are `by`."""
-        edges = by.detach()[..., :-1].cumsum(-1) - self.bound
-        k = (at.detach()[..., None] >= edges).sum(-1, keepdim=True)
-        # knots by summing the bins to the left: the same rounding on both axes, and no padding
-        left_x = F.pad(widths.cumsum(-1), (1, -1)) - self.bound
-        left_z = F.pad(heights.cumsum(-1), (1, -1)) - self.bound
+    def _place(self, before: Tensor, k: Tensor) -> Tensor:
+        """Position in [−B, B] of the knot that has k bins to its left."""
+        return self.bound * (2 * (MIN_SHARE * k + (1 - MIN_SHARE * self.bins) * before) - 1)
 
-        def pick(values: Tensor, index: Tensor) -> Tensor:
-            return values.gather(-1, index).squeeze(-1)
 
-        return _Bin(
-            pick(left_x, k), pick(left_z, k), pick(widths, k), pick(heights, k), pick(slopes, k), pick(slopes, k + 1)
-        )
+def _pick(values: Tensor, k: Tensor) -> Tensor:
+    """values (B, C, K, …) at index k (B, C, 1, …): (B, C, …)."""
+    return values.gather(2, k).squeeze(2)
+
+
+def _positive(free: Tensor) -> Tensor:
+    """Slopes from free numbers; 0 becomes 1."""
+    return MIN_SLOPE + F.softplus(free + log(expm1(1 - MIN_SLOPE)))
 
 
 def _curve(b: _Bin, xi: Tensor) -> tuple[Tensor, Tensor]:

@@ -50,7 +50,7 @@ class Chain(Transform):
         return x, log_abs_det
 
     def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        for layer in reversed(self.layers):
+        for layer in self.layers[::-1]:
             z = layer.inverse(z, y)
         return z
 

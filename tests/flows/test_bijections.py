@@ -67,7 +67,7 @@ def bent(make: Callable[[], Transform]) -> Transform:
     transform, generator = make(), generator_of(1, "parameters")
     with torch.no_grad():
         for parameter in transform.parameters():
-            parameter += 0.5 * torch.randn(parameter.shape, generator=generator)
+            parameter += 0.15 * torch.randn(parameter.shape, generator=generator)
     return transform.eval()
 
 

@@ -1,0 +1,161 @@
+"""The flow: a true density on both modalities, honest units, samples in range, errors with one line."""
+
+from math import log, log2
+
+import pytest
+import torch
+from torch import Tensor
+
+from genkit.data.spec import DataSpec
+from genkit.distributions import bits_per_dim
+from genkit.errors import ConfigError, NumericalError
+from genkit.models.flow import Flow
+from genkit.noise import SampleNoise, generator_of
+
+PLANE = DataSpec(shape=(2,), modality="vector", num_classes=3)
+DIGITS = DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=17, num_classes=10)
+COLOUR = DataSpec(shape=(3, 12, 4), modality="image", value_range=(0.0, 4.0), levels=256)
+LINE = DataSpec(shape=(1,), modality="vector")
+SPECS = {"plane": PLANE, "digits": DIGITS, "colour": COLOUR, "line": LINE}
+
+
+def flow(spec: DataSpec, conditional: bool = False, **sizes: int) -> Flow:
+    torch.manual_seed(0)
+    sizes = {"layers": 2, "hidden_features": 16, "hidden_channels": 8, "depth": 1} | sizes
+    return Flow(spec=spec, conditional=conditional, **sizes)
+
+
+def bent(model: Flow, amount: float = 0.1) -> Flow:
+    """The model away from its start, where it is nearly the identity."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += amount * torch.randn(parameter.shape, generator=generator_of(1, "parameters"))
+    return model.eval()
+
+
+def data(spec: DataSpec, n: int) -> Tensor:
+    generator = generator_of(2, "data")
+    if spec.levels is None:
+        return 3.0 + 2.0 * torch.randn(n, *spec.shape, generator=generator)
+    return spec.scale(torch.randint(spec.levels, (n, *spec.shape), generator=generator))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_samples_are_inverted_latents_with_the_right_shape_and_range(name: str) -> None:
+    model = bent(flow(SPECS[name]))
+    x = model.sample(5, noise=SampleNoise(0, range(5)))
+    assert x.shape == (5, *model.spec.shape)
+    if model.spec.value_range is not None:
+        assert x.min() >= model.spec.value_range[0]
+        assert x.max() <= model.spec.value_range[1]
+    z = model.prior.draw(SampleNoise(0, range(5))(model.spec.dim))
+    torch.testing.assert_close(model.transform(x)[0], z, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_sample_i_depends_on_seed_and_i_alone(name: str) -> None:
+    model = bent(flow(SPECS[name]))
+    whole, tail = model.sample(6, noise=SampleNoise(3, range(6))), model.sample(2, noise=SampleNoise(3, range(4, 6)))
+    torch.testing.assert_close(whole[4:], tail, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_loss_reaches_every_parameter(name: str) -> None:
+    model = bent(flow(SPECS[name])).train()
+    model.losses({"x": data(model.spec, 8)}, "model")["loss"].backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+
+
+@pytest.mark.parametrize("y", [None, 2])
+def test_density_of_the_plane_integrates_to_one(y: int | None) -> None:
+    model = bent(flow(PLANE, conditional=y is not None)).double()
+    axis = torch.linspace(-8, 8, 400, dtype=torch.float64)
+    x = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        log_prob = model.log_prob(x, None if y is None else torch.full((len(x),), y))
+    assert log_prob.exp().sum() * (axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=0.01)
+
+
+def test_density_of_an_image_averages_to_one_over_its_range() -> None:
+    spec = DataSpec(shape=(1, 4, 4), modality="image", value_range=(0.0, 3.0), levels=4)
+    model = bent(flow(spec), 0.03).double()
+    x = 3 * torch.rand(20000, *spec.shape, generator=generator_of(4, "x"), dtype=torch.float64)
+    with torch.no_grad():
+        ratio = (model.log_prob(x) + spec.dim * log(3)).exp()  # to the uniform density: importance sampling
+    assert ratio.mean().item() == pytest.approx(1, abs=5 * ratio.std().item() / len(x) ** 0.5)
+    assert ratio.std() > 0.05
+
+
+def test_an_image_outside_the_range_has_no_density() -> None:
+    x = data(DIGITS, 3)
+    x[1, 0, 2, 2] = 1.01
+    assert flow(DIGITS).log_prob(x).isfinite().tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("spec", [DIGITS, COLOUR])
+def test_a_flow_that_changes_nothing_scores_the_bits_of_a_uniform_model(spec: DataSpec) -> None:
+    model = flow(spec)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        losses = model.losses({"x": data(spec, 4)}, "model")
+    assert spec.levels is not None
+    assert losses["bits_per_dim"].item() == pytest.approx(log2(spec.levels), abs=1e-5)
+
+
+def test_loss_and_log_prob_agree_where_nothing_is_dequantised() -> None:
+    model, x = bent(flow(PLANE)), data(PLANE, 16)
+    torch.testing.assert_close(model.losses({"x": x}, "model")["loss"], -model.log_prob(x).mean())
+
+
+def test_dequantised_log_prob_agrees_with_the_loss() -> None:
+    model, x = bent(flow(DIGITS)), data(DIGITS, 64)
+    torch.manual_seed(7)
+    losses = model.losses({"x": x}, "model")
+    torch.manual_seed(7)
+    nll = -model.log_prob(DIGITS.dequantise(x, torch.rand_like(x)))
+    torch.testing.assert_close(losses["loss"], nll.mean())
+    torch.testing.assert_close(losses["bits_per_dim"], bits_per_dim(nll.mean(), 64, 17, (-1.0, 1.0)))
+
+
+@pytest.mark.parametrize("spec", [PLANE, DIGITS])
+def test_labels_change_density_and_samples(spec: DataSpec) -> None:
+    model, x = bent(flow(spec, conditional=True)), data(spec, 1)
+    first, second = torch.tensor([0]), torch.tensor([1])
+    assert model.log_prob(x, first) != model.log_prob(x, second)
+    noise = [model.sample(1, y=y, noise=SampleNoise(0, range(1))) for y in (first, second)]
+    assert (noise[0] - noise[1]).abs().max() > 1e-4
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match="unconditional"):
+        flow(PLANE).log_prob(data(PLANE, 1), torch.tensor([0]))
+    with pytest.raises(ConfigError, match="needs labels"):
+        flow(PLANE, conditional=True).sample(1, noise=SampleNoise(0, range(1)))
+
+
+@pytest.mark.parametrize("side", [(9, 8), (8, 7), (2, 2)])
+def test_odd_and_tiny_images_are_refused_in_one_line(side: tuple[int, int]) -> None:
+    spec = DataSpec(shape=(1, *side), modality="image", value_range=(-1.0, 1.0), levels=17)
+    with pytest.raises(ConfigError, match=f"even height and width.*{side[0]}x{side[1]}"):
+        flow(spec)
+
+
+def test_divergence_names_the_layer() -> None:
+    model, x = flow(PLANE), data(PLANE, 8)
+    model.losses({"x": x}, "model")
+    with torch.no_grad():
+        model.transform.layers[2].log_diagonal.fill_(float("inf"))  # type: ignore[union-attr]
+    with pytest.raises(NumericalError, match=r"layers\.2"):
+        model.losses({"x": x}, "model")
+
+
+def test_evaluation_before_training_leaves_the_first_batch_to_decide() -> None:
+    model, x = flow(LINE, layers=1), data(LINE, 256)
+    model.eval().log_prob(x)
+    with torch.no_grad():
+        model.train().losses({"x": x}, "model")
+    assert not model.transform.layers[0].initialised  # type: ignore[union-attr]
+    loss = model.losses({"x": x}, "model")["loss"]
+    entropy = 0.5 * log(2 * torch.pi) + 0.5 + x.std(correction=0).log()  # standardised at once: a Gaussian fit
+    assert loss.item() == pytest.approx(entropy.item(), abs=1e-4)
