@@ -144,8 +144,17 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def schema_of(cls: type) -> dict[str, Any]:
-    """The resolved annotations of a constructor, `Annotated` kept."""
-    return typing.get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
+    """The resolved annotations of a constructor, `Annotated` kept.
+
+    A foreign class whose annotations name what exists only for type checkers has none: its arguments are then checked
+    by name alone.
+    """
+    try:
+        return typing.get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
+    except NameError:
+        if issubclass(cls, Component):
+            raise
+        return {}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,140 @@
+"""`genkit VERB …`: the entry point. Standard library only at this level, so that it answers at once.
+
+`train`, `sample` and `eval` are Hydra applications with the primary configuration `conf/<verb>.yaml`; the other verbs
+are plain functions of their arguments. torch and lightning are imported inside the verb.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """Where a verb's function lives ("module:function"), its help line, whether Hydra composes its configuration."""
+
+    target: str
+    help: str
+    hydra: bool = False
+
+
+VERBS = {
+    "train": Verb("genkit.commands.train:run", "train a model", hydra=True),
+    "sample": Verb("genkit.commands.sample:run", "draw samples from a checkpoint", hydra=True),
+    "eval": Verb("genkit.commands.evaluate:run", "score a checkpoint, or anybody's samples", hydra=True),
+    "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
+    "export": Verb("genkit.commands.export:run", "write the shareable form of a checkpoint"),
+    "verify": Verb("genkit.commands.verify:run", "check every file of a checkpoint"),
+}
+
+USAGE = """usage: genkit VERB [key=value …]
+
+{verbs}
+
+  genkit train model=diffusion data=digits     train; genkit train --help shows groups and keys
+  genkit sample ckpt=outputs/train/… n=64      a run folder means its latest checkpoint
+  genkit eval ckpt=outputs/train/… metric=fid
+  genkit list models                           what there is to choose from
+
+tab completion (bash): eval "$(genkit -sc install=bash)"
+exit codes: 0 done · 1 internal · 2 configuration · 3 data · 4 checkpoint · 5 numerical · 6 disk
+            130 SIGINT · 143 SIGTERM
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line and return its exit code.
+
+    Without `argv` it is the process's own, and signals become exit codes too.
+    """
+    if argv is None:
+        install_signal_handlers()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin slow everything on shared cores
+    try:
+        code = dispatch(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's last flush complains
+        return 128 + signal.SIGPIPE
+
+
+def install_signal_handlers() -> None:
+    """SIGINT ends the process with 130, SIGTERM with 143; training installs finer ones."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def dispatch(argv: list[str]) -> int:
+    """The command line without the program's name -> exit code."""
+    match argv:
+        case [] | ["-h" | "--help" | "help", *_]:
+            print(usage(), end="")
+            return 0
+        case ["-V" | "--version", *_]:
+            from genkit import __version__
+
+            print(f"genkit {__version__}")
+            return 0
+        case ["-sc" | "--shell-completion", query, *_]:
+            from genkit.config.complete import answer
+
+            return answer(query, {name: verb.hydra for name, verb in VERBS.items()})
+        case [name, *rest] if name in VERBS:
+            return run_verb(name, rest)
+        case _:
+            return refuse_verb(argv[0])
+
+
+def usage() -> str:
+    return USAGE.format(verbs="\n".join(f"  {name:<8} {verb.help}" for name, verb in VERBS.items()))
+
+
+def refuse_verb(name: str) -> int:
+    from genkit.config.hints import did_you_mean
+
+    print(f"genkit: error: there is no verb {name!r}: {', '.join(VERBS)}{did_you_mean(name, VERBS)}", file=sys.stderr)
+    return 2
+
+
+def run_verb(name: str, argv: list[str]) -> int:
+    """Run a verb; whatever goes wrong is one line and a code."""
+    try:
+        return _run_hydra(name, argv) if VERBS[name].hydra else _run_plain(name, argv)
+    except SystemExit as stop:  # Hydra ends --help and --version so
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception as error:
+        from genkit.config.failure import tell
+
+        return tell(error, "debug=true" in argv).code
+
+
+def _run_hydra(name: str, argv: list[str]) -> int:
+    from genkit.config.words import parse
+
+    words = parse(argv)
+    if words.flags.keys() & {"-h", "--help"}:
+        from genkit.config.verb_help import verb_help
+
+        print(verb_help(name, VERBS[name].help, words))
+        return 0
+    from genkit.config.hydra_setup import launch
+
+    return launch(name, VERBS[name].target, words)
+
+
+def _run_plain(name: str, argv: list[str]) -> int:
+    module, _, function = VERBS[name].target.partition(":")
+    run: Callable[[list[str]], int] = getattr(importlib.import_module(module), function)
+    return run(argv)

@@ -1,0 +1,99 @@
+"""What stands in the configuration folders: primary configurations, groups, options. Reads YAML, imports no torch.
+
+Folders, first found first served: `--config-dir`, then genkit's own `conf/` (inside the package in a wheel, beside it
+in a checkout), then `hydra.searchpath`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from genkit.config.words import Words
+from genkit.errors import ConfigError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def conf_dir() -> Path:
+    """genkit's own configuration folder."""
+    for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise ConfigError(f"no configuration folder beside {PACKAGE}: reinstall genkit")
+
+
+def load_yaml(file: Path) -> dict[str, Any]:
+    """A YAML mapping (an empty file is an empty one). Raises ConfigError where the file holds anything else."""
+    import yaml
+
+    try:
+        node = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+    if node is not None and not isinstance(node, dict):
+        raise ConfigError(f"{file}: holds no mapping of keys to values")
+    return node or {}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The folders that one command line sees."""
+
+    folders: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, words: Words) -> Catalog:
+        extra = [Path(words.config_dir)] if words.config_dir else []
+        return cls((*extra, conf_dir(), *_search_path(words.overrides)))
+
+    @cached_property
+    def groups(self) -> set[str]:
+        """Names of all groups: folders that hold YAML files, `metric/suite` included."""
+        files = (file.relative_to(folder) for folder in self.folders for file in folder.rglob("*.yaml"))
+        return {file.parent.as_posix() for file in files if len(file.parts) > 1}
+
+    def options(self, group: str) -> dict[str, Path]:
+        """Option name -> file; an option of a subgroup is named "suite/image"."""
+        found: dict[str, Path] = {}
+        for folder in self.folders:
+            for file in sorted((folder / group).rglob("*.yaml")):
+                found.setdefault(file.relative_to(folder / group).with_suffix("").as_posix(), file)
+        return dict(sorted(found.items()))
+
+    def primary_file(self, verb: str) -> Path:
+        for folder in self.folders:
+            if (folder / f"{verb}.yaml").is_file():
+                return folder / f"{verb}.yaml"
+        raise ConfigError(f"no {verb}.yaml in {', '.join(map(str, self.folders))}")
+
+    def defaults(self, verb: str) -> dict[str, Any]:
+        """The groups that a verb composes -> the option that it takes unless told otherwise."""
+        entries = load_yaml(self.primary_file(verb)).get("defaults", [])
+        chosen = {key: value for entry in entries if isinstance(entry, dict) for key, value in entry.items()}
+        own = {key.removeprefix("optional "): value for key, value in chosen.items() if "hydra/" not in key}
+        return {key: value for key, value in own.items() if not key.startswith("override ")}
+
+    def placeholders(self, verb: str) -> dict[str, dict[str, None]]:
+        """Null keys of groups that the primary configuration itself holds: `sampler: {steps: null}`."""
+        own, groups = load_yaml(self.primary_file(verb)), self.defaults(verb)
+        return {key: value for key, value in own.items() if key in groups and isinstance(value, dict)}
+
+
+def _search_path(overrides: Sequence[str]) -> list[Path]:
+    """Folders named by hydra.searchpath=[file://…,pkg://…]; what cannot be found is Hydra's to refuse."""
+    values = [word.partition("=")[2] for word in overrides if word.startswith("hydra.searchpath=")]
+    places = [place.strip(" '\"") for value in values for place in value.strip("[]").split(",")]
+    folders = [_package_folder(p[6:]) if p.startswith("pkg://") else Path(re.sub("^file://", "", p)) for p in places]
+    return [folder for folder in folders if folder is not None and folder.is_dir()]
+
+
+def _package_folder(name: str) -> Path | None:
+    from importlib.util import find_spec
+
+    spec = find_spec(name.replace("/", "."))
+    return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None

@@ -1,0 +1,60 @@
+"""What a failed command says and which code it leaves: one line, never a traceback unless asked.
+
+GenkitError            its own line and code            a full disk, a forbidden path    6
+a Hydra or YAML error  what it says, 2                  a closed pipe                    nothing, 141 (as SIGPIPE)
+anything else          "internal error: Type: text", 1
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from dataclasses import dataclass
+
+from genkit.errors import ConfigError, GenkitError, StorageError
+
+STORAGE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+BROKEN_PIPE = 141
+LIMIT = 600  # characters of a line that someone else wrote
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The exit code and the line; an empty line is not printed."""
+
+    code: int
+    line: str
+
+    def show(self) -> None:
+        if self.line:
+            print(f"genkit: {self.line}", file=sys.stderr, flush=True)
+
+
+def failure_of(error: Exception) -> Failure:
+    """How an exception is told to the user."""
+    text = one_line(str(error))
+    if isinstance(error, GenkitError):
+        return Failure(error.exit_code, f"error: {text}")
+    if isinstance(error, BrokenPipeError):
+        return Failure(BROKEN_PIPE, "")
+    if isinstance(error, OSError) and error.errno in STORAGE:
+        return Failure(StorageError.exit_code, f"error: {error.filename or 'output'}: {error.strerror}")
+    if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "yaml"):
+        return Failure(ConfigError.exit_code, f"error: {text[:LIMIT]}")
+    return Failure(1, f"internal error: {type(error).__name__}: {text[:LIMIT]} (debug=true shows the traceback)")
+
+
+def tell(error: Exception, debug: bool) -> Failure:
+    """`failure_of`, printed, below its traceback when debugging."""
+    failure = failure_of(error)
+    if debug and failure.line:
+        traceback.print_exception(error)
+    failure.show()
+    return failure
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks, and with control characters (a file may be named so) made visible."""
+    joined = " ".join(line.strip() for line in text.splitlines() if line.strip())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined)

@@ -1,0 +1,56 @@
+"""One call of Hydra: its flags and overrides in, a composed configuration out to a function, errors raised.
+
+Only the public entry point `hydra.main` is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from genkit.config.catalog import conf_dir
+
+
+def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) -> None:
+    """Compose `conf/<verb>.yaml` for `argv` and call `job` with it, once, or once per job of a multirun.
+
+    Raises whatever Hydra meets; SystemExit where a flag (--cfg, --info) is the whole answer.
+    """
+    import hydra
+
+    def task(config: Any) -> float | None:
+        return job(config)
+
+    task.__module__ = "genkit"  # Hydra names the application after it
+    with _process(argv):
+        hydra.main(config_path=str(conf_dir()), config_name=verb, version_base="1.3")(task)()
+
+
+def composed(verb: str, argv: Sequence[str]) -> dict[str, Any]:
+    """The configuration of a command line as it is printed by `--cfg job`: plain values, interpolations as text."""
+    import yaml
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        run_app(verb, ["--cfg", "job", *argv], lambda config: None)
+    config: dict[str, Any] = yaml.safe_load(out.getvalue()) or {}
+    return config
+
+
+@contextlib.contextmanager
+def _process(argv: Sequence[str]) -> Iterator[None]:
+    """sys.argv for Hydra, and HYDRA_FULL_ERROR so that it raises its errors instead of printing them."""
+    argv_before, full_before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [argv_before[0], *argv], "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv_before
+        if full_before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_before

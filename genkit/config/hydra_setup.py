@@ -1,0 +1,185 @@
+"""A verb as a Hydra application that writes nothing, prints no Hydra noise, and leaves genkit's exit codes.
+
+Hydra composes the configuration and runs the sweep; errors are ours. A job never raises out of its task, since Hydra
+would print its own report and a sweep would stop: the task records the failure, and `launch` returns its code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from genkit.config.catalog import Catalog, conf_dir
+from genkit.config.explain import explain, key_of
+from genkit.config.failure import Failure, tell
+from genkit.config.hydra_app import run_app
+from genkit.config.paths import quote_path, quoted
+from genkit.config.words import Words
+from genkit.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Hydra knows of the running job.
+
+    Attributes:
+        multirun: Whether it is one of a sweep.
+        number: Its number in the sweep, from 0.
+        overrides: Its overrides as Hydra's grammar writes them (paths quoted).
+    """
+
+    multirun: bool
+    number: int
+    overrides: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys and groups that the user typed: ("model", "optimizer.lr")."""
+        return tuple(key_of(word) for word in self.overrides)
+
+
+def current_job() -> Job:
+    """The job that runs now; without Hydra, a job of no overrides."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if not HydraConfig.initialized():
+        return Job(multirun=False, number=0, overrides=())
+    config = HydraConfig.get()
+    multirun = config.mode == RunMode.MULTIRUN
+    return Job(multirun, config.job.num if multirun else 0, tuple(config.overrides.task))
+
+
+def compose_option(group: str, option: str) -> Any:
+    """The node of one option of a group, from the folders of the running job.
+
+    `compose_option("metric", "suite/image")` is {"fid": {...}, ...}; `compose_option("backbone", "unet")` is one node.
+
+    Raises:
+        ConfigError: there is no such option.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    @contextmanager
+    def initialised() -> Iterator[None]:
+        if GlobalHydra.instance().is_initialized():
+            yield
+        else:
+            with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+                yield
+
+    try:
+        with initialised():
+            config = compose(f"{group}/{option}")
+    except HydraException as error:
+        raise ConfigError(f"{group}={option}: {str(error).splitlines()[0]}") from error
+    return OmegaConf.to_container(OmegaConf.select(config, group.replace("/", ".")), resolve=True)
+
+
+def launch(verb: str, target: str, words: Words) -> int:
+    """Run `target` ("module:function") under Hydra for a command line; returns the exit code."""
+    catalog = Catalog.of(words)
+    if "--quoted" not in words.flags:
+        words.overrides = [quote_path(word, words.multirun) for word in words.overrides]
+    task = Task(verb, target, words, catalog)
+    try:
+        with tempfile.TemporaryDirectory(prefix="genkit-sweep-") as scratch:
+            # Hydra writes a multirun.yaml into the sweep's folder, which nobody asked for
+            sweep = [f"hydra.sweep.dir={quoted(scratch)}"] if words.multirun else []
+            run_app(verb, [*words.argv(), *sweep], task)
+    except Exception as error:
+        return _refuse(error, verb, words, catalog)
+    return task.conclude()
+
+
+def _refuse(error: Exception, verb: str, words: Words, catalog: Catalog) -> int:
+    """An error of the composition, before any job (or one that a launcher brought back from another process)."""
+    foreign = type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "antlr4", "yaml")
+    shown = explain(error, verb, words, catalog) if foreign or type(error) is ValueError else error
+    if words.debug and shown is not error:
+        shown.__cause__ = error
+    return tell(shown, words.debug).code
+
+
+@dataclass
+class Task:
+    """The function that Hydra calls once per job."""
+
+    verb: str
+    target: str
+    words: Words
+    catalog: Catalog
+    jobs: int = 0
+    failures: list[tuple[Job, Failure]] = field(default_factory=list)
+    process: int = field(default_factory=os.getpid)
+
+    def __call__(self, config: Any) -> float | None:
+        job = current_job()
+        self.jobs += 1
+        if job.multirun:
+            print(f"genkit: job {job.number}: {' '.join(job.overrides)}", flush=True)
+        try:
+            self.prepare(config)
+            with _relaunchable(self.verb, self.words, job):
+                return self.function()(config)
+        except Exception as error:
+            if os.getpid() != self.process:
+                raise  # a launcher's worker: the exception travels back, this list does not
+            debug = self.words.debug or bool(config.get("debug"))
+            self.failures.append((job, tell(error, debug)))
+        return None
+
+    def function(self) -> Callable[[Any], float | None]:
+        module, _, name = self.target.partition(":")
+        found: Callable[[Any], float | None] = getattr(importlib.import_module(module), name)
+        return found
+
+    def prepare(self, config: Any) -> None:
+        """Refuse what Hydra composes and no verb can use; take out the placeholders of chosen groups."""
+        from omegaconf import OmegaConf, open_dict
+
+        if missing := sorted(OmegaConf.missing_keys(config)):
+            raise ConfigError(f"genkit {self.verb} needs {' '.join(f'{key}=…' for key in missing)}")
+        for key in self.catalog.defaults(self.verb):
+            if key not in config and self.catalog.defaults(self.verb)[key] is not None:
+                raise ConfigError(f"{key}: the configuration has lost this group; choose an option with {key}=…")
+        for group, keys in self.catalog.placeholders(self.verb).items():
+            if not OmegaConf.is_dict(config.get(group)) or "_target_" not in config[group]:
+                continue
+            with open_dict(config):
+                for key in keys:
+                    if config[group][key] is None:  # nobody set it, and the option may not know it
+                        del config[group][key]
+
+    def conclude(self) -> int:
+        """The exit code; after a sweep, a table of what failed."""
+        if not self.failures:
+            return 0
+        if self.jobs > 1:
+            print(f"genkit: {len(self.failures)} of {self.jobs} jobs failed", file=sys.stderr)
+            for job, failure in self.failures:
+                line = f"  job {job.number}  exit {failure.code}  {' '.join(job.overrides)}: {failure.line}"
+                print(line, file=sys.stderr)
+        return self.failures[0][1].code
+
+
+@contextmanager
+def _relaunchable(verb: str, words: Words, job: Job) -> Iterator[None]:
+    """sys.argv of this one job: a distributed strategy starts its other processes with it."""
+    before = sys.argv
+    folder = ["--config-dir", os.path.abspath(words.config_dir)] if words.config_dir else []
+    kept = [word for word in words.overrides if word.startswith("hydra.searchpath=")]
+    sys.argv = [before[0], verb, "--quoted", *folder, *job.overrides, *kept]
+    try:
+        yield
+    finally:
+        sys.argv = before

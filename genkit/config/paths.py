@@ -1,0 +1,61 @@
+r"""Values that are paths, quoted before Hydra's grammar sees them.
+
+A path may hold `=`, spaces, commas, brackets, quotes, `$` and any script. Hydra would read `a=b` as a syntax error,
+`a,b` as a sweep and `[a]` as a list, and OmegaConf `${x}` as an interpolation. So the value of a key that holds a
+path is taken literally, with three exceptions, each only where no path of that very name exists: `null`,
+`ckpt=[A,B]` is a list, and in a multirun an input `A,B` is a sweep.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+PATH_KEYS = {"ckpt", "resume", "samples", "reference", "out", "run_dir", "data.root"}
+INPUT_KEYS = PATH_KEYS - {"out", "run_dir"}  # several outputs of one sweep make no sense: its jobs share a parent
+LIST_KEYS = {"ckpt"}
+
+
+def quote_path(word: str, multirun: bool = False) -> str:
+    """An override whose value is a path with that value quoted; any other override unchanged."""
+    key, equals, value = word.partition("=")
+    name = key.lstrip("+")
+    if not equals or name not in PATH_KEYS or value in ("", "null"):
+        return word
+    if os.path.exists(os.path.expanduser(value)):
+        return f"{key}={quoted(value)}"
+    if name in LIST_KEYS and value.startswith("[") and value.endswith("]"):
+        return f"{key}=[{_quoted_parts(value[1:-1])}]"
+    if multirun and name in INPUT_KEYS and "," in value:
+        return f"{key}={_quoted_parts(value)}"
+    return f"{key}={quoted(_unquoted(value))}"
+
+
+def quoted(path: str) -> str:
+    """The path as a quoted string of Hydra's grammar that OmegaConf takes literally, `~` expanded."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", os.path.expanduser(path))
+    return QuotedString(text=text, quote=Quote.single).with_quotes()
+
+
+def _quoted_parts(text: str) -> str:
+    return ",".join(quoted(_unquoted(part)) for part in split_paths(text))
+
+
+def split_paths(text: str) -> list[str]:
+    """ "a,b,c" as paths; a comma belongs to a name where the longer name exists."""
+    pieces, paths = text.split(","), []
+    while pieces:
+        joined = (",".join(pieces[:k]).strip() for k in range(len(pieces), 0, -1))
+        longest = next((name for name in joined if os.path.exists(_unquoted(name))), pieces[0].strip())
+        paths.append(longest)
+        pieces = pieces[longest.count(",") + 1 :]
+    return paths
+
+
+def _unquoted(value: str) -> str:
+    """A value that was quoted for Hydra by hand, where only the bare name exists."""
+    bare = value[1:-1]
+    by_hand = len(value) > 2 and value[0] == value[-1] and value[0] in "'\"" and not os.path.exists(value)
+    return bare if by_hand and os.path.exists(bare) else os.path.expanduser(value)

@@ -1,0 +1,80 @@
+"""The words behind `genkit train`: Hydra's flags and overrides, told apart before Hydra reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from genkit.config.hints import did_you_mean
+from genkit.errors import ConfigError
+
+# flag -> whether a value follows it
+FLAGS = {
+    "--help": False, "-h": False, "--hydra-help": False, "--version": False,
+    "--cfg": True, "-c": True, "--resolve": False, "--package": True, "-p": True,
+    "--run": False, "-r": False, "--multirun": False, "-m": False,
+    "--info": False, "-i": False,  # its value is optional
+    "--config-path": True, "-cp": True, "--config-name": True, "-cn": True, "--config-dir": True, "-cd": True,
+    "--shell-completion": False, "-sc": False, "--experimental-rerun": True,
+    "--quoted": False,  # genkit's own: paths are quoted already (a process relaunched by a strategy)
+}  # fmt: skip
+PICKLE_READER = "--experimental-rerun"
+
+
+@dataclass
+class Words:
+    """A command line without its verb."""
+
+    flags: dict[str, str] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+    _order: list[str] = field(default_factory=list)
+
+    @property
+    def multirun(self) -> bool:
+        return "-m" in self.flags or "--multirun" in self.flags or "hydra.mode=MULTIRUN" in self.overrides
+
+    @property
+    def debug(self) -> bool:
+        return "debug=true" in (word.lower() for word in self.overrides)
+
+    @property
+    def config_dir(self) -> str | None:
+        return self.flags.get("--config-dir", self.flags.get("-cd"))
+
+    def argv(self) -> list[str]:
+        """Flags, then overrides, as Hydra reads them."""
+        return [*self._order, *self.overrides]
+
+
+def parse(argv: Sequence[str]) -> Words:
+    """Raises ConfigError for an unknown flag, or a flag without its value."""
+    words, rest = Words(), list(argv)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            words.overrides.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        flag = _full_name(name)
+        if FLAGS[flag] and not equals:
+            if not rest:
+                raise ConfigError(f"{flag} needs a value")
+            value = rest.pop(0)
+        elif flag in ("--info", "-i") and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+            value = rest.pop(0)
+        words.flags[flag] = value
+        if flag != "--quoted":
+            words._order += [flag, value] if value else [flag]
+    return words
+
+
+def _full_name(name: str) -> str:
+    """A flag as written or as an unambiguous beginning of a long one."""
+    matches = [flag for flag in FLAGS if flag == name] or [
+        flag for flag in FLAGS if name.startswith("--") and len(name) > 2 and flag.startswith(name)
+    ]
+    if len(matches) != 1:
+        raise ConfigError(f"unknown flag {name}{did_you_mean(name, FLAGS)}")
+    if matches[0] == PICKLE_READER:
+        raise ConfigError(f"{PICKLE_READER} reads a pickle, which can run code; genkit has no such files")
+    return matches[0]
