@@ -99,15 +99,15 @@ class Evaluator:
         blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
         self._refuse(source, blocked)
         floors = self._floors_at(source.n, [name for name in tallies if name not in blocked])
-        records = []
-        for name in self.metrics:
-            record = self._blank(name, source, len(real))
-            if name in blocked:
-                records.append(replace(record, status=f"n/a: {blocked[name]}"))
-            else:
-                record = replace(record, ci95=intervals[name], floor=floors.get(name), time_s=tallies[name].seconds)
-                records.append(self._judged(record, values[name]))
-        return records
+        records = {name: self._blank(name, source, len(real)) for name in self.metrics}
+        for name, reason in blocked.items():
+            records[name] = replace(records[name], status=f"n/a: {reason}")
+        for name, tally in tallies.items():
+            if name not in blocked:
+                params, seconds = tally.params(), tally.seconds
+                record = replace(records[name], params=params, time_s=seconds, ci95=intervals[name])
+                records[name] = self._judged(replace(record, floor=floors.get(name)), values[name])
+        return list(records.values())
 
     def _refuse(self, source: Source, blocked: dict[str, str]) -> None:
         if self.named and blocked:

@@ -13,8 +13,8 @@ every score carries it. Before anything else, values are quantised to the data's
 * `RawFeatures`: the values themselves, standardised by the reference's statistics or not at all.
 
 The weights are pinned: a file whose sha256 is not the one written here is refused. `scripts/build_features.py` makes
-them. Fréchet distance of features: Heusel et al. 2017 (1706.08500); a classifier of the very data: Bińkowski et al. 2018
-(1801.01401, LeNet on MNIST).
+them. Fréchet distance of features: Heusel et al. 2017 (1706.08500); a classifier of the very data: Bińkowski et al.
+2018 (1801.01401, LeNet on MNIST).
 """
 
 import hashlib
@@ -49,7 +49,7 @@ PINNED = {
 
 
 def unit_range(x: Tensor, spec: DataSpec) -> Tensor:
-    """Model values (B, *shape) to v / (levels − 1) in [0, 1], v the stored levels, float64; continuous data as it is."""
+    """Model values (B, *shape) to v / (levels − 1) in [0, 1], v the stored level, float64; continuous data as is."""
     v = spec.unscale(x).to(torch.float64)
     return v if spec.levels is None else v / (spec.levels - 1)
 

@@ -95,7 +95,6 @@ def blank(identifier: str, metric: ProbeMetric, **facts: Any) -> Record:
         direction="max" if metric.higher_is_better else "min",
         unit=metric.units,
         divergence=metric.divergence,
-        params=metric.params(),
         **facts,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Probe, ProbeMetric
@@ -35,6 +35,10 @@ class Tally:
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         return self._timed(partial(self.metric.interval, repeats, seed)) if repeats else None
+
+    def params(self) -> dict[str, Any]:
+        """What the metric says about itself now that it has seen the data (a bandwidth taken from the reference, …)."""
+        return self._timed(self.metric.params) or {}
 
     def _timed(self, work: Callable[[], T]) -> T | None:
         if self.stopped is not None:

@@ -1,0 +1,86 @@
+"""Scores as files: strict JSON for programs, long CSV for spreadsheets. Both appear whole or not at all.
+
+    {"schema": "genkit.eval/1", "meta": {…}, "results": [one record per metric and source]}
+
+Strict: a number that is not finite is null, and the record's status says so.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genkit.data.files import whole_file
+from genkit.metrics.record import Record
+
+SCHEMA = "genkit.eval/1"
+
+COLUMNS = (
+    *("source", "metric", "value", "lo", "hi", "direction", "unit", "floor", "floor_sd", "floor_kind", "ratio"),
+    *("difference", "n_fake", "n_ref", "features", "reference", "split", "ref_hash", "seed", "status", "warnings"),
+)
+
+
+def strict(node: Any) -> Any:
+    """A JSON tree with every number that is not finite replaced by None, tuples by lists."""
+    if isinstance(node, dict):
+        return {str(key): strict(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [strict(value) for value in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
+
+
+def results(records: Sequence[Record], meta: dict[str, Any]) -> dict[str, Any]:
+    """The content of `results.json`."""
+    return strict({"schema": SCHEMA, "meta": meta, "results": [record.to_json() for record in records]})
+
+
+def write_json(path: Path, records: Sequence[Record], meta: dict[str, Any]) -> None:
+    """`results.json`; raises StorageError where it cannot be written."""
+    text = json.dumps(results(records, meta), indent=1, allow_nan=False, ensure_ascii=False)
+    with whole_file(path) as file:
+        file.write(f"{text}\n".encode())
+
+
+def write_csv(path: Path, records: Sequence[Record]) -> None:
+    """`results.csv`, one row per metric and source; raises StorageError where it cannot be written."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(strict(row(record)) for record in records)
+    with whole_file(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def row(record: Record) -> dict[str, Any]:
+    """One line of the CSV; what a record does not have is empty."""
+    lo, hi = record.ci95 or (None, None)
+    floor = record.floor
+    return {
+        "source": record.source,
+        "metric": record.name,
+        "value": record.value,
+        "lo": lo,
+        "hi": hi,
+        "direction": record.direction,
+        "unit": record.unit,
+        "floor": None if floor is None else floor.mean,
+        "floor_sd": None if floor is None else floor.sd,
+        "floor_kind": None if floor is None else floor.kind,
+        "ratio": record.ratio_to_floor,
+        "difference": record.difference_to_floor,
+        "n_fake": record.n_fake,
+        "n_ref": record.n_ref,
+        "features": None if record.features is None else record.features["id"],
+        "reference": record.reference["name"],
+        "split": record.reference["split"],
+        "ref_hash": record.reference["hash"],
+        "seed": record.seed,
+        "status": record.status,
+        "warnings": "; ".join(record.warnings),
+    }

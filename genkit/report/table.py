@@ -1,0 +1,110 @@
+"""Scores as one table for people. With one source a row per metric, with several a block per metric:
+
+    Metric                Value [95 %]            Floor   vs floor         n  Better  Note
+    fid[digits]
+      diffusion           1.21 [1.05, 1.36]  0.57 ±0.13       2.1x   898/899       ↓
+      pixel Gaussian      12.7 [11.9, 13.5]  0.57 ±0.13      22.2x   898/899       ↓
+
+"vs floor" is value / floor for a divergence and value − floor for everything else. What could not be scored is dim.
+Notes (why something is missing, what to beware of) and what holds for the whole table stand once, below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from genkit.metrics.record import Record
+
+GOOD, FAIR = 2.5, 5.0  # ratios to the floor up to which a value is green, yellow
+KINDS = {"lower": "a bound on the likelihood", "estimate": "an estimated likelihood", "exact": "an exact likelihood"}
+
+
+def print_table(records: Sequence[Record], console: Console) -> None:
+    """The records as a table on `console`; below it the notes, and what reference, floors and features are."""
+    notes = list(dict.fromkeys(note for record in records for note in notes_of(record)))
+    console.print(table(records, notes))
+    for place, note in enumerate(notes, start=1):
+        console.print(f"[dim]({place}) {escape(note)}[/]", highlight=False)
+    for line in remarks(records):
+        console.print(f"[dim]{escape(line)}[/]", highlight=False)
+
+
+def table(records: Sequence[Record], notes: Sequence[str]) -> Table:
+    """Records grouped by metric in the order of their first appearance; `notes` are referred to by their place."""
+    several = len({record.source for record in records}) > 1
+    out = _empty_table()
+    for name in dict.fromkeys(record.name for record in records):
+        if several:
+            out.add_row(f"[bold]{escape(name)}[/]")
+        for record in (record for record in records if record.name == name):
+            title = f"  {record.source}" if several else name
+            out.add_row(escape(title), *_cells(record, notes), style=None if record.scored else "dim")
+    return out
+
+
+def notes_of(record: Record) -> tuple[str, ...]:
+    """The reason where there is no value, else what kind of likelihood it is and what to beware of."""
+    if not record.scored:
+        return (record.status,)
+    return (*([] if record.kind is None else [KINDS[record.kind]]), *record.warnings)
+
+
+def remarks(records: Sequence[Record]) -> list[str]:
+    """What the numbers of a table rest on, each said once."""
+    scored = [record for record in records if record.scored]
+    floors = {f"{r.floor.kind} ({len(r.floor.values)} repeats)" for r in scored if r.floor is not None}
+    features = {str(record.features["id"]) for record in scored if record.features is not None}
+    references = {"{name} {split} ({n} examples, {hash:.8})".format(**record.reference) for record in scored}
+    said = (("reference", references), ("floor", floors), ("features", features))
+    return [f"{title}: {', '.join(sorted(found))}" for title, found in said if found]
+
+
+def number(value: float, like: float | None = None) -> str:
+    """Three significant digits, or as many decimals as `like` has; no exponent in the range of everyday scores."""
+    size = abs(value if like is None else like)
+    if size != 0 and not 1e-4 <= size < 1e6:
+        return f"{value:.2e}"
+    decimals = next((places for limit, places in ((100, 0), (10, 1), (1, 2), (0.1, 3)) if size >= limit), 4)
+    return f"{value:.{decimals}f}"
+
+
+def _empty_table() -> Table:
+    out = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    out.add_column("Metric", overflow="fold")
+    out.add_column("Value [95 %]", no_wrap=True)
+    for title in ("Floor", "vs floor", "n"):
+        out.add_column(title, justify="right", no_wrap=True)
+    out.add_column("Better", justify="center", no_wrap=True)
+    out.add_column("Note", no_wrap=True)
+    return out
+
+
+def _cells(record: Record, notes: Sequence[str]) -> list[str]:
+    floor = "" if record.floor is None else f"{number(record.floor.mean)} ±{number(record.floor.sd, like=record.floor.mean)}"
+    marks = " ".join(f"({notes.index(note) + 1})" for note in notes_of(record))
+    arrow = "↑" if record.direction == "max" else "↓"
+    return [escape(_value(record)), floor, _against_floor(record), _count(record), arrow, marks]
+
+
+def _value(record: Record) -> str:
+    if record.value is None:
+        return "n/a"
+    interval = "" if record.ci95 is None else f" [{number(record.ci95[0])}, {number(record.ci95[1])}]"
+    return number(record.value) + interval
+
+
+def _against_floor(record: Record) -> str:
+    if (ratio := record.ratio_to_floor) is not None:
+        colour = "green" if ratio <= GOOD else "yellow" if ratio <= FAIR else "red"
+        return f"[{colour}]{ratio:.1f}x[/]"
+    difference = record.difference_to_floor
+    return "" if difference is None else f"{'+' if difference >= 0 else ''}{number(difference)}"
+
+
+def _count(record: Record) -> str:
+    """n of the samples / n of the reference."""
+    return "/".join(str(n) for n in (record.n_fake, record.n_ref) if n is not None)
