@@ -18,7 +18,7 @@ from genkit.report.atomic import write_atomically
 MARGIN = 0.08  # of the extent of the data, on each side
 DPI = 120
 CELLS = 300  # per side of a heat map
-REAL, FAKE = "#b8bcc4", "#1f5fbf"
+REAL, FAKE = "#9aa0ab", "#1f5fbf"
 
 Limits = tuple[float, float, float, float]  # left, right, bottom, top
 
@@ -81,7 +81,7 @@ def save_scatter(path: str | Path, x: Tensor, real: Tensor | None = None, title:
         f"{len(samples):,} samples, {outside:,} outside the picture" if outside else f"{len(samples):,} samples"
     )
     if background is not None:
-        axes.legend(loc="upper right", markerscale=3, framealpha=0.9)
+        figure.legend(loc="outside lower center", ncols=2, markerscale=3, frameon=False)
     save_figure(path, figure)
 
 
