@@ -1,0 +1,77 @@
+"""Lightning's checkpoint dictionary to a genkit checkpoint folder and back.
+
+    model.safetensors      the averaged copy where there is one, else the live model
+    training.safetensors   the live model where an average exists, optimizer state
+    training.json          step, loop counters, everything else that Lightning and the callbacks keep
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.plugins.io import CheckpointIO
+from torch import Tensor
+
+from genkit.checkpoint.atomic import discard
+from genkit.checkpoint.read import open_checkpoint
+from genkit.checkpoint.retention import step_name
+from genkit.checkpoint.state import flatten_state, restore_state
+from genkit.checkpoint.write import write_checkpoint
+from genkit.training.module import AVERAGED, LIVE
+
+RAW = "raw."
+
+
+def _strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _prefixed(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {prefix + name: value for name, value in state.items()}
+
+
+class FolderCheckpointIO(CheckpointIO):
+    """Writes and reads checkpoint folders for Lightning.
+
+    Arguments:
+        config: The config.json of every checkpoint of this run.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        state = checkpoint["state_dict"]
+        live, averaged = _strip(state, LIVE), _strip(state, AVERAGED)
+        rest = {key: value for key, value in checkpoint.items() if key not in ("state_dict", "hyper_parameters")}
+        tensors, tree = flatten_state(rest)
+        if averaged:
+            tensors |= _prefixed(live, RAW)
+        folder = Path(path)
+        step = checkpoint["global_step"]
+        if folder.name != step_name(step):
+            raise ValueError(f"{folder}: a checkpoint of step {step} is called {step_name(step)}")
+        training = {"step": step, "state": tree}
+        write_checkpoint(
+            folder.parent,
+            step,
+            config=self.config,
+            model=averaged or live,
+            training_tensors=tensors,
+            training=training,
+        )
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        checkpoint = open_checkpoint(path)
+        tensors, training = checkpoint.training()
+        raw = _strip(tensors, RAW)
+        used = checkpoint.model()
+        state = _prefixed(raw, LIVE) | _prefixed(used, AVERAGED) if raw else _prefixed(used, LIVE)
+        return restore_state(training["state"], tensors) | {"state_dict": state}
+
+    def remove_checkpoint(self, path: Any) -> None:
+        discard(Path(path))

@@ -1,0 +1,201 @@
+"""The one LightningModule: every family trains through it, and it knows none of them.
+
+One optimizer, one named parameter group per phase. Each optimizer step serves one phase: only that phase's parameters
+require a gradient, so the others have none and the optimizer skips them. The global generators are seeded from
+(seed, micro-batch, rank) before each micro-batch, so a resumed run draws what the uninterrupted one would have drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from genkit.data.spec import Batch
+from genkit.errors import ConfigError, NumericalError
+from genkit.models.base import GenerativeModel
+from genkit.noise import seed_of
+from genkit.training.ema import EMA, averaged_copy
+from genkit.training.lr_schedule import LRSchedule
+
+AVERAGED = "averaged."  # prefix of the averaged copy in a state_dict; the live model's is LIVE
+LIVE = "model."
+
+
+class GenerativeModule(pl.LightningModule):
+    """Trains a `GenerativeModel`.
+
+    Arguments:
+        model: The model.
+        optimizer: Makes the optimizer from its parameter groups.
+        optimizer_overrides: Phase to optimizer arguments that differ there, e.g. {"generator": {"lr": 1e-4}}.
+        lr_schedule: Factor of every group's rate.
+        ema: How the averaged copy follows; None for no copy.
+        seed: Of all training noise.
+        max_steps, accumulate: Optimizer steps of the run, micro-batches per step.
+        check_every: Optimizer steps between checks of the loss on a GPU, where looking at it costs a synchronisation.
+
+    Attributes:
+        averaged: The averaged copy; None before the first step.
+        latest: The latest loss terms by log key, still on the device.
+        validated: The latest validation terms by log key.
+
+    Raises:
+        ConfigError: an override names no phase.
+    """
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        *,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        lr_schedule: LRSchedule,
+        ema: EMA | None,
+        seed: int,
+        max_steps: int,
+        accumulate: int = 1,
+        check_every: int = 10,
+        optimizer_overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.averaged = model, None
+        self.ema, self.lr_schedule = ema, lr_schedule
+        self.seed, self.max_steps, self.accumulate, self.check_every = seed, max_steps, accumulate, check_every
+        self.learns = {phase: _trainable(module) for phase, module in model.trainable().items()}
+        self.optimizer_groups = _groups(self.learns, optimizer_overrides or {})
+        self.make_optimizer = optimizer
+        self.micro_batch = 0
+        self.latest: dict[str, Tensor] = {}
+        self.validated: dict[str, float] = {}
+        self._sums: dict[str, Tensor] = {}
+        self._seen = 0
+
+    @property
+    def phase(self) -> str:
+        """The phase that the next optimizer step serves."""
+        return self.model.phases[self.global_step % len(self.model.phases)]
+
+    @property
+    def for_use(self) -> GenerativeModel:
+        """The copy that samples and is stored: the averaged one where there is one, in eval mode."""
+        return self.model.eval() if self.averaged is None else self.averaged
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = self.make_optimizer(self.optimizer_groups)
+        schedule = LambdaLR(optimizer, lambda step: self.lr_schedule.factor(step, self.max_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        self.micro_batch = self.global_step * self.accumulate
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        phase = self._enter_phase()
+        torch.manual_seed(seed_of(self.seed, "train", self.micro_batch, self.global_rank))
+        terms = self.model.losses(batch, phase)
+        if self.device.type == "cpu" or self.global_step % self.check_every == 0:
+            self._check_finite(terms, phase)
+        self.latest.update((self._key("train", phase, name), term.detach()) for name, term in terms.items())
+        self.micro_batch += 1
+        return terms["loss"]
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        phase, n = self.phase, self.global_step
+        super().optimizer_step(*args, **kwargs)
+        self._average(phase, n)
+
+    def on_validation_epoch_start(self) -> None:
+        self._sums, self._seen = {}, 0
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        model, size = self.for_use, len(batch["x"])
+        self._tell_step(model)
+        for phase in dict.fromkeys(model.phases):
+            torch.manual_seed(seed_of(self.seed, "val", batch_idx))
+            for name, term in model.losses(batch, phase).items():
+                key = self._key("val", phase, name)
+                self._sums[key] = self._sums.get(key, 0.0) + size * term.detach()
+        self._seen += size
+
+    def on_validation_epoch_end(self) -> None:
+        means = {key: total / self._seen for key, total in self._sums.items()}
+        self.validated = {key: float(self.trainer.strategy.reduce(mean)) for key, mean in means.items()}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what Lightning does not keep, and settles its counts: it is saved in the middle of a batch's end."""
+        checkpoint["latest"] = {key: float(value) for key, value in self.latest.items()}
+        for counts in checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"].values():
+            if isinstance(counts, dict):
+                counts.update(processed=counts["ready"], completed=counts["ready"])
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.latest = {key: torch.tensor(value) for key, value in checkpoint["latest"].items()}
+        if any(name.startswith(AVERAGED) for name in checkpoint["state_dict"]):
+            self._make_averaged()
+
+    def _enter_phase(self) -> str:
+        """Only the phase's parameters ask for a gradient."""
+        phase = self.phase
+        if len(self.learns) > 1:
+            for name, parameters in self.learns.items():
+                for parameter in parameters:
+                    parameter.requires_grad_(name == phase)
+        self.model.train()
+        self._tell_step(self.model)
+        return phase
+
+    def _tell_step(self, model: GenerativeModel) -> None:
+        model.step, model.progress = self.global_step, self.global_step / self.max_steps
+
+    def _key(self, stage: str, phase: str, name: str) -> str:
+        return f"{stage}/{name}" if len(self.learns) == 1 else f"{stage}/{phase}/{name}"
+
+    def _check_finite(self, terms: dict[str, Tensor], phase: str) -> None:
+        if bool(torch.isfinite(terms["loss"])):
+            return
+        bad = [name for name, term in terms.items() if name != "loss" and not bool(torch.isfinite(term))]
+        raise NumericalError(
+            f"step {self.global_step}: {self._key('train', phase, (bad or ['loss'])[0])} is not finite: "
+            "lower optimizer.lr, set trainer.gradient_clip, or resume from an earlier checkpoint"
+        )
+
+    def _make_averaged(self) -> None:
+        learning = {parameter for group in self.learns.values() for parameter in group}
+        frozen = {parameter for parameter in self.model.parameters() if parameter not in learning}
+        self.averaged = averaged_copy(self.model, frozen)
+
+    @torch.no_grad()
+    def _average(self, phase: str, n: int) -> None:
+        """Follows the phase just stepped; the first step makes the copy, with data-dependent initialisation in it."""
+        if self.ema is None:
+            return
+        if self.averaged is None:
+            self._make_averaged()
+            return
+        module = self.averaged.trainable()[phase]
+        live = self.model.trainable()[phase]
+        pairs = [
+            (a, p) for a, p in zip(module.parameters(), live.parameters(), strict=True) if a is not p
+        ]
+        self.ema.update([a for a, _ in pairs], [p for _, p in pairs], n)
+        for a, b in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
+            a.copy_(b)
+
+
+def _trainable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters that learn, captured once: what is frozen at the start stays frozen."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def _groups(
+    learns: Mapping[str, list[nn.Parameter]], overrides: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """One named optimizer group per phase."""
+    for phase in overrides:
+        if phase not in learns:
+            raise ConfigError(f"optimizer_overrides.{phase}: this model's phases are {', '.join(learns)}")
+    return [{"params": params, "name": phase, **overrides.get(phase, {})} for phase, params in learns.items()]

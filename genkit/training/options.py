@@ -1,0 +1,88 @@
+"""What a configuration says about a training run, as checked values: how long, on what, and what is written when."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from genkit.component import Component, NonNegativeFloat, NonNegativeInt, PositiveInt, Range
+
+Steps = Annotated[int, Range(1, 2**40)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerOptions(Component):
+    """Device, precision and budget.
+
+    Attributes:
+        accelerator: "auto" takes a GPU where there is one.
+        devices: Number of processes, one device each.
+        strategy: How several processes share the work; a phase leaves other phases' parameters without gradient, hence
+            "ddp_find_unused_parameters_true".
+        precision: Lightning's name of a number format, e.g. "32-true" or "bf16-mixed".
+        max_steps: Optimizer steps, all phases counted.
+        accumulate: Micro-batches per optimizer step.
+        gradient_clip: Largest norm of the gradient, 0 for none.
+        val_every_n_steps: Optimizer steps between validations.
+        log_every_n_steps: Optimizer steps between lines of metrics.jsonl.
+        deterministic: Refuse operations without a deterministic implementation.
+    """
+
+    accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
+    devices: Annotated[int, Range(1, 4096)] = 1
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = "auto"
+    precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"] = "32-true"
+    max_steps: Steps = 1000
+    accumulate: Annotated[int, Range(1, 65536)] = 1
+    gradient_clip: NonNegativeFloat = 1.0
+    val_every_n_steps: Steps = 250
+    log_every_n_steps: Steps = 10
+    deterministic: bool = False
+
+    def lightning(self) -> dict[str, Any]:
+        """The arguments of `lightning.pytorch.Trainer` that these options decide."""
+        return {
+            "accelerator": self.accelerator,
+            "devices": self.devices,
+            "strategy": self.strategy,
+            "precision": self.precision,
+            "max_steps": self.max_steps,
+            "accumulate_grad_batches": self.accumulate,
+            "gradient_clip_val": self.gradient_clip or None,
+            "val_check_interval": self.val_every_n_steps * self.accumulate,
+            "deterministic": self.deterministic,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointOptions(Component):
+    """When checkpoints are written and which are kept. One is always written at the end.
+
+    Attributes:
+        every_n_steps: Optimizer steps between checkpoints.
+        keep: How many of the newest are kept; `latest` and `best` always are.
+        monitor: The validation term that decides `best`, e.g. "val/loss"; null keeps no best.
+        mode: Whether the least or the greatest is best.
+    """
+
+    every_n_steps: Steps = 500
+    keep: PositiveInt = 2
+    monitor: str | None = "val/loss"
+    mode: Literal["min", "max"] = "min"
+
+    def better(self, score: float, best: float | None) -> bool:
+        """Whether `score` beats the best so far."""
+        if best is None:
+            return score == score  # NaN is never best
+        return score < best if self.mode == "min" else score > best
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleGridOptions(Component):
+    """Pictures while training: the same noise each time, so that one sees the picture evolve.
+
+    Attributes:
+        every_n_steps: Optimizer steps between pictures; 0 for none. One is always drawn at the end.
+        n: Samples in a picture.
+    """
+
+    every_n_steps: NonNegativeInt = 250
+    n: Annotated[int, Range(1, 100_000)] = 64

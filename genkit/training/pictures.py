@@ -1,0 +1,77 @@
+"""Pictures while training: the same samples, from the same noise, every so many steps; reconstructions beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from genkit.checkpoint.retention import step_name
+from genkit.data.dataset import Dataset
+from genkit.data.loader import batch_of
+from genkit.data.spec import Batch
+from genkit.models.base import Conditional, GenerativeModel, Reconstructor
+from genkit.models.stream import stream_samples
+from genkit.report.picture import draw, draw_pairs
+from genkit.training.module import GenerativeModule
+from genkit.training.options import SampleGridOptions
+from genkit.training.subset import prepare
+
+BATCH = 500
+PAIRS = 24
+REAL_POINTS = 2000
+
+
+class SampleGrids(pl.Callback):
+    """Draws `samples/step-….png` and, for a model that reconstructs, `samples/step-…-reconstruction.png`.
+
+    Arguments:
+        folder: Where the pictures go.
+        options: When, and how many samples.
+        dataset: What is reconstructed, and what a scatter plot is drawn beside.
+    """
+
+    def __init__(self, folder: Path, options: SampleGridOptions, dataset: Dataset) -> None:
+        self.folder, self.options, self.dataset = folder, options, dataset
+        self.drawn = -1
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        every = self.options.every_n_steps
+        if every and trainer.global_step % every == 0:
+            self.draw(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.options.every_n_steps:
+            self.draw(trainer, pl_module)
+
+    def draw(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """The pictures of this step, once."""
+        assert isinstance(module, GenerativeModule)
+        if trainer.global_step in (self.drawn, 0) or not trainer.is_global_zero:
+            return
+        self.drawn = trainer.global_step
+        model = prepare(module.for_use, self.dataset, module.seed)
+        stream = stream_samples(model, self.options.n, seed=module.seed, batch_size=BATCH)
+        samples = torch.cat([x for x, _ in stream])
+        name = step_name(trainer.global_step)
+        self.folder.mkdir(exist_ok=True)
+        draw(self.folder / f"{name}.png", samples, self.dataset.spec, real=self._held_out(REAL_POINTS)["x"], title=name)
+        if isinstance(model, Reconstructor):
+            self._draw_pairs(model, self.folder / f"{name}-reconstruction.png")
+
+    @torch.no_grad()
+    def _draw_pairs(self, model: GenerativeModel, path: Path) -> None:
+        assert isinstance(model, Reconstructor)
+        device = next(model.parameters()).device
+        batch = self._held_out(PAIRS)
+        conditional = isinstance(model, Conditional) and model.num_classes is not None
+        y: Tensor | None = batch["y"].to(device) if conditional else None
+        restored = model.reconstruct(batch["x"].to(device), y).cpu()
+        draw_pairs(path, batch["x"], restored, self.dataset.spec)
+
+    def _held_out(self, n: int) -> Batch:
+        val = self.dataset.split("val")
+        return batch_of(val[torch.arange(min(n, len(val)))], self.dataset.spec)

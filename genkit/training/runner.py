@@ -1,0 +1,123 @@
+"""From the parts of a run to a trained model: one function that puts Lightning's Trainer together and runs it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import Logger
+from rich.console import Console
+
+from genkit.data.dataset import Dataset
+from genkit.data.loader import TrainLoader, ValLoader
+from genkit.training.checkpoint_io import FolderCheckpointIO
+from genkit.training.checkpointing import CheckpointWriter
+from genkit.training.logging import MetricsWriter
+from genkit.training.module import GenerativeModule
+from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
+from genkit.training.pictures import SampleGrids
+from genkit.training.progress import TrainingProgress
+from genkit.training.signals import StopSignal
+
+VAL_BATCH = 512
+
+
+class StopAtStep(pl.Callback):
+    """Turns a signal into a stop at the next step boundary."""
+
+    def __init__(self, stop: StopSignal) -> None:
+        self.stop = stop
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.stop.install()  # again: Lightning replaced the handlers when `fit` began
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        assert isinstance(pl_module, GenerativeModule)
+        if self.stop.received and pl_module.micro_batch % pl_module.accumulate == 0:
+            trainer.should_stop = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of one training, all of them built and checked.
+
+    Attributes:
+        name: For the progress, e.g. "vae on digits".
+        folder: The run folder, which exists.
+        dataset, module, trainer, checkpoint, samples, loggers: What trains on what, for how long, writing what.
+        config: The config.json of its checkpoints.
+        resume: A checkpoint folder to continue from and its step, or None.
+    """
+
+    name: str
+    folder: Path
+    dataset: Dataset
+    module: GenerativeModule
+    trainer: TrainerOptions
+    checkpoint: CheckpointOptions
+    samples: SampleGridOptions
+    loggers: Sequence[Logger]
+    config: Mapping[str, Any]
+    resume: tuple[Path, int] | None = None
+
+
+def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
+    """Trains to max_steps or to the stop signal; the last checkpoint is written when this returns.
+
+    Raises:
+        NumericalError: a loss is not finite; the checkpoints written before stand.
+        StorageError: a checkpoint cannot be written.
+    """
+    _quieten()
+    trainer = pl.Trainer(
+        **run.trainer.lightning(),
+        max_epochs=-1,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        callbacks=_callbacks(run, console, stop),
+        plugins=[FolderCheckpointIO(run.config)],
+        logger=list(run.loggers) or False,
+        default_root_dir=run.folder,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        inference_mode=False,
+    )
+    path, step = run.resume or (None, 0)
+    train = TrainLoader(
+        run.dataset,
+        seed=run.module.seed,
+        start=step * run.trainer.accumulate,
+        world_size=trainer.world_size,
+        rank=trainer.global_rank,
+    )
+    val = ValLoader(run.dataset.split("val"), run.dataset.spec, VAL_BATCH)
+    trainer.fit(run.module, train, val, ckpt_path=path, weights_only=True)
+    return run.module
+
+
+def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback]:
+    """In the order in which they act at the end of a batch; the checkpoint comes last."""
+    return [
+        TrainingProgress(console, run.name),
+        MetricsWriter(run.folder / "metrics.jsonl", run.trainer.log_every_n_steps),
+        SampleGrids(run.folder / "samples", run.samples, run.dataset),
+        StopAtStep(stop),
+        CheckpointWriter(run.folder, run.checkpoint, run.dataset, run.trainer.val_every_n_steps),
+    ]
+
+
+def _quieten() -> None:
+    """Lightning's notes about things that genkit does itself."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__` defined.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")

@@ -1,0 +1,45 @@
+"""SIGTERM and SIGINT while training: a flag, which the step boundary turns into a checkpoint and an exit code.
+
+Installed by the runner in `on_train_start`, because Lightning replaces handlers when `fit` begins. A second SIGINT
+stops at once.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+
+class StopSignal:
+    """Remembers the first SIGTERM or SIGINT.
+
+    Attributes:
+        received: The signal's number, 0 while none came.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._before: dict[int, Any] = {}
+
+    def install(self) -> None:
+        """Takes over both signals; `restore` gives them back."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.signal(number, self._on_signal)
+            self._before.setdefault(number, before)
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    @property
+    def exit_code(self) -> int:
+        """What the shell expects of a process that this signal stopped: 130 or 143."""
+        return 128 + self.received
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.received and number == signal.SIGINT:
+            self.restore()
+            raise KeyboardInterrupt
+        self.received = self.received or number

@@ -1,0 +1,28 @@
+"""The fixed, seeded subset of the training data that `GenerativeModel.prepare` sees."""
+
+from collections.abc import Iterator
+
+import torch
+
+from genkit.data.dataset import Dataset
+from genkit.data.loader import ValLoader
+from genkit.data.spec import Batch
+from genkit.models.base import GenerativeModel
+from genkit.noise import generator_of
+
+LARGEST = 4096  # examples: enough for the statistics of a latent, quick for any encoder
+BATCH = 512
+
+
+def prepare(model: GenerativeModel, dataset: Dataset, seed: int) -> GenerativeModel:
+    """Fits the model's buffers to the subset, on the model's device, and returns the model in eval mode."""
+    device = next(model.parameters()).device
+    model.eval().prepare(_batches(dataset, seed, device))
+    return model
+
+
+def _batches(dataset: Dataset, seed: int, device: torch.device) -> Iterator[Batch]:
+    train = dataset.split("train")
+    pick = torch.randperm(len(train), generator=generator_of(seed, "prepare"))[:LARGEST]
+    for batch in ValLoader(train[pick], dataset.spec, BATCH):
+        yield {name: value.to(device) for name, value in batch.items()}
