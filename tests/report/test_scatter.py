@@ -1,0 +1,108 @@
+"""Scatter plots: axes fixed by the real data, points that are counted, no global state."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from PIL import Image
+
+from genkit.data.spec import DataSpec
+from genkit.data.toy import Toy
+from genkit.errors import DataError
+from genkit.report import scatter
+from genkit.report.picture import draw, draw_pairs, picture_name
+
+PLANE = DataSpec((2,), "vector")
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are saved, in order; the files are written all the same."""
+    saved: list[Figure] = []
+    save = scatter.save_figure
+
+    def remember(path: str | Path, figure: Figure) -> None:
+        saved.append(figure)
+        save(path, figure)
+
+    monkeypatch.setattr(scatter, "save_figure", remember)
+    return saved
+
+
+def points(n: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
+
+
+def test_axes_are_those_of_the_real_data_whatever_the_samples(tmp_path: Path, figures: list[Figure]) -> None:
+    real = points(200)
+    for i, x in enumerate((points(50, 1), 100 * points(50, 2), 0.01 * points(50, 3))):
+        draw(tmp_path / f"{i}.png", x, PLANE, real=real)
+    limits = {(*figure.axes[0].get_xlim(), *figure.axes[0].get_ylim()) for figure in figures}
+    assert limits == {scatter.limits_of(real.double())}
+    left, right, bottom, top = limits.pop()
+    assert right - left == pytest.approx(top - bottom)
+    assert left < real[:, 0].min() < real[:, 0].max() < right
+    assert bottom < real[:, 1].min() < real[:, 1].max() < top
+
+
+def test_samples_outside_the_picture_are_counted(tmp_path: Path, figures: list[Figure]) -> None:
+    x = torch.cat([points(7) * 0.1, torch.tensor([[1e3, 0.0], [float("nan"), 0.0]])])
+    scatter.save_scatter(tmp_path / "a.png", x, real=points(100))
+    assert figures[0].axes[0].get_xlabel() == "9 samples, 2 outside the picture"
+
+
+def test_points_drawn_are_the_points_given(tmp_path: Path, figures: list[Figure]) -> None:
+    x, real = points(5), points(6, 1)
+    scatter.save_scatter(tmp_path / "a.png", x, real=real, title="eight")
+    behind, front = figures[0].axes[0].collections
+    torch.testing.assert_close(torch.tensor(behind.get_offsets().tolist()), real)
+    torch.testing.assert_close(torch.tensor(front.get_offsets().tolist()), x)
+    assert figures[0].axes[0].get_title() == "eight"
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+def test_other_dimensions_show_the_first_two(tmp_path: Path, figures: list[Figure], dim: int) -> None:
+    x = torch.arange(4.0 * dim).view(4, dim)
+    draw(tmp_path / "a.png", x, DataSpec((dim,), "vector"))
+    shown = torch.tensor(figures[0].axes[0].collections[0].get_offsets().tolist())
+    assert torch.equal(shown[:, 0], x[:, 0])
+    assert torch.equal(shown[:, 1], x[:, 1] if dim > 1 else torch.zeros(4))
+
+
+def test_reconstructions_are_drawn_over_their_originals(tmp_path: Path, figures: list[Figure]) -> None:
+    draw_pairs(tmp_path / "a.png", points(30), points(30) + 0.1, PLANE)
+    assert len(figures[0].axes[0].collections) == 2
+
+
+def test_density_has_its_ridges_where_they_are(tmp_path: Path, figures: list[Figure]) -> None:
+    """Columns run along x₁, rows up x₂: the brightest cell of one off-centre Gaussian is at its mean."""
+    mean = torch.tensor([1.0, -2.0])
+    scatter.save_density(tmp_path / "a.png", lambda x: -(x - mean).square().sum(1), (-3.0, 3.0, -3.0, 3.0))
+    heat = torch.as_tensor(figures[0].axes[0].images[0].get_array())
+    row, column = divmod(int(heat.argmax()), heat.shape[1])
+    assert -3 + 6 * column / (heat.shape[1] - 1) == pytest.approx(1.0, abs=0.03)
+    assert -3 + 6 * row / (heat.shape[0] - 1) == pytest.approx(-2.0, abs=0.03)
+
+
+def test_a_toy_makes_a_picture_and_no_global_figure(tmp_path: Path) -> None:
+    toy = Toy("pinwheel", n_train=100)
+    path = tmp_path / picture_name(toy.spec)
+    draw(path, toy.split("train").x, toy.spec, real=toy.split("val").x, title="pinwheel")
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.size == (600, 600)
+        assert len(picture.convert("RGB").getcolors(maxcolors=1 << 20) or []) > 50
+    assert pyplot.get_fignums() == []
+    assert [entry.name for entry in tmp_path.iterdir()] == ["scatter.png"]
+
+
+def test_no_finite_point_still_makes_a_picture(tmp_path: Path) -> None:
+    scatter.save_scatter(tmp_path / "a.png", torch.full((3, 2), float("nan")))
+    assert (tmp_path / "a.png").exists()
+
+
+def test_wrong_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\(n, D\)"):
+        scatter.save_scatter(tmp_path / "a.png", torch.zeros(3, 1, 8, 8))
