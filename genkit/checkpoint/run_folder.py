@@ -88,10 +88,10 @@ class RunFolder:
         folder = Path(os.path.realpath(path))
         if not os.path.isfile(folder / RUN):
             raise CheckpointError(f"{shown(folder)}: no run folder ({RUN} is missing): name the folder of a run")
-        info = _read(folder / RUN)
+        _read(folder / RUN)  # before the lock, so that a folder which is no run stays as it is
         lock.acquire(folder)
         sweep_run(folder)
-        return cls(folder, info)
+        return cls(folder, _read(folder / RUN))
 
     @property
     def checkpoints(self) -> Path:

@@ -95,7 +95,7 @@ def decode(data: bytes, aliases: Aliases, path: Path, device: torch.device | str
 
 
 def size_of(tensors: Mapping[str, Tensor]) -> int:
-    """Bytes of data in these tensors, tied names counted each time: an upper bound of what is stored."""
+    """Bytes of data in these tensors; the file is larger by its header."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 

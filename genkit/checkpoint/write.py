@@ -22,7 +22,7 @@ from genkit.checkpoint.exclusive import make_new
 from genkit.checkpoint.manifest import CONFIG, MANIFEST, MODEL, TRAINING, TRAINING_TENSORS, Entry, Manifest
 from genkit.checkpoint.read import find_checkpoint
 from genkit.checkpoint.retention import step_name
-from genkit.checkpoint.tensors import Aliases, encode, size_of, split_aliases
+from genkit.checkpoint.tensors import encode, size_of, split_aliases
 from genkit.checkpoint.verify import read_listed, verify_checkpoint
 from genkit.errors import CheckpointError
 
@@ -59,12 +59,17 @@ def write_checkpoint(
     texts = {CONFIG: strict_json.render(config, CONFIG)}
     if training is not None:
         texts[TRAINING] = strict_json.render(training, TRAINING)
-    arrays = {MODEL: model} if training_tensors is None else {MODEL: model, TRAINING_TENSORS: training_tensors}
-    needed = sum(map(len, texts.values())) + sum(map(size_of, arrays.values()))
+    arrays = {MODEL: split_aliases(model)}
+    if training_tensors is not None:
+        arrays[TRAINING_TENSORS] = split_aliases(training_tensors)
+    needed = sum(map(len, texts.values())) + sum(size_of(stored) for stored, _ in arrays.values())
     with storage_errors(target, needed):
         checkpoints.mkdir(parents=True, exist_ok=True)
         with temporary_folder(target) as temporary:
-            files, aliases = _fill(temporary, texts, arrays)
+            files = {name: Entry(*write_file(temporary / name, [text])) for name, text in texts.items()}
+            for name, (stored, _) in arrays.items():
+                files[name] = Entry(*write_file(temporary / name, encode(stored)))
+            aliases = {name: tied for name, (_, tied) in arrays.items() if tied}
             _finish(temporary, Manifest("checkpoint", step, files, aliases))
             if os.path.lexists(target):
                 discard(target)
@@ -103,19 +108,6 @@ def _is_intact(target: Path) -> bool:
     except CheckpointError:
         return False
     return True
-
-
-def _fill(
-    folder: Path, texts: dict[str, bytes], arrays: dict[str, Tensors]
-) -> tuple[dict[str, Entry], dict[str, Aliases]]:
-    files = {name: Entry(*write_file(folder / name, [text])) for name, text in texts.items()}
-    noted: dict[str, Aliases] = {}
-    for name, tensors in arrays.items():
-        stored, aliases = split_aliases(tensors)
-        files[name] = Entry(*write_file(folder / name, encode(stored)))
-        if aliases:
-            noted[name] = aliases
-    return files, noted
 
 
 def _finish(folder: Path, manifest: Manifest) -> None:

@@ -114,8 +114,22 @@ def test_a_multi_step_schedule_keeps_its_counter() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [b"bytes", {1, 2}, np.float64(1.0), np.int64(1), np.ones(2), defaultdict(int), object(), 1j, 2**5000, torch.float32]
-    + [torch.Size([1]), {(1, 2): 3}, {b"k": 1}, lambda: None],
+    [
+        b"bytes",
+        {1, 2},
+        np.float64(1.0),
+        np.int64(1),
+        np.ones(2),
+        defaultdict(int),
+        object(),
+        1j,
+        2**5000,
+        torch.float32,
+        torch.Size([1]),
+        {(1, 2): 3},
+        {b"k": 1},
+        lambda: None,
+    ],
 )
 def test_what_would_not_come_back_is_refused_with_its_place(value: Any) -> None:
     with pytest.raises(CheckpointError, match=r"^state outer/0[^\n]*$"):

@@ -98,7 +98,11 @@ def test_order_of_insertion_does_not_matter() -> None:
 def test_another_process_writes_the_same_bytes() -> None:
     code = MAKE + "import hashlib; print(hashlib.sha256(b''.join(encode(tensors))).hexdigest())"
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "7"}, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        check=True,
     )
     scope: dict[str, object] = {}
     exec(MAKE + "data = b''.join(encode(tensors))", scope)
