@@ -67,8 +67,8 @@ def toy_name(name: str) -> str:
     if plain in SPELLINGS:
         return SPELLINGS[plain]
     near = get_close_matches(plain, [*TOYS, *SPELLINGS], n=1)
-    hint = f"; did you mean {SPELLINGS.get(near[0], near[0])}?" if near else ""
-    raise ConfigError(f"data.name={name}: no such toy{hint} Choose from {', '.join(TOYS)}")
+    hint = f" (did you mean {SPELLINGS.get(near[0], near[0])}?)" if near else ""
+    raise ConfigError(f"data.name={name}: no such toy{hint}; choose from {', '.join(TOYS)}")
 
 
 class Toy(Dataset):
