@@ -84,10 +84,15 @@ def _empty_table() -> Table:
 
 
 def _cells(record: Record, notes: Sequence[str]) -> list[str]:
-    floor = "" if record.floor is None else f"{number(record.floor.mean)} ±{number(record.floor.sd, like=record.floor.mean)}"
     marks = " ".join(f"({notes.index(note) + 1})" for note in notes_of(record))
     arrow = "↑" if record.direction == "max" else "↓"
-    return [escape(_value(record)), floor, _against_floor(record), _count(record), arrow, marks]
+    return [escape(_value(record)), _floor(record), _against_floor(record), _count(record), arrow, marks]
+
+
+def _floor(record: Record) -> str:
+    if record.floor is None:
+        return ""
+    return f"{number(record.floor.mean)} ±{number(record.floor.sd, like=record.floor.mean)}"
 
 
 def _value(record: Record) -> str:

@@ -1,0 +1,63 @@
+"""Baselines: the Gaussian's moments are the data's, its values are storable, and it is seeded."""
+
+import pytest
+import torch
+
+from genkit.data.dataset import Dataset, Split, SplitName
+from genkit.data.spec import DataSpec
+from genkit.metrics.baseline import baselines, moments, pixel_gaussian
+
+
+class Correlated(Dataset):
+    """Three correlated values, one of which never changes; or the same as 64 levels."""
+
+    batch_size = 16
+    eval_n = 100
+
+    def __init__(self, levels: int | None) -> None:
+        value_range = None if levels is None else (-1.0, 1.0)
+        self.spec = DataSpec((1, 1, 4) if levels else (4,), "image" if levels else "vector", value_range, levels)
+        z = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0))
+        rows = torch.stack([z[:, 0], z[:, 0] + 0.5 * z[:, 1], z[:, 2] - z[:, 1], torch.zeros(4000)], dim=1)
+        if levels is not None:
+            rows = (32 + 6 * rows).round().clamp(0, levels - 1).to(torch.uint8)
+        self.x = rows.reshape(4000, *self.spec.shape)
+
+    def split(self, name: SplitName) -> Split:
+        return Split({"train": self.x[:3000], "val": self.x[3000:3500], "test": self.x[3500:]}[name])
+
+
+@pytest.mark.parametrize("levels", [None, 64])
+def test_gaussian_has_the_moments_of_the_training_split(levels: int | None) -> None:
+    data, n = Correlated(levels), 40_000
+    train, fake = data.split("train").x.flatten(1).double(), pixel_gaussian(data, n, 0).flatten(1).double()
+    covariance = torch.cov(train.T)
+    error = (covariance.diagonal().max() / n**0.5).item()
+    torch.testing.assert_close(fake.mean(0), train.mean(0), rtol=0, atol=5 * error)
+    rounding = 0 if levels is None else 1 / 12  # variance that rounding to integers adds
+    expected = covariance + rounding * torch.eye(4, dtype=torch.float64) * (covariance.diagonal() > 0)
+    torch.testing.assert_close(torch.cov(fake.T), expected, rtol=0, atol=5 * error * 2)
+
+
+def test_factor_reproduces_a_singular_covariance() -> None:
+    rows = Correlated(None).split("train").x
+    mean, factor = moments(rows)
+    torch.testing.assert_close(factor @ factor.T, torch.cov(rows.double().T))
+    torch.testing.assert_close(mean, rows.double().mean(0))
+
+
+def test_gaussian_is_stored_values_and_seeded() -> None:
+    data = Correlated(64)
+    fake = pixel_gaussian(data, 500, 1)
+    assert fake.dtype == torch.uint8
+    assert fake.shape == (500, *data.spec.shape)
+    assert fake.max() < 64
+    assert torch.equal(fake, pixel_gaussian(data, 500, 1))
+    assert not torch.equal(fake, pixel_gaussian(data, 500, 2))
+
+
+def test_real_row_is_pair_zero_of_the_floor() -> None:
+    data = Correlated(64)
+    rows = baselines(data, 100, seed=3)
+    assert list(rows) == ["pixel Gaussian", "real data"]
+    assert torch.equal(rows["real data"].x, data.real_pair(100, 0)[0].x)

@@ -1,0 +1,371 @@
+"""The evaluator on a tiny dataset: floors by hand, batches of any size, what cannot apply, and what a record says."""
+
+import json
+import statistics
+
+import pytest
+import torch
+from torch import Tensor
+
+from genkit.data.dataset import Dataset, KnownDensity, KnownModes, Split, SplitName
+from genkit.data.spec import Batch, DataSpec
+from genkit.errors import ConfigError, DataError
+from genkit.metrics.base import Probe, ProbeMetric
+from genkit.metrics.evaluator import BELOW, Evaluator
+from genkit.metrics.features import FeatureExtractor, RawFeatures
+from genkit.metrics.frechet import FrechetDistance
+from genkit.metrics.kernel import KernelDistance
+from genkit.metrics.likelihood import BitsPerDim, LogLikelihoodGap, NegativeLogLikelihood
+from genkit.metrics.manifold import Coverage, Precision
+from genkit.metrics.mode import ModeCoverage
+from genkit.metrics.reconstruction import MeanSquaredError
+from genkit.metrics.reference import Floor, Reference, content_hash
+from genkit.metrics.source import dequantisation_noise
+from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor
+from genkit.models.stream import stream_samples
+
+IMAGE = DataSpec((1, 2, 3), "image", (-1.0, 1.0), 16, 3)
+PLANE = DataSpec((2,), "vector")
+
+
+def randn(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class TinyImages(Dataset):
+    """400 / 100 / 150 images of rounded noise with labels."""
+
+    spec = IMAGE
+    batch_size = 32
+    eval_n = 100
+
+    def __init__(self) -> None:
+        v = (8 + 2.5 * randn(650, *IMAGE.shape, seed=0)).round().clamp(0, 15).to(torch.uint8)
+        self.all = Split(v, torch.arange(650) % 3)
+        self.parts = {"train": range(400), "val": range(400, 500), "test": range(500, 650)}
+        self.splits = {name: self.all[torch.tensor(list(part))] for name, part in self.parts.items()}
+
+    def split(self, name: SplitName) -> Split:
+        return self.splits[name]
+
+
+class Normal(KnownDensity):
+    def log_prob(self, x: Tensor) -> Tensor:
+        return torch.distributions.Normal(0.0, 1.0).log_prob(x.double()).sum(1)
+
+
+class Plane(Dataset):
+    """A standard normal in the plane, with known density; its one mode is given where `modes`."""
+
+    spec = PLANE
+    batch_size = 32
+    eval_n = 100
+
+    def __init__(self, modes: bool = True) -> None:
+        self.density = Normal()
+        self.modes = KnownModes(torch.zeros(1, 2), 1.0) if modes else None
+        self.splits = {name: Split(randn(300, 2, seed=i)) for i, name in enumerate(("train", "val", "test"))}
+
+    def split(self, name: SplitName) -> Split:
+        return self.splits[name]
+
+
+class Sampler(GenerativeModel):
+    """Samples from N(0, 0.3²) and nothing else."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.scale = torch.nn.Parameter(torch.tensor(0.3))
+
+    def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        return {"loss": self.scale.square()}
+
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        return self.scale * noise(*self.spec.shape)
+
+
+class Capable(Sampler, Density, Reconstructor):
+    """… with a density and a reconstruction that is the value moved by 0.1."""
+
+    bound = "lower"
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return torch.distributions.Normal(0.0, self.scale).log_prob(x).flatten(1).sum(1)
+
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return x + 0.1
+
+
+class Labelled(Capable, Conditional):
+    """… and remembers the labels that it was asked about."""
+
+    num_classes = 3
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        self.check_labels(y)
+        self.seen = y
+        return super().log_prob(x)
+
+
+class Counting(RawFeatures):
+    """Raw features that count the examples they were computed for."""
+
+    def __init__(self) -> None:
+        super().__init__("none")
+        self.examples = 0
+
+    def __call__(self, x: Tensor, spec: DataSpec) -> Tensor:
+        self.examples += len(x)
+        return super().__call__(x, spec)
+
+
+def image_metrics() -> dict[str, ProbeMetric]:
+    return {
+        "fid": FrechetDistance(),
+        "kid": KernelDistance(),
+        "precision": Precision(3),
+        "coverage": Coverage(5),
+        "nll": NegativeLogLikelihood(),
+        "bits_per_dim": BitsPerDim(),
+        "mse": MeanSquaredError(),
+    }
+
+
+def evaluator(
+    metrics: dict[str, ProbeMetric],
+    dataset: Dataset,
+    *,
+    named: bool = True,
+    batch_size: int = 64,
+    features: FeatureExtractor | None = None,
+) -> Evaluator:
+    return Evaluator(
+        metrics,
+        features or RawFeatures("std"),
+        Reference.of(dataset, "tiny"),
+        named=named,
+        batch_size=batch_size,
+        bootstrap_repeats=5,
+    )
+
+
+def by_hand(metric: ProbeMetric, features: FeatureExtractor, fake: Tensor, real: Tensor, spec: DataSpec) -> float:
+    """The metric of two stored sets, in one batch."""
+    quantities = {
+        "real_features": lambda: features(spec.scale(real), spec),
+        "fake_features": lambda: features(spec.scale(fake), spec),
+    }
+    metric.update(Probe(spec, quantities))
+    return float(metric.compute())
+
+
+def test_floor_is_the_metric_of_five_real_pairs() -> None:
+    data, n = TinyImages(), 100
+    [record] = evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("val"))
+    features = RawFeatures("std").fitted(IMAGE.scale(data.split("test").x), IMAGE)
+    pairs = [data.real_pair(n, repeat) for repeat in range(5)]
+    values = [by_hand(FrechetDistance(), features, fake.x, real.x, IMAGE) for fake, real in pairs]
+    assert record.floor is not None
+    assert record.floor.values == pytest.approx(values, rel=1e-9)
+    assert record.floor.mean == pytest.approx(statistics.fmean(values))
+    assert record.floor.sd == pytest.approx(statistics.stdev(values))
+    assert record.floor.kind == "train against test"
+    assert record.ratio_to_floor == pytest.approx(record.value / record.floor.mean)
+    assert (record.n_fake, record.n_ref) == (100, 150)
+
+
+@pytest.mark.parametrize(("n", "kind"), [(40, "halves"), (75, "halves"), (76, "bootstrap"), (400, "bootstrap")])
+def test_floor_of_a_file_is_halves_or_else_a_bootstrap(n: int, kind: str) -> None:
+    data = Split(torch.arange(150.0)[:, None])
+    reference = Reference(DataSpec((1,), "vector"), data, "file")
+    pair = reference.real_pair(n, 0)
+    assert pair.kind == f"{kind} of the reference"
+    assert len(pair.fake) == n
+    shared = set(pair.fake.x.flatten().tolist()) & set(pair.real.x.flatten().tolist())
+    assert bool(shared) == (kind == "bootstrap")
+    assert torch.equal(pair.fake.x, reference.real_pair(n, 0).fake.x)
+    assert not torch.equal(pair.fake.x, reference.real_pair(n, 1).fake.x)
+
+
+def test_bootstrap_floor_has_the_size_of_a_fresh_one() -> None:
+    """Two resamples of one set are as far apart as two fresh sets, which is what the floor stands for."""
+    n, fresh, resampled = 300, [], []
+    for repeat in range(20):
+        a, b = randn(n, 2, seed=2 * repeat), randn(n, 2, seed=2 * repeat + 1)
+        fresh.append(by_hand(FrechetDistance(), RawFeatures("none"), a, b, PLANE))
+        pair = Reference(PLANE, Split(a), "file").real_pair(n, repeat)
+        resampled.append(by_hand(FrechetDistance(), RawFeatures("none"), pair.fake.x, pair.real.x, PLANE))
+    assert statistics.fmean(resampled) == pytest.approx(statistics.fmean(fresh), rel=0.5)
+
+
+def test_data_too_small_for_n_has_a_bootstrap_floor() -> None:
+    data = TinyImages()
+    pair = Reference.of(data, "tiny").real_pair(401, 0)
+    assert (len(pair.fake), pair.kind) == (401, "bootstrap of the reference")
+
+
+@pytest.mark.parametrize("batch_size", [1, 64, 500])
+def test_results_do_not_depend_on_the_batch(batch_size: int) -> None:
+    data, model = TinyImages(), Capable(IMAGE).eval()
+    whole = evaluator(image_metrics(), data, batch_size=150).score_model(model, 90)
+    parts = evaluator(image_metrics(), data, batch_size=batch_size).score_model(model, 90)
+    for a, b in zip(whole, parts, strict=True):
+        assert b.value == pytest.approx(a.value, rel=1e-5), a.metric
+        assert (a.floor is None) == (b.floor is None)
+        if a.floor is not None and b.floor is not None:
+            assert b.floor.values == pytest.approx(a.floor.values, rel=1e-5, abs=1e-9), a.metric
+
+
+def test_a_model_scores_as_the_file_of_its_samples_does() -> None:
+    data, model = TinyImages(), Sampler(IMAGE).eval()
+    metrics = {"fid": FrechetDistance(), "coverage": Coverage(5)}
+    stored = torch.cat([IMAGE.unscale(x) for x, _ in stream_samples(model, 90, seed=0, batch_size=32)])
+    score = evaluator(metrics, data)
+    drawn, read = score.score_model(model, 90), score.score_samples(stored)
+    assert [r.value for r in drawn] == pytest.approx([r.value for r in read], rel=1e-12)
+
+
+def test_dequantisation_of_an_example_is_its_own() -> None:
+    whole = dequantisation_noise(3, range(10), (2, 3))
+    assert torch.equal(dequantisation_noise(3, range(4, 7), (2, 3)), whole[4:7])
+    assert not torch.equal(dequantisation_noise(4, range(10), (2, 3)), whole)
+    assert whole.min() >= 0
+    assert whole.max() < 1
+
+
+def test_bits_per_dim_of_a_uniform_density_are_log2_levels() -> None:
+    class Uniform(Capable):
+        bound = "exact"
+
+        def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+            assert x.min() >= -1
+            assert x.max() < 1
+            return torch.full((len(x),), -IMAGE.dim * torch.log(torch.tensor(2.0)).item())
+
+    [record] = evaluator({"bits_per_dim": BitsPerDim()}, TinyImages()).score_model(Uniform(IMAGE), 10)
+    assert record.value == pytest.approx(4.0, rel=1e-6)
+    assert (record.kind, record.dequantisation) == ("exact", "uniform, one draw per example")
+    assert (record.floor, record.n_fake, record.n_ref) == (None, None, 150)
+
+
+CANNOT = [
+    (NegativeLogLikelihood(), TinyImages(), Sampler(IMAGE), "Sampler gives no log prob"),
+    (MeanSquaredError(), TinyImages(), Sampler(IMAGE), "Sampler gives no reconstruction"),
+    (BitsPerDim(), Plane(), Capable(PLANE), "defined on image data, not on vector"),
+    (ModeCoverage(), Plane(modes=False), Sampler(PLANE), "tiny has no known modes"),
+    (LogLikelihoodGap(), TinyImages(), Capable(IMAGE), "the exact density of tiny is unknown"),
+    (Coverage(150), TinyImages(), Sampler(IMAGE), "k=150"),
+]
+
+
+@pytest.mark.parametrize(("metric", "dataset", "model", "reason"), CANNOT, ids=lambda case: type(case).__name__)
+def test_what_cannot_apply_is_an_error_if_named_and_a_record_if_not(
+    metric: ProbeMetric, dataset: Dataset, model: GenerativeModel, reason: str
+) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        evaluator({"it": metric}, dataset).score_model(model, 90)
+    record, other = evaluator({"it": metric, "fid": FrechetDistance()}, dataset, named=False).score_model(model, 90)
+    assert record.status.startswith("n/a: ")
+    assert reason in record.status
+    assert record.value is None
+    assert other.value is not None
+
+
+def test_samples_alone_have_no_density() -> None:
+    with pytest.raises(ConfigError, match=r"metric=nll cannot score a\.npz: .*needs a model"):
+        evaluator({"nll": NegativeLogLikelihood()}, TinyImages()).score_samples(TinyImages().split("val"), "a.npz")
+
+
+def test_samples_of_another_shape_are_refused() -> None:
+    with pytest.raises(DataError, match=r"a\.npz: its examples have the shape \(1, 3, 2\)"):
+        evaluator(image_metrics(), TinyImages()).score_samples(torch.zeros(5, 1, 3, 2, dtype=torch.uint8), "a.npz")
+    with pytest.raises(ConfigError, match="choose the data="):
+        evaluator(image_metrics(), TinyImages()).score_model(Sampler(PLANE), 10)
+
+
+def test_a_conditional_model_is_asked_with_the_real_labels() -> None:
+    data, model = TinyImages(), Labelled(IMAGE)
+    [record] = evaluator({"nll": NegativeLogLikelihood()}, data, batch_size=150).score_model(model, 10)
+    assert record.value is not None
+    assert torch.equal(model.seen, data.split("test").y)
+
+
+def test_known_modes_and_density_reach_the_metrics() -> None:
+    metrics = {"mode_coverage": ModeCoverage(), "log_likelihood_gap": LogLikelihoodGap()}
+    exact = Capable(PLANE)
+    exact.scale.data.fill_(1.0)
+    modes, gap = evaluator(metrics, Plane()).score_model(exact, 200)
+    assert modes.value == 1
+    assert gap.value == pytest.approx(0, abs=1e-6)
+
+
+def test_a_distance_below_the_floor_warns_of_copying_and_the_real_row_does_not() -> None:
+    data = TinyImages()
+    score = evaluator({"fid": FrechetDistance()}, data)
+    [copied] = score.score_samples(data.split("test").x[:140])
+    assert BELOW in copied.warnings
+    assert copied.status == "warn"
+    [real] = score.score_real(140)
+    assert real.warnings == ()
+    assert real.value == pytest.approx(real.floor.values[0])
+
+
+def test_fewer_samples_than_feature_dimensions_warn() -> None:
+    [record] = evaluator({"fid": FrechetDistance()}, TinyImages()).score_samples(TinyImages().split("val").x[:6])
+    assert any("6 samples in 6 feature dimensions" in warning for warning in record.warnings)
+
+
+def test_reference_features_and_floors_are_computed_once() -> None:
+    data, features = TinyImages(), Counting()
+    score = evaluator({"fid": FrechetDistance(), "kid": KernelDistance()}, data, features=features)
+    score.score_samples(data.split("val"))
+    assert features.examples == 150 + 100 + 5 * 100  # reference once, fakes once, the fake side of five floors
+    score.score_samples(data.split("val"))
+    assert features.examples == 150 + 100 + 5 * 100 + 100
+
+
+def test_a_record_says_what_it_rests_on() -> None:
+    data = TinyImages()
+    fid, nll = evaluator({"fid": FrechetDistance(), "nll": NegativeLogLikelihood()}, data).score_model(
+        Capable(IMAGE), 90, label="run", weights="ema"
+    )
+    node = json.loads(json.dumps(fid.to_json(), allow_nan=False))
+    assert (node["name"], node["source"], node["direction"]) == ("fid[raw]", "run", "min")
+    assert node["features"] == {"id": "raw/std", "normalize": "std", "dim": 6, "quantize": 16}
+    assert node["reference"] == {"name": "tiny", "split": "test", "n": 150, "hash": content_hash(data.split("test").x)}
+    assert node["model"] == {"family": "capable", "parameters": 1, "device": "cpu", "weights": "ema"}
+    assert node["floor"]["repeats"] == 5
+    assert node["ratio_to_floor"] > 1
+    assert node["ci95"][0] <= node["ci95"][1]
+    assert node["env"]["torch"] == torch.__version__
+    assert (nll.name, nll.kind, nll.features) == ("nll", "lower", None)
+
+
+def test_a_ratio_is_given_only_above_a_clear_floor() -> None:
+    [kid] = evaluator({"kid": KernelDistance()}, TinyImages()).score_samples(TinyImages().split("val"))
+    assert isinstance(kid.floor, Floor)
+    clear = kid.floor.mean > kid.floor.sd
+    assert (kid.ratio_to_floor is not None) == clear
+    assert (kid.difference_to_floor is not None) == (not clear)
+
+
+def test_the_hash_is_of_values_shape_and_type() -> None:
+    x = torch.arange(6, dtype=torch.uint8)
+    hashes = {content_hash(x), content_hash(x.reshape(2, 3)), content_hash(x.to(torch.int8)), content_hash(x.flip(0))}
+    assert len(hashes) == 4
+    assert content_hash(x.clone()) == content_hash(x)
+
+
+def test_two_files_compare_in_double_precision() -> None:
+    """A shift by 1e-4 of values near 1e6 is below what float32 resolves, and is the whole distance."""
+    a = 1e6 + randn(400, 2, seed=0).double() * 1e-3
+    score = Evaluator(
+        {"fid": FrechetDistance()},
+        RawFeatures("none"),
+        Reference(PLANE, Split(a), "b.npz"),
+        named=True,
+        floor_repeats=0,
+    )
+    [record] = score.score_samples(a + torch.tensor([1e-4, 0.0], dtype=torch.float64))
+    assert record.value == pytest.approx(1e-8, rel=1e-2)
+    assert record.floor is None

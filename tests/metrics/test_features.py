@@ -1,0 +1,183 @@
+"""Features: pinned weights, the accuracy they were shipped with, quantisation, standardisation, what they tell apart."""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+import torch
+
+from genkit.data.digits import Digits
+from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError, DataError
+from genkit.metrics import features as features_module
+from genkit.metrics.base import Probe
+from genkit.metrics.baseline import pixel_gaussian
+from genkit.metrics.features import (
+    DEAD,
+    PINNED,
+    WEIGHTS,
+    ClassifierFeatures,
+    FeatureExtractor,
+    RawFeatures,
+    default_features,
+    unit_range,
+)
+from genkit.metrics.frechet import FrechetDistance
+
+MNIST = DataSpec((1, 28, 28), "image", (-1.0, 1.0), 256, 10)
+PLANE = DataSpec((2,), "vector")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Digits:
+    return Digits()
+
+
+@pytest.fixture(scope="module")
+def extractor() -> ClassifierFeatures:
+    return ClassifierFeatures("digits")
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", sorted(PINNED))
+def test_shipped_files_are_small_pinned_and_name_the_features(name: str) -> None:
+    for suffix, sha256 in zip(("safetensors", "json"), PINNED[name], strict=True):
+        content = (WEIGHTS / f"{name}.{suffix}").read_bytes()
+        assert len(content) < 2**20
+        assert hashlib.sha256(content).hexdigest() == sha256
+    assert ClassifierFeatures(name).id.endswith(f"@{PINNED[name][0][:8]}")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "json"])
+def test_altered_or_missing_files_are_refused(suffix: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(features_module, "WEIGHTS", tmp_path)
+    path = tmp_path / f"digits.{suffix}"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"digits.{suffix} has sha256 .* not the pinned"):
+        ClassifierFeatures("digits")
+    path.unlink()
+    with pytest.raises(DataError, match="is missing"):
+        ClassifierFeatures("digits")
+
+
+def test_digits_network_classifies_images_it_never_saw(digits: Digits, extractor: ClassifierFeatures) -> None:
+    test = digits.split("test")
+    right = extractor.logits(digits.spec.scale(test.x), digits.spec).argmax(1) == test.y
+    assert right.double().mean() >= 0.985
+    assert float(right.double().mean()) == pytest.approx(extractor.accuracy, abs=1e-3)
+
+
+def test_stored_statistics_standardise_the_training_half(digits: Digits, extractor: ClassifierFeatures) -> None:
+    half = torch.cat([digits.split("train").x, digits.split("val").x])
+    z = extractor(digits.spec.scale(half), digits.spec)
+    assert z.dtype == torch.float64
+    torch.testing.assert_close(z.mean(0), torch.zeros(z.shape[1], dtype=torch.float64), atol=1e-4, rtol=0)
+    torch.testing.assert_close(z.std(0), torch.ones(z.shape[1], dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", sorted(PINNED))
+def test_units_that_hardly_vary_are_left_out(name: str) -> None:
+    sidecar = json.loads((WEIGHTS / f"{name}.json").read_text())
+    sd = torch.tensor(sidecar["sd"])
+    assert sidecar["mask"] == (sd >= DEAD * sd.median()).tolist()
+    assert ClassifierFeatures(name).dim(MNIST) == sum(sidecar["mask"])
+
+
+def test_features_see_stored_levels_alone(digits: Digits, extractor: ClassifierFeatures) -> None:
+    x = digits.spec.scale(digits.split("test").x[:20])
+    within = digits.spec.dequantise(x, torch.rand(x.shape, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(extractor(x, digits.spec), extractor(within, digits.spec))
+    beyond = torch.full((1, *digits.spec.shape), 7.0)
+    assert torch.equal(unit_range(beyond, digits.spec), torch.ones(1, *digits.spec.shape, dtype=torch.float64))
+
+
+def test_features_of_an_example_are_its_own(digits: Digits, extractor: ClassifierFeatures) -> None:
+    x = digits.spec.scale(digits.split("test").x[:64])
+    alone = torch.cat([extractor(row[None], digits.spec) for row in x])
+    torch.testing.assert_close(alone, extractor(x, digits.spec), rtol=1e-4, atol=1e-5)
+
+
+def test_held_out_data_is_nearest_then_noise_then_a_gaussian(digits: Digits, extractor: ClassifierFeatures) -> None:
+    """The floor of 2d/n + d(d+1)/(2n), that of white features, bounds what held-out data may score."""
+    half = torch.cat([digits.split("train").x, digits.split("val").x]).float()
+    n, d = len(half), extractor.dim(digits.spec)
+    candidates = {
+        "real": half,
+        "noise": (half + 0.2 * 16 * noise(*half.shape)).round().clamp(0, 16),
+        "gaussian": pixel_gaussian(digits, n, seed=0),
+    }
+    score = {name: frechet(extractor, digits, v) for name, v in candidates.items()}
+    assert score["real"] < 2 * d / n + d * (d + 1) / (2 * n)
+    assert 2 * score["real"] < score["noise"]
+    assert 2 * score["noise"] < score["gaussian"]
+
+
+def frechet(extractor: FeatureExtractor, digits: Digits, v: torch.Tensor) -> float:
+    metric, spec = FrechetDistance(), digits.spec
+    metric.update(
+        Probe(
+            spec,
+            {
+                "real_features": lambda: extractor(spec.scale(digits.split("test").x), spec),
+                "fake_features": lambda: extractor(spec.scale(v), spec),
+            },
+        )
+    )
+    return float(metric.compute())
+
+
+def test_raw_features_keep_double_precision() -> None:
+    x = 1e8 + noise(50, 2).double() * 1e-4
+    assert torch.equal(RawFeatures("none")(x, PLANE), x)
+    z = RawFeatures("std").fitted(x, PLANE)(x, PLANE)
+    torch.testing.assert_close(z.std(0, correction=0), torch.ones(2, dtype=torch.float64), rtol=1e-3, atol=0)
+
+
+def test_raw_features_are_standardised_by_the_reference_not_by_what_is_scored() -> None:
+    reference, other = noise(500, 2), 5 + 3 * noise(500, 2, seed=1)
+    fitted = RawFeatures("std").fitted(reference, PLANE)
+    expected = (other.double() - reference.double().mean(0)) / reference.double().std(0, correction=0)
+    torch.testing.assert_close(fitted(other, PLANE), expected)
+
+
+def test_constant_values_stay_finite() -> None:
+    x = noise(30, 2)
+    x[:, 1] = 4.0
+    assert torch.equal(RawFeatures("std").fitted(x, PLANE)(x, PLANE)[:, 1], torch.zeros(30, dtype=torch.float64))
+    spec = DataSpec((1, 2, 2), "image", (-1.0, 1.0), 256)
+    v = torch.zeros(30, 1, 2, 2, dtype=torch.uint8)
+    v[:, 0, 0, 0] = torch.arange(30)
+    fitted = RawFeatures("std").fitted(spec.scale(v), spec)
+    assert torch.isfinite(fitted(torch.rand(5, 1, 2, 2), spec)).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (Digits.spec, "digits"),
+        (MNIST, "mnist"),
+        (PLANE, "raw"),
+        (DataSpec((1, 28, 28), "image", (-1.0, 1.0), 16), "raw"),
+        (DataSpec((3, 32, 32), "image", (-1.0, 1.0), 256), "raw"),
+    ],
+)
+def test_default_is_the_network_made_for_the_data(spec: DataSpec, expected: str) -> None:
+    features = default_features(spec)
+    assert features.name == expected
+    assert features.accepts(spec)
+
+
+def test_what_is_asked_wrongly_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"features\.name=cifar.*digits, mnist"):
+        ClassifierFeatures("cifar")
+    with pytest.raises(ConfigError, match=r"features\.normalize=l2"):
+        RawFeatures("l2")
+    with pytest.raises(ConfigError, match="fitted on a reference"):
+        RawFeatures("std")(noise(3, 2), PLANE)
