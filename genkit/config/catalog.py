@@ -1,7 +1,7 @@
 """What stands in the configuration folders: primary configurations, groups, options. Reads YAML, imports no torch.
 
-Folders, first found first served: `--config-dir`, then genkit's own `conf/` (inside the package in a wheel, beside it
-in a checkout), then `hydra.searchpath`.
+Folders, first found first served, as Hydra has it: genkit's own `conf/` (inside the package in a wheel, beside it in a
+checkout), then `--config-dir`, then `hydra.searchpath`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,10 @@ class Catalog:
 
     @classmethod
     def of(cls, words: Words) -> Catalog:
-        extra = [Path(words.config_dir)] if words.config_dir else []
-        return cls((*extra, conf_dir(), *_search_path(words.overrides)))
+        extra = [Path(words.config_dir)] if words.config_dir is not None else []
+        if extra and not extra[0].is_dir():
+            raise ConfigError(f"--config-dir: there is no folder {extra[0]}")
+        return cls((conf_dir(), *extra, *_search_path(words.overrides)))
 
     @cached_property
     def groups(self) -> set[str]:

@@ -26,7 +26,8 @@ def explain(error: Exception, verb: str, words: Words, catalog: Catalog) -> Conf
             if line := check(word, verb, words, catalog):
                 return ConfigError(line)
     cause = f": {error.__cause__}" if error.__cause__ else ""
-    return ConfigError(one_line(f"{error}{cause}")[:LIMIT])
+    text = str(error).partition("Config search path:")[0]
+    return ConfigError(one_line(f"{text}{cause}")[:LIMIT])
 
 
 def key_of(word: str) -> str:
@@ -72,8 +73,17 @@ def _unknown_key(word: str, verb: str, words: Words, catalog: Catalog) -> str | 
     keys = known_keys(verb, words, catalog)
     if not keys or key in keys:
         return None
-    near = did_you_mean(key, keys | set(catalog.defaults(verb)))
-    return f"{key}: unknown key{near or f'; genkit {verb} --cfg job shows them all'}"
+    return f"{key}: unknown key{_advice(key, verb, keys, catalog)}"
+
+
+def _advice(key: str, verb: str, keys: set[str], catalog: Catalog) -> str:
+    parent = key.rpartition(".")[0]
+    below = [name.rpartition(".")[2] for name in keys - {f"{parent}._target_"} if name.rpartition(".")[0] == parent]
+    if parent in catalog.defaults(verb) and not below:
+        return f"; choose an option first: {parent}={'|'.join(catalog.options(parent)) or '…'}"
+    if near := did_you_mean(key, keys | set(catalog.defaults(verb))):
+        return near
+    return f"; {parent} has {listing(below)}" if parent and below else f"; genkit {verb} --cfg job shows them all"
 
 
 def known_keys(verb: str, words: Words, catalog: Catalog) -> set[str]:

@@ -14,13 +14,15 @@ def nearest(word: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
     import difflib  # 6 ms that a right command line need not pay
 
     pool = sorted(set(names))
-    parent = word.rpartition(".")[0]
-    siblings = [name for name in pool if name.rpartition(".")[0] == parent]
-    for candidates in (siblings, pool):
-        if close := difflib.get_close_matches(word, candidates, 1, cutoff):
-            return close[0]
+    parent, _, leaf = word.rpartition(".")
+    siblings = {name.rpartition(".")[2]: name for name in pool if name.rpartition(".")[0] == parent}
+    if close := difflib.get_close_matches(leaf, siblings, 1, cutoff):
+        return siblings[close[0]]
+    # a long common parent makes any two dotted keys alike
+    if close := difflib.get_close_matches(word, pool, 1, max(cutoff, 0.8) if parent else cutoff):
+        return close[0]
     leaves = {name.rpartition(".")[2]: name for name in reversed(pool)}
-    close = difflib.get_close_matches(word.rpartition(".")[2], leaves, 1, cutoff)
+    close = difflib.get_close_matches(leaf, leaves, 1, cutoff)
     return leaves[close[0]] if close else None
 
 

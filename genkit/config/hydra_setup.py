@@ -20,8 +20,13 @@ from genkit.config.explain import explain, key_of
 from genkit.config.failure import Failure, tell
 from genkit.config.hydra_app import run_app
 from genkit.config.paths import quote_path, quoted
+from genkit.config.settings import check_settings
 from genkit.config.words import Words
 from genkit.errors import ConfigError
+
+LIST_GROUPS = {"metric"}  # metric=[fid,kid]; two models on top of each other would be neither
+
+OPEN_KEYS = ("optimizer_overrides.",)  # the phases are the model's to name
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def launch(verb: str, target: str, words: Words) -> int:
     """Run `target` ("module:function") under Hydra for a command line; returns the exit code."""
     catalog = Catalog.of(words)
     if "--quoted" not in words.flags:
-        words.overrides = [quote_path(word, words.multirun) for word in words.overrides]
+        words.overrides = [open_key(quote_path(word, words.multirun)) for word in words.overrides]
     task = Task(verb, target, words, catalog)
     try:
         with tempfile.TemporaryDirectory(prefix="genkit-sweep-") as scratch:
@@ -99,6 +104,11 @@ def launch(verb: str, target: str, words: Words) -> int:
     except Exception as error:
         return _refuse(error, verb, words, catalog)
     return task.conclude()
+
+
+def open_key(word: str) -> str:
+    """An override below a key that holds whatever the user names in it, in the form that lets Hydra add it."""
+    return f"++{word}" if word.startswith(OPEN_KEYS) else word
 
 
 def _refuse(error: Exception, verb: str, words: Words, catalog: Catalog) -> int:
@@ -147,11 +157,16 @@ class Task:
         """Refuse what Hydra composes and no verb can use; take out the placeholders of chosen groups."""
         from omegaconf import OmegaConf, open_dict
 
+        for word in self.words.overrides:
+            group, value = key_of(word), word.partition("=")[2]
+            if value.startswith("[") and group in self.catalog.groups - LIST_GROUPS:
+                raise ConfigError(f"{word}: {group} takes one option; {group}=A,B with -m runs one job for each")
         if missing := sorted(OmegaConf.missing_keys(config)):
             raise ConfigError(f"genkit {self.verb} needs {' '.join(f'{key}=…' for key in missing)}")
-        for key in self.catalog.defaults(self.verb):
-            if key not in config and self.catalog.defaults(self.verb)[key] is not None:
+        for key, default in self.catalog.defaults(self.verb).items():
+            if key not in config and default is not None:
                 raise ConfigError(f"{key}: the configuration has lost this group; choose an option with {key}=…")
+        check_settings(self.verb, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
         for group, keys in self.catalog.placeholders(self.verb).items():
             if not OmegaConf.is_dict(config.get(group)) or "_target_" not in config[group]:
                 continue

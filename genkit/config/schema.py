@@ -26,6 +26,7 @@ from genkit.errors import ConfigError
 Nested = Callable[[Any, Any, str], Any]  # (value, hint, at) -> what stands for the object to build
 WORDS = {bool: "true or false", int: "an integer", float: "a finite number", str: "text", Path: "a path"}
 SEQUENCES = (list, collections.abc.Sequence, collections.abc.Iterable)
+LARGE = 2**31 - 1
 MAPPINGS = (dict, collections.abc.Mapping)
 
 
@@ -83,8 +84,8 @@ def _read_annotated(value: Any, hint: Any, at: str, nested: Nested) -> Any:
     _expect(value is not None or _allows_none(base), value, value, hint, at)
     result = read(value, base, at, nested)
     for mark in marks:
-        if isinstance(mark, Range) and isinstance(result, int | float) and result not in mark:
-            raise ConfigError(f"{at}: {value} is outside {mark}")
+        if isinstance(mark, Range) and isinstance(result, int | float):
+            _expect(result in mark, value, value, hint, at)
     return result
 
 
@@ -158,8 +159,7 @@ def describe(hint: Any) -> str:
     if hint in WORDS:
         return WORDS[hint]
     if origin is Annotated:
-        ranges = [f" in {mark}" for mark in args[1:] if isinstance(mark, Range)]
-        return describe(args[0]) + "".join(ranges)
+        return describe(args[0]) + "".join(_bounds(mark) for mark in args[1:] if isinstance(mark, Range))
     if origin in (Union, types.UnionType):
         return " or ".join(describe(member) for member in args)
     if origin is Literal:
@@ -169,6 +169,12 @@ def describe(hint: Any) -> str:
     if origin in MAPPINGS:
         return f"a mapping to {describe(args[1])}"
     return f"a {getattr(hint, '__name__', str(hint))}"
+
+
+def _bounds(mark: Range) -> str:
+    if mark.high >= LARGE:  # a bound that is there to be finite tells nobody anything
+        return f" {'>' if mark.open_low else '≥'} {mark.low:g}"
+    return f" in {mark}"
 
 
 def _describe_list(args: tuple[Any, ...]) -> str:

@@ -20,7 +20,7 @@ keys
 flags
   -m, --multirun       run every combination of values: seed=1,2,3
   --cfg job [--resolve]  print the composed configuration and stop
-  --config-dir FOLDER  your own configurations, before genkit's
+  --config-dir FOLDER  your own configurations besides genkit's
   --info               how the configuration was put together
   --hydra-help         what else Hydra can do"""
 

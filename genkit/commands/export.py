@@ -1,0 +1,19 @@
+"""`genkit export ckpt=PATH out=FOLDER`: the shareable form of a checkpoint, without training state."""
+
+from __future__ import annotations
+
+from genkit.checkpoint.disk import shown
+from genkit.checkpoint.write import export_checkpoint
+from genkit.config.plain import read_arguments
+
+USAGE = "genkit export ckpt=RUN_OR_CHECKPOINT out=FOLDER"
+
+
+def run(argv: list[str]) -> int:
+    """Raises CheckpointError, ConfigError or StorageError as `export_checkpoint` does."""
+    if {"-h", "--help"} & set(argv):
+        print(f"usage: {USAGE}")
+        return 0
+    arguments = read_arguments(argv, ["ckpt", "out"], USAGE)
+    print(shown(export_checkpoint(arguments["ckpt"], arguments["out"])))
+    return 0

@@ -1,0 +1,32 @@
+"""Arguments of the verbs that Hydra does not run: bare values and `key=value`, a path taken as it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from genkit.config.hints import did_you_mean
+from genkit.errors import ConfigError
+
+
+def read_arguments(argv: Sequence[str], keys: Sequence[str], usage: str) -> dict[str, str]:
+    """Every key with its value; arguments without a key fill the keys in their order. `debug=true` is left out.
+
+    Raises:
+        ConfigError: an unknown key, one too many, or one missing.
+    """
+    found: dict[str, str] = {}
+    for word in argv:
+        key, equals, value = word.partition("=")
+        free = [name for name in keys if name not in found]
+        if key == "debug":
+            continue
+        if equals and key in keys:
+            found[key] = os.path.expanduser(value)
+        elif free and (not equals or os.path.exists(word)):
+            found[free[0]] = os.path.expanduser(word)
+        else:
+            raise ConfigError(f"{word}: unknown argument{did_you_mean(key, keys)}; usage: {usage}")
+    if missing := [key for key in keys if not found.get(key)]:
+        raise ConfigError(f"{missing[0]}= is missing; usage: {usage}")
+    return found

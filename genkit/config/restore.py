@@ -1,0 +1,133 @@
+"""A trained model from its checkpoint alone: configuration, weights, and what the user wants changed for sampling.
+
+The configuration in a checkpoint is not trusted: literals only, component classes only, plugins only from the caller,
+and the sizes that it declares are checked against the tensors in the file before anything of that size is allocated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genkit.checkpoint.read import Checkpoint, find_checkpoint
+from genkit.config.build import build
+from genkit.data.spec import DataSpec
+from genkit.errors import CheckpointError, ConfigError
+from genkit.models.base import GenerativeModel
+from genkit.training.names import RAW
+
+MODEL_GROUPS = ("sampler",)  # keys of `genkit sample` that stand under the same name in a model's node
+MODEL_KEYS = {"temperature": "temperature", "guidance.scale": "guidance_scale"}
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A model and where it came from.
+
+    Attributes:
+        model: In eval mode, on the CPU.
+        checkpoint: The verified folder.
+        config: Its config.json.
+    """
+
+    model: GenerativeModel
+    checkpoint: Checkpoint
+    config: dict[str, Any]
+
+
+def load_model(path: str | Path, weights: str = "ema", plugins: Sequence[str] = ()) -> GenerativeModel:
+    """The model alone; see `restore`."""
+    return restore(path, weights=weights, plugins=plugins).model
+
+
+def restore(
+    path: str | Path,
+    *,
+    weights: str = "ema",
+    plugins: Sequence[str] = (),
+    changes: Mapping[str, Any] | None = None,
+) -> Restored:
+    """Builds the model of a checkpoint and fills in its weights.
+
+    Args:
+        path: A run folder, a checkpoint, or an export.
+        weights: "ema" or "raw"; the same where no average was kept.
+        plugins: Packages besides genkit that its classes may come from.
+        changes: Keys of `genkit sample` that change the model's node: {"sampler": {"steps": 9}, "temperature": 0.7}.
+
+    Raises:
+        CheckpointError: nothing intact there, or its configuration and tensors do not fit each other.
+        ConfigError: a change that this model does not know.
+    """
+    checkpoint = find_checkpoint(path)
+    config = checkpoint.config()
+    node, spec = _parts(config, checkpoint)
+    node = changed(node, changes or {})
+    state = _weights(checkpoint, weights)
+    model = _build_within(node, spec, plugins, state, checkpoint)
+    model.load_state_dict(state)
+    return Restored(model.eval().requires_grad_(False), checkpoint, config)
+
+
+def changed(node: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's node with sampling keys replaced; None means the checkpoint's value.
+
+    Raises:
+        ConfigError: the model has no such key.
+    """
+    result = dict(node)
+    for key, value in changes.items():
+        if value is None or value == {}:
+            continue
+        name = MODEL_KEYS.get(key, key)
+        if name not in node:
+            raise ConfigError(f"{key}: {node.get('_target_', 'this model')} has none: leave it out")
+        replaces = not isinstance(value, Mapping) or "_target_" in value or not isinstance(node[name], Mapping)
+        result[name] = value if replaces else {**node[name], **value}
+    return result
+
+
+def _parts(config: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], DataSpec]:
+    try:
+        return config["model"], DataSpec.from_json(config["spec"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise CheckpointError(f"{checkpoint.path}: config.json lacks a model or a data spec: not genkit's") from error
+
+
+def _weights(checkpoint: Checkpoint, weights: str) -> dict[str, Tensor]:
+    if weights not in ("ema", "raw"):
+        raise ConfigError(f"weights={weights}: choose ema or raw")
+    if weights == "raw" and checkpoint.manifest.kind != "export":
+        tensors, _ = checkpoint.training()
+        raw = {name.removeprefix(RAW): value for name, value in tensors.items() if name.startswith(RAW)}
+        if raw:
+            return raw
+    return checkpoint.model()
+
+
+def _build_within(
+    node: Any, spec: DataSpec, plugins: Sequence[str], state: Mapping[str, Tensor], checkpoint: Checkpoint
+) -> GenerativeModel:
+    """The model with its parameters still unallocated, refused where its shapes are not those of the file."""
+    with torch.device("meta"):
+        shapes = {
+            name: tuple(value.shape)
+            for name, value in build(
+                node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, spec=spec
+            )
+            .state_dict()
+            .items()
+        }
+    stored = {name: tuple(value.shape) for name, value in state.items()}
+    if shapes != stored:
+        name = next(iter(sorted(set(shapes.items()) ^ set(stored.items()))))[0]
+        raise CheckpointError(
+            f"{checkpoint.path}: {name} is {stored.get(name, 'missing')} in the file and "
+            f"{shapes.get(name, 'absent')} in its configuration: the checkpoint does not fit itself"
+        )
+    return build(node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, spec=spec)

@@ -1,0 +1,50 @@
+"""The verbs' own top-level keys and what they may hold; groups have their constructors for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from genkit.component import NonNegativeFloat, NonNegativeInt, PositiveInt, Range
+from genkit.config.schema import describe, read
+from genkit.errors import ConfigError
+
+Paths = str | list[str] | None
+COMMON: dict[str, Any] = {"seed": NonNegativeInt, "plugins": list[str], "debug": bool}
+DRAWING: dict[str, Any] = {
+    "weights": Literal["ema", "raw"],
+    "out": str | None,
+    "batch_size": PositiveInt,
+    "device": str,
+    "temperature": NonNegativeFloat | None,
+    "guidance.scale": Annotated[float, Range(0.0, 1e6)] | None,
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "train": COMMON
+    | {"run_dir": str | None, "resume": str | None, "optimizer_overrides": dict[str, dict[str, float | bool | None]]},
+    "sample": COMMON | DRAWING | {"ckpt": str, "n": PositiveInt, "y": NonNegativeInt | None},
+    "eval": COMMON
+    | DRAWING
+    | {
+        "ckpt": Paths,
+        "samples": Paths,
+        "reference": str | None,
+        "n": PositiveInt | None,
+        "bootstrap": NonNegativeInt,
+        "floor_repeats": NonNegativeInt,
+        "baselines": bool,
+    },
+}
+
+
+def check_settings(verb: str, config: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a top-level key with a value that it cannot take."""
+    for key, hint in SETTINGS[verb].items():
+        value: Any = config
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        read(value, hint, key, _no_object)
+
+
+def _no_object(value: Any, hint: Any, at: str) -> Any:
+    raise ConfigError(f"{at}: {value!r} is not {describe(hint)}")
