@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from genkit.data.files import whole_file
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
-from genkit.report.atomic import write_atomically
 
 TILE = 56  # pixels: images are enlarged by the whole number that brings them nearest to this
 GAP = 2  # pixels between tiles
@@ -62,7 +62,8 @@ def save_grid(
         raise DataError(f"{path}: no images to draw")
     sheet = tiled(pixels, columns or ceil(sqrt(len(pixels))), scale or max(1, round(TILE / pixels.shape[2])))
     picture = Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[:, :, 0])
-    write_atomically(path, lambda file: picture.save(file, format="PNG"))
+    with whole_file(Path(path)) as file:
+        picture.save(file, format="PNG")
 
 
 def save_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSpec, columns: int = 8) -> None:

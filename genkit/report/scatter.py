@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from genkit.data.files import whole_file
 from genkit.errors import DataError
-from genkit.report.atomic import write_atomically
 
 MARGIN = 0.08  # of the extent of the data, on each side
 DPI = 120
@@ -52,7 +52,8 @@ def axes_for(limits: Limits, title: str) -> tuple[Figure, Axes]:
 
 def save_figure(path: str | Path, figure: Figure) -> None:
     """The figure as a PNG; raises StorageError where the disk refuses."""
-    write_atomically(path, lambda file: figure.savefig(file, format="png"))
+    with whole_file(Path(path)) as file:
+        figure.savefig(file, format="png")
 
 
 def dots(axes: Axes, points: Tensor, colour: str, label: str) -> None:
