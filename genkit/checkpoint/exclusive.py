@@ -23,7 +23,7 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _FIXED = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def make_new(path: Path | str, fill: Fill, advice: str) -> Path:
+def make_new(path: Path | str, fill: Fill, advice: str, needed: int | None = None) -> Path:
     """Makes the folder that the user named; it must be new or empty. Links in the path are followed.
 
     Where an empty folder cannot be renamed onto, it is filled in place: `fill` begins with what keeps others out and
@@ -33,13 +33,14 @@ def make_new(path: Path | str, fill: Fill, advice: str) -> Path:
         path: The folder.
         fill: Writes the content into the folder that it is given.
         advice: What to do when the folder is in use, the end of the error's line.
+        needed: Bytes that `fill` writes, said when the disk is full.
 
     Raises:
         ConfigError: it is in use.
         StorageError: the disk refuses.
     """
     target = Path(os.path.realpath(path))
-    with storage_errors(target):
+    with storage_errors(target, needed):
         if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
             raise ConfigError(f"{shown(target)}: in use: {advice}")
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -98,8 +98,8 @@ def export_checkpoint(path: Path | str, out: Path | str) -> Path:
             write_file(folder / name, [read_listed(source.path, name, entry)])
         _finish(folder, Manifest("export", source.step, files, aliases))
 
-    with storage_errors(Path(out), sum(entry.bytes for entry in files.values())):
-        return make_new(out, fill, "choose a folder for out= that is new or empty")
+    needed = sum(entry.bytes for entry in files.values())
+    return make_new(out, fill, "choose a folder for out= that is new or empty", needed)
 
 
 def _is_intact(target: Path) -> bool:

@@ -219,6 +219,17 @@ def test_an_export_never_writes_into_a_folder_in_use(run: Path, tmp_path: Path) 
     assert leftovers(tmp_path) == []
 
 
+def test_an_export_to_a_full_disk_leaves_nothing(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    source = save(run, 9)
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match=r"^[^\n]*out: [^\n]*[0-9] bytes needed[^\n]*$"):
+        export_checkpoint(source, tmp_path / "out")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
 def test_tied_weights_stay_tied_in_an_export(run: Path, tmp_path: Path) -> None:
     weight = torch.ones(2, 2)
     path = write_checkpoint(run / "checkpoints", 1, config={}, model={"a": weight, "b": weight})
