@@ -37,12 +37,11 @@ def blocks(n: int, columns: int) -> Iterator[slice]:
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     """|x_i − y_j|² of rows (n, D) and (m, D) as (n, m), by one matrix product; centre the rows first.
 
-    The product leaves an error of about 1e-15 (|x|² + |y|²). Anything below 1e-13 of that is set to 0, so that
-    equal rows are at distance 0; features come from float32 networks, which resolve no less.
+    The product leaves an error of about 1e-15 (|x|² + |y|²). Norms are taken 1e-13 smaller and negative values cut, so
+    that equal rows are at distance 0 exactly; features come from float32 networks, which resolve no less.
     """
-    scale = x.square().sum(1, keepdim=True) + y.square().sum(1)
-    d2 = torch.addmm(scale, x, y.T, alpha=-2.0)
-    return d2.masked_fill_(d2 < 1e-13 * scale, 0.0)
+    x2, y2 = (rows.square().sum(1).mul_(1.0 - 1e-13) for rows in (x, y))
+    return torch.addmm(y2, x, y.T, alpha=-2.0).add_(x2[:, None]).clamp_min_(0.0)
 
 
 class PairMetric(ProbeMetric, ABC):

@@ -72,7 +72,7 @@ class Reference(NamedTuple):
 def bootstrap_distances(real: Tensor, fake: Tensor, repeats: int, seed: int) -> Tensor:
     """The distances (repeats,) of `real` to resamples of `fake`; the factor of `real` is computed once.
 
-    A resample is a set of weights w on the fake rows, so its Rᵀ S₂ R is one weighted product of the rows projected on R.
+    A resample is a set of weights w on the fake rows, so Rᵀ S₂ R is one weighted product of the rows projected on R.
     """
     reference, n = Reference.of(real), len(fake)
     centre = fake.mean(0)
@@ -86,7 +86,7 @@ def bootstrap_distances(real: Tensor, fake: Tensor, repeats: int, seed: int) -> 
         shift = mean @ reference.factor
         gram = (projected.T @ (projected * w[:, None]) - n * torch.outer(shift, shift)) / (n - 1)
         overlap = _trace_root(_symmetric(gram))
-        distances.append(_assemble(centre + mean - reference.mean, reference.trace + trace, overlap))
+        distances.append(float(_assemble(centre + mean - reference.mean, reference.trace + trace, overlap)))
     return torch.tensor(distances, dtype=torch.float64)
 
 

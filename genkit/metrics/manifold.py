@@ -12,8 +12,10 @@ Precision and recall (Kynkäänniemi et al. 2019) trust every ball, so one outli
 density and coverage (Naeem et al. 2020) do not. For the same distribution on both sides density is 1 on average and
 coverage 1 − 2⁻ᵏ.
 
-A point on the rim is inside (`<=`): sets of equal points then score 1, not 0. Distances are float64, centred, taken in
-blocks; a point is inside to a relative 10⁻⁹, which is what rounding can turn a tie into.
+Who is on the rim? Precision, recall and coverage take balls as closed (`<=`): sets of equal points then score 1, not 0.
+Density takes them as open (`<`): a ball of a copied set then holds its k points (the centre and k − 1 more), and a copy
+has density 1, not 1 + 1/k. Distances are float64, centred, taken in blocks; the rim is a relative 10⁻⁹ thick in d², since
+rounding splits ties.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from genkit.errors import ConfigError
 from genkit.metrics.bank import PairMetric, blocks, squared_distances
 from genkit.metrics.interval import mean_interval, wilson_interval
 
-RIM = 1.0 + 1e-9
+RIM = 1e-9
 
 
 def squared_radii(points: Tensor, k: int) -> Tensor:
@@ -49,20 +51,30 @@ def squared_radii(points: Tensor, k: int) -> Tensor:
 
 
 class Membership(NamedTuple):
-    """Who is in whose ball: per point the number of balls that hold it, per ball the number of points that it holds."""
+    """Who is in whose ball.
 
-    per_point: Tensor
-    per_ball: Tensor
+    Attributes:
+        point_in_some: (n,) bool: the point is in some closed ball.
+        open_balls: (n,) int64: how many open balls hold the point.
+        ball_holds_some: (m,) bool: the closed ball holds some point.
+    """
+
+    point_in_some: Tensor
+    open_balls: Tensor
+    ball_holds_some: Tensor
 
 
 def membership(centres: Tensor, radii2: Tensor, points: Tensor) -> Membership:
-    """Counts (n,) and (m,) of points (n, D) in balls with centres (m, D) and squared radii (m,)."""
-    per_point, per_ball = [], torch.zeros(len(centres), dtype=torch.int64)
+    """Of points (n, D) in balls with centres (m, D) and squared radii (m,)."""
+    held = torch.zeros(len(centres), dtype=torch.bool, device=centres.device)
+    in_some, in_open = [], []
     for part in blocks(len(points), len(centres)):
-        inside = squared_distances(points[part], centres) <= radii2 * RIM
-        per_point.append(inside.sum(1))
-        per_ball += inside.sum(0).to(per_ball.device)
-    return Membership(torch.cat(per_point), per_ball)
+        d2 = squared_distances(points[part], centres)
+        closed = d2 <= radii2 * (1.0 + RIM)
+        in_some.append(closed.any(1))
+        in_open.append((d2 < radii2 * (1.0 - RIM)).sum(1))
+        held |= closed.any(0)
+    return Membership(torch.cat(in_some), torch.cat(in_open), held)
 
 
 class Neighbours:
@@ -115,7 +127,7 @@ class ManifoldMetric(PairMetric, ABC):
         self.k = k
 
     def params(self) -> dict[str, Any]:
-        return {"k": self.k, "ties": "<="}
+        return {"k": self.k, "balls": "closed"}
 
     def neighbours(self) -> Neighbours:
         """The joint findings of all metrics with these batches. Raises as `banks`."""
@@ -157,7 +169,7 @@ class Precision(ManifoldShare):
         super().__init__(k)
 
     def met(self) -> Tensor:
-        return self.neighbours().of_real_balls(self.k).per_point > 0
+        return self.neighbours().of_real_balls(self.k).point_in_some
 
 
 class Recall(ManifoldShare):
@@ -171,7 +183,7 @@ class Recall(ManifoldShare):
         super().__init__(k)
 
     def met(self) -> Tensor:
-        return self.neighbours().of_fake_balls(self.k).per_point > 0
+        return self.neighbours().of_fake_balls(self.k).point_in_some
 
 
 class Density(ManifoldMetric):
@@ -192,8 +204,11 @@ class Density(ManifoldMetric):
         """Standard error of the mean over the fakes."""
         return mean_interval(self._counts())
 
+    def params(self) -> dict[str, Any]:
+        return {"k": self.k, "balls": "open"}
+
     def _counts(self) -> Tensor:
-        return self.neighbours().of_real_balls(self.k).per_point.to(torch.float64) / self.k
+        return self.neighbours().of_real_balls(self.k).open_balls.to(torch.float64) / self.k
 
 
 class Coverage(ManifoldShare):
@@ -207,4 +222,4 @@ class Coverage(ManifoldShare):
         super().__init__(k)
 
     def met(self) -> Tensor:
-        return self.neighbours().of_real_balls(self.k).per_ball > 0
+        return self.neighbours().of_real_balls(self.k).ball_holds_some

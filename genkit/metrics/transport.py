@@ -50,7 +50,7 @@ class Coupling(NamedTuple):
 
 
 def directions(count: int, dim: int, seed: int) -> Tensor:
-    """(count, dim) float64 unit vectors, uniform on the sphere, a function of (seed, dim) row by row."""
+    """(count, dim) float64 unit vectors, uniform on the sphere; a function of the arguments alone."""
     vectors = torch.randn(count, dim, generator=generator_of(seed, "directions", dim), dtype=torch.float64)
     return vectors / vectors.norm(dim=1, keepdim=True)
 
