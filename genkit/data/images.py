@@ -34,7 +34,5 @@ def flip_and_shift(
 
 def crop(x: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
     """Windows (B, C, height, width) of images x (B, C, H, W) with upper left corners `offsets` (B, 2) (row, column)."""
-    windows = x.unfold(2, height, 1).unfold(
-        3, width, 1
-    )  # (B, C, H − height + 1, W − width + 1, height, width), no copy
+    windows = x.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, rows, columns, height, width), a view
     return windows[torch.arange(len(x)), :, offsets[:, 0], offsets[:, 1]]
