@@ -10,6 +10,7 @@ returns the posterior mean.
 """
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from typing import Annotated, Protocol
 
 import torch
@@ -40,7 +41,7 @@ class Sampler(Component, ABC):
     def __call__(self, x_1: Tensor) -> Tensor:
         """x_1 (B, *shape) at t = 1 to x (B, *shape)."""
         x_t, times = x_1, self.times(x_1)
-        for t, s in zip(times[:-1], times[1:], strict=True):
+        for t, s in pairwise(times):
             x_t = self.step(x_t, t, s)
         return self.mean(x_t, times[-1])
 

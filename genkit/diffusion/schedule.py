@@ -3,9 +3,9 @@ r"""Noise schedules: how much signal and noise a noisy example x_t contains at t
 .. math:: x_t = \alpha_t x + \sigma_t \epsilon, \quad \epsilon \sim N(0, I), \qquad
           \log \mathrm{snr}_t = 2 \log(\alpha_t / \sigma_t)
 
-falling strictly from t = 0 (almost clean) to t = 1 (almost noise). Every schedule can be inverted, log_snr to t, so that
-a training distribution over noise levels and a sampler's grid are chosen independently of it. A grid that is uniform
-in t is the schedule's own spacing of sampling steps.
+falling strictly from t = 0 (almost clean) to t = 1 (almost noise). Every schedule can be inverted, log_snr to t, so
+that a training distribution over noise levels and a sampler's grid are chosen independently of it. A grid that is
+uniform in t is the schedule's own spacing of sampling steps.
 """
 
 from abc import ABC, abstractmethod

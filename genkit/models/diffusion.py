@@ -107,4 +107,6 @@ class Diffusion(GenerativeModel, Conditional):
         labelled = Labelled(self.denoiser, y)
         if self.num_classes is None or y is None or self.guidance_scale == 1.0:
             return labelled
-        return ClassifierFreeGuidance(labelled, unlabelled(self.denoiser, self.num_classes, n, y.device), self.guidance_scale)
+        return ClassifierFreeGuidance(
+            labelled, unlabelled(self.denoiser, self.num_classes, n, y.device), self.guidance_scale
+        )

@@ -52,7 +52,12 @@ class ConvEncoder(nn.Module):
     """(B, C, H, W) to (B, features) through the pyramid `sizes`."""
 
     def __init__(
-        self, in_channels: int, features: int, sizes: list[tuple[int, int]], channels: Sequence[int], condition: int | None
+        self,
+        in_channels: int,
+        features: int,
+        sizes: list[tuple[int, int]],
+        channels: Sequence[int],
+        condition: int | None,
     ) -> None:
         super().__init__()
         self.first = nn.Conv2d(in_channels, channels[0], 3, padding=1)
@@ -76,7 +81,12 @@ class ConvDecoder(nn.Module):
     """(B, features) to (B, C, H, W) through the pyramid `sizes`, upwards."""
 
     def __init__(
-        self, features: int, out_channels: int, sizes: list[tuple[int, int]], channels: Sequence[int], condition: int | None
+        self,
+        features: int,
+        out_channels: int,
+        sizes: list[tuple[int, int]],
+        channels: Sequence[int],
+        condition: int | None,
     ) -> None:
         super().__init__()
         widths = list(channels[: len(sizes)])[::-1]  # coarse to fine

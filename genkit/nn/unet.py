@@ -58,7 +58,7 @@ class UNet(Backbone):
         time: Whether a time is given.
         channels: Width per level, full resolution first; each level halves the resolution.
         blocks: Residual blocks per level on the way down (one more on the way up).
-        patch: Pixels folded into channels at the entrance; None chooses by size (1 up to 16 pixels, 2 up to 32, else 4).
+        patch: Pixels folded into channels at the entrance; None chooses by size (up to 16 pixels 1, 32: 2, else 4).
         attention: Self-attention at the lowest resolution; channels[-1] must then be a multiple of 4.
     """
 

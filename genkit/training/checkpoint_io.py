@@ -1,8 +1,8 @@
 """Lightning's checkpoint dictionary to a genkit checkpoint folder and back.
 
-    model.safetensors      the averaged copy where there is one, else the live model
-    training.safetensors   the live model where an average exists, optimizer state
-    training.json          step, loop counters, everything else that Lightning and the callbacks keep
+model.safetensors      the averaged copy where there is one, else the live model
+training.safetensors   the live model where an average exists, optimizer state
+training.json          step, loop counters, everything else that Lightning and the callbacks keep
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.retention import step_name
 from genkit.checkpoint.state import flatten_state, restore_state
 from genkit.checkpoint.write import write_checkpoint
-from genkit.training.module import AVERAGED, LIVE
-
-RAW = "raw."
+from genkit.training.names import AVERAGED, LIVE, RAW
 
 
 def _strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -22,9 +22,7 @@ from genkit.models.base import GenerativeModel
 from genkit.noise import seed_of
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import LRSchedule
-
-AVERAGED = "averaged."  # prefix of the averaged copy in a state_dict; the live model's is LIVE
-LIVE = "model."
+from genkit.training.names import AVERAGED
 
 
 class GenerativeModule(pl.LightningModule):
@@ -178,9 +176,7 @@ class GenerativeModule(pl.LightningModule):
             return
         module = self.averaged.trainable()[phase]
         live = self.model.trainable()[phase]
-        pairs = [
-            (a, p) for a, p in zip(module.parameters(), live.parameters(), strict=True) if a is not p
-        ]
+        pairs = [(a, p) for a, p in zip(module.parameters(), live.parameters(), strict=True) if a is not p]
         self.ema.update([a for a, _ in pairs], [p for _, p in pairs], n)
         for a, b in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
             a.copy_(b)

@@ -53,11 +53,11 @@ class TrainingProgress(pl.Callback):
         assert isinstance(pl_module, GenerativeModule)
         sizes = {phase: sum(p.numel() for p in parameters) for phase, parameters in pl_module.learns.items()}
         parts = "" if len(sizes) == 1 else f" ({', '.join(f'{name} {size:,}' for name, size in sizes.items())})"
-        self.console.print(f"{self.name}: {sum(sizes.values()):,} parameters{parts} on {pl_module.device}", style="bold")
-        self.start_step = trainer.global_step
-        self.task = self.bar.add_task(
-            self.name, total=trainer.max_steps, completed=self.start_step, rate="", losses=""
+        self.console.print(
+            f"{self.name}: {sum(sizes.values()):,} parameters{parts} on {pl_module.device}", style="bold"
         )
+        self.start_step = trainer.global_step
+        self.task = self.bar.add_task(self.name, total=trainer.max_steps, completed=self.start_step, rate="", losses="")
         self.bar.start()
         self.started = self.shown = time.perf_counter()
 

@@ -1,0 +1,266 @@
+"""`genkit train`: build everything, then make the run folder, then train; or continue a run exactly.
+
+Nothing is written before all of the configuration was built: a refused command leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from genkit.checkpoint import strict_json
+from genkit.checkpoint.disk import require_free_disk, shown
+from genkit.checkpoint.read import Checkpoint, find_checkpoint, is_run_folder
+from genkit.checkpoint.retention import step_folders
+from genkit.checkpoint.run_folder import CONFIG_YAML, RunFolder
+from genkit.config.build import build, build_factory, refuse_interpolations
+from genkit.config.hydra_setup import current_job
+from genkit.config.resume import MAX_STEPS, lookup, merged
+from genkit.data.dataset import Dataset
+from genkit.errors import CheckpointError, GenkitError
+from genkit.metrics.reference import content_hash
+from genkit.models.base import GenerativeModel
+from genkit.noise import seed_of
+from genkit.training.ema import EMA
+from genkit.training.lr_schedule import LRSchedule
+from genkit.training.module import GenerativeModule
+from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
+from genkit.training.runner import Run, fit
+from genkit.training.signals import StopSignal
+
+SCHEMA = "genkit.config/1"
+COPIES = 4  # of the weights in a checkpoint: averaged, live, two moments of Adam
+
+
+class Interrupted(GenkitError):
+    """A signal stopped the run at a step boundary, after its checkpoint was written."""
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Train; returns the monitored score where there is one (for sweepers)."""
+    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    console = Console(stderr=False, highlight=False)
+    if settings["resume"] is None:
+        return _start(settings, console)
+    return _resume(settings, console)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a configuration of `train` builds, checked, before anything is written."""
+
+    dataset: Dataset
+    module: GenerativeModule
+    trainer: TrainerOptions
+    checkpoint: CheckpointOptions
+    samples: SampleGridOptions
+    loggers: Any
+
+
+def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
+    """The parts of a run; raises ConfigError or DataError for the first mistake."""
+    plugins = tuple(settings["plugins"])
+
+    def make(key: str, expect: type, **given: Any) -> Any:
+        return build(settings[key], at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
+
+    trainer, seed = make("trainer", TrainerOptions), settings["seed"]
+    checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
+    schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings["ema"] is not None else None
+    optimizer = build_factory(settings["optimizer"], at="optimizer", plugins=plugins)
+    logger = settings["logger"]
+    loggers = build_factory(logger, at="logger", plugins=plugins) if logger is not None else None
+    dataset = make("data", Dataset)
+    torch.manual_seed(seed_of(seed, "weights"))
+    module = GenerativeModule(
+        make("model", GenerativeModel, spec=dataset.spec),
+        optimizer=optimizer,
+        optimizer_overrides=settings["optimizer_overrides"],
+        lr_schedule=schedule,
+        ema=ema,
+        seed=seed,
+        max_steps=trainer.max_steps,
+        accumulate=trainer.accumulate,
+        check_every=trainer.log_every_n_steps,
+    )
+    module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
+    return Parts(dataset, module, trainer, checkpoint, samples, loggers)
+
+
+def _start(settings: dict[str, Any], console: Console) -> float | None:
+    parts = build_parts(settings)
+    settings = _with_absolute_data(settings)
+    label = _label(settings)
+    target = _run_dir(settings["run_dir"], label)
+    require_free_disk(_bytes_needed(parts), target or Path("outputs"))
+    config = _checkpoint_config(settings, parts.dataset)
+    info = _info(settings, parts)
+    with RunFolder.create(target, "train", label, config=OmegaConf.to_yaml(settings), info=info) as folder:
+        console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)
+        return _fit(folder, parts, config, settings, console, label, None)
+
+
+def _resume(typed: dict[str, Any], console: Console) -> float | None:
+    path = Path(typed["resume"])
+    if not is_run_folder(path):
+        raise CheckpointError(f"resume={path}: no run folder: name the folder that `genkit train` made")
+    with RunFolder.open(path) as folder:
+        checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
+        base = _recorded(folder, checkpoint)
+        settings = merged(base, typed, current_job().keys)
+        settings["plugins"] = typed["plugins"]  # a checkpoint cannot choose its own
+        refuse_interpolations(settings, at="resume")
+        max_steps = lookup(settings, MAX_STEPS)
+        if checkpoint is not None and checkpoint.step >= max_steps:
+            console.print(f"{shown(path)}: finished at step {checkpoint.step}; trainer.max_steps= takes it further")
+            return None
+        parts = build_parts(settings, trusted=False)
+        _same_data(folder, parts.dataset)
+        _announce(console, path, checkpoint, parts, lookup(base, MAX_STEPS))
+        config = _checkpoint_config(settings, parts.dataset)
+        resume = None if checkpoint is None else (checkpoint.path, checkpoint.step)
+        folder.update(status="running", exit_code=None)
+        return _fit(folder, parts, config, settings, console, _label(settings, folder), resume)
+
+
+def _fit(
+    folder: RunFolder,
+    parts: Parts,
+    config: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    console: Console,
+    label: str,
+    resume: tuple[Path, int] | None,
+) -> float | None:
+    stop, started = StopSignal(), time.monotonic()
+    before = float(folder.info["wall_time"] or 0.0)
+    loggers = [parts.loggers(save_dir=str(folder.path))] if parts.loggers is not None else []
+    run = Run(
+        name=label.replace("-", " on ", 1),
+        folder=folder.path,
+        dataset=parts.dataset,
+        module=parts.module,
+        trainer=parts.trainer,
+        checkpoint=parts.checkpoint,
+        samples=parts.samples,
+        loggers=loggers,
+        config=config,
+        resume=resume,
+    )
+    status, code = "failed", 1
+    try:
+        stop.install()
+        fit(run, console, stop)
+        status, code = ("interrupted", stop.exit_code) if stop.received else ("done", 0)
+    except GenkitError as error:
+        code = error.exit_code
+        raise
+    except KeyboardInterrupt:
+        status, code = "interrupted", 130
+        raise
+    finally:
+        stop.restore()
+        folder.update(status=status, exit_code=code, wall_time=round(before + time.monotonic() - started, 3))
+    if stop.received:
+        raise _interrupted(folder, stop)
+    console.print(f"done: genkit sample ckpt={shlex.quote(shown(folder.path))}", soft_wrap=True)
+    return parts.module.validated.get(parts.checkpoint.monitor or "")
+
+
+def _interrupted(folder: RunFolder, stop: StopSignal) -> Interrupted:
+    error = Interrupted(f"stopped by a signal; to continue: genkit train resume={shlex.quote(shown(folder.path))}")
+    error.exit_code = stop.exit_code
+    return error
+
+
+def _recorded(folder: RunFolder, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """The configuration that the run began with: its checkpoint's, or config.yaml where there is no checkpoint yet."""
+    if checkpoint is not None:
+        settings = checkpoint.config().get("train")
+    else:
+        settings = OmegaConf.to_container(OmegaConf.load(folder.path / CONFIG_YAML), resolve=False)
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{shown(folder.path)}: holds no training configuration: restore it from a copy")
+    return settings
+
+
+def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, parts: Parts, max_steps_before: int) -> None:
+    if checkpoint is None:
+        console.print(f"{shown(path)}: no checkpoint yet: starting at step 0", soft_wrap=True)
+        return
+    if checkpoint.notice is not None:
+        console.print(checkpoint.notice, soft_wrap=True)
+    changed = parts.trainer.max_steps != max_steps_before and parts.module.lr_schedule.needs_horizon
+    exact = "not exact: horizon changed" if changed else "exact"
+    console.print(f"{shown(path)}: resuming at step {checkpoint.step} ({exact})", soft_wrap=True)
+
+
+def _same_data(folder: RunFolder, dataset: Dataset) -> None:
+    recorded = folder.info.get("data_fingerprint")
+    if recorded != content_hash(dataset.split("train").x):
+        raise CheckpointError(f"{shown(folder.path)}: the training data is not the data of this run: restore it")
+
+
+def _checkpoint_config(settings: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """config.json: enough to rebuild the model from nothing else, and to resume the run."""
+    value = {
+        "schema": SCHEMA,
+        "model": settings["model"],
+        "spec": dataset.spec.to_json(),
+        "data": settings["data"],
+        "train": {key: value for key, value in settings.items() if key not in ("resume", "run_dir", "debug")},
+    }
+    strict_json.render(value, "the configuration")  # refused now rather than at the first checkpoint
+    return value
+
+
+def _with_absolute_data(settings: dict[str, Any]) -> dict[str, Any]:
+    """Relative paths of data are meant from here, also for whoever resumes elsewhere."""
+    root = settings["data"].get("root")
+    if root is None:
+        return settings
+    return {**settings, "data": {**settings["data"], "root": os.path.abspath(root)}}
+
+
+def _label(settings: Mapping[str, Any], folder: RunFolder | None = None) -> str:
+    if folder is not None:
+        return str(folder.info.get("label", folder.path.name))
+    return "-".join(str(settings[key]["_target_"]).rpartition(".")[2].lower() for key in ("model", "data"))
+
+
+def _run_dir(run_dir: str | None, label: str) -> Path | None:
+    if run_dir is None:
+        return None
+    job = current_job()
+    return Path(run_dir, f"{job.number}-{label}") if job.multirun else Path(run_dir)
+
+
+def _bytes_needed(parts: Parts) -> int:
+    weights = sum(value.numel() * value.element_size() for value in parts.module.model.state_dict().values())
+    return COPIES * weights * (parts.checkpoint.keep + 2)
+
+
+def _info(settings: Mapping[str, Any], parts: Parts) -> dict[str, Any]:
+    import lightning
+
+    return {
+        "command": shlex.join(sys.argv),
+        "label": _label(settings),
+        "seed": settings["seed"],
+        "data_fingerprint": content_hash(parts.dataset.split("train").x),
+        "device": parts.trainer.accelerator,
+        "host": platform.node(),
+        "threads": torch.get_num_threads(),
+        "versions": {"lightning": lightning.__version__},
+    }
