@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from genkit.data.dataset import SplitName
 from genkit.data.digits import Digits
 from genkit.metrics.features import DEAD, WEIGHTS, FeatureNet
 
@@ -78,11 +80,13 @@ RECIPES = {
 
 def read_digits() -> tuple[Labelled, Labelled]:
     """The 898 training and validation images, and the 899 test images that the network must not see."""
-    digits = Digits()
-    parts = {name: digits.split(name) for name in ("train", "val", "test")}
-    x, y = (torch.cat([getattr(parts[name], key) for name in ("train", "val")]) for key in ("x", "y"))
-    scale = digits.spec.levels - 1
-    return Labelled(x.float() / scale, y), Labelled(parts["test"].x.float() / scale, parts["test"].y)
+    digits, parts = Digits(), []
+    for name in get_args(SplitName):
+        split = digits.split(name)
+        assert split.y is not None
+        parts.append(Labelled(split.x.float() / (RECIPES["digits"].levels - 1), split.y))
+    train, val, test = parts
+    return Labelled(torch.cat([train.x, val.x]), torch.cat([train.y, val.y])), test
 
 
 def read_mnist(path: Path) -> tuple[Labelled, Labelled]:

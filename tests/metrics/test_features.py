@@ -1,4 +1,4 @@
-"""Features: pinned weights, the accuracy they were shipped with, quantisation, standardisation, what they tell apart."""
+"""Features: pinned weights, the accuracy they were shipped with, quantisation, standardisation, what they separate."""
 
 import hashlib
 import json
