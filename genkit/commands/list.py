@@ -11,24 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from genkit.config.catalog import PACKAGE, Catalog, load_yaml
+from genkit.config.catalog import KINDS, PACKAGE, Catalog, load_yaml
 from genkit.config.hints import did_you_mean
 from genkit.config.words import parse
 from genkit.errors import ConfigError
-
-# what the user says -> the configuration group
-KINDS = {
-    "models": "model",
-    "data": "data",
-    "metrics": "metric",
-    "samplers": "sampler",
-    "backbones": "backbone",
-    "schedules": "schedule",
-    "experiments": "experiment",
-    "features": "features",
-    "optimizers": "optimizer",
-    "trainers": "trainer",
-}
 
 
 def run(argv: list[str]) -> int:

@@ -17,6 +17,19 @@ from genkit.config.words import Words
 from genkit.errors import ConfigError
 
 PACKAGE = Path(__file__).resolve().parent.parent
+# what `genkit list` calls it -> the configuration group
+KINDS = {
+    "models": "model",
+    "data": "data",
+    "metrics": "metric",
+    "samplers": "sampler",
+    "backbones": "backbone",
+    "schedules": "schedule",
+    "experiments": "experiment",
+    "features": "features",
+    "optimizers": "optimizer",
+    "trainers": "trainer",
+}
 
 
 def conf_dir() -> Path:

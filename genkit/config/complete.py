@@ -46,7 +46,7 @@ def candidates(line: str, verbs: Mapping[str, bool]) -> list[str]:
     if not before:
         found: Iterable[str] = (f"{verb} " for verb in verbs)
     elif before[0] == "list":
-        from genkit.commands.list import KINDS
+        from genkit.config.catalog import KINDS
 
         found = KINDS
     elif not verbs.get(before[0]):

@@ -42,7 +42,7 @@ def read(value: Any, hint: Any, at: str, nested: Nested) -> Any:
     if hint is None or hint is type(None):
         return _expect(value is None, value, value, hint, at)
     if hint in WORDS:
-        return _read_plain(value, hint, at)
+        return _read_plain(value, hint, hint, at)
     if origin is Annotated:
         return _read_annotated(value, hint, at, nested)
     if origin in (Union, types.UnionType):
@@ -65,24 +65,24 @@ def _expect(right: bool, result: Any, value: Any, hint: Any, at: str, note: str 
     return result
 
 
-def _read_plain(value: Any, hint: type, at: str) -> Any:
-    if hint is bool:
+def _read_plain(value: Any, kind: type, hint: Any, at: str) -> Any:
+    """`kind` decides, `hint` (which may carry a range) is what the message describes."""
+    if kind is bool:
         return _expect(isinstance(value, bool), value, value, hint, at)
-    if hint is int:
+    if kind is int:
         note = f"; write {value:.0f}" if isinstance(value, float) and value.is_integer() else ""
         return _expect(type(value) is int, value, value, hint, at, note)
-    if hint is float:
+    if kind is float:
         right = type(value) in (int, float) and abs(value) <= 1e308 and math.isfinite(value)
         return _expect(right, float(value) if right else None, value, hint, at)
-    if hint is Path:
+    if kind is Path:
         return _expect(isinstance(value, str | Path), value and Path(value), value, hint, at)
     return _expect(isinstance(value, str), value, value, hint, at)
 
 
 def _read_annotated(value: Any, hint: Any, at: str, nested: Nested) -> Any:
     base, *marks = get_args(hint)
-    _expect(value is not None or _allows_none(base), value, value, hint, at)
-    result = read(value, base, at, nested)
+    result = _read_plain(value, base, hint, at) if base in WORDS else read(value, base, at, nested)
     for mark in marks:
         if isinstance(mark, Range) and isinstance(result, int | float):
             _expect(result in mark, value, value, hint, at)

@@ -1,0 +1,94 @@
+"""Every YAML under conf/: its targets resolve, its keys are the constructor's own, and it composes.
+
+A new YAML is tested by standing there.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from genkit.config.build import check, parameters, schema_of
+from genkit.config.catalog import Catalog, conf_dir
+from genkit.config.hydra_app import composed
+from genkit.config.resolve import FOREIGN, resolve
+from genkit.config.words import Words
+from genkit.errors import ConfigError
+from genkit.nn.backbone import Backbone
+
+CONF = conf_dir()
+FILES = sorted(CONF.rglob("*.yaml"))
+CATALOG = Catalog.of(Words())
+GIVEN = {"spec"}  # what build passes; a backbone's shapes come from the model
+SHAPES = {"in_shape", "out_shape", "num_classes", "time"}
+
+
+def load_yaml(file: Path) -> Any:
+    """As Hydra reads it: 1e-3 is a number, where YAML 1.1 says text."""
+    return OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+
+
+def nodes(value: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every mapping with a `_target_`, with its place."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield at, value
+        for key, item in value.items():
+            yield from nodes(item, f"{at}.{key}" if at else str(key))
+
+
+TARGETS = [(file, at, node) for file in FILES for at, node in nodes(load_yaml(file))]
+
+
+def given_to(cls: type, target: str) -> set[str]:
+    return set(FOREIGN.get(target, ())) | GIVEN | (SHAPES if issubclass(cls, Backbone) else set())
+
+
+def ids(item: Any) -> str | None:
+    return item.relative_to(CONF).as_posix() if isinstance(item, Path) else None
+
+
+@pytest.mark.parametrize(("file", "at", "node"), TARGETS, ids=ids)
+def test_a_target_resolves_and_its_keys_are_the_constructors(file, at, node):
+    cls = resolve(node["_target_"], at=at or file.stem)
+    own = {name for name in parameters(cls) if name not in given_to(cls, node["_target_"])}
+    assert node.keys() - {"_target_"} == own, f"{file}: {at}"
+    if cls.__module__.startswith("genkit."):
+        assert own <= schema_of(cls).keys(), f"{file}: {at}: an argument without annotation cannot be checked"
+
+
+def options() -> list[tuple[str, str, str]]:
+    """(verb, group, option) of everything that a verb can compose."""
+    return [
+        (verb, group, option)
+        for verb in ("train", "sample", "eval")
+        for group in CATALOG.defaults(verb)
+        for option in CATALOG.options(group)
+    ]
+
+
+@pytest.mark.parametrize(("verb", "group", "option"), options())
+def test_every_option_composes(verb, group, option):
+    config = composed(verb, [f"{group}={option}"])
+    assert group == "experiment" or config[group]
+
+
+@pytest.mark.parametrize("model", CATALOG.options("model"))
+def test_a_models_values_suit_the_optimizer_it_chose(model):
+    node = composed("train", [f"model={model}", "--resolve"])["optimizer"]
+    check(node, at="optimizer", expect=object)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.parent != CONF], ids=ids)
+def test_values_pass_their_own_schema(file):
+    group = file.relative_to(CONF).parts[0]
+    for at, node in nodes(load_yaml(file)):
+        plain = {key: value for key, value in node.items() if not (isinstance(value, str) and "${" in value)}
+        check(plain, at=at or group, expect=object, gives=None)
+
+
+def test_the_schema_test_can_fail():
+    with pytest.raises(ConfigError):
+        check({"_target_": "torch.optim.SGD", "lr": "fast"}, at="optimizer", expect=object)

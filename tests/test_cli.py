@@ -1,0 +1,151 @@
+"""The entry point: what it imports, what it answers at once, and how a process of it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from genkit import __version__, cli
+from genkit.config import catalog, complete
+from genkit.config.words import parse
+
+HYDRA_VERBS = [name for name, verb in cli.VERBS.items() if verb.hydra]
+
+
+def run(*argv, code=None, **options):
+    """A process of genkit, or of Python code."""
+    command = [sys.executable, "-c", textwrap.dedent(code)] if code else [sys.executable, "-m", "genkit", *argv]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+def test_the_entry_point_imports_the_standard_library_alone():
+    done = run(code="import sys, genkit.cli; print(*{name.partition('.')[0] for name in sys.modules})")
+    outside = set(done.stdout.split()) - set(sys.stdlib_module_names) - {"genkit", "__main__"}
+    assert not {name for name in outside if not name.startswith(("_", "sitecustomize", "usercustomize"))}
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["list", "models"], ["train", "--help"]], ids=" ".join)
+def test_answers_without_torch_and_hydra(argv):
+    code = f"""
+        import sys
+        from genkit.cli import main
+        main({argv})
+        print("torch" in sys.modules, "hydra" in sys.modules)
+    """
+    assert run(code=code).stdout.splitlines()[-1] == "False False"
+
+
+def test_composing_imports_no_torch():
+    code = """
+        import sys
+        from genkit.cli import main
+        main(["eval", "metric=[fid,kid]", "--cfg", "job"])
+        print("torch" in sys.modules)
+    """
+    assert run(code=code).stdout.splitlines()[-1] == "False"
+
+
+def test_usage_and_version(capsys):
+    assert cli.main(["--help"]) == cli.main([]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in cli.VERBS)
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"genkit {__version__}\n"
+
+
+@pytest.mark.parametrize("verb", HYDRA_VERBS)
+def test_help_of_a_verb_shows_its_own_groups_and_keys(verb, capsys):
+    assert cli.main([verb, "--help"]) == 0
+    out = capsys.readouterr().out
+    words = catalog.Catalog.of(parse([]))
+    assert all(f"\n  {group} " in out for group in words.defaults(verb))
+    assert "seed: 0" in out
+    assert "defaults:" not in out
+    assert ("\n  metric " in out) == (verb == "eval")
+
+
+def test_the_openmp_threads_of_a_run_do_not_spin(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    cli.main(["--version"])
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    cli.main(["--version"])
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_become_exit_codes(number, code):
+    waiting = f"""
+        import os, signal, sys, time
+        from genkit import cli
+        def wait(argv):
+            os.kill(os.getpid(), {int(number)})
+            time.sleep(30)
+        cli._run_plain = lambda name, argv: wait(argv)
+        sys.argv = ["genkit", "verify"]
+        sys.exit(cli.main())
+    """
+    done = run(code=waiting)
+    assert done.returncode == code
+    assert not done.stderr
+
+
+def test_a_closed_pipe_is_quiet():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "genkit", "list"], stdout=write, stderr=subprocess.PIPE, timeout=60)
+    os.close(write)
+    assert done.returncode == 141
+    assert not done.stderr
+
+
+def test_any_working_directory_and_python_m(tmp_path):
+    done = run("sample", "ckpt=a=b, c", "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "ckpt: a=b, c" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_verb():
+    done = run("trian")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "did you mean train?" in done.stderr
+
+
+COMPLETIONS = {
+    "genkit ": ["eval ", "export ", "list ", "sample ", "train ", "verify "],
+    "genkit ev": ["eval "],
+    "genkit list mo": ["models"],
+    "genkit train opt": ["optimizer.", "optimizer=", "optimizer_overrides="],
+    "genkit train optimizer=ad": ["optimizer=adam", "optimizer=adamw"],
+    "genkit train -m optimizer=sgd,ad": ["optimizer=sgd,adam", "optimizer=sgd,adamw"],
+    "genkit train optimizer=sgd optimizer.m": ["optimizer.maximize=", "optimizer.momentum="],
+    "genkit eval metric=[fid,ki": ["metric=[fid,kid", "metric=[fid,kid_subsets"],
+    "genkit eval metric=suite/im": ["metric=suite/image"],
+    "genkit sample ck": ["ckpt="],
+    "genkit sample ckpt=/": [],
+    "genkit train --multi": ["--multirun"],
+    "genkit verify x": [],
+}
+
+
+@pytest.mark.parametrize("line", COMPLETIONS)
+def test_completion(line):
+    assert complete.candidates(line, {name: verb.hydra for name, verb in cli.VERBS.items()}) == COMPLETIONS[line]
+
+
+def test_completion_in_bash(tmp_path):
+    """The installed function, in a bash that splits words at '='."""
+    script = f"""
+        genkit() {{ {sys.executable} -m genkit "$@"; }}
+        eval "$(genkit -sc install=bash)"
+        COMP_LINE="genkit train optimizer=ad" COMP_POINT=${{#COMP_LINE}} COMP_WORDS=(genkit train optimizer = ad)
+        COMP_POINT=${{#COMP_LINE}}
+        _genkit
+        echo "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["adam", "adamw"]

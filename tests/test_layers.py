@@ -1,0 +1,94 @@
+"""Imports go down the list of layers only, read from the source with `ast`: a forbidden import needs no execution."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "genkit"
+LAYERS = [
+    "cli",
+    "commands",
+    "config",
+    "training",
+    "checkpoint",
+    "report",
+    "metrics",
+    "models",
+    "diffusion",
+    "flows",
+    "data",
+    "nn",
+]
+BOTTOM = {"distributions", "noise", "component", "errors"}  # and genkit itself (its version)
+FRAMEWORKS = {"lightning", "hydra", "omegaconf", "lightning_fabric", "pytorch_lightning"}
+ALLOWED = {"commands": FRAMEWORKS, "config": {"hydra", "omegaconf"}, "training": {"lightning"}}
+FORBIDDEN_ANYWHERE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "torchvision"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it, except for type checkers only."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file}: relative import"
+            found.add(node.module)
+            if node.module == "genkit":
+                found |= {f"genkit.{alias.name}" for alias in node.names}
+    return found
+
+
+def layer(module: str) -> str:
+    return module.split(".")[1] if "." in module else "genkit"
+
+
+def name_of(file: Path) -> str:
+    return ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_imports_go_down(file):
+    own = layer(name_of(file))
+    if own in ("__init__", "__main__"):
+        pytest.skip("the package itself and its entry stand above every layer")
+    lower = BOTTOM | {"genkit", "__version__"} | set(LAYERS[LAYERS.index(own) :] if own in LAYERS else ())
+    upward = {name for name in imports(file) if name.partition(".")[0] == "genkit" and layer(name) not in lower}
+    assert not upward
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_frameworks_stay_in_their_layers(file):
+    roots = {module.partition(".")[0] for module in imports(file)}
+    assert not (roots & FRAMEWORKS) - ALLOWED.get(layer(name_of(file)), set())
+    assert not roots & FORBIDDEN_ANYWHERE
+
+
+def test_the_entry_point_is_standard_library():
+    tree = ast.parse((PACKAGE / "cli.py").read_text(encoding="utf-8"))
+    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in top if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("verb", ["sample", "evaluate"])
+def test_sampling_and_scoring_import_no_lightning(verb):
+    """Followed through every import of genkit's own modules, inside functions too."""
+    seen, queue = set(), [f"genkit.commands.{verb}"]
+    while queue:
+        module = queue.pop()
+        file = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
+        if module in seen or not file.is_file():
+            continue
+        seen.add(module)
+        found = imports(file)
+        assert "lightning" not in {name.partition(".")[0] for name in found}, module
+        queue += [name for name in found if name.startswith("genkit.")]
