@@ -9,7 +9,9 @@ file says how to undo that.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -45,12 +47,33 @@ def read_samples(path: Path | str, spec: DataSpec | None = None) -> Split:
 
 def write_samples(path: Path, spec: DataSpec, x: Tensor, y: Tensor | None = None) -> None:
     """Stored values x (n, *shape), channels first, and labels y (n,) to an `.npz` that `read_samples` takes."""
-    values = x.movedim(1, -1) if spec.modality == "image" else x
-    with whole_file(path) as file:
-        if y is None:
-            np.savez_compressed(file, x=values.contiguous().numpy())
-        else:
-            np.savez_compressed(file, x=values.contiguous().numpy(), y=y.numpy())
+    stream_samples_to(path, spec, len(x), [(x, y)])
+
+
+def stream_samples_to(path: Path, spec: DataSpec, n: int, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+    """As `write_samples`, from batches of n samples in all, of which one at a time is held in memory.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    dtype = np.dtype(np.float32) if spec.levels is None else np.dtype(np.uint8 if spec.levels <= 256 else np.int64)
+    labels: list[NDArray[np.int64]] = []
+    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("x.npy", "w", force_zip64=True) as entry:
+            _write_header(entry, (n, *_stored_shape(spec)), dtype)
+            for x, y in batches:
+                values = x.movedim(1, -1) if spec.modality == "image" else x
+                entry.write(np.ascontiguousarray(values.numpy(), dtype=dtype).tobytes())
+                labels += [] if y is None else [y.numpy()]
+        if labels:
+            with archive.open("y.npy", "w") as entry:
+                np.lib.format.write_array(entry, np.concatenate(labels), allow_pickle=False)
+
+
+def _write_header(entry: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """The start of an `.npy` file whose values follow."""
+    description = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(entry, description)
 
 
 def spec_of(samples: Split) -> DataSpec:

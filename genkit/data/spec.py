@@ -74,7 +74,7 @@ class DataSpec:
         return v.to(torch.uint8 if self.levels <= 256 else torch.int64)
 
     def dequantise(self, x: Tensor, u: Tensor) -> Tensor:
-        """Bin centres x and noise u in [0, 1), same shape, to points that fill [lo, hi) (Theis et al. 2015, 1511.01844).
+        """Bin centres x and noise u in [0, 1), same shape, to points that fill [lo, hi) (Theis 2015, 1511.01844).
 
         Continuous data comes back as it is.
         """

@@ -20,6 +20,7 @@ from torch import Tensor
 from genkit.data.dataset import Split
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe, ProbeMetric
+from genkit.metrics.baseline import pixel_gaussian
 from genkit.metrics.features import FeatureExtractor
 from genkit.metrics.probing import Prober
 from genkit.metrics.record import Record, blank, display_name
@@ -73,10 +74,19 @@ class Evaluator:
         """Score stored values (n, *shape), channels first."""
         return self.score(SampleSource(samples if isinstance(samples, Split) else Split(samples), label))
 
-    def score_real(self, n: int, label: str = "real data") -> list[Record]:
-        """The row of a perfect model: the first real-versus-real pair, each side as in the floor."""
+    def score_baselines(self, n: int) -> list[Record]:
+        """The rows of trivial models, where the reference is a dataset: a pixel Gaussian, and real data.
+
+        Only what samples alone can be scored by.
+        """
+        dataset = self.reference.dataset
+        if dataset is None:
+            return []
+        gaussian = SampleSource(Split(pixel_gaussian(dataset, n, self.seed)), "pixel Gaussian")
         pair = self.reference.real_pair(n, 0)
-        return self._score(SampleSource(pair.fake, label), pair.real)
+        rows = self._score(gaussian, self.reference.data, named=False)
+        rows += self._score(SampleSource(pair.fake, "real data"), pair.real, named=False)
+        return [record for record in rows if record.scored and record.n_fake is not None]
 
     def score(self, source: Source) -> list[Record]:
         """One record per metric.
@@ -87,17 +97,17 @@ class Evaluator:
             NumericalError: samples or features are not finite.
         """
         source.check(self.spec)
-        return self._score(source, self.reference.data)
+        return self._score(source, self.reference.data, self.named)
 
-    def _score(self, source: Source, real: Split) -> list[Record]:
+    def _score(self, source: Source, real: Split, named: bool) -> list[Record]:
         blocked = {name: reason for name, m in self.metrics.items() if (reason := self._obstacle(m, source, real))}
-        self._refuse(source, blocked)
+        self._refuse(source, blocked, named)
         tallies = {name: Tally(metric) for name, metric in self.metrics.items() if name not in blocked}
         self._pass(tallies, source, real)
         values = {name: tally.value() for name, tally in tallies.items()}
         intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in tallies.items()}
         blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
-        self._refuse(source, blocked)
+        self._refuse(source, blocked, named)
         floors = self._floors_at(source.n, [name for name in tallies if name not in blocked])
         records = {name: self._blank(name, source, len(real)) for name in self.metrics}
         for name, reason in blocked.items():
@@ -109,8 +119,9 @@ class Evaluator:
                 records[name] = self._judged(replace(record, floor=floors.get(name)), values[name])
         return list(records.values())
 
-    def _refuse(self, source: Source, blocked: dict[str, str]) -> None:
-        if self.named and blocked:
+    @staticmethod
+    def _refuse(source: Source, blocked: dict[str, str], named: bool) -> None:
+        if named and blocked:
             name, reason = next(iter(blocked.items()))
             raise ConfigError(f"metric={name} cannot score {source.label}: {reason}")
 

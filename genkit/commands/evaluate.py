@@ -1,0 +1,199 @@
+"""`genkit eval`: one table of scores for checkpoints, or for anybody's samples, each beside its floor.
+
+ckpt=A | ckpt=[A,B]            models, scored on the data that they were trained on
+samples=FILE data=digits       files of samples against a dataset
+samples=A reference=B          two files, no model
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from genkit import __version__
+from genkit.checkpoint.disk import shown
+from genkit.checkpoint.exclusive import make_new, make_stamped
+from genkit.commands.restored import label_of, origin, restored, stamped
+from genkit.config.build import build
+from genkit.config.hydra_setup import compose_option
+from genkit.config.restore import Restored
+from genkit.data.dataset import Dataset, Split
+from genkit.data.samples import read_samples, spec_of
+from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError
+from genkit.metrics.base import ProbeMetric
+from genkit.metrics.evaluator import Evaluator
+from genkit.metrics.features import FeatureExtractor, default_features
+from genkit.metrics.record import Record
+from genkit.metrics.reference import Reference
+from genkit.metrics.source import ModelSource, SampleSource, Source
+from genkit.report.results import write_csv, write_json
+from genkit.report.table import print_table
+
+SUITES = {"image": "suite/image", "vector": "suite/points2d"}  # what is scored where the user names no metric
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Score everything that was named; prints a table and writes results.json and results.csv.
+
+    Returns the first score of the first source, for sweepers.
+    """
+    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    console = Console(highlight=False)
+    checkpoints, files = _paths(settings["ckpt"]), _paths(settings["samples"])
+    _check_sources(checkpoints, files, settings)
+    models = [restored(path, settings, console) for path in checkpoints]
+    reference = _reference(settings, models)
+    metrics, named = _metrics(settings, reference.spec)
+    evaluator = Evaluator(
+        metrics,
+        _features(settings, reference.spec),
+        reference,
+        named=named,
+        batch_size=settings["batch_size"],
+        seed=settings["seed"],
+        floor_repeats=settings["floor_repeats"],
+        bootstrap_repeats=settings["bootstrap"],
+    )
+    sources = _sources(settings, models, checkpoints, files, reference)
+    started = time.perf_counter()
+    records = _score(evaluator, sources, settings, console)
+    print_table(records, console)
+    folder = _write(records, settings, models, time.perf_counter() - started)
+    console.print(f"results: {shown(folder)}", soft_wrap=True)
+    return records[0].value
+
+
+def _paths(value: Any) -> list[str]:
+    """One path, several, or none."""
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: Mapping[str, Any]) -> None:
+    data = "_target_" in (settings["data"] or {})
+    if bool(checkpoints) == bool(files):
+        raise ConfigError("genkit eval scores either checkpoints (ckpt=…) or samples (samples=…): give one of them")
+    if files and data == (settings["reference"] is not None):
+        raise ConfigError("samples= are scored against data=… or reference=FILE: give one of them")
+    if checkpoints and settings["reference"] is not None:
+        raise ConfigError("reference= goes with samples=: a checkpoint is scored on its own data")
+
+
+def _reference(settings: Mapping[str, Any], models: Sequence[Restored]) -> Reference:
+    """The held-out data: a file's, the named dataset's, or that of the first checkpoint."""
+    if settings["reference"] is not None:
+        data = read_samples(settings["reference"])
+        return Reference(spec_of(data), data, Path(settings["reference"]).name)
+    own = settings["data"] or {}
+    if "_target_" in own:
+        node, plugins, trusted = own, settings["plugins"], True
+    else:
+        node = {**models[0].config["data"], **{key: value for key, value in own.items() if value is not None}}
+        plugins, trusted = settings["plugins"], False
+    dataset = build(node, at="data", expect=Dataset, plugins=plugins, trusted=trusted)  # type: ignore[type-abstract]
+    return Reference.of(dataset, str(node["_target_"]).rpartition(".")[2].lower())
+
+
+def _metrics(settings: Mapping[str, Any], spec: DataSpec) -> tuple[dict[str, ProbeMetric], bool]:
+    """Metrics by name, and whether the user named them one by one (a suite's may be skipped)."""
+    nodes = settings["metric"]
+    named = nodes is not None
+    if not named:
+        if spec.modality not in SUITES:
+            raise ConfigError(f"there is no default suite for {spec.modality} data: name a metric=…")
+        nodes = compose_option("metric", SUITES[spec.modality])
+    plugins = settings["plugins"]
+    metrics = {
+        name: build(node, at=f"metric.{name}", expect=ProbeMetric, plugins=plugins)  # type: ignore[type-abstract]
+        for name, node in nodes.items()
+    }
+    return metrics, named and not _is_suite()
+
+
+def _is_suite() -> bool:
+    """Whether metric= named a suite on this command line."""
+    from genkit.config.hydra_setup import current_job
+
+    return any(word.startswith("metric=") and "suite/" in word for word in current_job().overrides)
+
+
+def _features(settings: Mapping[str, Any], spec: DataSpec) -> FeatureExtractor:
+    node = settings["features"]
+    if node is None:
+        return default_features(spec)
+    return build(node, at="features", expect=FeatureExtractor, plugins=settings["plugins"])  # type: ignore[type-abstract]
+
+
+def _sources(
+    settings: Mapping[str, Any],
+    models: Sequence[Restored],
+    checkpoints: Sequence[str],
+    files: Sequence[str],
+    reference: Reference,
+) -> list[Source]:
+    """What is scored, with a name for the table."""
+    spec = reference.spec if reference.dataset is not None else None
+    n = settings["n"] or (reference.dataset.eval_n if reference.dataset is not None else None)
+    if models:
+        names = _unique([type(found.model).__name__.lower() for found in models], checkpoints)
+        return [
+            ModelSource(found.model, n, name, origin=origin(found, settings))
+            for found, name in zip(models, names, strict=True)
+        ]
+    names = _unique([Path(path).stem for path in files], files)
+    return [
+        SampleSource(_first(read_samples(path, spec), settings["n"], path), name)
+        for path, name in zip(files, names, strict=True)
+    ]
+
+
+def _first(samples: Split, n: int | None, path: str) -> Split:
+    """The first n samples of a file."""
+    if n is None:
+        return samples
+    if n > len(samples):
+        raise ConfigError(f"n={n}: {path} holds {len(samples)} samples")
+    return Split(samples.x[:n], None if samples.y is None else samples.y[:n])
+
+
+def _unique(names: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Names for a table; where two would be the same, the paths tell them apart."""
+    if len(set(names)) == len(names):
+        return list(names)
+    return [f"{name} {Path(path).name}" for name, path in zip(names, paths, strict=True)]
+
+
+def _score(
+    evaluator: Evaluator,
+    sources: Sequence[Source],
+    settings: Mapping[str, Any],
+    console: Console,
+) -> list[Record]:
+    records: list[Record] = []
+    with console.status("scoring") as status:
+        for source in sources:
+            status.update(f"scoring {source.label}")
+            records += evaluator.score(source)
+        if settings["baselines"]:
+            status.update("scoring baselines")
+            records += evaluator.score_baselines(sources[0].n)
+    return records
+
+
+def _write(records: Sequence[Record], settings: Mapping[str, Any], models: Sequence[Restored], seconds: float) -> Path:
+    meta = {"genkit": __version__, "command": shlex.join(sys.argv), "seconds": round(seconds, 3)}
+
+    def fill(folder: Path) -> None:
+        write_json(folder / "results.json", records, meta)
+        write_csv(folder / "results.csv", records)
+
+    if settings["out"] is not None:
+        return make_new(settings["out"], fill, "choose a folder for out= that is new or empty")
+    return make_stamped(stamped("eval", label_of(models[0]) if models else "samples"), fill)

@@ -1,0 +1,88 @@
+"""`genkit sample`: samples of a checkpoint, as an array, a picture, and a note of where they come from.
+
+Samples are streamed into the file batch by batch, so memory does not grow with n; sample i depends on (seed, i) alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from genkit import __version__
+from genkit.checkpoint.disk import shown
+from genkit.checkpoint.exclusive import make_new, make_stamped
+from genkit.commands.restored import label_of, origin, restored, stamped
+from genkit.config.restore import Restored
+from genkit.data.files import whole_file
+from genkit.data.samples import stream_samples_to
+from genkit.models.stream import labels_for, stream_samples
+from genkit.report.picture import draw, picture_name
+
+PICTURED = 64  # samples in the grid of images
+POINTS = 10_000  # samples in a scatter plot
+
+
+def run(cfg: DictConfig) -> None:
+    """Draw samples and write samples.npz, a picture and samples.json into the output folder."""
+    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    console = Console(highlight=False)
+    found = restored(settings["ckpt"], settings, console)
+    labels_for(found.model, range(1), settings["y"])  # refuses a label before anything is drawn
+
+    def fill(folder: Path) -> None:
+        _write(folder, found, settings, console)
+
+    if settings["out"] is None:
+        folder = make_stamped(stamped("sample", label_of(found)), fill)
+    else:
+        folder = make_new(settings["out"], fill, "choose a folder for out= that is new or empty")
+    console.print(f"{settings['n']} samples: {shown(folder)}", soft_wrap=True)
+
+
+def _write(folder: Path, found: Restored, settings: dict[str, Any], console: Console) -> None:
+    spec, n = found.model.spec, settings["n"]
+    started = time.perf_counter()
+    kept: list[Tensor] = []
+    most = PICTURED if spec.modality == "image" else POINTS
+
+    def stored() -> Iterator[tuple[Tensor, Tensor | None]]:
+        stream = stream_samples(
+            found.model, n, seed=settings["seed"], batch_size=settings["batch_size"], y=settings["y"]
+        )
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("sampling", total=n)
+            for x, y in stream:
+                if (missing := most - sum(map(len, kept))) > 0:
+                    kept.append(x[:missing])
+                bar.advance(task, len(x))
+                yield spec.unscale(x), y
+
+    stream_samples_to(folder / "samples.npz", spec, n, stored())
+    draw(folder / picture_name(spec), torch.cat(kept), spec)
+    facts = _facts(found, settings, time.perf_counter() - started)
+    with whole_file(folder / "samples.json") as file:
+        file.write(f"{json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False)}\n".encode())
+
+
+def _facts(found: Restored, settings: dict[str, Any], seconds: float) -> dict[str, Any]:
+    return {
+        "schema": "genkit.samples/1",
+        "genkit": __version__,
+        "torch": torch.__version__,
+        "command": shlex.join(sys.argv),
+        "model": origin(found, settings),
+        "spec": found.model.spec.to_json(),
+        **{key: settings[key] for key in ("n", "seed", "y", "sampler", "temperature", "guidance", "device")},
+        "seconds": round(seconds, 3),
+    }
