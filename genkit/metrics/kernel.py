@@ -72,7 +72,9 @@ class KernelSums(NamedTuple):
 
 def kernel_sums(x: Tensor, y: Tensor, kernel: Kernel) -> KernelSums:
     """The sums of the kernel over real rows x (m, D) and fake rows y (n, D), block by block."""
-    cross = torch.cat([kernel(y[rows], x).sum(1) for rows in blocks(len(y), len(x))])
+    cross = y.new_empty(len(y))
+    for part in blocks(len(y), len(x)):
+        cross[part] = kernel(y[part], x).sum(1)
     return KernelSums(_off_diagonal(x, kernel).sum(), _off_diagonal(y, kernel), cross, len(x))
 
 
@@ -258,9 +260,9 @@ class GaussianDiscrepancy(PairMetric):
 
 def _off_diagonal(rows: Tensor, kernel: Kernel) -> Tensor:
     """(n,): per row the sum of its kernel with every other row."""
-    sums = []
+    sums = rows.new_empty(len(rows))
     for part in blocks(len(rows), len(rows)):
         matrix = kernel(rows[part], rows)
         matrix.diagonal(part.start).zero_()
-        sums.append(matrix.sum(1))
-    return torch.cat(sums)
+        sums[part] = matrix.sum(1)
+    return sums

@@ -14,8 +14,8 @@ coverage 1 − 2⁻ᵏ.
 
 Who is on the rim? Precision, recall and coverage take balls as closed (`<=`): sets of equal points then score 1, not 0.
 Density takes them as open (`<`): a ball of a copied set then holds its k points (the centre and k − 1 more), and a copy
-has density 1, not 1 + 1/k. Distances are float64, centred, taken in blocks; the rim is a relative 10⁻⁹ thick in d², since
-rounding splits ties.
+has density 1, not 1 + 1/k. Distances are float64, centred, taken in blocks; the rim is a relative 10⁻⁹ thick in d²,
+since rounding splits ties.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def squared_radii(points: Tensor, k: int) -> Tensor:
     """
     if k >= len(points):
         raise ConfigError(f"k={k} neighbours of {len(points)} points: k must be smaller; raise n= or lower k")
-    radii = []
+    radii = points.new_empty(len(points))
     for part in blocks(len(points), len(points)):
         d2 = squared_distances(points[part], points)
         d2.diagonal(part.start).fill_(torch.inf)
-        radii.append(d2.topk(k, largest=False).values[:, -1])
-    return torch.cat(radii)
+        radii[part] = d2.topk(k, largest=False).values[:, -1]
+    return radii
 
 
 class Membership(NamedTuple):
@@ -67,14 +67,15 @@ class Membership(NamedTuple):
 def membership(centres: Tensor, radii2: Tensor, points: Tensor) -> Membership:
     """Of points (n, D) in balls with centres (m, D) and squared radii (m,)."""
     held = torch.zeros(len(centres), dtype=torch.bool, device=centres.device)
-    in_some, in_open = [], []
+    in_some = torch.empty(len(points), dtype=torch.bool, device=points.device)
+    in_open = torch.empty(len(points), dtype=torch.int64, device=points.device)
     for part in blocks(len(points), len(centres)):
         d2 = squared_distances(points[part], centres)
         closed = d2 <= radii2 * (1.0 + RIM)
-        in_some.append(closed.any(1))
-        in_open.append((d2 < radii2 * (1.0 - RIM)).sum(1))
+        in_some[part] = closed.any(1)
+        in_open[part] = (d2 < radii2 * (1.0 - RIM)).sum(1)
         held |= closed.any(0)
-    return Membership(torch.cat(in_some), torch.cat(in_open), held)
+    return Membership(in_some, in_open, held)
 
 
 class Neighbours:

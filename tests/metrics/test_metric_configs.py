@@ -30,7 +30,9 @@ def primary(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def composed(primary: Path, *overrides: str) -> Any:
     with initialize_config_dir(str(primary), version_base=None):
-        return OmegaConf.to_container(compose("primary", overrides=list(overrides))["metric"], resolve=True)
+        config = OmegaConf.to_container(compose("primary", overrides=list(overrides)), resolve=True)
+    assert isinstance(config, dict)
+    return config["metric"]
 
 
 def test_a_metric_lies_under_its_name(primary: Path) -> None:
