@@ -34,6 +34,7 @@ from genkit.metrics.features import FeatureExtractor, default_features
 from genkit.metrics.record import Record
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource, SampleSource, Source
+from genkit.report.console import make_console
 from genkit.report.results import write_csv, write_json
 from genkit.report.table import print_table
 
@@ -46,7 +47,7 @@ def run(cfg: DictConfig) -> float | None:
     Returns the first score of the first source, for sweepers.
     """
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    console = Console(highlight=False)
+    console = make_console()
     checkpoints, files = _paths(settings["ckpt"]), _paths(settings["samples"])
     _check_sources(checkpoints, files, settings)
     models = [restored(path, settings, console) for path in checkpoints]

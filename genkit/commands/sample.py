@@ -27,6 +27,7 @@ from genkit.config.restore import Restored
 from genkit.data.files import whole_file
 from genkit.data.samples import stream_samples_to
 from genkit.models.stream import labels_for, stream_samples
+from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
 
 PICTURED = 64  # samples in the grid of images
@@ -36,7 +37,7 @@ POINTS = 10_000  # samples in a scatter plot
 def run(cfg: DictConfig) -> None:
     """Draw samples and write samples.npz, a picture and samples.json into the output folder."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    console = Console(highlight=False)
+    console = make_console()
     found = restored(settings["ckpt"], settings, console)
     labels_for(found.model, range(1), settings["y"])  # refuses a label before anything is drawn
 

@@ -32,6 +32,7 @@ from genkit.errors import CheckpointError, GenkitError
 from genkit.metrics.reference import content_hash
 from genkit.models.base import GenerativeModel
 from genkit.noise import seed_of
+from genkit.report.console import make_console
 from genkit.training.ema import EMA
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.module import GenerativeModule
@@ -50,7 +51,7 @@ class Interrupted(GenkitError):
 def run(cfg: DictConfig) -> float | None:
     """Train; returns the monitored score where there is one (for sweepers)."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    console = Console(stderr=False, highlight=False)
+    console = make_console()
     if settings["resume"] is None:
         return _start(settings, console)
     return _resume(settings, console)

@@ -59,6 +59,7 @@ class Digits(Dataset):
 
     spec = DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=17, num_classes=10)
     eval_n = 898
+    floor_kind = "random halves of all images"
 
     def __init__(
         self, batch_size: PositiveInt = 128, flip: bool = False, shift: Annotated[int, Range(0, 7)] = 0

@@ -84,6 +84,8 @@ class Toy(Dataset):
         eval_n: Samples behind a score.
     """
 
+    floor_kind = "fresh draws"
+
     def __init__(
         self,
         name: str = "eight_gaussians",

@@ -1,9 +1,7 @@
-"""Two rows that every table should have: what a trivial model reaches, and what the data itself reaches.
+r"""The row that every table should have: what a trivial model reaches.
 
-* "pixel Gaussian": x ~ N(m, S), mean and covariance of the training split, rounded and clipped to the data's levels.
-* "real data": real examples in the place of samples, pair number 0 of the floor.
-
-A model that does not beat the first has learned nothing that two moments do not say.
+A pixel Gaussian: x ~ N(m, S), mean and covariance of the training split, rounded and clipped to the data's levels. A
+model that does not beat it has learned nothing that two moments do not say.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Dataset, Split
+from genkit.data.dataset import Dataset
 from genkit.data.spec import DataSpec
 from genkit.noise import generator_of
 
@@ -39,11 +37,3 @@ def pixel_gaussian(dataset: Dataset, n: int, seed: int) -> Tensor:
     mean, factor = moments(dataset.split("train").x)
     noise = torch.randn(n, len(mean), generator=generator_of(seed, "pixel gaussian"), dtype=torch.float64)
     return to_levels((mean + noise @ factor.T).unflatten(1, dataset.spec.shape), dataset.spec)
-
-
-def baselines(dataset: Dataset, n: int, seed: int) -> dict[str, Split]:
-    """Row name to n examples, stored values.
-
-    The real ones are only to be compared with the other side of their own pair: `Evaluator.score_real` does that.
-    """
-    return {"pixel Gaussian": Split(pixel_gaussian(dataset, n, seed)), "real data": dataset.real_pair(n, 0)[0]}

@@ -1,10 +1,11 @@
 """Scores as one table for people. With one source a row per metric, with several a block per metric:
 
-    Metric                Value [95 %]            Floor   vs floor         n  Better  Note
-    fid[digits]
-      diffusion           1.21 [1.05, 1.36]  0.57 ±0.13       2.1x   898/899       ↓
-      pixel Gaussian      12.7 [11.9, 13.5]  0.57 ±0.13      22.2x   898/899       ↓
+    Metric                Value [95 %]            Floor   vs floor         n  Note
+    fid[digits] ↓
+      diffusion           1.21 [1.05, 1.36]  0.57 ±0.13       2.1x   898/899
+      pixel Gaussian      12.7 [11.9, 13.5]  0.57 ±0.13      22.2x   898/899
 
+The arrow says which way is better.
 "vs floor" is value / floor for a divergence and value − floor for everything else. What could not be scored is dim.
 Notes (why something is missing, what to beware of) and what holds for the whole table stand once, below it.
 """
@@ -38,10 +39,12 @@ def table(records: Sequence[Record], notes: Sequence[str]) -> Table:
     several = len({record.source for record in records}) > 1
     out = _empty_table()
     for name in dict.fromkeys(record.name for record in records):
+        block = [record for record in records if record.name == name]
+        heading = f"{name} {'↑' if block[0].direction == 'max' else '↓'}"
         if several:
-            out.add_row(f"[bold]{escape(name)}[/]")
-        for record in (record for record in records if record.name == name):
-            title = f"  {record.source}" if several else name
+            out.add_row(f"[bold]{escape(heading)}[/]")
+        for record in block:
+            title = f"  {record.source}" if several else heading
             out.add_row(escape(title), *_cells(record, notes), style=None if record.scored else "dim")
     return out
 
@@ -73,20 +76,18 @@ def number(value: float, like: float | None = None) -> str:
 
 
 def _empty_table() -> Table:
-    out = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    out.add_column("Metric", overflow="fold")
+    out = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    out.add_column("Metric", no_wrap=True)
     out.add_column("Value [95 %]", no_wrap=True)
     for title in ("Floor", "vs floor", "n"):
         out.add_column(title, justify="right", no_wrap=True)
-    out.add_column("Better", justify="center", no_wrap=True)
     out.add_column("Note", no_wrap=True)
     return out
 
 
 def _cells(record: Record, notes: Sequence[str]) -> list[str]:
     marks = " ".join(f"({notes.index(note) + 1})" for note in notes_of(record))
-    arrow = "↑" if record.direction == "max" else "↓"
-    return [escape(_value(record)), _floor(record), _against_floor(record), _count(record), arrow, marks]
+    return [escape(_value(record)), _floor(record), _against_floor(record), _count(record), marks]
 
 
 def _floor(record: Record) -> str:

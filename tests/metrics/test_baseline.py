@@ -5,7 +5,7 @@ import torch
 
 from genkit.data.dataset import Dataset, Split, SplitName
 from genkit.data.spec import DataSpec
-from genkit.metrics.baseline import baselines, moments, pixel_gaussian
+from genkit.metrics.baseline import moments, pixel_gaussian
 
 
 class Correlated(Dataset):
@@ -54,10 +54,3 @@ def test_gaussian_is_stored_values_and_seeded() -> None:
     assert fake.max() < 64
     assert torch.equal(fake, pixel_gaussian(data, 500, 1))
     assert not torch.equal(fake, pixel_gaussian(data, 500, 2))
-
-
-def test_real_row_is_pair_zero_of_the_floor() -> None:
-    data = Correlated(64)
-    rows = baselines(data, 100, seed=3)
-    assert list(rows) == ["pixel Gaussian", "real data"]
-    assert torch.equal(rows["real data"].x, data.real_pair(100, 0)[0].x)
