@@ -13,6 +13,7 @@ References:
 
 from collections.abc import Sequence
 from math import prod
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,9 @@ class Multiscale(Transform):
         sizes = [prod(self.top_shape), *(prod(shape) for shape in reversed(self.gone_shapes))]
         top, *latents = z.split(sizes, dim=1)
         x = self.top.inverse(top, y).unflatten(1, self.top_shape)
-        for level, shape, gone in zip(self.levels[::-1], reversed(self.gone_shapes), latents, strict=True):
+        for level, shape, gone in zip(
+            reversed(cast(Sequence[Transform], self.levels)), reversed(self.gone_shapes), latents, strict=True
+        ):
             whole = torch.cat((x, gone.unflatten(1, shape)), dim=1)
             x = self.squeeze.inverse(level.inverse(whole, y))
         return x

@@ -5,17 +5,18 @@ Vectors: ActNorm, then `layers` pairs of (spline coupling, LU linear), to a stan
 
 Images: values fill the box [−1, 1]ᴰ, and so do the latents, which are uniform. Every spline maps the box onto itself,
 so the sharp ends of the pixel range cost nothing. A level squeezes 2x2 blocks to four groups of channels a b / c d,
-and two couplings let three of them leave,
+and three couplings let three of them leave,
 
-.. math:: b, c \mid a, d \qquad\text{then}\qquad d \mid a,
+.. math:: c \mid a, b, d \qquad\text{then}\qquad b \mid a, d \qquad\text{then}\qquad d \mid a,
 
 reading the pixels themselves and not latents: the split of a multiscale flow whose learned prior does all the work.
-What remains, the image subsampled by two, is the next level; the last rest is a vector, with couplings between random
-halves.
+What remains, the image subsampled by two, is the next level; the last rest is a short vector, where a masked
+autoregressive spline takes one value after the other.
 
 References:
     Neural spline flows (Durkan, Bekasov, Murray, Papamakarios, 2019), arXiv:1906.04032.
     Density estimation using Real NVP (Dinh, Sohl-Dickstein, Bengio, 2016), arXiv:1605.08803.
+    Masked autoregressive flow (Papamakarios, Pavlakou, Murray, 2017), arXiv:1705.07057.
     Parallel multiscale autoregressive density estimation (Reed et al., 2017), arXiv:1703.03664.
 """
 
@@ -24,6 +25,7 @@ from collections.abc import Iterator
 import torch
 
 from genkit.errors import ConfigError
+from genkit.flows.autoregressive import MaskedAutoregressive
 from genkit.flows.coupling import Coupling, Marginal
 from genkit.flows.linear import ActNorm, LULinear
 from genkit.flows.multiscale import Multiscale
@@ -53,30 +55,20 @@ def vector_flow(
     return Chain(parts)
 
 
-def box_flow(
-    dim: int, *, layers: int, spline: RationalQuadratic, network: BackboneFactory, num_classes: int | None = None
-) -> Chain:
-    """(B, D) in the box to latents in the box: marginals, then couplings between random halves."""
-    parts: list[Transform] = [Marginal(spline, shape=(dim,), num_classes=num_classes)]
-    for keep, change in _halves(dim, layers if dim > 1 else 0):
-        parts.append(Coupling(spline, shape=(dim,), keep=keep, change=change, network=network, num_classes=num_classes))
-    return Chain(parts)
-
-
 def image_flow(
     shape: tuple[int, ...],
     *,
     levels: int,
-    layers: int,
     spline: RationalQuadratic,
     network: BackboneFactory,
-    top_network: BackboneFactory,
+    top_width: int,
+    top_depth: int,
     num_classes: int | None = None,
 ) -> Multiscale:
     """(B, C, H, W) in the box to latents (B, D) in the box, in at most `levels` levels.
 
-    A level needs an even height and width and leaves at least 4x4; `layers` couplings shape the rest. Raises
-    ConfigError where the image itself has an odd side or is smaller than 4x4.
+    A level needs an even height and width and leaves at least 4x4; `top_width` and `top_depth` are those of the
+    masked network on the rest. Raises ConfigError where the image itself has an odd side or is smaller than 4x4.
     """
     if shape[1] % 2 or shape[2] % 2 or min(shape[1:]) < SMALLEST_SIDE:
         raise ConfigError(
@@ -93,11 +85,11 @@ def image_flow(
         parts.append(
             Chain(
                 Coupling(spline, shape=shape, keep=keep, change=change, network=network, num_classes=num_classes)
-                for keep, change in ((a + d, b + c), (a, d))
+                for keep, change in ((a + b + d, c), (a + d, b), (a, d))
             )
         )
     rest = kept * shape[1] * shape[2]
-    top = box_flow(rest, layers=layers, spline=spline, network=top_network, num_classes=num_classes)
+    top = MaskedAutoregressive(spline, rest, width=top_width, depth=top_depth, num_classes=num_classes)
     start = (kept, shape[1] * 2 ** len(parts), shape[2] * 2 ** len(parts))
     return Multiscale(start, parts, [kept] * len(parts), top)
 

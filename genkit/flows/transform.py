@@ -11,8 +11,9 @@ names the layer in which a diverged flow breaks.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import log
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ class Chain(Transform):
         return x, log_abs_det
 
     def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        for layer in self.layers[::-1]:
+        for layer in reversed(cast(Sequence[Transform], self.layers)):
             z = layer.inverse(z, y)
         return z
 

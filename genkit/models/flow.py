@@ -39,13 +39,14 @@ class Flow(GenerativeModel, Density, Conditional):
         backbone: Network of the couplings on the data's own shape; None: a residual MLP on vectors, a residual
             convolutional network on images.
         conditional: Whether the couplings read the label.
-        layers: Couplings on vectors, and on the coarsest rest of an image.
-        levels: Resolutions that an image is taken apart in, at most.
+        layers: Vectors only: couplings.
+        levels: Images only: how often the image is halved, at most; what is left is at least 4x4.
         bins: K, pieces of each spline.
         tail_bound: Vectors only: the splines act on standardised values in [−tail_bound, tail_bound].
-        hidden_features: Width of the MLPs.
-        hidden_channels: Width of the convolutional networks.
-        depth: Residual layers of either.
+        hidden_features: Vectors only: width of the MLPs.
+        hidden_channels: Images only: width of the convolutional networks.
+        top_features: Images only: width of the masked MLP for the coarsest rest.
+        depth: Residual layers of each network.
         temperature: τ, scale of the noise in sampling; below 1 draws likelier, less diverse samples.
         spec: The data.
     """
@@ -59,11 +60,12 @@ class Flow(GenerativeModel, Density, Conditional):
         backbone: BackboneFactory | None = None,
         conditional: bool = False,
         layers: Depth = 6,
-        levels: Depth = 2,
+        levels: Depth = 3,
         bins: Annotated[int, Range(2, 1024)] = 8,
         tail_bound: PositiveFloat = 4.0,
         hidden_features: Width = 64,
         hidden_channels: Width = 32,
+        top_features: Width = 128,
         depth: Depth = 2,
         temperature: NonNegativeFloat = 1.0,
     ) -> None:
@@ -71,14 +73,17 @@ class Flow(GenerativeModel, Density, Conditional):
         super().__init__(spec)
         self.num_classes = classes_of(spec, conditional)
         self.temperature = temperature
-        mlp = partial(MLP, width=hidden_features, depth=depth)
         self.prior: Prior
         self.transform: Transform
         if spec.modality == "vector":
             self.prior = StandardNormal()
             spline = RationalQuadratic(bins, tail_bound)
             self.transform = vector_flow(
-                spec.dim, layers=layers, spline=spline, network=backbone or mlp, num_classes=self.num_classes
+                spec.dim,
+                layers=layers,
+                spline=spline,
+                network=backbone or partial(MLP, width=hidden_features, depth=depth),
+                num_classes=self.num_classes,
             )
             return
         if spec.value_range is None:
@@ -87,10 +92,10 @@ class Flow(GenerativeModel, Density, Conditional):
         pyramid = image_flow(
             spec.shape,
             levels=levels,
-            layers=layers,
             spline=RationalQuadratic(bins, 1.0),
             network=backbone or partial(ResidualConv, width=hidden_channels, depth=depth),
-            top_network=mlp,
+            top_width=top_features,
+            top_depth=depth,
             num_classes=self.num_classes,
         )
         self.transform = Chain([Rescale(*spec.value_range), pyramid])

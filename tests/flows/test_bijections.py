@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from genkit.flows.autoregressive import MaskedAutoregressive
 from genkit.flows.coupling import Affine, Coupling, Marginal
 from genkit.flows.linear import ActNorm, LULinear, Permutation
 from genkit.flows.multiscale import Multiscale
@@ -56,6 +57,9 @@ TABLE: dict[str, tuple[Callable[[], Transform], tuple[int, ...], int | None]] = 
     "spline-image": (lambda: conv_coupling(2, 3), (2, 3, 3), None),
     "marginal": (lambda: Marginal(SPLINE, shape=(2, 2)), (2, 2), None),
     "marginal-labels": (lambda: Marginal(SPLINE, shape=(4,), num_classes=3), (4,), 3),
+    "autoregressive": (lambda: MaskedAutoregressive(SPLINE, 4, width=16, depth=1), (4,), None),
+    "autoregressive-affine": (lambda: MaskedAutoregressive(Affine(), 3, width=16, depth=1), (3,), None),
+    "autoregressive-labels": (lambda: MaskedAutoregressive(SPLINE, 4, width=16, depth=1, num_classes=3), (4,), 3),
     "chain": (lambda: Chain([ActNorm(4), coupling(SPLINE), LULinear(4, rng()), coupling(Affine())]), (4,), None),
     "multiscale-4x4": (lambda: multiscale(4, 2), (1, 4, 4), None),
     "multiscale-6x6-odd-top": (lambda: multiscale(6, 1), (1, 6, 6), None),

@@ -30,10 +30,10 @@ def test_the_box_is_mapped_onto_itself_increasingly() -> None:
 
 
 def test_value_and_slope_are_continuous() -> None:
-    x = torch.linspace(-2.0, 2.0, 400001, dtype=torch.float64)  # across every knot and both ends
+    x = torch.linspace(-2.0, 2.0, 40001, dtype=torch.float64)  # across every knot and both ends
     z, log_slope = on_a_line(x, scale=0.5)
-    assert z.diff().max() < 1e-4
-    assert log_slope.diff().abs().max() < 1e-2
+    assert z.diff().max() < 1e-3
+    assert log_slope.diff().abs().max() < 1e-1
 
 
 def test_the_ends_continue_as_lines() -> None:

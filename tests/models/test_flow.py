@@ -21,7 +21,7 @@ SPECS = {"plane": PLANE, "digits": DIGITS, "colour": COLOUR, "line": LINE}
 
 def flow(spec: DataSpec, conditional: bool = False, **sizes: int) -> Flow:
     torch.manual_seed(0)
-    sizes = {"layers": 2, "hidden_features": 16, "hidden_channels": 8, "depth": 1} | sizes
+    sizes = {"layers": 2, "hidden_features": 16, "hidden_channels": 8, "top_features": 16, "depth": 1} | sizes
     return Flow(spec=spec, conditional=conditional, **sizes)
 
 
