@@ -97,13 +97,21 @@ def launch(verb: str, target: str, words: Words) -> int:
         words.overrides = [open_key(quote_path(word, words.multirun)) for word in words.overrides]
     task = Task(verb, target, words, catalog)
     try:
-        with tempfile.TemporaryDirectory(prefix="genkit-sweep-") as scratch:
-            # Hydra writes a multirun.yaml into the sweep's folder, which nobody asked for
-            sweep = [f"hydra.sweep.dir={quoted(scratch)}"] if words.multirun else []
+        with _sweep_folder(words.multirun) as sweep:
             run_app(verb, [*words.argv(), *sweep], task)
     except Exception as error:
         return _refuse(error, verb, words, catalog)
     return task.conclude()
+
+
+@contextmanager
+def _sweep_folder(multirun: bool) -> Iterator[list[str]]:
+    """Overrides that keep the multirun.yaml, which Hydra always writes, out of the user's folders."""
+    if not multirun:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="genkit-sweep-") as scratch:
+        yield [f"hydra.sweep.dir={quoted(scratch)}"]
 
 
 def open_key(word: str) -> str:
