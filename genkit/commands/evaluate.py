@@ -98,7 +98,7 @@ def _reference(settings: Mapping[str, Any], models: Sequence[Restored]) -> Refer
     else:
         node = {**models[0].config["data"], **{key: value for key, value in own.items() if value is not None}}
         plugins, trusted = settings["plugins"], False
-    dataset = build(node, at="data", expect=Dataset, plugins=plugins, trusted=trusted)  # type: ignore[type-abstract]
+    dataset = build(node, at="data", expect=Dataset, plugins=plugins, trusted=trusted)
     return Reference.of(dataset, str(node["_target_"]).rpartition(".")[2].lower())
 
 
@@ -112,8 +112,7 @@ def _metrics(settings: Mapping[str, Any], spec: DataSpec) -> tuple[dict[str, Pro
         nodes = compose_option("metric", SUITES[spec.modality])
     plugins = settings["plugins"]
     metrics = {
-        name: build(node, at=f"metric.{name}", expect=ProbeMetric, plugins=plugins)  # type: ignore[type-abstract]
-        for name, node in nodes.items()
+        name: build(node, at=f"metric.{name}", expect=ProbeMetric, plugins=plugins) for name, node in nodes.items()
     }
     return metrics, named and not _is_suite()
 
@@ -129,7 +128,7 @@ def _features(settings: Mapping[str, Any], spec: DataSpec) -> FeatureExtractor:
     node = settings["features"]
     if node is None:
         return default_features(spec)
-    return build(node, at="features", expect=FeatureExtractor, plugins=settings["plugins"])  # type: ignore[type-abstract]
+    return build(node, at="features", expect=FeatureExtractor, plugins=settings["plugins"])
 
 
 def _sources(
@@ -141,8 +140,8 @@ def _sources(
 ) -> list[Source]:
     """What is scored, with a name for the table."""
     spec = reference.spec if reference.dataset is not None else None
-    n = settings["n"] or (reference.dataset.eval_n if reference.dataset is not None else None)
-    if models:
+    if models and reference.dataset is not None:
+        n = settings["n"] or reference.dataset.eval_n
         names = _unique([type(found.model).__name__.lower() for found in models], checkpoints)
         return [
             ModelSource(found.model, n, name, origin=origin(found, settings))

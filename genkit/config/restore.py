@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genkit.checkpoint.disk import shown
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
-from genkit.config.build import build
+from genkit.config.build import build, check
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
@@ -67,6 +68,7 @@ def restore(
     checkpoint = find_checkpoint(path)
     config = checkpoint.config()
     node, spec = _parts(config, checkpoint)
+    _check_own(node, plugins, checkpoint)
     node = changed(node, changes or {})
     state = _weights(checkpoint, weights)
     model = _build_within(node, spec, plugins, state, checkpoint)
@@ -96,7 +98,17 @@ def _parts(config: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[dict[str,
     try:
         return config["model"], DataSpec.from_json(config["spec"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise CheckpointError(f"{checkpoint.path}: config.json lacks a model or a data spec: not genkit's") from error
+        raise CheckpointError(
+            f"{shown(checkpoint.path)}: config.json lacks a model or a data spec: not genkit's"
+        ) from error
+
+
+def _check_own(node: Any, plugins: Sequence[str], checkpoint: Checkpoint) -> None:
+    """What is wrong in the checkpoint's own configuration is the checkpoint's fault, not the command line's."""
+    try:
+        check(node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, gives=("spec",))
+    except ConfigError as error:
+        raise CheckpointError(f"{shown(checkpoint.path)}: its configuration is refused: {error}") from error
 
 
 def _weights(checkpoint: Checkpoint, weights: str) -> dict[str, Tensor]:
@@ -127,7 +139,7 @@ def _build_within(
     if shapes != stored:
         name = next(iter(sorted(set(shapes.items()) ^ set(stored.items()))))[0]
         raise CheckpointError(
-            f"{checkpoint.path}: {name} is {stored.get(name, 'missing')} in the file and "
+            f"{shown(checkpoint.path)}: {name} is {stored.get(name, 'missing')} in the file and "
             f"{shapes.get(name, 'absent')} in its configuration: the checkpoint does not fit itself"
         )
     return build(node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, spec=spec)

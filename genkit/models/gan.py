@@ -7,6 +7,7 @@ The default is the recipe of R3GAN: a relativistic loss with both zero-centred g
 normalisation, for which local convergence is proven.
 """
 
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -18,6 +19,11 @@ from genkit.models.adversarial import AdversarialLoss, RelativisticLoss, gradien
 from genkit.models.base import Conditional, GenerativeModel, Noise, classes_of
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
+from genkit.nn.mlp import MLP
+
+
+SMALL = 256  # values in an example, up to which an MLP serves
+SMALL_NETWORK = partial(MLP, width=256, depth=3)
 
 
 class GAN(GenerativeModel, Conditional):
@@ -28,7 +34,8 @@ class GAN(GenerativeModel, Conditional):
     Arguments:
         spec: The data.
         latent_dim: Size of z.
-        backbone: Generator and discriminator; None takes what the data asks for.
+        backbone: Generator and discriminator; None takes an MLP for examples of up to 256 values, where it learns
+            several times faster than convolutions, and beyond that what the data asks for.
         loss: None takes the relativistic loss.
         gamma: Weight of the gradient penalties, relative to the data's variance summed over dimensions.
         n_critic: Discriminator steps per generator step.
@@ -47,7 +54,7 @@ class GAN(GenerativeModel, Conditional):
         conditional: bool = False,
     ) -> None:
         super().__init__(spec)
-        network = backbone or default_backbone
+        network = backbone or (SMALL_NETWORK if spec.dim <= SMALL else default_backbone)
         self.latent_dim, self.gamma = latent_dim, gamma
         self.loss = loss or RelativisticLoss()
         self.phases = ("discriminator",) * n_critic + ("generator",)

@@ -1,6 +1,6 @@
 """Which network two shapes ask for, where the user names none (`backbone: null`)."""
 
-from genkit.nn.backbone import Backbone, BackboneFactory
+from genkit.nn.backbone import Backbone
 from genkit.nn.conv import Conv
 from genkit.nn.mlp import MLP
 from genkit.nn.unet import UNet
@@ -10,5 +10,6 @@ def default_backbone(
     *, in_shape: tuple[int, ...], out_shape: tuple[int, ...], num_classes: int | None = None, time: bool = False
 ) -> Backbone:
     """A U-Net from image to image, a convolutional encoder or decoder between image and vector, else an MLP."""
-    kind: BackboneFactory = {(3, 3): UNet, (3, 1): Conv, (1, 3): Conv}.get((len(in_shape), len(out_shape)), MLP)
+    kinds: dict[tuple[int, int], type[UNet] | type[Conv]] = {(3, 3): UNet, (3, 1): Conv, (1, 3): Conv}
+    kind = kinds.get((len(in_shape), len(out_shape)), MLP)
     return kind(in_shape=in_shape, out_shape=out_shape, num_classes=num_classes, time=time)

@@ -80,6 +80,8 @@ class UNet(Backbone):
                 f"backbone=unet maps images to images of the same size, not {in_shape} to {out_shape}: "
                 "use backbone=conv (image to vector and back) or backbone=mlp"
             )
+        if not channels:
+            raise ConfigError("backbone.channels=[]: a U-Net needs a width for one level at least")
         for i, width in enumerate(channels):
             if width % 8:
                 raise ConfigError(f"backbone.channels[{i}]={width}: a U-Net's widths are multiples of 8")
@@ -103,7 +105,7 @@ class UNet(Backbone):
         h = self.first(F.pixel_unshuffle(x, self.patch))
         skips = [h]
         for level in self.down:
-            for block in level:
+            for block in level.children():
                 h = block(h, e)
                 skips.append(h)
             if level is not self.down[-1]:
@@ -112,7 +114,7 @@ class UNet(Backbone):
         for level in self.up:
             if h.shape[-2:] != skips[-1].shape[-2:]:
                 h = F.interpolate(h, scale_factor=2.0, mode="nearest")
-            for block in level:
+            for block in level.children():
                 h = block(torch.cat((h, skips.pop()), dim=1), e)
         h = self.last(F.silu(self.norm(h)))
         return F.pixel_shuffle(h, self.patch)[..., :H, :W]

@@ -77,7 +77,7 @@ def number(value: float, like: float | None = None) -> str:
 
 def _empty_table() -> Table:
     out = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    out.add_column("Metric", no_wrap=True)
+    out.add_column("Metric", overflow="fold", min_width=20)
     out.add_column("Value [95 %]", no_wrap=True)
     for title in ("Floor", "vs floor", "n"):
         out.add_column(title, justify="right", no_wrap=True)

@@ -7,14 +7,17 @@ never swapped into the live weights. Buffers are copied; frozen parameters are s
 """
 
 import copy
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genkit.component import Component, Probability
 
+Model = TypeVar("Model", bound=nn.Module)
 
-def averaged_copy(model: nn.Module, frozen: set[nn.Parameter]) -> nn.Module:
+
+def averaged_copy(model: Model, frozen: set[nn.Parameter]) -> Model:
     """A copy of `model` in eval mode that shares the `frozen` parameters and asks for no gradients."""
     copied = copy.deepcopy(model, memo={id(parameter): parameter for parameter in frozen})
     return copied.eval().requires_grad_(False)
@@ -34,7 +37,7 @@ class EMA(Component):
         self.decay = decay
 
     @torch.no_grad()
-    def update(self, averaged: list[nn.Parameter], live: list[nn.Parameter], n: int) -> None:
+    def update(self, averaged: list[Tensor], live: list[Tensor], n: int) -> None:
         """Moves `averaged` towards `live`, in place, after n earlier updates."""
         if averaged:
             torch._foreach_lerp_(averaged, live, 1 - min(self.decay, (1 + n) / (10 + n)))

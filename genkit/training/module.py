@@ -61,7 +61,8 @@ class GenerativeModule(pl.LightningModule):
         optimizer_overrides: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
-        self.model, self.averaged = model, None
+        self.model = model
+        self.averaged: GenerativeModel | None = None
         self.ema, self.lr_schedule = ema, lr_schedule
         self.seed, self.max_steps, self.accumulate, self.check_every = seed, max_steps, accumulate, check_every
         self.learns = {phase: _trainable(module) for phase, module in model.trainable().items()}
@@ -83,7 +84,7 @@ class GenerativeModule(pl.LightningModule):
         """The copy that samples and is stored: the averaged one where there is one, in eval mode."""
         return self.model.eval() if self.averaged is None else self.averaged
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self.optimizer_groups)
         schedule = LambdaLR(optimizer, lambda step: self.lr_schedule.factor(step, self.max_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
