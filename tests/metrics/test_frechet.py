@@ -90,6 +90,16 @@ def test_rank_deficient_commuting_covariances() -> None:
     assert float(frechet_distance(zero, covariances[1], zero, covariances[0])) == pytest.approx(wanted, rel=1e-10)
 
 
+def test_null_directions_of_the_reference_let_no_noise_through() -> None:
+    """The samples vary most where the reference does not at all: rounding there must not reach the root."""
+    q = torch.linalg.qr(normal(50, 50)).Q
+    first = torch.cat([torch.linspace(0.5, 4.0, 20), torch.zeros(30)]).double()
+    second = torch.cat([1e-9 * torch.ones(20), torch.ones(30)]).double()
+    zero = torch.zeros(50).double()
+    distance = float(frechet_distance(zero, q @ torch.diag(first) @ q.T, zero, q @ torch.diag(second) @ q.T))
+    assert distance == pytest.approx(float((first.sqrt() - second.sqrt()).square().sum()), rel=1e-10)
+
+
 def test_few_rows_agree_with_the_covariances_that_they_imply() -> None:
     x, y = normal(9, 15), 2.0 * normal(12, 15, seed=1) + 1.0
     a, b = Moments.of(x), Moments.of(y)

@@ -94,9 +94,9 @@ def test_a_point_on_the_rim_is_inside() -> None:
 
 
 def test_far_and_narrow_points_keep_their_distances() -> None:
-    """100 ± 0.01: float32 products would say 0.7 where the distance is 0.1."""
+    """10⁵ ± 0.01: uncentred products lose d² = 10⁻⁴ in norms of 10¹⁰."""
     real, fake = lattice(60, 4), lattice(45, 4, 1 / math.pi)
-    assert scores(100 + 0.01 * real, 100 + 0.01 * fake, 3) == pytest.approx(scores(real, fake, 3), abs=1e-9)
+    assert scores(1e5 + 0.01 * real, 1e5 + 0.01 * fake, 3) == pytest.approx(scores(real, fake, 3), abs=1e-9)
 
 
 def test_radii_are_distances_to_the_kth_other_point() -> None:
