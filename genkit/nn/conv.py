@@ -131,6 +131,8 @@ class Conv(Backbone):
                 f"backbone=conv maps an image to a vector or back, not {in_shape} to {out_shape}: "
                 "use backbone=unet (image to image) or backbone=mlp"
             )
+        if not channels:
+            raise ConfigError("backbone.channels=[]: a convolutional network needs a width for one level at least")
         condition = channels[-1] if time or num_classes is not None else None
         self.embedding = condition_embedding(channels[-1], num_classes, time)
         image = in_shape if len(in_shape) == 3 else out_shape

@@ -16,19 +16,20 @@ class FourierFeatures(nn.Module):
     """(B,) to (B, features): cosines and sines at `features / 2` frequencies from 1/8 to 16 cycles per unit.
 
     Arguments:
-        features: An even number.
+        features: An odd number leaves out the last sine.
     """
 
     frequencies: Tensor
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        octaves = torch.linspace(-3.0, 4.0, features // 2)
+        self.features = features
+        octaves = torch.linspace(-3.0, 4.0, (features + 1) // 2)
         self.register_buffer("frequencies", 2 * math.pi * 2.0**octaves, persistent=False)
 
     def forward(self, t: Tensor) -> Tensor:
-        angle = t[:, None] * self.frequencies  # (B, features / 2)
-        return torch.cat((angle.cos(), angle.sin()), dim=1)
+        angle = t[:, None] * self.frequencies  # (B, features / 2), rounded up
+        return torch.cat((angle.cos(), angle.sin()), dim=1)[:, : self.features]
 
 
 class ConditionEmbedding(nn.Module):
