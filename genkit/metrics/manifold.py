@@ -144,7 +144,12 @@ class ManifoldMetric(PairMetric, ABC):
 
 
 class ManifoldShare(ManifoldMetric, ABC):
-    """A share of points that meet a condition; its interval is Wilson's, over the points that are counted."""
+    """A share of points that meet a condition; its interval is Wilson's, over the points that are counted.
+
+    Points that share balls are not independent, which Wilson's interval takes them for. Of 500 and 500 normal points in
+    16 dimensions its width was right to 16 % against fresh samples; in two, recall's and coverage's were 30 to 40 % too
+    narrow.
+    """
 
     def compute(self) -> Tensor:
         """() in [0, 1]. Raises ConfigError unless both sets have more than k points."""
