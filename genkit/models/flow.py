@@ -65,7 +65,7 @@ class Flow(GenerativeModel, Density, Conditional):
         tail_bound: PositiveFloat = 4.0,
         hidden_features: Width = 64,
         hidden_channels: Width = 32,
-        top_features: Width = 128,
+        top_features: Width = 256,
         depth: Depth = 2,
         temperature: NonNegativeFloat = 1.0,
     ) -> None:
