@@ -1,0 +1,61 @@
+"""Guidance moves along the line through two denoisers, and samplers take it for one."""
+
+import pytest
+import torch
+from diffusion_cases import SCHEDULES, GaussianDenoiser, ring
+
+from genkit.diffusion.guidance import ClassifierFreeGuidance
+from genkit.diffusion.sampler import HeunSampler
+from genkit.noise import generator_of
+
+SCHEDULE = SCHEDULES["karras"]
+X_T = torch.randn(4, 2, generator=generator_of(0, "x_t"), dtype=torch.float64)
+T = torch.tensor([0.1, 0.4, 0.7, 1.0], dtype=torch.float64)
+
+
+def normal(mean: float, std: float = 0.5) -> GaussianDenoiser:
+    centre = torch.full((2,), mean, dtype=torch.float64)
+    return GaussianDenoiser(centre, std**2 * torch.eye(2, dtype=torch.float64), SCHEDULE)
+
+
+def test_scale_one_is_conditional_and_zero_unconditional():
+    positive, negative = normal(1.0), normal(-1.0)
+    for scale, expected in ((1.0, positive), (0.0, negative)):
+        got = ClassifierFreeGuidance(positive, negative, scale)(X_T, T)
+        torch.testing.assert_close(got, expected(X_T, T), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0, 7.5])
+def test_it_lies_on_the_line_through_both(scale):
+    positive, negative = normal(1.0), normal(-1.0, 0.9)
+    a, b = positive(X_T, T), negative(X_T, T)
+    got = ClassifierFreeGuidance(positive, negative, scale)(X_T, T)
+    torch.testing.assert_close(got, scale * a + (1 - scale) * b)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 3.0])
+def test_two_gaussians_that_differ_in_mean_guide_to_a_shifted_gaussian(scale):
+    # D = c x̄ + (1 − c) m is linear in m, so guidance is the exact denoiser of mean m₀ + w (m − m₀)
+    guided = ClassifierFreeGuidance(normal(1.0), normal(0.2), scale)
+    expected = normal(0.2 + scale * 0.8)
+    x_1 = 80 * X_T
+    torch.testing.assert_close(
+        HeunSampler(denoiser=guided, steps=9)(x_1), HeunSampler(denoiser=expected, steps=9)(x_1), rtol=0, atol=1e-10
+    )
+
+
+def test_guidance_from_all_modes_to_one_finds_that_mode():
+    uniform = torch.full((8,), 1 / 8, dtype=torch.float64)
+    one = torch.zeros(8, dtype=torch.float64)
+    one[3] = 1
+    positive, negative = ring(SCHEDULE, one), ring(SCHEDULE, uniform)
+    x_1 = 80 * torch.randn(200, 2, generator=generator_of(0, "x_1"), dtype=torch.float64)
+    distance = {
+        scale: (HeunSampler(denoiser=ClassifierFreeGuidance(positive, negative, scale))(x_1) - positive.means[3]).norm(
+            dim=1
+        )
+        for scale in (0.0, 1.0, 2.0)
+    }
+    assert (distance[0.0] < 1).double().mean().item() == pytest.approx(1 / 8, abs=0.1)
+    assert (distance[1.0] < 1).all()
+    assert distance[2.0].median() < distance[0.0].median()
