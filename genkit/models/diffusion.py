@@ -88,9 +88,11 @@ class Diffusion(GenerativeModel, Conditional):
         return x if self.spec.value_range is None else x.clamp(*self.spec.value_range)
 
     def _measure(self, x: Tensor) -> None:
-        """σ_data, from the first batch that is trained on."""
-        self.denoiser.data_std.copy_(x.std())
-        self.measured.fill_(True)
+        """σ_data, from the first batch with any spread that is trained on."""
+        data_std = x.std(correction=0)
+        if data_std > 1e-6:
+            self.denoiser.data_std.copy_(data_std)
+            self.measured.fill_(True)
 
     def _labels(self, batch: Batch) -> Tensor | None:
         """Labels (B,), a share of them replaced by "no label" in training; None for an unconditional model."""

@@ -31,11 +31,11 @@ class Likelihood(nn.Module, Component, ABC):
 
     @abstractmethod
     def mean(self, out: Tensor) -> Tensor:
-        """The expected x, (B, *shape)."""
+        """The expected x, (B, *shape), inside the data's range."""
 
     @abstractmethod
     def draw(self, out: Tensor, eps: Tensor) -> Tensor:
-        """A draw of x for standard normal eps (B, *shape)."""
+        """A draw of x for standard normal eps (B, *shape), inside the data's range."""
 
 
 class LikelihoodFactory(Protocol):
@@ -67,7 +67,7 @@ class DiscretizedLogistic(Likelihood):
         # log(S(u) - S(l)) = log S(u) + log S(-l) + log(1 - e^(l - u)), exact without cancellation
         log_upper = torch.where(last, 0.0, F.logsigmoid(upper))
         log_lower = torch.where(first, 0.0, F.logsigmoid(-lower))
-        inside = torch.log(-torch.expm1(lower - upper))
+        inside = torch.log(-torch.expm1(-self.spec.bin_width * inverse))
         log_mass = log_upper + log_lower + torch.where(first | last, 0.0, inside)
         return (log_mass - math.log(self.spec.bin_width)).flatten(1).sum(1)
 
@@ -80,10 +80,11 @@ class DiscretizedLogistic(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """Normal density with one learned standard deviation per dimension."""
+    """Normal density with one learned standard deviation per dimension; draws are clipped to the data's range."""
 
     def __init__(self, *, spec: DataSpec) -> None:
         super().__init__()
+        self.low, self.high = spec.value_range or (-math.inf, math.inf)
         self.log_std = nn.Parameter(torch.zeros(spec.shape))
 
     def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
@@ -91,10 +92,10 @@ class Gaussian(Likelihood):
         return (-0.5 * z.square() - self.log_std - 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
 
     def mean(self, out: Tensor) -> Tensor:
-        return out
+        return out.clamp(self.low, self.high)
 
     def draw(self, out: Tensor, eps: Tensor) -> Tensor:
-        return out + torch.exp(self.log_std) * eps
+        return (out + torch.exp(self.log_std) * eps).clamp(self.low, self.high)
 
 
 def default_likelihood(*, spec: DataSpec) -> Likelihood:

@@ -1,0 +1,149 @@
+"""The diffusion model's objective, its measured scale, its labels and guidance; the parts have their own tests."""
+
+from functools import partial
+
+import pytest
+import torch
+from model_cases import DIGITS, PLANE
+from torch import Tensor
+
+from genkit.data.spec import DataSpec
+from genkit.diffusion.sampler import EulerSampler, HeunSampler
+from genkit.diffusion.schedule import KarrasSchedule, RectifiedSchedule
+from genkit.models.diffusion import Diffusion
+from genkit.nn.backbone import Backbone
+from genkit.noise import SampleNoise, generator_of
+
+SCHEDULES = {"karras": KarrasSchedule(), "rectified": RectifiedSchedule()}
+
+
+class Constant(Backbone):
+    """Answers with a constant per label (index num_classes: no label), and keeps the labels that it saw."""
+
+    def __init__(
+        self,
+        *,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        num_classes: int | None = None,
+        time: bool = False,
+    ) -> None:
+        super().__init__()
+        assert time
+        self.values = torch.nn.Parameter(torch.zeros((num_classes or 0) + 1))
+        self.labels: list[Tensor] = []
+
+    def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
+        if y is None:
+            return torch.zeros_like(x) + self.values[0]
+        self.labels.append(y)
+        return torch.zeros_like(x) + self.values[y].reshape(-1, *[1] * (x.ndim - 1))
+
+
+def diffusion(spec: DataSpec = PLANE, **options) -> Diffusion:
+    torch.manual_seed(0)
+    return Diffusion(spec=spec, **({"backbone": Constant} | options))
+
+
+def normal(n: int, std: float = 0.7, spec: DataSpec = PLANE) -> dict[str, Tensor]:
+    x = std * torch.randn(n, *spec.shape, generator=generator_of(0, "normal"))
+    return {"x": x, "y": torch.arange(n) % (spec.num_classes or 1)}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize("std", [0.3, 2.0])
+def test_a_network_that_answers_zero_costs_one_on_every_noise_level(schedule, std):
+    model, batch = diffusion(schedule=schedule), normal(20_000, std)
+    for mean in (-2.0, -0.5, 1.0):
+        model.log_sigma_mean = mean
+        assert model.losses(batch, "model")["loss"].item() == pytest.approx(1, abs=0.04)
+
+
+def test_the_scale_is_measured_once_on_the_first_batch_of_training():
+    model = diffusion().eval()
+    model.losses(normal(100, 3.0), "model")
+    assert not model.measured
+    model.train()
+    batch = normal(100, 3.0)
+    model.losses(batch, "model")
+    model.losses(normal(100, 9.0), "model")
+    assert model.denoiser.data_std.item() == pytest.approx(batch["x"].std(correction=0).item())
+    restored = diffusion()
+    restored.load_state_dict(model.state_dict())
+    restored.losses(normal(100, 9.0), "model")
+    assert torch.equal(restored.denoiser.data_std, model.denoiser.data_std)
+
+
+@pytest.mark.parametrize("batch", [torch.zeros(4, 2), torch.ones(1, 2)], ids=["zeros", "constant"])
+def test_a_first_batch_without_spread_leaves_finite_losses(batch):
+    model = diffusion()
+    assert torch.isfinite(model.losses({"x": batch}, "model")["loss"])
+    assert torch.isfinite(model.losses(normal(10), "model")["loss"])
+
+
+def test_training_noise_is_log_normal_about_the_datas_scale():
+    seen: list[Tensor] = []
+
+    class Keeping(Constant):
+        def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
+            assert t is not None
+            seen.append(4 * t)  # ln σ
+            return super().forward(x, t, y)
+
+    model = diffusion(backbone=Keeping, log_sigma_mean=-0.4, log_sigma_std=0.5)
+    model.losses(normal(20_000, 2.0), "model")
+    relative = seen[0] - model.denoiser.data_std.log()
+    assert relative.mean().item() == pytest.approx(-0.4, abs=0.02)
+    assert relative.std().item() == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
+def test_a_share_of_labels_is_withheld_in_training_alone(dropout):
+    model, batch = diffusion(conditional=True, label_dropout=dropout), normal(5000)
+    model.losses(batch, "model")
+    model.eval().losses(batch, "model")
+    trained, validated = model.denoiser.backbone.labels
+    dropped = trained == 3
+    assert dropped.double().mean().item() == pytest.approx(dropout, abs=0.03)
+    assert torch.equal(trained[~dropped], batch["y"][~dropped])
+    assert torch.equal(validated, batch["y"])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_the_exact_network_of_a_normal_samples_that_normal(schedule):
+    model = diffusion(schedule=schedule, sampler=partial(HeunSampler, steps=40))
+    model.denoiser.data_std.fill_(0.7)
+    x = model.sample(4000, noise=SampleNoise(0, range(4000)))
+    torch.testing.assert_close(x.mean(0), torch.zeros(2), rtol=0, atol=0.05)
+    torch.testing.assert_close(x.std(0), torch.full((2,), 0.7), rtol=0, atol=0.03)
+
+
+@torch.no_grad()
+def test_guidance_scales_from_unlabelled_to_labelled_and_beyond():
+    y = torch.tensor([0, 2])
+
+    def sample(scale: float) -> Tensor:
+        model = diffusion(conditional=True, guidance_scale=scale)
+        model.denoiser.backbone.values.copy_(torch.tensor([0.5, 0.1, -0.4, 0.05]))
+        return model.sample(2, y=y, noise=SampleNoise(0, range(2)))
+
+    plain = diffusion(conditional=True)
+    plain.denoiser.backbone.values.fill_(0.05)
+    unlabelled = plain.sample(2, y=y, noise=SampleNoise(0, range(2)))
+    plain.denoiser.backbone.values.copy_(torch.tensor([0.5, 0.1, -0.4, 0.05]))
+    labelled = plain.sample(2, y=y, noise=SampleNoise(0, range(2)))
+    torch.testing.assert_close(sample(0.0), unlabelled, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(sample(1.0), labelled, rtol=1e-4, atol=1e-4)
+    # the answers are constants, so samples are linear in the scale
+    torch.testing.assert_close(sample(3.0), unlabelled + 3 * (labelled - unlabelled), rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("sampler", [None, partial(EulerSampler, steps=3), partial(HeunSampler, steps=2)])
+def test_any_sampler_makes_samples_inside_the_range(sampler):
+    model = diffusion(DIGITS, sampler=sampler)
+    model.denoiser.data_std.fill_(5.0)
+    x = model.sample(3, noise=SampleNoise(0, range(3)))
+    assert x.shape == (3, 1, 8, 8)
+    assert x.abs().max() == 1

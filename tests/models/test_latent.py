@@ -1,0 +1,107 @@
+"""The mixture of Gaussians on latents: recovers what made the data, draws what it recovered."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+
+from genkit.models.latent import GaussianMixture
+from genkit.noise import SampleNoise, generator_of
+
+MEANS = torch.tensor([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])
+STDS, COUNTS = torch.tensor([0.3, 0.6, 0.45]), [1500, 900, 600]
+
+
+def clusters() -> Tensor:
+    g = generator_of(0, "clusters")
+    parts = [m + s * torch.randn(n, 2, generator=g) for m, s, n in zip(MEANS, STDS, COUNTS, strict=True)]
+    return torch.cat(parts)[torch.randperm(sum(COUNTS), generator=g)]
+
+
+def fitted(z: Tensor, components: int, regularization: float = 1e-6) -> GaussianMixture:
+    mixture = GaussianMixture(latent_dim=z.shape[1], components=components, regularization=regularization)
+    mixture.fit(z)
+    return mixture
+
+
+def density(mixture: GaussianMixture) -> MixtureSameFamily:
+    used = mixture.weights > 0
+    parts = MultivariateNormal(mixture.means[used], scale_tril=mixture.factors[used])
+    return MixtureSameFamily(Categorical(probs=mixture.weights[used]), parts)
+
+
+def test_known_clusters_are_recovered():
+    z = clusters()
+    mixture = fitted(z, 3)
+    order = torch.cdist(MEANS, mixture.means).argmin(1)
+    assert sorted(order.tolist()) == [0, 1, 2]
+    torch.testing.assert_close(mixture.means[order], MEANS, rtol=0, atol=0.08)
+    torch.testing.assert_close(mixture.weights[order], torch.tensor(COUNTS) / sum(COUNTS), rtol=0, atol=0.01)
+    expected = STDS[:, None, None] * torch.eye(2)
+    torch.testing.assert_close(mixture.factors[order], expected, rtol=0, atol=0.05)
+    truth = MixtureSameFamily(
+        Categorical(torch.tensor(COUNTS) / sum(COUNTS)), MultivariateNormal(MEANS, scale_tril=expected)
+    )
+    gain = density(mixture).log_prob(z).mean() - truth.log_prob(z).mean()
+    assert 0 <= gain < 0.01  # the fit may only be likelier on its own data
+
+
+def test_one_component_is_the_mean_and_covariance():
+    z = clusters()
+    mixture = fitted(z, 1)
+    torch.testing.assert_close(mixture.means[0], z.mean(0), rtol=0, atol=1e-5)
+    covariance = mixture.factors[0] @ mixture.factors[0].T
+    torch.testing.assert_close(covariance, torch.cov(z.T, correction=0), rtol=1e-5, atol=1e-4)
+
+
+def test_the_fit_is_a_function_of_the_latents():
+    a, b = fitted(clusters(), 4), fitted(clusters(), 4)
+    for name, value in a.state_dict().items():
+        assert torch.equal(value, b.state_dict()[name]), name
+
+
+def test_regularization_stands_on_the_diagonal():
+    flat = torch.randn(100, 2, generator=generator_of(0, "flat")) * torch.tensor([1.0, 0.0])
+    mixture = fitted(flat, 1, regularization=0.04)
+    assert (mixture.factors[0] @ mixture.factors[0].T)[1, 1].item() == pytest.approx(0.04, rel=1e-4)
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_draws_follow_the_fitted_density(components):
+    mixture, n = fitted(clusters(), components), 20_000
+    z, p = mixture.sample(SampleNoise(0, range(n))), density(mixture)
+    torch.testing.assert_close(z.mean(0), p.mean, rtol=0, atol=0.08)
+    torch.testing.assert_close(z.var(0), p.variance, rtol=0.03, atol=0)
+    drawn, own = p.log_prob(z), p.log_prob(p.sample((n,)))
+    assert (drawn.mean() - own.mean()).abs() < 5 * (drawn.std() + own.std()) / n**0.5
+    used = torch.cdist(z, mixture.means).argmin(1).bincount(minlength=components) / n
+    torch.testing.assert_close(used, mixture.weights, rtol=0, atol=0.02)
+
+
+def test_a_draw_depends_on_seed_and_index_alone():
+    mixture = fitted(clusters(), 3)
+    whole = mixture.sample(SampleNoise(4, range(9)))
+    for low, high in ((0, 1), (3, 5), (5, 9)):
+        part = mixture.sample(SampleNoise(4, range(low, high)))
+        torch.testing.assert_close(part, whole[low:high], rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(whole, mixture.sample(SampleNoise(5, range(9))))
+
+
+def test_before_a_fit_it_is_the_standard_normal():
+    z = GaussianMixture(latent_dim=2, components=5).sample(SampleNoise(0, range(5000)))
+    torch.testing.assert_close(z.mean(0), torch.zeros(2), rtol=0, atol=0.07)
+    torch.testing.assert_close(torch.cov(z.T), torch.eye(2), rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize(("n", "used"), [(2, 1), (5, 2), (40, 10)])
+def test_few_examples_use_few_components_and_the_rest_weigh_nothing(n, used):
+    z = torch.randn(n, 3, generator=generator_of(0, "few"))
+    mixture = fitted(clusters(), 1)
+    mixture = GaussianMixture(latent_dim=3, components=10)
+    mixture.fit(torch.randn(500, 3, generator=generator_of(0, "many")))
+    mixture.fit(z)  # a smaller second fit leaves nothing of the first
+    assert (mixture.weights > 0).tolist() == [True] * used + [False] * (10 - used)
+    drawn = mixture.sample(SampleNoise(0, range(500)))
+    assert torch.isfinite(drawn).all()
+    distance = torch.cdist(drawn, mixture.means[:used]).min(1).values
+    assert distance.max() < 6 * mixture.factors[:used].norm(dim=(1, 2)).max()

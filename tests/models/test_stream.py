@@ -1,0 +1,61 @@
+"""Samples batch by batch: the same ones whatever the batches; labels that cycle; one line where they diverge."""
+
+import pytest
+import torch
+from model_cases import PLANE, Affine
+from torch import Tensor
+
+from genkit.errors import ConfigError, NumericalError
+from genkit.models.gan import GAN
+from genkit.models.stream import labels_for, stream_samples
+
+
+def gan(conditional: bool = False) -> GAN:
+    torch.manual_seed(0)
+    return GAN(spec=PLANE, latent_dim=3, backbone=Affine, conditional=conditional).eval()
+
+
+def collected(model: GAN, n: int, **options) -> Tensor:
+    return torch.cat([x for x, _ in stream_samples(model, n, **({"seed": 3, "batch_size": 4} | options))])
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 3, 10, 64])
+def test_samples_do_not_depend_on_the_batches(conditional, batch_size):
+    model = gan(conditional)
+    whole = collected(model, 10, batch_size=10)
+    torch.testing.assert_close(collected(model, 10, batch_size=batch_size), whole)
+    torch.testing.assert_close(collected(model, 3, batch_size=batch_size, start=6), whole[6:9])
+    assert not torch.allclose(collected(model, 10, seed=4), whole)
+
+
+def test_batches_are_bounded_and_add_up():
+    sizes = [len(x) for x, _ in stream_samples(gan(), 10, seed=0, batch_size=4)]
+    assert sizes == [4, 4, 2]
+    assert not any(x.requires_grad for x, _ in stream_samples(gan(), 2, seed=0, batch_size=2))
+
+
+def test_labels_cycle_through_the_classes_or_are_the_one_asked_for():
+    labels = [y.tolist() for _, y in stream_samples(gan(True), 5, seed=0, batch_size=3, start=1)]
+    assert labels == [[1, 2, 0], [1, 2]]
+    assert labels_for(gan(True), range(3), 2).tolist() == [2, 2, 2]
+    assert labels_for(gan(), range(3)) is None
+
+
+@pytest.mark.parametrize(
+    ("conditional", "y", "words"), [(False, 0, "unconditional"), (True, 3, "0 … 2"), (True, -1, "0 … 2")]
+)
+def test_labels_that_the_model_does_not_know_are_refused(conditional, y, words):
+    with pytest.raises(ConfigError, match=words):
+        next(stream_samples(gan(conditional), 2, seed=0, batch_size=2, y=y))
+
+
+def test_a_sample_that_is_not_finite_is_named():
+    class Broken(GAN):
+        def sample(self, n: int, *, y: Tensor | None = None, noise) -> Tensor:
+            x = super().sample(n, y=y, noise=noise)
+            return torch.where(torch.tensor(noise.indices)[:, None] == 6, torch.nan, x)
+
+    model = Broken(spec=PLANE, latent_dim=3, backbone=Affine)
+    with pytest.raises(NumericalError, match="sample 6 is not finite"):
+        list(stream_samples(model, 10, seed=0, batch_size=4))
