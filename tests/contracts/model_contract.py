@@ -1,0 +1,122 @@
+"""The laws of `genkit.models.base` for any model: what the tests of conf/model/ and of anybody's own model call.
+
+A `Subject` is one built model, trained for a few steps and prepared, with a batch of its data.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genkit.config.build import build, check, parameters
+from genkit.config.hydra_app import composed
+from genkit.data.spec import Batch, DataSpec
+from genkit.models.base import Conditional, GenerativeModel
+from genkit.noise import SampleNoise, generator_of, seed_of
+
+SPECS = {
+    "toy": DataSpec(shape=(2,), modality="vector", num_classes=3),
+    "digits": DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=17, num_classes=4),
+    "mnist": DataSpec(shape=(1, 28, 28), modality="image", value_range=(-1.0, 1.0), levels=256, num_classes=4),
+}
+SIZES = {"toy": 32, "digits": 24, "mnist": 8}
+STEPS = 2  # of every phase
+
+
+@cache
+def composed_model(name: str, words: tuple[str, ...]) -> dict[str, Any]:
+    node: dict[str, Any] = composed("train", [*words, f"model={name}", "--resolve"])["model"]
+    return node
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model on one kind of data."""
+
+    model: str
+    data: str
+    conditional: bool = False
+    words: tuple[str, ...] = ()  # flags before the overrides: --config-dir
+    plugins: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.model}-{self.data}" + "-labels" * self.conditional
+
+    @property
+    def spec(self) -> DataSpec:
+        return SPECS[self.data]
+
+    def node(self) -> dict[str, Any]:
+        """The model's node as `genkit train model=…` composes it."""
+        node = composed_model(self.model, self.words)
+        return node | {"conditional": True} if self.conditional else node
+
+    def build(self, spec: DataSpec | None = None) -> GenerativeModel:
+        torch.manual_seed(seed_of(0, "weights"))
+        return build(self.node(), at="model", expect=GenerativeModel, plugins=self.plugins, spec=spec or self.spec)
+
+    def batch(self, n: int | None = None) -> Batch:
+        """Data that says something: every class has a pattern of its own."""
+        n, spec, g = n or SIZES[self.data], self.spec, generator_of(0, self.data)
+        y = torch.arange(n) % (spec.num_classes or 1)
+        patterns = torch.rand(spec.num_classes or 1, *spec.shape, generator=g)
+        x = patterns[y] + 0.1 * torch.randn(n, *spec.shape, generator=g)
+        if spec.levels is not None:
+            x = spec.scale((x.clamp(0, 0.999) * spec.levels).floor())
+        return {"x": x, "y": y}
+
+
+def cases(models: Sequence[str], words: Sequence[str] = (), plugins: Sequence[str] = ()) -> Iterator[Case]:
+    """Every model on every kind of data that it models; with labels too, where its class can be conditional."""
+    for name in models:
+        one = Case(name, "toy", words=tuple(words), plugins=tuple(plugins))
+        cls = check(one.node(), at="model", expect=GenerativeModel, plugins=plugins, gives=("spec",))
+        for data, spec in SPECS.items():
+            if spec.modality in cls.modalities:
+                yield replace(one, data=data)
+                if issubclass(cls, Conditional) and "conditional" in parameters(cls) and data != "mnist":
+                    yield replace(one, data=data, conditional=True)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained model of a case."""
+
+    case: Case
+    model: GenerativeModel
+    batch: Batch
+
+    @property
+    def y(self) -> Tensor | None:
+        """Labels where the model takes them."""
+        return self.batch["y"] if self.case.conditional else None
+
+    def labels(self, n: int) -> Tensor | None:
+        return torch.arange(n) % (self.case.spec.num_classes or 1) if self.case.conditional else None
+
+    @torch.no_grad()
+    def sample(self, indices: Sequence[int], seed: int = 0, model: GenerativeModel | None = None) -> Tensor:
+        y = self.labels(max(indices) + 1)
+        noise = SampleNoise(seed, indices)
+        return (model or self.model).sample(len(indices), y=None if y is None else y[list(indices)], noise=noise)
+
+
+def trained(case: Case) -> Subject:
+    """Built, a few steps in each of its phases, prepared, in eval mode."""
+    model, batch = case.build().train(), case.batch()
+    phases = tuple(dict.fromkeys(model.phases)) * STEPS
+    parts = model.trainable()
+    optimizers = {name: torch.optim.Adam(part.parameters(), lr=1e-3) for name, part in parts.items()}
+    for step, phase in enumerate(phases):
+        torch.manual_seed(seed_of(0, "train", step))
+        model.step, model.progress = step, step / len(phases)
+        optimizers[phase].zero_grad()
+        model.losses(batch, phase)["loss"].backward()
+        optimizers[phase].step()
+    model.zero_grad(set_to_none=True)
+    model.eval()
+    model.prepare([batch])
+    return Subject(case, model, batch)

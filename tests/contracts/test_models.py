@@ -1,0 +1,210 @@
+"""Every YAML under conf/model/ keeps the contract of `genkit.models.base`, on vectors, small and larger images.
+
+A new model is tested by its YAML standing there; the laws are in this file, the building in `model_contract.py`.
+"""
+
+import shutil
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from model_contract import Case, Subject, cases, trained
+from torch import Tensor
+
+from genkit.config import catalog
+from genkit.config.catalog import Catalog
+from genkit.config.words import Words
+from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError
+from genkit.models.base import Conditional, Decoder, Density, Encoder, Reconstructor
+from genkit.models.stream import labels_for
+from genkit.noise import SampleNoise
+
+MODELS = list(Catalog.of(Words()).options("model"))
+CASES = list(cases(MODELS))
+subject_of = cache(trained)
+
+
+@pytest.fixture(params=CASES, ids=str)
+def subject(request) -> Subject:
+    return subject_of(request.param)
+
+
+def finite(*values: Tensor) -> bool:
+    return all(bool(torch.isfinite(value).all()) for value in values)
+
+
+class Laws:
+    """What holds for any model; `subject` says which."""
+
+    def test_losses_are_finite_scalars_with_a_loss_in_both_modes(self, subject):
+        for training in (True, False):
+            subject.model.train(training)
+            for phase in subject.model.phases:
+                terms = subject.model.losses(subject.batch, phase)
+                assert "loss" in terms
+                assert all(value.shape == () for value in terms.values())
+                assert finite(*terms.values())
+        subject.model.eval()
+
+    def test_a_batch_of_one_has_losses_too(self, subject):
+        one = {name: value[:1] for name, value in subject.batch.items()}
+        for phase in subject.model.phases:
+            assert finite(subject.model.losses(one, phase)["loss"])
+
+    def test_every_phase_trains_its_own_module_and_all_of_it(self, subject):
+        model = subject.model.train()
+        parts = model.trainable()
+        assert set(parts) == set(model.phases)
+        ids = [id(p) for part in parts.values() for p in part.parameters()]
+        assert len(ids) == len(set(ids))
+        assert set(ids) <= {id(p) for p in model.parameters()}
+        for phase, part in parts.items():
+            model.zero_grad(set_to_none=True)
+            model.losses(subject.batch, phase)["loss"].backward()
+            grads = {name: p.grad for name, p in part.named_parameters() if p.requires_grad}
+            assert not [name for name, grad in grads.items() if grad is None]
+            assert finite(*(grad for grad in grads.values() if grad is not None))
+            assert any(grad.abs().max() > 0 for grad in grads.values() if grad is not None)
+        model.zero_grad(set_to_none=True)
+        model.eval()
+
+    def test_samples_have_the_datas_shape_and_range_and_differ(self, subject):
+        spec, x = subject.case.spec, subject.sample(range(8))
+        assert (x.shape, x.dtype) == ((8, *spec.shape), torch.float32)
+        assert finite(x)
+        assert torch.cdist(x.flatten(1), x.flatten(1))[~torch.eye(8, dtype=torch.bool)].min() > 0
+        if spec.value_range is not None:
+            assert spec.value_range[0] <= x.min()
+            assert x.max() <= spec.value_range[1]
+
+    def test_sample_i_depends_on_seed_and_i_alone(self, subject):
+        whole = subject.sample(range(8))
+        torch.manual_seed(123)  # the global generator is no source of samples
+        for indices in ([5], [7, 1, 6]):
+            torch.testing.assert_close(subject.sample(indices), whole[indices], rtol=0, atol=1e-4)
+        assert (subject.sample([0], seed=1) - whole[:1]).abs().max() > 1e-3
+
+    def test_labels_are_used_asked_for_and_refused(self, subject):
+        model, conditional = subject.model, subject.case.conditional
+        if not conditional:
+            with pytest.raises(ConfigError, match="unconditional"):
+                labels_for(model, range(2), 0)
+        if isinstance(model, Conditional):
+            assert model.num_classes == (subject.case.spec.num_classes if conditional else None)
+            with pytest.raises(ConfigError, match="conditional"):
+                model.sample(2, y=None if conditional else torch.tensor([0, 1]), noise=SampleNoise(0, range(2)))
+        if conditional:
+            a, b = (model.sample(2, y=torch.tensor(y), noise=SampleNoise(0, range(2))) for y in ([0, 1], [1, 2]))
+            assert ((a - b).flatten(1).abs().amax(1) > 0).all()
+
+    def test_a_state_dict_carries_the_model(self, subject):
+        other = subject.case.build().eval()
+        other.load_state_dict(subject.model.state_dict())
+        assert torch.equal(subject.sample(range(3), model=other), subject.sample(range(3)))
+
+    def test_an_attempt_to_sample_leaves_the_model_as_it_was(self, subject):
+        before = {name: value.clone() for name, value in subject.model.state_dict().items()}
+        subject.sample(range(2))
+        assert all(torch.equal(value, before[name]) for name, value in subject.model.state_dict().items())
+
+    @torch.no_grad()
+    def test_a_density_is_one_number_per_example_and_a_function_of_it(self, subject):
+        model, x, y = subject.model, subject.batch["x"][:6], subject.y
+        if not isinstance(model, Density):
+            return
+        y = None if y is None else y[:6]
+        whole = model.log_prob(x, y)
+        assert model.bound in ("exact", "lower", "estimate")
+        assert whole.shape == (6,)
+        assert finite(whole)
+        torch.manual_seed(9)
+        assert torch.equal(model.log_prob(x, y), whole)
+        alone = torch.cat([model.log_prob(x[i : i + 1], None if y is None else y[i : i + 1]) for i in range(6)])
+        torch.testing.assert_close(alone, whole, rtol=1e-4, atol=1e-3)
+
+    @torch.no_grad()
+    def test_latents_and_reconstructions_have_their_shapes(self, subject):
+        model, x, y = subject.model, subject.batch["x"][:5], subject.y
+        y = None if y is None else y[:5]
+        if isinstance(model, Encoder):
+            z = model.encode(x, y)
+            assert z.shape[:1] == (5,)
+            assert z.ndim == 2
+            assert torch.equal(model.encode(x, y), z)
+            if isinstance(model, Decoder):
+                assert model.decode(z, y).shape == x.shape
+        if isinstance(model, Reconstructor):
+            again = model.reconstruct(x, y)
+            assert again.shape == x.shape
+            assert finite(again)
+            assert torch.equal(model.reconstruct(x, y), again)
+
+    def test_preparing_twice_is_preparing_once(self, subject):
+        before = {name: value.clone() for name, value in subject.model.state_dict().items()}
+        subject.model.prepare([subject.batch])
+        after = subject.model.state_dict()
+        assert before.keys() == after.keys()
+        for name, value in before.items():
+            torch.testing.assert_close(after[name], value, msg=name)
+
+
+class TestEveryModel(Laws):
+    pass
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_model_serves_some_data_and_refuses_the_rest_in_one_line(model):
+    served = {case.spec.modality for case in CASES if case.model == model}
+    assert served
+    refused = {"image", "vector", "sequence"} - served
+    for modality in refused:
+        spec = DataSpec(shape=(16,), modality=modality, levels=27)
+        with pytest.raises(ConfigError, match=f"not {modality}") as error:
+            Case(model, "toy").build(spec)
+        assert "\n" not in str(error.value)
+        assert all(word in str(error.value) for word in served)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.conditional and case.data == "toy"], ids=str)
+def test_labels_are_refused_where_the_data_has_none(case):
+    with pytest.raises(ConfigError, match="no labels"):
+        case.build(DataSpec(shape=(2,), modality="vector"))
+
+
+@pytest.fixture(scope="module")
+def config_dir(tmp_path_factory) -> Path:
+    """A folder of somebody's own, with a model of their own."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "model").mkdir()
+    (folder / "model" / "own.yaml").write_text("_target_: own_model.Own\nspread: 1.5\n")
+    return folder
+
+
+class TestAModelFromAConfigDir(Laws):
+    """The same laws hold for a class outside the package, named by a YAML outside it."""
+
+    @pytest.fixture
+    def subject(self, config_dir) -> Subject:
+        words = ("--config-dir", str(config_dir))
+        assert "own" in Catalog.of(Words(flags=dict([words]))).options("model")
+        (case,) = cases(["own"], words=words, plugins=("own_model",))
+        return subject_of(case)
+
+    def test_its_yaml_decides(self, subject):
+        assert subject.model.spread == 1.5
+
+    def test_it_is_refused_unless_its_package_was_allowed(self, subject):
+        with pytest.raises(ConfigError, match="plugins"):
+            replace(subject.case, plugins=()).build()
+
+
+def test_a_new_yaml_beside_the_others_is_picked_up(tmp_path, config_dir, monkeypatch):
+    shutil.copytree(catalog.conf_dir(), tmp_path / "conf")
+    shutil.copy(config_dir / "model" / "own.yaml", tmp_path / "conf" / "model")
+    monkeypatch.setattr(catalog, "PACKAGE", tmp_path / "genkit")
+    models = list(Catalog.of(Words()).options("model"))
+    assert models == sorted([*MODELS, "own"])
+    assert [str(case) for case in cases(["own"], plugins=("own_model",))] == ["own-toy"]
