@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from torch.optim import Optimizer
 
 from genkit.checkpoint import strict_json
 from genkit.checkpoint.disk import require_free_disk, shown
@@ -37,15 +39,11 @@ from genkit.training.ema import EMA
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
-from genkit.training.runner import Run, fit
-from genkit.training.signals import StopSignal
+from genkit.training.runner import Run, fit, make_trainer
+from genkit.training.signals import StopNow, StopSignal
 
 SCHEMA = "genkit.config/1"
 COPIES = 4  # of the weights in a checkpoint: averaged, live, two moments of Adam
-
-
-class Interrupted(GenkitError):
-    """A signal stopped the run at a step boundary, after its checkpoint was written."""
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -77,11 +75,12 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
         return build(settings[key], at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
 
     trainer, seed = make("trainer", TrainerOptions), settings["seed"]
+    make_trainer(trainer, logger=False)  # refuses a device that is not there, before anything is written
     checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
     schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings["ema"] is not None else None
-    optimizer = build_factory(settings["optimizer"], at="optimizer", plugins=plugins)
+    optimizer = build_factory(settings["optimizer"], at="optimizer", expect=Optimizer, plugins=plugins)
     logger = settings["logger"]
-    loggers = build_factory(logger, at="logger", plugins=plugins) if logger is not None else None
+    loggers = build_factory(logger, at="logger", expect=Logger, plugins=plugins) if logger is not None else None
     dataset = make("data", Dataset)
     torch.manual_seed(seed_of(seed, "weights"))
     module = GenerativeModule(
@@ -119,12 +118,15 @@ def _resume(typed: dict[str, Any], console: Console) -> float | None:
     with RunFolder.open(path) as folder:
         checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
         base = _recorded(folder, checkpoint)
-        settings = merged(base, typed, current_job().keys)
+        settings = _with_absolute_data(merged(base, typed, current_job().keys))
         settings["plugins"] = typed["plugins"]  # a checkpoint cannot choose its own
         refuse_interpolations(settings, at="resume")
         max_steps = lookup(settings, MAX_STEPS)
         if checkpoint is not None and checkpoint.step >= max_steps:
-            console.print(f"{shown(path)}: finished at step {checkpoint.step}; trainer.max_steps= takes it further")
+            line = f"{shown(path)}: finished at step {checkpoint.step}; trainer.max_steps= takes it further"
+            console.print(line, soft_wrap=True)
+            if folder.info["status"] != "done":  # stopped between the last checkpoint and this note
+                folder.update(status="done", exit_code=0)
             return None
         parts = build_parts(settings, trusted=False)
         _same_data(folder, parts.dataset)
@@ -167,22 +169,18 @@ def _fit(
     except GenkitError as error:
         code = error.exit_code
         raise
-    except KeyboardInterrupt:
-        status, code = "interrupted", 130
-        raise
+    except StopNow as stopped:
+        status, code = "interrupted", stop.exit_code
+        raise KeyboardInterrupt from stopped
     finally:
         stop.restore()
         folder.update(status=status, exit_code=code, wall_time=round(before + time.monotonic() - started, 3))
     if stop.received:
-        raise _interrupted(folder, stop)
+        again = f"genkit train resume={shlex.quote(shown(folder.path))}"
+        print(f"genkit: stopped by a signal; to continue: {again}", file=sys.stderr, flush=True)
+        raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
     console.print(f"done: genkit sample ckpt={shlex.quote(shown(folder.path))}", soft_wrap=True)
     return parts.module.validated.get(parts.checkpoint.monitor or "")
-
-
-def _interrupted(folder: RunFolder, stop: StopSignal) -> Interrupted:
-    error = Interrupted(f"stopped by a signal; to continue: genkit train resume={shlex.quote(shown(folder.path))}")
-    error.exit_code = stop.exit_code
-    return error
 
 
 def _recorded(folder: RunFolder, checkpoint: Checkpoint | None) -> dict[str, Any]:
@@ -207,9 +205,15 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, parts
     console.print(f"{shown(path)}: resuming at step {checkpoint.step} ({exact})", soft_wrap=True)
 
 
+def fingerprint(dataset: Dataset) -> str:
+    """sha256 of the training data, labels included."""
+    train = dataset.split("train")
+    return content_hash(train.x) if train.y is None else f"{content_hash(train.x)} {content_hash(train.y)}"
+
+
 def _same_data(folder: RunFolder, dataset: Dataset) -> None:
     recorded = folder.info.get("data_fingerprint")
-    if recorded != content_hash(dataset.split("train").x):
+    if recorded != fingerprint(dataset):
         raise CheckpointError(f"{shown(folder.path)}: the training data is not the data of this run: restore it")
 
 
@@ -259,7 +263,7 @@ def _info(settings: Mapping[str, Any], parts: Parts) -> dict[str, Any]:
         "command": shlex.join(sys.argv),
         "label": _label(settings),
         "seed": settings["seed"],
-        "data_fingerprint": content_hash(parts.dataset.split("train").x),
+        "data_fingerprint": fingerprint(parts.dataset),
         "device": parts.trainer.accelerator,
         "host": platform.node(),
         "threads": torch.get_num_threads(),

@@ -172,7 +172,8 @@ class Task:
         if missing := sorted(OmegaConf.missing_keys(config)):
             raise ConfigError(f"genkit {self.verb} needs {' '.join(f'{key}=…' for key in missing)}")
         for key, default in self.catalog.defaults(self.verb).items():
-            if key not in config and default is not None:
+            node = config.get(key)
+            if default is not None and not (OmegaConf.is_dict(node) and "_target_" in node):
                 raise ConfigError(f"{key}: the configuration has lost this group; choose an option with {key}=…")
         check_settings(self.verb, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
         for group, keys in self.catalog.placeholders(self.verb).items():

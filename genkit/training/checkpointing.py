@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from genkit.checkpoint.retention import CHECKPOINTS, point, prune, step_name
 from genkit.data.dataset import Dataset
+from genkit.errors import NumericalError
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions
 from genkit.training.subset import prepare
@@ -65,11 +67,16 @@ class CheckpointWriter(pl.Callback):
         self.save(trainer, pl_module)
 
     def save(self, trainer: pl.Trainer, module: pl.LightningModule, best: bool = False) -> None:
-        """Writes the checkpoint of this step unless it stands, then points at it, then prunes."""
+        """Writes the checkpoint of this step unless it stands, then points at it, then prunes.
+
+        Raises:
+            NumericalError: a weight is not finite; the checkpoints written before stand.
+        """
         assert isinstance(module, GenerativeModule)
         step = trainer.global_step
         if step == self.saved or step == 0:
             return
+        refuse_non_finite(module, step)
         prepare(module.for_use, self.dataset, module.seed)
         trainer.save_checkpoint(self.run / CHECKPOINTS / step_name(step))
         self.saved = step
@@ -78,3 +85,13 @@ class CheckpointWriter(pl.Callback):
             if best:
                 point(self.run, "best", step_name(step))
             prune(self.run, self.options.keep)
+
+
+def refuse_non_finite(module: GenerativeModule, step: int) -> None:
+    """A last step may have destroyed the weights behind a finite loss, and a resumed run would begin with them."""
+    for name, parameter in module.model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise NumericalError(
+                f"step {step}: the weight {name} is not finite: lower optimizer.lr, set trainer.gradient_clip, "
+                "or resume from an earlier checkpoint"
+            )

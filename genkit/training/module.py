@@ -66,7 +66,8 @@ class GenerativeModule(pl.LightningModule):
         self.ema, self.lr_schedule = ema, lr_schedule
         self.seed, self.max_steps, self.accumulate, self.check_every = seed, max_steps, accumulate, check_every
         self.learns = {phase: _trainable(module) for phase, module in model.trainable().items()}
-        self.optimizer_groups = _groups(self.learns, optimizer_overrides or {})
+        self.optimizer_overrides = optimizer_overrides or {}
+        self.optimizer_groups = _groups(self.learns, self.optimizer_overrides)
         self.make_optimizer = optimizer
         self.micro_batch = 0
         self.latest: dict[str, Tensor] = {}
@@ -85,7 +86,9 @@ class GenerativeModule(pl.LightningModule):
         return self.model.eval() if self.averaged is None else self.averaged
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.optimizer_groups)
+        """One optimizer and its schedule; raises ConfigError for an override that the optimizer does not know."""
+        optimizer = self.make_optimizer([dict(group) for group in self.optimizer_groups])  # torch fills them in
+        _check_overrides(self.optimizer_overrides, optimizer)
         schedule = LambdaLR(optimizer, lambda step: self.lr_schedule.factor(step, self.max_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -195,4 +198,16 @@ def _groups(
     for phase in overrides:
         if phase not in learns:
             raise ConfigError(f"optimizer_overrides.{phase}: this model's phases are {', '.join(learns)}")
-    return [{"params": params, "name": phase, **overrides.get(phase, {})} for phase, params in learns.items()]
+    return [{**overrides.get(phase, {}), "params": params, "name": phase} for phase, params in learns.items()]
+
+
+def _check_overrides(overrides: Mapping[str, Mapping[str, Any]], optimizer: Optimizer) -> None:
+    """An optimizer takes whatever stands in a group: an unknown name is ignored there, a negative rate ascends."""
+    for phase, values in overrides.items():
+        for key, value in values.items():
+            at = f"optimizer_overrides.{phase}.{key}"
+            if key not in optimizer.defaults:
+                known = ", ".join(optimizer.defaults)
+                raise ConfigError(f"{at}: {type(optimizer).__name__} has no such argument; it has {known}")
+            if value is not None and value < 0:
+                raise ConfigError(f"{at}: {value} is negative")

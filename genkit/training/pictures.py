@@ -44,7 +44,8 @@ class SampleGrids(pl.Callback):
             self.draw(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.options.every_n_steps:
+        finished = trainer.global_step >= trainer.max_steps  # who stops a run waits for its checkpoint alone
+        if self.options.every_n_steps and finished:
             self.draw(trainer, pl_module)
 
     def draw(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

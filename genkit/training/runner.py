@@ -11,10 +11,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from genkit.data.dataset import Dataset
 from genkit.data.loader import TrainLoader, ValLoader
+from genkit.errors import ConfigError
 from genkit.training.checkpoint_io import FolderCheckpointIO
 from genkit.training.checkpointing import CheckpointWriter
 from genkit.training.logging import MetricsWriter
@@ -66,6 +68,31 @@ class Run:
     resume: tuple[Path, int] | None = None
 
 
+def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
+    """Lightning's Trainer as genkit uses it; also made before a run folder is, since it knows what this machine lacks.
+
+    Raises:
+        ConfigError: the device, the number format or the strategy is not to be had here.
+    """
+    _quieten()
+    try:
+        return pl.Trainer(
+            **options.lightning(),
+            max_epochs=-1,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            inference_mode=False,
+            **more,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise ConfigError(f"trainer: accelerator={options.accelerator} cannot be used here: {line}") from error
+
+
 def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
     """Trains to max_steps or to the stop signal; the last checkpoint is written when this returns.
 
@@ -73,21 +100,12 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
         NumericalError: a loss is not finite; the checkpoints written before stand.
         StorageError: a checkpoint cannot be written.
     """
-    _quieten()
-    trainer = pl.Trainer(
-        **run.trainer.lightning(),
-        max_epochs=-1,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
+    trainer = make_trainer(
+        run.trainer,
         callbacks=_callbacks(run, console, stop),
         plugins=[FolderCheckpointIO(run.config)],
         logger=list(run.loggers) or False,
         default_root_dir=run.folder,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        inference_mode=False,
     )
     path, step = run.resume or (None, 0)
     train = TrainLoader(

@@ -1,7 +1,7 @@
 """SIGTERM and SIGINT while training: a flag, which the step boundary turns into a checkpoint and an exit code.
 
 Installed by the runner in `on_train_start`, because Lightning replaces handlers when `fit` begins. A second SIGINT
-stops at once.
+stops at once, as `StopNow`: a KeyboardInterrupt would be caught by Lightning, which then exits with its own code.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from __future__ import annotations
 import signal
 from types import FrameType
 from typing import Any
+
+
+class StopNow(BaseException):
+    """A second SIGINT: the user does not want to wait for the step boundary."""
 
 
 class StopSignal:
@@ -41,5 +45,5 @@ class StopSignal:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == signal.SIGINT:
             self.restore()
-            raise KeyboardInterrupt
+            raise StopNow
         self.received = self.received or number
