@@ -1,0 +1,55 @@
+"""A folder to work in, and genkit as its commands are typed, made short."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from genkit import cli
+
+STEPS = 3
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty working directory that is no part of the import path yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GENKIT_DATA", raising=False)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    return tmp_path
+
+
+@pytest.fixture
+def tiny_mnist(work):
+    """A file of MNIST's form with a handful of images."""
+    draw = np.random.default_rng(0)
+    arrays = {}
+    for part, n in (("train", 24), ("test", 16)):
+        arrays[f"x_{part}"] = draw.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        arrays[f"y_{part}"] = np.arange(n) % 10
+    np.savez(work / "mnist.npz", **arrays)
+
+
+def shortened(argv: list[str]) -> list[str]:
+    """The same command, with few steps, few samples and few repeats."""
+    if "--cfg" in argv:
+        return argv
+    match argv[0]:
+        case "train" if any(word.startswith("resume=") for word in argv):
+            return [*argv, f"trainer.max_steps={STEPS + 1}"]
+        case "train":
+            return [*argv, f"trainer.max_steps={STEPS}", "samples.n=4"]
+        case "sample":
+            return [*argv, "n=80"]
+        case "eval" if any(word.startswith("ckpt=") for word in argv):
+            return [*argv, "n=80", "bootstrap=2", "floor_repeats=2"]
+        case "eval":
+            return [*argv, "bootstrap=2", "floor_repeats=2"]
+        case _:
+            return argv
+
+
+@pytest.fixture
+def genkit():
+    """genkit("train", "model=vae") -> exit code."""
+    return lambda *argv: cli.main(shortened(list(argv)))

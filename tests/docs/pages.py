@@ -1,0 +1,62 @@
+"""The pages of the documentation, cut into what can be run and what can be compared."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^`([\w/]+\.(?:py|yaml))`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language and its text."""
+
+    language: str
+    text: str
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page: Path) -> list[Block]:
+    """Everything fenced, in order, but the files that a page asks the reader to write."""
+    return [Block(*match) for match in FENCE.findall(FILE.sub("", page.read_text(encoding="utf-8")))]
+
+
+def files(page: Path) -> dict[str, str]:
+    """The files that a page asks the reader to write, by their path."""
+    return dict(FILE.findall(page.read_text(encoding="utf-8")))
+
+
+def commands(block: Block) -> list[tuple[list[str], int]]:
+    """Words and promised exit code of every line; a line that is no command has no place in such a block."""
+    found = []
+    for line in block.text.splitlines():
+        assert line.startswith("$ "), f"not a command: {line}"
+        command, _, note = line[2:].partition("  # exit ")
+        found.append((shlex.split(command), int(note or 0)))
+    return found
+
+
+def table(page: Path, *heading: str) -> list[list[str]]:
+    """The rows, cell by cell, of the one table whose first columns are called so."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("| "))] for line in lines]
+    starts = [i for i, row in enumerate(cells) if lines[i].startswith("|") and row[: len(heading)] == list(heading)]
+    assert len(starts) == 1, f"{name_of(page)}: {len(starts)} tables {heading}"
+    rows = []
+    for i in range(starts[0] + 2, len(lines)):
+        if not lines[i].startswith("|"):
+            break
+        rows.append(cells[i])
+    return rows
+
+
+def ticked(cell: str) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"`([^`]+)`", cell)
