@@ -40,13 +40,20 @@ def make_new(path: Path | str, fill: Fill, advice: str, needed: int | None = Non
         StorageError: the disk refuses.
     """
     target = Path(os.path.realpath(path))
+    refuse_in_use(target, advice)
     with storage_errors(target, needed):
-        if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
-            raise ConfigError(f"{shown(target)}: in use: {advice}")
         target.parent.mkdir(parents=True, exist_ok=True)
         if not _fill_and_rename(target, [target], fill):
             raise ConfigError(f"{shown(target)}: in use: {advice}")
     return target
+
+
+def refuse_in_use(path: Path | str, advice: str) -> None:
+    """Raises ConfigError where `make_new` would, for who wants to know before long work."""
+    target = Path(os.path.realpath(path))
+    with storage_errors(target):
+        if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+            raise ConfigError(f"{shown(target)}: in use: {advice}")
 
 
 def make_stamped(path: Path, fill: Fill) -> Path:

@@ -19,15 +19,14 @@ from rich.console import Console
 
 from genkit import __version__
 from genkit.checkpoint.disk import shown
-from genkit.checkpoint.exclusive import make_new, make_stamped
-from genkit.commands.restored import label_of, origin, restored, stamped
+from genkit.commands.restored import check_out, dataset_name, label_of, make_out, origin, restored
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
 from genkit.config.restore import Restored
 from genkit.data.dataset import Dataset, Split
 from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
-from genkit.errors import ConfigError
+from genkit.errors import CheckpointError, ConfigError
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.features import FeatureExtractor, default_features
@@ -50,6 +49,7 @@ def run(cfg: DictConfig) -> float | None:
     console = make_console()
     checkpoints, files = _paths(settings["ckpt"]), _paths(settings["samples"])
     _check_sources(checkpoints, files, settings)
+    check_out(settings)
     models = [restored(path, settings, console) for path in checkpoints]
     reference = _reference(settings, models)
     metrics, named = _metrics(settings, reference.spec)
@@ -94,12 +94,25 @@ def _reference(settings: Mapping[str, Any], models: Sequence[Restored]) -> Refer
         return Reference(spec_of(data), data, Path(settings["reference"]).name)
     own = settings["data"] or {}
     if "_target_" in own:
-        node, plugins, trusted = own, settings["plugins"], True
-    else:
-        node = {**models[0].config["data"], **{key: value for key, value in own.items() if value is not None}}
-        plugins, trusted = settings["plugins"], False
-    dataset = build(node, at="data", expect=Dataset, plugins=plugins, trusted=trusted)
-    return Reference.of(dataset, str(node["_target_"]).rpartition(".")[2].lower())
+        dataset = build(own, at="data", expect=Dataset, plugins=settings["plugins"])
+        return Reference.of(dataset, dataset_name(own))
+    nodes = [_own_data(found, own) for found in models]
+    references = [_recorded(node, settings["plugins"]) for i, node in enumerate(nodes) if node not in nodes[:i]]
+    if any(other.hash != references[0].hash for other in references[1:]):
+        raise ConfigError("ckpt=: these models were trained on different data: name the one to score on with data=…")
+    return references[0]
+
+
+def _own_data(found: Restored, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The data node of a checkpoint, with data.root=… of the command line."""
+    node = found.config.get("data")
+    if not isinstance(node, dict):
+        raise CheckpointError(f"{shown(found.checkpoint.path)}: its config.json names no data: name it with data=…")
+    return {**node, **{key: value for key, value in changes.items() if value is not None}}
+
+
+def _recorded(node: Mapping[str, Any], plugins: Sequence[str]) -> Reference:
+    return Reference.of(build(node, at="data", expect=Dataset, plugins=plugins, trusted=False), dataset_name(node))
 
 
 def _metrics(settings: Mapping[str, Any], spec: DataSpec) -> tuple[dict[str, ProbeMetric], bool]:
@@ -110,6 +123,8 @@ def _metrics(settings: Mapping[str, Any], spec: DataSpec) -> tuple[dict[str, Pro
         if spec.modality not in SUITES:
             raise ConfigError(f"there is no default suite for {spec.modality} data: name a metric=…")
         nodes = compose_option("metric", SUITES[spec.modality])
+    if not nodes:
+        raise ConfigError("metric=[]: name a metric, or leave metric= out for the suite of the data's modality")
     plugins = settings["plugins"]
     metrics = {
         name: build(node, at=f"metric.{name}", expect=ProbeMetric, plugins=plugins) for name, node in nodes.items()
@@ -164,10 +179,12 @@ def _first(samples: Split, n: int | None, path: str) -> Split:
 
 
 def _unique(names: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """Names for a table; where two would be the same, the paths tell them apart."""
-    if len(set(names)) == len(names):
-        return list(names)
-    return [f"{name} {Path(path).name}" for name, path in zip(names, paths, strict=True)]
+    """Names for a table; where two would be the same, the end of the path tells them apart, or all of it."""
+    named = list(zip(names, paths, strict=True))
+    for found in (list(names), [f"{name} {Path(path).name}" for name, path in named]):
+        if len(set(found)) == len(found):
+            return found
+    return [f"{name} {shown(path)}" for name, path in named]
 
 
 def _score(
@@ -194,6 +211,4 @@ def _write(records: Sequence[Record], settings: Mapping[str, Any], models: Seque
         write_json(folder / "results.json", records, meta)
         write_csv(folder / "results.csv", records)
 
-    if settings["out"] is not None:
-        return make_new(settings["out"], fill, "choose a folder for out= that is new or empty")
-    return make_stamped(stamped("eval", label_of(models[0]) if models else "samples"), fill)
+    return make_out(settings, "eval", label_of(models[0]) if models else "samples", fill)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import torch
 from rich.console import Console
 
 from genkit.checkpoint.disk import shown
+from genkit.checkpoint.exclusive import make_new, make_stamped, refuse_in_use
 from genkit.config.restore import Restored, restore
 from genkit.errors import ConfigError
+
+ADVICE = "choose a folder for out= that is new or empty"
 
 
 def device_of(name: str) -> torch.device:
@@ -52,13 +57,24 @@ def origin(found: Restored, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def label_of(found: Restored) -> str:
     """ "vae-digits": what a folder with its results is called."""
-    data = found.config.get("data") or {}
-    dataset = str(data.get("_target_", "data")).rpartition(".")[2].lower()
-    return f"{type(found.model).__name__.lower()}-{dataset}"
+    return f"{type(found.model).__name__.lower()}-{dataset_name(found.config.get('data'))}"
 
 
-def stamped(verb: str, label: str) -> Path:
-    """outputs/<verb>/<stamp>-<label>, to be made by `make_stamped`."""
-    import time
+def dataset_name(node: Any) -> str:
+    """ "digits" for a node of Digits; "data" for what is no node."""
+    target = node.get("_target_", "data") if isinstance(node, Mapping) else "data"
+    return str(target).rpartition(".")[2].lower()
 
-    return Path("outputs", verb, f"{time.strftime('%Y%m%d-%H%M%S')}-{label}")
+
+def check_out(settings: Mapping[str, Any]) -> None:
+    """Raises ConfigError, before any work, where out= is in use."""
+    if settings["out"] is not None:
+        refuse_in_use(settings["out"], ADVICE)
+
+
+def make_out(settings: Mapping[str, Any], verb: str, label: str, fill: Callable[[Path], None]) -> Path:
+    """The folder out=, or outputs/<verb>/<stamp>-<label>, filled by `fill`."""
+    if settings["out"] is not None:
+        return make_new(settings["out"], fill, ADVICE)
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub('[^A-Za-z0-9._-]+', '_', label)}"  # a checkpoint's words
+    return make_stamped(Path("outputs", verb, name), fill)

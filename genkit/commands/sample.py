@@ -21,8 +21,7 @@ from torch import Tensor
 
 from genkit import __version__
 from genkit.checkpoint.disk import shown
-from genkit.checkpoint.exclusive import make_new, make_stamped
-from genkit.commands.restored import label_of, origin, restored, stamped
+from genkit.commands.restored import check_out, label_of, make_out, origin, restored
 from genkit.config.restore import Restored
 from genkit.data.files import whole_file
 from genkit.data.samples import stream_samples_to
@@ -38,16 +37,14 @@ def run(cfg: DictConfig) -> None:
     """Draw samples and write samples.npz, a picture and samples.json into the output folder."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     console = make_console()
+    check_out(settings)
     found = restored(settings["ckpt"], settings, console)
     labels_for(found.model, range(1), settings["y"])  # refuses a label before anything is drawn
 
     def fill(folder: Path) -> None:
         _write(folder, found, settings, console)
 
-    if settings["out"] is None:
-        folder = make_stamped(stamped("sample", label_of(found)), fill)
-    else:
-        folder = make_new(settings["out"], fill, "choose a folder for out= that is new or empty")
+    folder = make_out(settings, "sample", label_of(found), fill)
     console.print(f"{settings['n']} samples: {shown(folder)}", soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from torch import Tensor
 from genkit.checkpoint.disk import shown
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.config.build import build, check
-from genkit.data.spec import DataSpec
+from genkit.data.spec import DataSpec, Modality
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
 from genkit.training.names import RAW
@@ -96,11 +96,22 @@ def changed(node: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 def _parts(config: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], DataSpec]:
     try:
-        return config["model"], DataSpec.from_json(config["spec"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        return config["model"], _spec(config["spec"])
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise CheckpointError(
             f"{shown(checkpoint.path)}: config.json lacks a model or a data spec: not genkit's"
         ) from error
+
+
+def _spec(node: Any) -> DataSpec:
+    """Raises ValueError, or what its reading raises, where the values are not those of a spec."""
+    spec = DataSpec.from_json(node)
+    sizes = [*spec.shape, *(size for size in (spec.levels, spec.num_classes) if size is not None)]
+    sound = bool(spec.shape) and all(type(size) is int and 0 < size < 2**31 for size in sizes)
+    lo, hi = spec.value_range or (0.0, 1.0)
+    if not (sound and spec.modality in get_args(Modality) and -1e12 < lo < hi < 1e12):
+        raise ValueError(f"no data spec: {node}")
+    return spec
 
 
 def _check_own(node: Any, plugins: Sequence[str], checkpoint: Checkpoint) -> None:
