@@ -58,3 +58,11 @@ def test_named_streams_are_repeatable_distinct_and_in_range():
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert torch.equal(torch.rand(5, generator=generator_of(1, "a")), torch.rand(5, generator=generator_of(1, "a")))
+
+
+def test_streams_are_not_shifts_of_each_other():
+    (a, b), (c,) = SampleNoise(0, [0, 1])(2000), SampleNoise(1, [0])(2000)
+    noise = SampleNoise(0, [0])
+    noise(1)
+    for other in (b, c, noise(2000)[0]):
+        assert torch.isin(other, a).double().mean() < 0.01
