@@ -54,6 +54,7 @@ class Run:
         dataset, module, trainer, checkpoint, samples, loggers: What trains on what, for how long, writing what.
         config: The config.json of its checkpoints.
         resume: A checkpoint folder to continue from and its step, or None.
+        callbacks: More callbacks, which act before genkit's own.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Run:
     loggers: Sequence[Logger]
     config: Mapping[str, Any]
     resume: tuple[Path, int] | None = None
+    callbacks: Sequence[pl.Callback] = ()
 
 
 def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
@@ -123,6 +125,7 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
 def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback]:
     """In the order in which they act at the end of a batch; the checkpoint comes last."""
     return [
+        *run.callbacks,
         TrainingProgress(console, run.name),
         MetricsWriter(run.folder / "metrics.jsonl", run.trainer.log_every_n_steps),
         SampleGrids(run.folder / "samples", run.samples, run.dataset),

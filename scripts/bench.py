@@ -1,0 +1,182 @@
+"""Speed as ratios, both sides measured in turns within one run: `python scripts/bench.py [trainer|save|start]`.
+
+* trainer: genkit's trainer against a plain PyTorch loop of the same model, data, optimizer, average and clipping.
+* save: a checkpoint (verified format, fsync) against one safetensors file and fsync.
+* start: what a command costs before it does anything.
+
+Ratios are medians over rounds; run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from rich.console import Console
+from rich.table import Table
+from safetensors.torch import save_file
+from torch import nn
+
+from genkit.checkpoint.write import write_checkpoint
+from genkit.data.digits import Digits
+from genkit.data.loader import TrainLoader
+from genkit.models.base import GenerativeModel
+from genkit.models.vae import VAE
+from genkit.nn.conv import Conv
+from genkit.training import runner
+from genkit.training.ema import EMA, averaged_copy
+from genkit.training.lr_schedule import ConstantLR
+from genkit.training.module import GenerativeModule
+from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
+from genkit.training.signals import StopSignal
+
+ROUNDS, STEPS, WARM = 7, 60, 10
+NEVER = 10**9
+SIZES = {  # name -> (channels of the encoder and decoder, batch): about 10 and 50 ms a step on two cores
+    "10 ms": ((16, 32), 32),
+    "50 ms": ((32, 64), 96),
+}
+
+
+class StepTimes(pl.Callback):
+    """Times between the ends of steps, after warming up."""
+
+    def __init__(self) -> None:
+        self.stamps: list[float] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object) -> None:
+        self.stamps.append(time.perf_counter())
+
+    def per_step(self) -> float:
+        return (self.stamps[-1] - self.stamps[WARM - 1]) / (len(self.stamps) - WARM)
+
+
+def model_of(channels: tuple[int, ...], data: Digits) -> GenerativeModel:
+    torch.manual_seed(0)
+    return VAE(spec=data.spec, backbone=partial(Conv, channels=channels))
+
+
+def through_trainer(channels: tuple[int, ...], data: Digits) -> float:
+    """Seconds a step through genkit's trainer."""
+    module = GenerativeModule(
+        model_of(channels, data),
+        optimizer=partial(torch.optim.AdamW, lr=1e-3),
+        lr_schedule=ConstantLR(),
+        ema=EMA(),
+        seed=0,
+        max_steps=STEPS,
+    )
+    times = StepTimes()
+    with tempfile.TemporaryDirectory() as folder:
+        run = runner.Run(
+            name="bench",
+            folder=Path(folder),
+            dataset=data,
+            module=module,
+            trainer=TrainerOptions(accelerator="cpu", max_steps=STEPS, val_every_n_steps=NEVER),
+            checkpoint=CheckpointOptions(every_n_steps=NEVER),
+            samples=SampleGridOptions(every_n_steps=0),
+            loggers=[],
+            config={},
+            callbacks=[times],
+        )
+        with open(os.devnull, "w") as nowhere:
+            runner.fit(run, Console(file=nowhere), StopSignal())
+    return times.per_step()
+
+
+def through_loop(channels: tuple[int, ...], data: Digits) -> float:
+    """Seconds a step through a plain loop with the same average and clipping."""
+    model, ema, averaged = model_of(channels, data), EMA(), None
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    model.train()
+    for step, batch in enumerate(TrainLoader(data, seed=0)):
+        if step == WARM:
+            started = time.perf_counter()
+        if step == STEPS:
+            break
+        torch.manual_seed(step)
+        optimizer.zero_grad()
+        model.losses(batch, "model")["loss"].backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        averaged = averaged or averaged_copy(model, set())
+        ema.update(list(averaged.parameters()), list(model.parameters()), step)
+    return (time.perf_counter() - started) / (STEPS - WARM)
+
+
+def in_turns(first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float, float]:
+    """Median seconds of both and the median of the rounds' ratios first / second."""
+    pairs = [(first(), second()) for _ in range(ROUNDS)]
+    ratios = [a / b for a, b in pairs]
+    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), statistics.median(ratios)
+
+
+def bench_trainer(table: Table) -> None:
+    for name, (channels, batch) in SIZES.items():
+        data = Digits(batch_size=batch)
+        ours, plain, ratio = in_turns(partial(through_trainer, channels, data), partial(through_loop, channels, data))
+        table.add_row(f"trainer, {name}", f"{1000 * ours:.1f} ms", f"{1000 * plain:.1f} ms", f"{ratio:.3f}")
+
+
+def bench_save(table: Table) -> None:
+    for megabytes in (1, 30, 150):
+        tensors = {f"w{i}": torch.randn(megabytes * 2**18 // 8) for i in range(8)}
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            ours, plain, ratio = in_turns(
+                partial(timed, partial(save_checkpoint, Path(folder), tensors)),
+                partial(timed, partial(save_plain, Path(folder, "plain.safetensors"), tensors)),
+            )
+        table.add_row(f"save, {megabytes} MiB", f"{1000 * ours:.0f} ms", f"{1000 * plain:.0f} ms", f"{ratio:.2f}")
+
+
+def timed(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+    write_checkpoint(folder, time.monotonic_ns() % 10**8, config={}, model=tensors)
+
+
+def save_plain(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    save_file(tensors, path)
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def bench_start(table: Table) -> None:
+    for words in (["--help"], ["train", "--cfg", "job"], ["list", "models"]):
+        command = [sys.executable, "-m", "genkit", *words]
+        seconds = [timed(partial(subprocess.run, command, check=True, capture_output=True)) for _ in range(ROUNDS)]
+        table.add_row(f"genkit {' '.join(words)}", f"{statistics.median(seconds):.2f} s", "", "")
+
+
+BENCHES = {"trainer": bench_trainer, "save": bench_save, "start": bench_start}
+
+
+def main() -> None:
+    """Prints a table of the named benchmarks, or of all."""
+    chosen = sys.argv[1:] or list(BENCHES)
+    table = Table("what", "genkit", "plain", "ratio", box=None)
+    for name in chosen:
+        BENCHES[name](table)
+    Console().print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {ROUNDS} rounds in turns")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
