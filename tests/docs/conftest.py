@@ -8,6 +8,7 @@ import pytest
 from genkit import cli
 
 STEPS = 3
+SAMPLES = 16
 
 
 @pytest.fixture
@@ -38,11 +39,11 @@ def shortened(argv: list[str]) -> list[str]:
         case "train" if any(word.startswith("resume=") for word in argv):
             return [*argv, f"trainer.max_steps={STEPS + 1}"]
         case "train":
-            return [*argv, f"trainer.max_steps={STEPS}", "samples.n=4"]
+            return [*argv, f"trainer.max_steps={STEPS}", "data.batch_size=16", "samples.n=4"]
         case "sample":
-            return [*argv, "n=80"]
+            return [*argv, f"n={SAMPLES}"]
         case "eval" if any(word.startswith("ckpt=") for word in argv):
-            return [*argv, "n=80", "bootstrap=2", "floor_repeats=2"]
+            return [*argv, f"n={SAMPLES}", "bootstrap=2", "floor_repeats=2"]
         case "eval":
             return [*argv, "bootstrap=2", "floor_repeats=2"]
         case _:

@@ -46,7 +46,7 @@ def commands(block: Block) -> list[tuple[list[str], int]]:
 def table(page: Path, *heading: str) -> list[list[str]]:
     """The rows, cell by cell, of the one table whose first columns are called so."""
     lines = page.read_text(encoding="utf-8").splitlines()
-    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("| "))] for line in lines]
+    cells = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in lines]
     starts = [i for i, row in enumerate(cells) if lines[i].startswith("|") and row[: len(heading)] == list(heading)]
     assert len(starts) == 1, f"{name_of(page)}: {len(starts)} tables {heading}"
     rows = []

@@ -60,10 +60,12 @@ def test_the_examples_of_the_help_text_run(work, genkit, capsys):
 
 def test_the_usage_lines_of_plain_verbs_hold(work, genkit, capsys):
     assert genkit("train", "model=vae", "run_dir=run") == 0
+    capsys.readouterr()
     for verb in [name for name, verb in cli.VERBS.items() if not verb.hydra and name != "list"]:
         _, _, *words = help_of(verb, capsys=capsys).removeprefix("usage: ").split()
         filled = [word.replace("RUN_OR_CHECKPOINT", "run").replace("FOLDER", "new") for word in words]
         assert genkit(verb, *filled) == 0, filled
+        capsys.readouterr()
     kinds = help_of("list", capsys=capsys).split()[3].split("|")
     assert kinds == list(KINDS)
     assert genkit("list", *kinds) == 0

@@ -1,4 +1,4 @@
-"""The example of docs/extending.md: outside genkit with `plugins=` and `--config-dir`, inside as one file and one YAML."""
+"""The example of docs/extending.md: outside genkit by `plugins=` and `--config-dir`, inside by one file and a YAML."""
 
 import os
 import shutil
@@ -100,6 +100,10 @@ def test_inside_genkit_it_is_found_by_the_contract_tests(tmp_path):
     assert any("test_conf.py" in line for line in passed)
     assert any("test_layers.py" in line for line in passed)
     listed = subprocess.run(
-        [sys.executable, "-m", "genkit", "list", "models"], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "genkit", "list", "models"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert "mixture      Mixture of diagonal Gaussians" in listed.stdout

@@ -1,0 +1,152 @@
+"""Tables, links and names on the pages against the code and the configuration."""
+
+import importlib
+import inspect
+import json
+import re
+
+import pytest
+from omegaconf import OmegaConf
+from pages import FILE, PAGES, ROOT, name_of, table, ticked
+
+from genkit.checkpoint.manifest import CONTENT, MANIFEST, Manifest
+from genkit.component import Component
+from genkit.config.catalog import KINDS, Catalog
+from genkit.config.resolve import resolve
+from genkit.config.resume import FREE, MAX_STEPS
+from genkit.config.words import Words
+
+DOCS = ROOT / "docs"
+CATALOG = Catalog.of(Words())
+FAMILIES = sorted((DOCS / "families").glob("*.md"))
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+NAMED = re.compile(r"`((?:genkit|conf|tests|scripts|docs|\.ci)/[\w./-]*)`")
+
+
+def load_yaml(path):
+    """As Hydra reads it, in which 1e-3 is a number."""
+    return OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")), resolve=False)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_paths_lead_somewhere(page):
+    text = FILE.sub("", page.read_text(encoding="utf-8"))
+    for target in LINK.findall(text):
+        picture = target.startswith("docs/images/") and not any((DOCS / "images").glob("*"))
+        assert "://" in target or picture or (page.parent / target).exists(), target
+    for path in NAMED.findall(text):
+        assert (ROOT / path).exists() or path.endswith("/mixture.py") or path.endswith("/mixture.yaml"), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_classes_and_functions_exist(page):
+    text = FILE.sub("", page.read_text(encoding="utf-8"))
+    for dotted in set(re.findall(r"\bgenkit(?:\.\w+)+\.\w+", text)):
+        module, _, name = dotted.rpartition(".")
+        assert "mixture" in dotted or name in vars(importlib.import_module(module)), dotted
+
+
+def test_the_table_of_what_exists_is_what_list_says():
+    rows = {
+        kind: ticked(re.sub(r"\[`(\w+)`\]\([^)]*\)", r"`\1`", names))
+        for kind, names in table(ROOT / "README.md", "kind")
+    }
+    assert rows.keys() == KINDS.keys()
+    for kind, names in rows.items():
+        assert sorted(names) == sorted(CATALOG.options(KINDS[kind])), kind
+
+
+def test_every_model_has_its_page():
+    assert [page.stem for page in FAMILIES] == list(CATALOG.options("model"))
+
+
+def defaults_of(model: str) -> dict:
+    """Key to default of everything that a model's YAML says: choices of groups, then values."""
+    node = load_yaml(CATALOG.options("model")[model])
+    chosen = {
+        key.removeprefix("override /"): value for entry in node.pop("defaults", []) for key, value in entry.items()
+    }
+    found = dict(chosen)
+
+    def walk(value, at):
+        if isinstance(value, dict):
+            if "_target_" in value and at != "model":
+                found[at] = value["_target_"].rpartition(".")[2]
+            for key, item in value.items():
+                if key != "_target_":
+                    walk(item, f"{at}.{key}" if at else key)
+        elif isinstance(value, str) and value.startswith("${"):
+            found.setdefault(value[2:-1], None)
+        else:
+            found[at] = value
+
+    walk(node, "")
+    return found
+
+
+@pytest.mark.parametrize("page", FAMILIES, ids=lambda page: page.stem)
+def test_the_keys_of_a_family_and_their_defaults(page):
+    said = {}
+    for key, default, _ in table(page, "key", "default"):
+        (name,), (text,) = ticked(key), ticked(default)
+        said[name] = OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]
+    assert said == defaults_of(page.stem)
+
+
+def test_layers_are_those_that_the_imports_obey():
+    rows = [ticked(row[0])[0] for row in table(DOCS / "architecture.md", "layer")]
+    source = (ROOT / "tests" / "test_layers.py").read_text(encoding="utf-8")
+    assert rows == re.findall(r'"(\w+)"', source.partition("LAYERS = [")[2].partition("]")[0])
+    packages = {path.parent.name for path in (ROOT / "genkit").glob("*/__init__.py")}
+    assert packages == set(rows) - {"cli"}
+
+
+def test_what_to_derive_from_and_what_to_write():
+    for thing, base, write, _ in table(DOCS / "extending.md", "to add"):
+        module, _, name = ticked(base)[0].rpartition(".")
+        cls = getattr(importlib.import_module(module), name)
+        assert issubclass(cls, Component), thing
+        if inspect.isabstract(cls):
+            assert set(ticked(write)) == cls.__abstractmethods__, thing
+        else:
+            assert all(callable(getattr(cls, method)) for method in ticked(write)), thing
+
+
+def test_metrics_and_which_way_they_go():
+    rows = {ticked(row[0])[0]: row[1:] for row in table(DOCS / "evaluation.md", "metric")}
+    assert sorted(rows) == [name for name in CATALOG.options("metric") if "/" not in name]
+    for name, (arrow, compares, _) in rows.items():
+        cls = resolve(load_yaml(CATALOG.options("metric")[name])["_target_"], at=name)
+        assert arrow == ("↑" if cls.higher_is_better else "↓"), name
+        needs = {"samples": "fake", "likelihood": "log_prob", "reconstruction": "reconstruction"}[compares]
+        assert needs in cls.requires, name
+
+
+def test_the_protocol_of_the_datasets():
+    from genkit.data.digits import Digits
+    from genkit.data.toy import Toy
+
+    rows = {row[0]: " | ".join(row[1:]) for row in table(DOCS / "evaluation.md", "data")}
+    digits, toy = Digits(), Toy()
+    for data, numbers in {
+        "`digits`": (digits.eval_n, len(digits.split("test")), len(digits.everything)),
+        "`toy`": (toy.eval_n, len(toy.split("test"))),
+    }.items():
+        assert all(f"{number:,}" in rows[data] for number in numbers)
+    repeats = load_yaml(CATALOG.primary_file("eval"))["floor_repeats"]
+    assert all(f"| {repeats} " in row for data, row in rows.items() if data != "a file")
+
+
+def test_the_files_of_a_checkpoint_and_its_manifest():
+    page = DOCS / "checkpoint.md"
+    rows = {ticked(name)[0]: exported for name, _, exported in table(page, "file of a checkpoint")}
+    assert rows.keys() == CONTENT["checkpoint"] | {MANIFEST}
+    assert {name for name, exported in rows.items() if exported == "yes"} == CONTENT["export"]
+    keys = [ticked(row[0])[0] for row in table(page, "key")]
+    assert sorted(keys) == sorted(json.loads(Manifest("checkpoint", 1, {}).render()))
+
+
+def test_what_a_resumed_run_may_change():
+    text = (DOCS / "checkpoint.md").read_text(encoding="utf-8").partition("Free are")[2].partition("Anything else")[0]
+    said = {name.removesuffix(".*") for name in ticked(text.replace("\n", " "))}
+    assert said == {*FREE, MAX_STEPS}

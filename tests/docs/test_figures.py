@@ -1,0 +1,37 @@
+"""scripts/figures.py: the picture shows the very samples of the files, in their order, nothing chosen."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from pages import ROOT
+from PIL import Image
+
+from genkit.data.digits import Digits
+from genkit.data.samples import write_samples
+
+
+@pytest.fixture(scope="module")
+def figures():
+    spec = importlib.util.spec_from_file_location("figures", ROOT / "scripts" / "figures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_blocks_hold_the_first_samples_of_each_file(figures, tmp_path):
+    dark, bright = torch.zeros(6, 1, 8, 8, dtype=torch.uint8), torch.full((6, 1, 8, 8), 16, dtype=torch.uint8)
+    bright[4:] = 0  # beyond the block of 2 x 2
+    for name, x in (("dark", dark), ("bright", bright)):
+        write_samples(tmp_path / f"{name}.npz", Digits.spec, x)
+    words = [f"{name}={tmp_path / name}.npz" for name in ("dark", "bright")]
+    out = tmp_path / "new" / "picture.png"
+    figures.main([*words, "--out", str(out), "--rows", "2", "--columns", "2"])
+    picture = np.asarray(Image.open(out))
+    left, right = np.split(picture[figures.TITLE :], [picture.shape[1] // 2], axis=1)
+    assert picture.ndim == 2
+    tiles = [(half.shape[1] - figures.MARGIN // 2, half) for half in (left, right)]
+    grey = 72  # the gaps between the tiles
+    assert set(np.unique(tiles[0][1][:, : tiles[0][0]])) == {0, grey}
+    assert set(np.unique(tiles[1][1][:, figures.MARGIN // 2 :])) == {grey, 255}
