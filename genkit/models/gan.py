@@ -21,7 +21,6 @@ from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 from genkit.nn.mlp import MLP
 
-
 SMALL = 256  # values in an example, up to which an MLP serves
 SMALL_NETWORK = partial(MLP, width=256, depth=3)
 
@@ -37,7 +36,7 @@ class GAN(GenerativeModel, Conditional):
         backbone: Generator and discriminator; None takes an MLP for examples of up to 256 values, where it learns
             several times faster than convolutions, and beyond that what the data asks for.
         loss: None takes the relativistic loss.
-        gamma: Weight of the gradient penalties, relative to the data's variance summed over dimensions.
+        gamma: γ, weight of the gradient penalties; their gradients are per unit of the data as it is scaled.
         n_critic: Discriminator steps per generator step.
         conditional: Whether to use the data's labels.
     """
