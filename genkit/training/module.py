@@ -130,7 +130,9 @@ class GenerativeModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what Lightning does not keep, and settles its counts: it is saved in the middle of a batch's end."""
         checkpoint["latest"] = {key: float(value) for key, value in self.latest.items()}
-        for counts in checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"].values():
+        loop = checkpoint["loops"]["fit_loop"]
+        loop["epoch_loop.state_dict"]["_batches_that_stepped"] = self.global_step
+        for counts in loop["epoch_loop.batch_progress"].values():
             if isinstance(counts, dict):
                 counts.update(processed=counts["ready"], completed=counts["ready"])
 

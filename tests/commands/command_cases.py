@@ -1,0 +1,111 @@
+"""Small runs by the command line, in this process or in one of their own that can be killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genkit import cli
+
+# A server that has imported everything heavy: a process forked from it starts in milliseconds, an interpreter in seconds.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["genkit.commands.train", "hydra", "sklearn.datasets", "sklearn.mixture"])
+
+MLP = ("backbone=mlp", "backbone.width=16", "backbone.depth=1")
+FAMILIES = {
+    "autoencoder": (*MLP, "model.latent_dim=4", "model.latent_density.components=2"),
+    "vae": (*MLP, "model.latent_dim=4"),
+    "gan": (*MLP, "model.latent_dim=4", "model.n_critic=2", "trainer.gradient_clip=1.0"),
+    "flow": ("model.hidden_channels=4", "model.top_features=8", "model.depth=1", "model.levels=1", "model.bins=4"),
+    "diffusion": MLP,
+}
+QUICK = ("trainer=cpu", "data.batch_size=32", "samples.every_n_steps=0")
+
+
+def arguments(family: str, *more: str) -> list[str]:
+    """`genkit train …` of a tiny member of a family on digits."""
+    return ["train", f"model={family}", *FAMILIES[family], *QUICK, *more]
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Every file below a folder by its sha256, every other entry by what it is."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def run_json(run: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((run / "run.json").read_text())
+    return record
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a process ended: its exit code (negative: the signal that killed it) and all that it printed."""
+
+    code: int | None
+    said: str
+
+
+class Child:
+    """`genkit argv` in a process of its own, through the real entry point.
+
+    Args:
+        argv: The command line without the program's name.
+        cwd: Its working directory.
+        log: What it prints goes there.
+        signals: Optimizer step (in its last micro-batch) -> signals that the process sends itself there.
+    """
+
+    def __init__(self, argv: list[str], cwd: Path, log: Path, signals: Mapping[int, list[int]] | None = None) -> None:
+        self.log = log
+        self.process = SERVER.Process(target=_entry, args=(argv, cwd, log, dict(signals or {})))
+        self.process.start()
+
+    def wait(self, seconds: float = 300) -> Done:
+        self.process.join(seconds)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        return Done(self.process.exitcode, self.log.read_text())
+
+
+def _entry(argv: list[str], cwd: Path, log: Path, signals: Mapping[int, list[int]]) -> None:
+    import torch
+
+    from genkit.training.module import GenerativeModule
+
+    torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.chdir(cwd)
+    step_of = GenerativeModule.training_step
+
+    def training_step(self: GenerativeModule, *args: Any) -> Any:
+        loss = step_of(self, *args)
+        if self.micro_batch % self.accumulate == 0:
+            for number in signals.get(self.global_step, []):
+                os.kill(os.getpid(), number)
+        return loss
+
+    GenerativeModule.training_step = training_step  # type: ignore[method-assign]
+    sys.argv = ["genkit", *argv]
+    code = cli.main()
+    sys.stdout.flush()
+    sys.exit(code)

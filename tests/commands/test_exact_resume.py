@@ -1,0 +1,41 @@
+"""The promise: a run that was killed ends, resumed, bit for bit where the uninterrupted one would have."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from command_cases import FAMILIES, Child, arguments, digest, lines, run_json
+
+STEPS, KILLED, KEPT = 200, 90, 80
+PLAN = ("checkpoint.every_n_steps=40", "checkpoint.keep=9", "trainer.val_every_n_steps=60", f"trainer.max_steps={STEPS}")
+
+# micro-batches in an epoch of digits: 798 // 32 = 24, which divides neither 80 nor 160, nor 90: the kill is mid-epoch
+CASES = [(family, 1) for family in FAMILIES] + [(family, 2) for family in FAMILIES]
+QUICK_CASES = {("vae", 2), ("gan", 1), ("flow", 1), ("diffusion", 2), ("autoencoder", 1)}
+
+
+@pytest.mark.parametrize(
+    ("family", "accumulate"),
+    [pytest.param(*case, marks=() if case in QUICK_CASES else pytest.mark.slow) for case in CASES],
+)
+def test_killed_and_resumed_elsewhere_is_the_same_to_the_last_bit(tmp_path: Path, family: str, accumulate: int) -> None:
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    command = arguments(family, *PLAN, f"trainer.accumulate={accumulate}")
+    whole = Child([*command, f"run_dir={straight}"], here, tmp_path / "straight.log")
+    part = Child([*command, "run_dir=../killed"], here, tmp_path / "killed.log", {KILLED: [signal.SIGKILL]})
+    assert whole.wait().code == 0, whole.log.read_text()
+    assert part.wait().code == -signal.SIGKILL, part.log.read_text()
+    assert run_json(killed)["status"] == "running"
+    assert max(line["step"] for line in lines(killed)) > KEPT  # there is something to cut off
+    done = Child(["train", "resume=../killed"], elsewhere, tmp_path / "resumed.log").wait()
+    assert done.code == 0, done.said
+    assert f"resuming at step {KEPT} (exact)" in done.said
+    assert (killed / "metrics.jsonl").read_bytes() == (straight / "metrics.jsonl").read_bytes()
+    assert digest(killed / "checkpoints") == digest(straight / "checkpoints")
+    assert (run_json(killed)["status"], run_json(killed)["exit_code"]) == ("done", 0)
+    assert not any(elsewhere.iterdir())
