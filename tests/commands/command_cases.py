@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -24,15 +26,55 @@ FAMILIES = {
     "autoencoder": (*MLP, "model.latent_dim=4", "model.latent_density.components=2"),
     "vae": (*MLP, "model.latent_dim=4"),
     "gan": (*MLP, "model.latent_dim=4", "model.n_critic=2", "trainer.gradient_clip=1.0"),
-    "flow": ("model.hidden_channels=4", "model.top_features=8", "model.depth=1", "model.levels=1", "model.bins=4"),
+    "flow": (
+        *("model.layers=2", "model.hidden_features=8", "model.bins=4", "model.depth=1"),
+        *("model.levels=1", "model.hidden_channels=4", "model.top_features=8"),
+    ),
     "diffusion": MLP,
 }
+TOY = ("data=toy", "data.n_train=810", "data.eval_n=300")
 QUICK = ("trainer=cpu", "data.batch_size=32", "samples.every_n_steps=0")
 
 
 def arguments(family: str, *more: str) -> list[str]:
-    """`genkit train …` of a tiny member of a family on digits."""
+    """`genkit train …` of a tiny member of a family, on digits unless told otherwise."""
     return ["train", f"model={family}", *FAMILIES[family], *QUICK, *more]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command line in this process ended with."""
+
+    code: int
+    out: str
+    err: str
+
+
+def genkit(*argv: str | Path) -> Answer:
+    """`genkit argv` in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main([str(word) for word in argv])
+    return Answer(code, out.getvalue(), err.getvalue())
+
+
+def done(*argv: str | Path) -> str:
+    """What a command line says that ends well."""
+    answer = genkit(*argv)
+    assert answer.code == 0, answer.err
+    return answer.out
+
+
+def refused(code: int, *argv: str | Path) -> str:
+    """The one line of a command line that is refused and writes nothing into the working directory."""
+    before = digest(Path.cwd())
+    answer = genkit(*argv)
+    assert answer.code == code, answer
+    assert answer.err.startswith("genkit: error: "), answer.err
+    assert answer.err.count("\n") == 1, answer.err
+    assert "Traceback" not in answer.out + answer.err
+    assert digest(Path.cwd()) == before
+    return answer.err
 
 
 def digest(folder: Path) -> dict[str, str]:

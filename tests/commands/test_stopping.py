@@ -1,0 +1,64 @@
+"""Signals while training: a checkpoint of the last finished step, the shell's exit code, and the way to go on."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from command_cases import Child, Done, arguments, digest, done, lines, run_json
+
+from genkit.checkpoint.read import open_checkpoint
+from genkit.checkpoint.retention import pointed
+
+PLAN = ("trainer.max_steps=12", "checkpoint.every_n_steps=4", "checkpoint.monitor=null", "samples.every_n_steps=50")
+
+
+def stopped(work: Path, *numbers: int, more: tuple[str, ...] = ()) -> Done:
+    """A run that gets signals in the middle of its seventh step."""
+    command = arguments("vae", *PLAN, *more, "run_dir=run")
+    return Child(command, work, work / "log", {6: list(numbers)}).wait()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_the_step_and_ends_with_its_code(work: Path, number: int, code: int) -> None:
+    answer = stopped(work, number, more=("trainer.accumulate=2",))
+    assert answer.code == code
+    assert answer.said.splitlines()[-1].startswith("genkit: stopped by a signal; to continue: genkit train resume=")
+    assert "Traceback" not in answer.said
+    run = work / "run"
+    assert (run_json(run)["status"], run_json(run)["exit_code"]) == ("interrupted", code)
+    assert pointed(run, "latest") == "step-00000007"
+    assert open_checkpoint(run / "checkpoints" / "step-00000007").step == 7
+    assert (run / ".lock").stat().st_size == 0
+
+
+def test_a_stopped_run_goes_on_exactly(work: Path) -> None:
+    stopped(work, signal.SIGTERM)
+    assert "resuming at step 7 (exact)" in done("train", "resume=run")
+    done(*arguments("vae", *PLAN, "run_dir=straight"))
+    last = "checkpoints/step-00000012"
+    assert digest(work / "run" / last) == digest(work / "straight" / last)
+    assert lines(work / "run") == lines(work / "straight")
+    assert run_json(work / "run")["status"] == "done"
+
+
+def test_a_second_sigint_does_not_wait_for_the_checkpoint(work: Path) -> None:
+    answer = stopped(work, signal.SIGINT, signal.SIGINT)
+    assert answer.code == 130, answer.said
+    assert "Traceback" not in answer.said
+    run = work / "run"
+    assert (run_json(run)["status"], run_json(run)["exit_code"]) == ("interrupted", 130)
+    assert pointed(run, "latest") == "step-00000004"
+    assert "resuming at step 4 (exact)" in done("train", "resume=run")
+
+
+def test_a_signal_ends_a_sweep_too(work: Path) -> None:
+    answer = Child(
+        ["train", "-m", "seed=1,2", *arguments("vae", *PLAN, "run_dir=runs")[1:]],
+        work,
+        work / "log",
+        {6: [signal.SIGTERM]},
+    ).wait()
+    assert answer.code == 143, answer.said
+    assert [path.name for path in (work / "runs").iterdir()] == ["0-vae-digits"]
