@@ -32,8 +32,8 @@ VAL_BATCH = 512
 class StopAtStep(pl.Callback):
     """Turns a signal into a stop at the next step boundary."""
 
-    def __init__(self, stop: StopSignal) -> None:
-        self.stop = stop
+    def __init__(self, stop: StopSignal, val_every_n_steps: int) -> None:
+        self.stop, self.val_every_n_steps = stop, val_every_n_steps
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stop.install()  # again: Lightning replaced the handlers when `fit` began
@@ -42,6 +42,8 @@ class StopAtStep(pl.Callback):
         assert isinstance(pl_module, GenerativeModule)
         if self.stop.received and pl_module.micro_batch % pl_module.accumulate == 0:
             trainer.should_stop = True
+            if trainer.global_step % self.val_every_n_steps:
+                trainer.limit_val_batches = 0  # Lightning validates before it stops: a line that the run would not have
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback
         TrainingProgress(console, run.name),
         MetricsWriter(run.folder / "metrics.jsonl", run.trainer.log_every_n_steps),
         SampleGrids(run.folder / "samples", run.samples, run.dataset),
-        StopAtStep(stop),
+        StopAtStep(stop, run.trainer.val_every_n_steps),
         CheckpointWriter(run.folder, run.checkpoint, run.dataset, run.trainer.val_every_n_steps),
     ]
 

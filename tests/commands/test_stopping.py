@@ -11,13 +11,13 @@ from command_cases import Child, Done, arguments, digest, done, lines, run_json
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.retention import pointed
 
-PLAN = ("trainer.max_steps=12", "checkpoint.every_n_steps=4", "checkpoint.monitor=null", "samples.every_n_steps=50")
+PLAN = ("trainer.max_steps=12", "checkpoint.every_n_steps=4", "trainer.val_every_n_steps=5", "checkpoint.monitor=null", "samples.every_n_steps=50")
 
 
-def stopped(work: Path, *numbers: int, more: tuple[str, ...] = ()) -> Done:
-    """A run that gets signals in the middle of its seventh step."""
+def stopped(work: Path, *numbers: int, more: tuple[str, ...] = (), step: int = 7) -> Done:
+    """A run that gets signals in the middle of a step."""
     command = arguments("vae", *PLAN, *more, "run_dir=run")
-    return Child(command, work, work / "log", {6: list(numbers)}).wait()
+    return Child(command, work, work / "log", {step - 1: list(numbers)}).wait()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -33,13 +33,18 @@ def test_a_signal_saves_the_step_and_ends_with_its_code(work: Path, number: int,
     assert (run / ".lock").stat().st_size == 0
 
 
-def test_a_stopped_run_goes_on_exactly(work: Path) -> None:
-    stopped(work, signal.SIGTERM)
-    assert "resuming at step 7 (exact)" in done("train", "resume=run")
-    done(*arguments("vae", *PLAN, "run_dir=straight"))
+@pytest.mark.parametrize("step", [7, 10])
+def test_a_stopped_run_goes_on_exactly(work: Path, step: int) -> None:
+    """Also where it would have validated at that very step; and it is not validated where it would not have been."""
+    accumulate = ("trainer.accumulate=2",)
+    stopped(work, signal.SIGTERM, more=accumulate, step=step)
+    assert f"resuming at step {step} (exact)" in done("train", "resume=run")
+    done(*arguments("vae", *PLAN, *accumulate, "run_dir=straight"))
     last = "checkpoints/step-00000012"
-    assert digest(work / "run" / last) == digest(work / "straight" / last)
+    stopped_at, straight = digest(work / "run" / last), digest(work / "straight" / last)
+    assert all(stopped_at[name] == straight[name] for name in ("model.safetensors", "training.safetensors"))
     assert lines(work / "run") == lines(work / "straight")
+    assert [line["step"] for line in lines(work / "run")] == [5, 10, 10]
     assert run_json(work / "run")["status"] == "done"
 
 
