@@ -46,22 +46,17 @@ class MaskedMLP(nn.Module):
         num_classes: Number of labels, None for none.
         width: Hidden units; a multiple of D serves every degree alike.
         depth: Residual layers.
-        dropout: Share of the values that each layer, and the output, drops in training.
     """
 
-    def __init__(
-        self, dim: int, num_parameters: int, num_classes: int | None, width: int, depth: int, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, dim: int, num_parameters: int, num_classes: int | None, width: int, depth: int) -> None:
         super().__init__()
         place, degree = torch.arange(dim), torch.arange(width) % dim - 1
         inner = degree[:, None] >= degree
         self.first = MaskedLinear(degree[:, None] >= place)
         self.label = None if num_classes is None else nn.Embedding(num_classes, width)
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.SiLU(), MaskedLinear(inner), nn.SiLU(), MaskedLinear(inner), nn.Dropout(dropout))
-            for _ in range(depth)
+            nn.Sequential(nn.SiLU(), MaskedLinear(inner), nn.SiLU(), MaskedLinear(inner)) for _ in range(depth)
         )
-        self.dropout = nn.Dropout(dropout)
         self.last = MaskedLinear((place[:, None] > degree).repeat_interleave(num_parameters, dim=0))
         self.shape = (dim, num_parameters)
 
@@ -71,7 +66,7 @@ class MaskedMLP(nn.Module):
             h = h + self.label(y)
         for layer in self.layers:
             h = h + layer(h)
-        return self.last(self.dropout(F.silu(h))).unflatten(1, self.shape)
+        return self.last(F.silu(h)).unflatten(1, self.shape)
 
 
 class MaskedAutoregressive(Transform):
@@ -80,23 +75,16 @@ class MaskedAutoregressive(Transform):
     Arguments:
         elementwise: The map g.
         dim: D.
-        width, depth, dropout: Of the masked network.
+        width, depth: Of the masked network.
         num_classes: Number of labels that the network reads, None for none.
     """
 
     def __init__(
-        self,
-        elementwise: Elementwise,
-        dim: int,
-        *,
-        width: int,
-        depth: int,
-        num_classes: int | None = None,
-        dropout: float = 0.0,
+        self, elementwise: Elementwise, dim: int, *, width: int, depth: int, num_classes: int | None = None
     ) -> None:
         super().__init__()
         self.elementwise = elementwise
-        self.network = MaskedMLP(dim, elementwise.num_parameters, num_classes, width, depth, dropout)
+        self.network = MaskedMLP(dim, elementwise.num_parameters, num_classes, width, depth)
         self.bias = nn.Parameter(torch.zeros(dim, elementwise.num_parameters))
         self.gain = nn.Parameter(torch.full((dim, elementwise.num_parameters), 0.1))
 

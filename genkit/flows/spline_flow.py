@@ -63,13 +63,13 @@ def image_flow(
     network: BackboneFactory,
     top_width: int,
     top_depth: int,
-    dropout: float = 0.0,
     num_classes: int | None = None,
 ) -> Multiscale:
     """(B, C, H, W) in the box to latents (B, D) in the box, in at most `levels` levels.
 
-    A level needs an even height and width and leaves at least 4x4; `top_width`, `top_depth` and `dropout` are those of
-    the masked network on the rest. Raises ConfigError where the image itself has an odd side or is smaller than 4x4.
+    A level needs an even height and width, and all but the first leave at least 4x4; `top_width` and `top_depth` are
+    those of the masked network on the rest. Raises ConfigError where the image itself has an odd side or is smaller than
+    4x4.
     """
     if shape[1] % 2 or shape[2] % 2 or min(shape[1:]) < SMALLEST_SIDE:
         raise ConfigError(
@@ -90,7 +90,7 @@ def image_flow(
             )
         )
     rest = kept * shape[1] * shape[2]
-    top = MaskedAutoregressive(spline, rest, width=top_width, depth=top_depth, num_classes=num_classes, dropout=dropout)
+    top = MaskedAutoregressive(spline, rest, width=top_width, depth=top_depth, num_classes=num_classes)
     start = (kept, shape[1] * 2 ** len(parts), shape[2] * 2 ** len(parts))
     return Multiscale(start, parts, [kept] * len(parts), top)
 

@@ -18,7 +18,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genkit.component import Depth, NonNegativeFloat, PositiveFloat, Probability, Range, Width
+from genkit.component import Depth, NonNegativeFloat, PositiveFloat, Range, Width
 from genkit.data.spec import Batch, DataSpec
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, NumericalError
@@ -40,14 +40,13 @@ class Flow(GenerativeModel, Density, Conditional):
             convolutional network on images.
         conditional: Whether the couplings read the label.
         layers: Vectors only: couplings.
-        levels: Images only: how often the image is halved, at most; what is left is at least 4x4.
+        levels: Images only: how often the image is halved, at most; all but the first halving leave at least 4x4.
         bins: K, pieces of each spline.
         tail_bound: Vectors only: the splines act on standardised values in [−tail_bound, tail_bound].
         hidden_features: Vectors only: width of the MLPs.
         hidden_channels: Images only: width of the convolutional networks.
         top_features: Images only: width of the masked MLP for the coarsest rest.
         depth: Residual layers of each network.
-        dropout: Images only: dropout in the networks; without it, a thousand images are soon learned by heart.
         temperature: τ, scale of the noise in sampling; below 1 draws likelier, less diverse samples.
         spec: The data.
     """
@@ -68,7 +67,6 @@ class Flow(GenerativeModel, Density, Conditional):
         hidden_channels: Width = 32,
         top_features: Width = 128,
         depth: Depth = 2,
-        dropout: Probability = 0.2,
         temperature: NonNegativeFloat = 1.0,
     ) -> None:
         """Raises ConfigError for modalities other than image and vector, images without a range or of an odd size."""
@@ -95,10 +93,9 @@ class Flow(GenerativeModel, Density, Conditional):
             spec.shape,
             levels=levels,
             spline=RationalQuadratic(bins, 1.0),
-            network=backbone or partial(ResidualConv, width=hidden_channels, depth=depth, dropout=dropout),
+            network=backbone or partial(ResidualConv, width=hidden_channels, depth=depth),
             top_width=top_features,
             top_depth=depth,
-            dropout=dropout,
             num_classes=self.num_classes,
         )
         self.transform = Chain([Rescale(*spec.value_range), pyramid])

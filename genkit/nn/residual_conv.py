@@ -11,22 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genkit.component import Depth, Probability, Width
+from genkit.component import Depth, Width
 from genkit.errors import ConfigError
 from genkit.nn.backbone import Backbone
 
 
 class ResidualConvLayer(nn.Module):
-    """h + drop(W s(C s(h))), (B, width, H, W) to the same."""
+    """h + W s(C s(h)), (B, width, H, W) to the same."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 1)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: Tensor) -> Tensor:
-        return h + self.dropout(self.second(F.silu(self.first(F.silu(h)))))
+        return h + self.second(F.silu(self.first(F.silu(h))))
 
 
 class ResidualConv(Backbone):
@@ -38,7 +37,6 @@ class ResidualConv(Backbone):
         time: Must be False: this network takes no time.
         width: Hidden channels.
         depth: Residual layers; each sees one pixel further.
-        dropout: Share of the values that each layer, and the output, drops in training.
     """
 
     def __init__(
@@ -50,7 +48,6 @@ class ResidualConv(Backbone):
         time: bool = False,
         width: Width = 32,
         depth: Depth = 2,
-        dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
         if len(in_shape) != 3 or len(out_shape) != 3 or in_shape[1:] != out_shape[1:] or time:
@@ -61,8 +58,7 @@ class ResidualConv(Backbone):
         self.first = nn.Conv2d(in_shape[0], width, 3, padding=1)
         self.position = nn.Parameter(torch.zeros(width, *in_shape[1:]))
         self.label = None if num_classes is None else nn.Embedding(num_classes, width)
-        self.layers = nn.ModuleList(ResidualConvLayer(width, dropout) for _ in range(depth))
-        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(ResidualConvLayer(width) for _ in range(depth))
         self.last = nn.Conv2d(width, out_shape[0], 1)
 
     def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
@@ -73,4 +69,4 @@ class ResidualConv(Backbone):
             h = h + self.label(y)[:, :, None, None]
         for layer in self.layers:
             h = layer(h)
-        return self.last(self.dropout(F.silu(h)))
+        return self.last(F.silu(h))
