@@ -98,6 +98,6 @@ def image_flow(
 def _halves(dim: int, layers: int) -> Iterator[tuple[list[int], list[int]]]:
     """(keep, change) per layer: a random half, then the other half, then new halves; each layer changes what it can."""
     for layer in range(layers):
-        order = torch.randperm(dim, generator=generator_of(layer // 2, "halves", dim)).tolist()
+        order = torch.randperm(dim, generator=generator_of(layer // 2, "halves", dim), device="cpu").tolist()
         first, second = order[: dim // 2], order[dim // 2 :]
         yield (first, second) if layer % 2 == 0 else (second, first)

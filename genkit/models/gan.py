@@ -48,7 +48,7 @@ class GAN(GenerativeModel, Conditional):
         latent_dim: Width = 32,
         backbone: BackboneFactory | None = None,
         loss: AdversarialLoss | None = None,
-        gamma: NonNegativeFloat = 1.0,
+        gamma: NonNegativeFloat = 0.1,
         n_critic: Annotated[int, Range(1, 100)] = 1,
         conditional: bool = False,
     ) -> None:

@@ -24,6 +24,7 @@ class TrainerOptions(Component):
         val_every_n_steps: Optimizer steps between validations.
         log_every_n_steps: Optimizer steps between lines of metrics.jsonl.
         deterministic: Refuse operations without a deterministic implementation.
+        threads: CPU threads of one operation; None leaves torch's choice. A small network is cheaper on one.
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
@@ -36,6 +37,7 @@ class TrainerOptions(Component):
     val_every_n_steps: Steps = 250
     log_every_n_steps: Steps = 10
     deterministic: bool = False
+    threads: Annotated[int, Range(1, 4096)] | None = None
 
     def lightning(self) -> dict[str, Any]:
         """The arguments of `lightning.pytorch.Trainer` that these options decide."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
@@ -27,6 +28,7 @@ from genkit.training.progress import TrainingProgress
 from genkit.training.signals import StopSignal
 
 VAL_BATCH = 512
+ALL_THREADS = torch.get_num_threads()  # torch's own choice, which the jobs of a sweep come back to
 
 
 class StopAtStep(pl.Callback):
@@ -79,6 +81,7 @@ def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
         ConfigError: the device, the number format or the strategy is not to be had here.
     """
     _quieten()
+    torch.set_num_threads(options.threads or ALL_THREADS)
     try:
         return pl.Trainer(
             **options.lightning(),
