@@ -7,8 +7,6 @@ samples=A reference=B          two files, no model
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +17,7 @@ from rich.console import Console
 
 from genkit import __version__
 from genkit.checkpoint.disk import shown
+from genkit.commands.command_line import command_line
 from genkit.commands.restored import check_out, dataset_name, label_of, make_out, origin, restored
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
@@ -123,8 +122,6 @@ def _metrics(settings: Mapping[str, Any], spec: DataSpec) -> tuple[dict[str, Pro
         if spec.modality not in SUITES:
             raise ConfigError(f"there is no default suite for {spec.modality} data: name a metric=…")
         nodes = compose_option("metric", SUITES[spec.modality])
-    if not nodes:
-        raise ConfigError("metric=[]: name a metric, or leave metric= out for the suite of the data's modality")
     plugins = settings["plugins"]
     metrics = {
         name: build(node, at=f"metric.{name}", expect=ProbeMetric, plugins=plugins) for name, node in nodes.items()
@@ -205,7 +202,7 @@ def _score(
 
 
 def _write(records: Sequence[Record], settings: Mapping[str, Any], models: Sequence[Restored], seconds: float) -> Path:
-    meta = {"genkit": __version__, "command": shlex.join(sys.argv), "seconds": round(seconds, 3)}
+    meta = {"genkit": __version__, "command": command_line(), "seconds": round(seconds, 3)}
 
     def fill(folder: Path) -> None:
         write_json(folder / "results.json", records, meta)

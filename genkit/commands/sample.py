@@ -6,8 +6,6 @@ Samples are streamed into the file batch by batch, so memory does not grow with 
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from torch import Tensor
 
 from genkit import __version__
 from genkit.checkpoint.disk import shown
+from genkit.commands.command_line import command_line
 from genkit.commands.restored import check_out, label_of, make_out, origin, restored
 from genkit.config.restore import Restored
 from genkit.data.files import whole_file
@@ -78,7 +77,7 @@ def _facts(found: Restored, settings: dict[str, Any], seconds: float) -> dict[st
         "schema": "genkit.samples/1",
         "genkit": __version__,
         "torch": torch.__version__,
-        "command": shlex.join(sys.argv),
+        "command": command_line(),
         "model": origin(found, settings),
         "spec": found.model.spec.to_json(),
         **{key: settings[key] for key in ("n", "seed", "y", "sampler", "temperature", "guidance", "device")},

@@ -26,6 +26,7 @@ from genkit.checkpoint.disk import require_free_disk, shown
 from genkit.checkpoint.read import Checkpoint, find_checkpoint, is_run_folder
 from genkit.checkpoint.retention import step_folders
 from genkit.checkpoint.run_folder import CONFIG_YAML, RunFolder
+from genkit.commands.command_line import command_line
 from genkit.config.build import build, build_factory, refuse_interpolations
 from genkit.config.hydra_setup import current_job
 from genkit.config.resume import MAX_STEPS, lookup, merged
@@ -260,7 +261,7 @@ def _info(settings: Mapping[str, Any], parts: Parts) -> dict[str, Any]:
     import lightning
 
     return {
-        "command": shlex.join(sys.argv),
+        "command": command_line(),
         "label": _label(settings),
         "seed": settings["seed"],
         "data_fingerprint": fingerprint(parts.dataset),

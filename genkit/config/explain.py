@@ -55,6 +55,8 @@ def _unknown_option(word: str, verb: str, words: Words, catalog: Catalog) -> str
     group, value = key_of(word), word.partition("=")[2]
     if group not in catalog.groups or not value:
         return None
+    if value == "null":
+        return f"{word}: a group is not set to null; leave {group}= out for what the configuration takes by itself"
     options = catalog.options(group)
     values = [part.strip(" '\"") for part in value.strip("[]").split(",")]
     for name in values:
@@ -94,7 +96,7 @@ def known_keys(verb: str, words: Words, catalog: Catalog) -> set[str]:
     search = [word for word in words.overrides if word.startswith("hydra.searchpath=")]
     try:
         return set(_keys(composed(verb, [*folder, *search, *group_choices(words.overrides, catalog)])))
-    except HydraException:
+    except (HydraException, ValueError):  # a ValueError for group=null
         return set()
 
 

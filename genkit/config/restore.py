@@ -6,13 +6,14 @@ and the sizes that it declares are checked against the tensors in the file befor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from genkit.checkpoint.disk import shown
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
@@ -137,7 +138,7 @@ def _build_within(
     node: Any, spec: DataSpec, plugins: Sequence[str], state: Mapping[str, Tensor], checkpoint: Checkpoint
 ) -> GenerativeModel:
     """The model with its parameters still unallocated, refused where its shapes are not those of the file."""
-    with torch.device("meta"):
+    with torch.device("meta"), DrawnNumbersAreReal():
         shapes = {
             name: tuple(value.shape)
             for name, value in build(
@@ -154,3 +155,20 @@ def _build_within(
             f"{shapes.get(name, 'absent')} in its configuration: the checkpoint does not fit itself"
         )
     return build(node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, spec=spec)
+
+
+class DrawnNumbersAreReal(TorchFunctionMode):
+    """Inside `torch.device("meta")`: what a constructor draws from a generator of its own exists.
+
+    Such numbers (a permutation of the dimensions) decide the structure of a model, not its weights.
+    """
+
+    DRAWS = (torch.randperm, torch.randint, torch.rand, torch.randn)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func in self.DRAWS and isinstance(given.get("generator"), torch.Generator):
+            given = {"device": given["generator"].device, **given}
+        return func(*args, **given)
