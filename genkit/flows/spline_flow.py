@@ -68,8 +68,9 @@ def image_flow(
     """(B, C, H, W) in the box to latents (B, D) in the box, in at most `levels` levels.
 
     A level needs an even height and width, and all but the first leave at least 4x4; `top_width` and `top_depth` are
-    those of the masked network on the rest. Raises ConfigError where the image itself has an odd side or is smaller than
-    4x4.
+    those of the masked network on the rest.
+
+    Raises ConfigError where the image itself has an odd side or is smaller than 4x4.
     """
     if shape[1] % 2 or shape[2] % 2 or min(shape[1:]) < SMALLEST_SIDE:
         raise ConfigError(
