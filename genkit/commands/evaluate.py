@@ -82,6 +82,14 @@ def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: M
         raise ConfigError("genkit eval scores either checkpoints (ckpt=…) or samples (samples=…): give one of them")
     if files and data == (settings["reference"] is not None):
         raise ConfigError("samples= are scored against data=… or reference=FILE: give one of them")
+    sampler, guidance = settings["sampler"] or {}, settings["guidance"]
+    changes = {
+        "temperature": settings["temperature"],
+        "guidance.scale": guidance["scale"],
+        "sampler": sampler.get("steps"),
+    }
+    if files and (given := [key for key, value in changes.items() if value is not None]):
+        raise ConfigError(f"{given[0]}: it changes how a model samples, and samples= are drawn already: leave it out")
     if checkpoints and settings["reference"] is not None:
         raise ConfigError("reference= goes with samples=: a checkpoint is scored on its own data")
 

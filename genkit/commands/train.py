@@ -31,7 +31,7 @@ from genkit.config.build import build, build_factory, refuse_interpolations
 from genkit.config.hydra_setup import current_job
 from genkit.config.resume import MAX_STEPS, lookup, merged
 from genkit.data.dataset import Dataset
-from genkit.errors import CheckpointError, GenkitError
+from genkit.errors import CheckpointError, ConfigError, GenkitError
 from genkit.metrics.reference import content_hash
 from genkit.models.base import GenerativeModel
 from genkit.noise import seed_of
@@ -81,7 +81,7 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
     schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings["ema"] is not None else None
     optimizer = build_factory(settings["optimizer"], at="optimizer", expect=Optimizer, plugins=plugins)
     logger = settings["logger"]
-    loggers = build_factory(logger, at="logger", expect=Logger, plugins=plugins) if logger is not None else None
+    loggers = _loggers(logger, plugins) if logger is not None else None
     dataset = make("data", Dataset)
     torch.manual_seed(seed_of(seed, "weights"))
     module = GenerativeModule(
@@ -97,6 +97,19 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
     )
     module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
     return Parts(dataset, module, trainer, checkpoint, samples, loggers)
+
+
+def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
+    """What makes the logger, which was made once to see whether its package is installed; none writes when made."""
+    factory = build_factory(node, at="logger", expect=Logger, plugins=plugins)
+    try:
+        factory(save_dir=os.curdir)
+    except ModuleNotFoundError as error:
+        name = str(node["_target_"]).rpartition(".")[2]
+        raise ConfigError(
+            f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
+        ) from error
+    return factory
 
 
 def _start(settings: dict[str, Any], console: Console) -> float | None:

@@ -83,6 +83,20 @@ def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
     _quieten()
     torch.set_num_threads(options.threads or ALL_THREADS)
     try:
+        trainer = _trainer(options, **more)
+    except (MisconfigurationException, ValueError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise ConfigError(f"trainer: accelerator={options.accelerator} cannot be used here: {line}") from error
+    if trainer.precision != options.precision:
+        raise ConfigError(
+            f"trainer.precision={options.precision}: this device would use {trainer.precision}: choose that"
+        )
+    return trainer
+
+
+def _trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a precision or a device that it replaces, which is refused above
         return pl.Trainer(
             **options.lightning(),
             max_epochs=-1,
@@ -95,9 +109,6 @@ def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
             inference_mode=False,
             **more,
         )
-    except (MisconfigurationException, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise ConfigError(f"trainer: accelerator={options.accelerator} cannot be used here: {line}") from error
 
 
 def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:

@@ -80,7 +80,9 @@ def refused(code: int, *argv: str | Path) -> str:
 def digest(folder: Path) -> dict[str, str]:
     """Every file below a folder by its sha256, every other entry by what it is."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else "folder"
         for path in sorted(folder.rglob("*"))
     }
 

@@ -6,10 +6,15 @@ import signal
 from pathlib import Path
 
 import pytest
-from command_cases import FAMILIES, TOY, Child, arguments, digest, lines, run_json
+from command_cases import TOY, Child, arguments, digest, lines, run_json
 
 STEPS, KILLED, KEPT = 200, 90, 80
-PLAN = ("checkpoint.every_n_steps=40", "checkpoint.keep=9", "trainer.val_every_n_steps=60", f"trainer.max_steps={STEPS}")
+PLAN = (
+    "checkpoint.every_n_steps=40",
+    "checkpoint.keep=9",
+    "trainer.val_every_n_steps=60",
+    f"trainer.max_steps={STEPS}",
+)
 
 # Micro-batches in an epoch: 798 // 32 = 24 of digits, 25 of the toy; 80 and 90 steps are the middle of one.
 QUICK = [("vae", 2, ()), ("gan", 1, ()), ("diffusion", 2, ()), ("autoencoder", 1, ()), ("flow", 1, TOY)]

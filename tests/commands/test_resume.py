@@ -97,7 +97,12 @@ def test_what_was_typed_before_may_be_typed_again(copied: Path) -> None:
 
 @pytest.mark.parametrize(
     ("free", "kept"),
-    [("checkpoint.keep=1", [6]), ("checkpoint.every_n_steps=1", [5, 6]), ("checkpoint.keep=9", [4, 6]), ("debug=true", [4, 6])],
+    [
+        ("checkpoint.keep=1", [6]),
+        ("checkpoint.every_n_steps=1", [5, 6]),
+        ("checkpoint.keep=9", [4, 6]),
+        ("debug=true", [4, 6]),
+    ],
 )
 def test_what_is_free_to_change(copied: Path, vae: Path, free: str, kept: list[int]) -> None:
     without_checkpoints(copied, "step-00000006")

@@ -84,7 +84,10 @@ def test_changes_of_the_checkpoints_settings_change_the_samples(diffusion: Path,
 
 
 def test_the_checkpoints_own_settings_change_nothing(diffusion: Path) -> None:
-    before, after = sample(diffusion, "a"), sample(diffusion, "b", "sampler=heun", "sampler.steps=4", "guidance.scale=1")
+    before, after = (
+        sample(diffusion, "a"),
+        sample(diffusion, "b", "sampler=heun", "sampler.steps=4", "guidance.scale=1"),
+    )
     assert (before["x"] == after["x"]).all()
 
 

@@ -11,7 +11,13 @@ from command_cases import Child, Done, arguments, digest, done, lines, run_json
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.retention import pointed
 
-PLAN = ("trainer.max_steps=12", "checkpoint.every_n_steps=4", "trainer.val_every_n_steps=5", "checkpoint.monitor=null", "samples.every_n_steps=50")
+PLAN = (
+    "trainer.max_steps=12",
+    "checkpoint.every_n_steps=4",
+    "trainer.val_every_n_steps=5",
+    "checkpoint.monitor=null",
+    "samples.every_n_steps=50",
+)
 
 
 def stopped(work: Path, *numbers: int, more: tuple[str, ...] = (), step: int = 7) -> Done:

@@ -31,7 +31,9 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("term", ["loss", "square"])
 def test_a_loss_that_is_not_finite_names_step_and_term_and_leaves_the_checkpoints(tmp_path: Path, term: str) -> None:
-    with pytest.raises(NumericalError, match=rf"^step 7: train/{term} is not finite[^\n]*trainer.gradient_clip") as stop:
+    with pytest.raises(
+        NumericalError, match=rf"^step 7: train/{term} is not finite[^\n]*trainer.gradient_clip"
+    ) as stop:
         run_in(tmp_path, module_of(new(Mean, 7, term)), every=3)
     assert stop.value.exit_code == 5
     assert names(tmp_path / "checkpoints") == ["step-00000003", "step-00000006"]

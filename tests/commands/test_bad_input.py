@@ -1,0 +1,150 @@
+"""Mistakes of every kind: one line that says what, where and what next, the right code, and nothing written."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_cases import refused
+
+TRAIN = ("train", "model=vae", "trainer=cpu", "trainer.max_steps=1", "run_dir=new")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, vae: Path, diffusion: Path) -> Path:
+    """Two good runs among files of all sorts."""
+    folder = tmp_path_factory.mktemp("place")
+    for name, run in (("v", vae), ("d", diffusion)):
+        shutil.copytree(run, folder / name, copy_function=shutil.copyfile)
+    rng = np.random.default_rng(0)
+    arrays = {
+        "scaled": rng.random((5, 8, 8, 1)),
+        "level17": np.full((5, 8, 8, 1), 17, np.uint8),
+        "large": np.zeros((5, 28, 28, 1), np.uint8),
+        "nan": np.array([[1.0, np.nan]]),
+        "points": rng.standard_normal((20, 2)),
+        "one": rng.standard_normal((1, 2)),
+        "none": np.zeros((0, 2)),
+        "objects": np.array([{}], dtype=object),
+    }
+    for name, array in arrays.items():
+        np.savez(folder / f"{name}.npz", x=array)
+    np.savez(folder / "unnamed.npz", z=np.zeros(3))
+    (folder / "text.npz").write_text("no array")
+    for name in ("full", "bad data"):
+        (folder / name).mkdir()
+    (folder / "full" / "mine.txt").write_text("mine")
+    (folder / "bad data" / "mnist.npz").write_text("no array")
+    (folder / "model.ckpt").write_bytes(b"PK")
+    return folder
+
+
+# command line, exit code, what its one line must hold
+CASES: list[tuple[str, int, list[str]]] = [
+    ("trian", 2, ["train"]),
+    ("train model=vea", 2, ["model=vea", "did you mean vae?"]),
+    ("train data=digist", 2, ["data=digist", "did you mean digits?"]),
+    ("train lr=1", 2, ["lr", "did you mean optimizer.lr?"]),
+    ("train sampler=null", 2, ["sampler=null", "leave sampler= out"]),
+    ("train trainer.precision=8", 2, ["trainer.precision: 8", "32-true"]),
+    ("train trainer.precision=16-mixed", 2, ["trainer.precision=16-mixed", "bf16-mixed"]),
+    ("train trainer.max_steps=0", 2, ["trainer.max_steps: 0", "≥ 1"]),
+    ("train trainer.max_steps=1e3", 2, ["trainer.max_steps", "write 1000"]),
+    ("train trainer.max_steps=null", 2, ["trainer.max_steps: null"]),
+    ("train trainer.gradient_clip=nan", 2, ["trainer.gradient_clip: nan"]),
+    ("train optimizer.lr=fast", 2, ["optimizer.lr: 'fast'"]),
+    ("train optimizer.lr=-1", 2, ["optimizer", "-1"]),
+    ("train optimizer._target_=genkit.models.vae.VAE", 2, ["optimizer", "VAE is no Optimizer"]),
+    ("train optimizer_overrides.modle.lr=1", 2, ["optimizer_overrides.modle", "phases are model"]),
+    ("train optimizer_overrides.model.lrr=1", 2, ["optimizer_overrides.model.lrr", "lr, betas"]),
+    ("train model.latent_dim=1.5", 2, ["model.latent_dim: 1.5", "integer"]),
+    ("train model.latent_dim=99999999", 2, ["model.latent_dim: 99999999", "65536"]),
+    ("train model._target_=os.system", 2, ["model._target_: os.system"]),
+    ("train model._target_=genkit.cli.os.system", 2, ["model._target_"]),
+    ("train +model.foo=1", 2, ["model.foo", "latent_dim"]),
+    ("train backbone=unet data=toy", 2, ["backbone=unet", "backbone=mlp"]),
+    ("train ema.decay=1.5", 2, ["ema.decay: 1.5", "[0, 1]"]),
+    ("train seed=-1", 2, ["seed: -1"]),
+    ("train plugins=[nope_nope] model._target_=nope_nope.X", 2, ["plugins", "nope_nope"]),
+    ("train run_dir=full", 2, ["full: in use", "run_dir="]),
+    ("train run_dir=points.npz", 2, ["points.npz: in use"]),
+    ("train run_dir=points.npz/x", 6, ["points.npz/x"]),
+    ("train data=mnist", 3, ["data.root=", "GENKIT_DATA"]),
+    ("train data=mnist data.root=nowhere", 3, ["nowhere does not exist"]),
+    ("train data=mnist data.root=bad data", 3, ["bad data/mnist.npz"]),
+    ("train data=toy data.name=moonz", 2, ["data.name=moonz", "two_moons"]),
+    ("train data.root=points.npz", 2, ["data.root: Digits has no such argument"]),
+    ("sample ckpt=nowhere", 4, ["nowhere"]),
+    ("sample ckpt=full", 4, ["full", "manifest.json is missing"]),
+    ("sample ckpt=model.ckpt", 4, ["model.ckpt"]),
+    ("sample ckpt=v n=0", 2, ["n: 0"]),
+    ("sample ckpt=v y=1", 2, ["y=1", "model.conditional=true"]),
+    ("sample ckpt=d y=10", 2, ["y=10", "0 … 9"]),
+    ("sample ckpt=v weights=best", 2, ["weights: 'best'", "ema, raw"]),
+    ("sample ckpt=d temperature=0.5", 2, ["temperature", "leave it out"]),
+    ("sample ckpt=v sampler.steps=5", 2, ["sampler", "leave it out"]),
+    ("sample ckpt=v guidance.scale=2", 2, ["guidance.scale", "leave it out"]),
+    ("sample ckpt=d sampler.steps=0", 2, ["sampler.steps: 0"]),
+    ("sample ckpt=d sampler=huen", 2, ["sampler=huen", "did you mean heun?"]),
+    ("sample ckpt=v sampler=null", 2, ["sampler=null"]),
+    ("sample ckpt=v device=tpu", 2, ["device=tpu", "cpu"]),
+    ("sample ckpt=v out=full", 2, ["full: in use", "out="]),
+    ("eval", 2, ["ckpt=", "samples="]),
+    ("eval ckpt=v samples=points.npz", 2, ["ckpt=", "samples=", "one of them"]),
+    ("eval ckpt=[v,nowhere]", 4, ["nowhere"]),
+    ("eval ckpt=v metric=[fid,kit]", 2, ["metric=kit", "did you mean kid?"]),
+    ("eval ckpt=v features.normalize=min features=raw", 2, ["features.normalize=min"]),
+    ("eval ckpt=v data=toy metric=mmd", 2, ["vae", "data="]),
+    ("eval ckpt=v metric=fid n=1", 2, ["metric=fid", "raise n="]),
+    ("eval samples=points.npz", 2, ["data=", "reference="]),
+    ("eval samples=points.npz reference=points.npz temperature=2", 2, ["temperature", "leave it out"]),
+    ("eval samples=points.npz reference=points.npz sampler.steps=2", 2, ["sampler", "leave it out"]),
+    ("eval samples=nowhere.npz data=digits", 3, ["nowhere.npz"]),
+    ("eval samples=scaled.npz data=digits", 3, ["scaled.npz", "0 … 16"]),
+    ("eval samples=level17.npz data=digits", 3, ["level17.npz", "0 … 16"]),
+    ("eval samples=large.npz data=digits", 3, ["large.npz", "(n, 8, 8, 1)"]),
+    ("eval samples=unnamed.npz data=digits", 3, ["unnamed.npz", "must be called x"]),
+    ("eval samples=objects.npz data=digits", 3, ["objects.npz", "pickled"]),
+    ("eval samples=text.npz data=digits", 3, ["text.npz"]),
+    ("eval samples=none.npz data=toy", 3, ["none.npz", "n ≥ 1"]),
+    ("eval samples=nan.npz reference=points.npz metric=fid", 3, ["nan.npz", "sample 0"]),
+    ("eval samples=one.npz reference=points.npz metric=fid", 2, ["metric=fid"]),
+    ("eval samples=points.npz reference=large.npz metric=fid", 3, ["points", "(2,)"]),
+    ("eval samples=full data=digits", 3, ["full", "PNG"]),
+    ("export ckpt=v", 2, ["out= is missing"]),
+    ("export ckpt=v out=full", 2, ["full: in use"]),
+    ("verify ckpt=full", 4, ["full"]),
+    ("list modles", 2, ["did you mean models?"]),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "words"), CASES, ids=[line for line, *_ in CASES])
+def test_one_line(place: Path, monkeypatch: pytest.MonkeyPatch, line: str, code: int, words: list[str]) -> None:
+    monkeypatch.chdir(place)
+    verb, *typed = line.replace("bad data", "bad\0data").split()
+    typed = [word.replace("\0", " ") for word in typed]
+    argv = [*TRAIN, *typed] if verb == "train" else [verb, *typed]
+    said = refused(code, *argv)
+    assert all(word in said for word in words), said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("argv", [(*TRAIN, "trainer=gpu"), ("sample", "ckpt=v", "device=cuda")])
+def test_a_gpu_that_is_not_here(place: Path, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]) -> None:
+    monkeypatch.chdir(place)
+    assert "gpu" in refused(2, *argv) or "cuda" in refused(2, *argv)
+
+
+def test_a_logger_whose_package_is_missing(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    @functools.wraps(TensorBoardLogger.__init__)
+    def missing(*args: object, **kwargs: object) -> None:
+        raise ModuleNotFoundError("Neither `tensorboard` nor `tensorboardX` is available. Try pip.")
+
+    monkeypatch.setattr(TensorBoardLogger, "__init__", missing)
+    assert "TensorBoardLogger needs a package" in refused(2, *TRAIN, "logger=tensorboard")
