@@ -75,7 +75,8 @@ class EDMDenoiser(Denoiser):
 class MixtureDenoiser(Denoiser):
     r"""The exact denoiser of a mixture of isotropic Gaussians Σ w_k N(μ_k, s_k² I).
 
-    .. math:: D(x_t) = \sum_k p(k \mid x_t) \Big(\mu_k + \frac{\alpha s_k^2}{\alpha^2 s_k^2 + \sigma^2}(x_t - \alpha \mu_k)\Big)
+    .. math:: D(x_t) = \sum_k p(k \mid x_t)
+        \Big(\mu_k + \frac{\alpha s_k^2}{\alpha^2 s_k^2 + \sigma^2} (x_t - \alpha \mu_k)\Big)
 
     Arguments:
         means: μ (K, D).
