@@ -17,7 +17,7 @@ from typing import Any
 
 from genkit import cli
 
-# A server that has imported everything heavy: a process forked from it starts in milliseconds, an interpreter in seconds.
+# A server that has imported everything heavy: a process forked from it starts in milliseconds, a new one in seconds.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["genkit.commands.train", "hydra", "sklearn.datasets", "sklearn.mixture"])
 

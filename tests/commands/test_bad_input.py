@@ -21,7 +21,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, vae: Path, diffusion: Path) 
     for name, run in (("v", vae), ("d", diffusion)):
         shutil.copytree(run, folder / name, copy_function=shutil.copyfile)
     rng = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "scaled": rng.random((5, 8, 8, 1)),
         "level17": np.full((5, 8, 8, 1), 17, np.uint8),
         "large": np.zeros((5, 28, 28, 1), np.uint8),

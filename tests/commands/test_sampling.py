@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from command_cases import digest, done, refused
 
 import genkit as package
@@ -101,8 +102,6 @@ def test_python_gives_the_same_model(diffusion: Path, vae: Path) -> None:
     for path in (diffusion, diffusion / "checkpoints" / "step-00000004"):
         model = package.load(path)
         assert not model.training
-        import torch
-
         drawn = model.sample(6, y=torch.full((6,), 2), noise=SampleNoise(0, range(6)))
         assert (model.spec.unscale(drawn).movedim(1, -1).numpy() == x).all()
     raw, ema = package.load(vae, weights="raw").state_dict(), package.load(vae).state_dict()

@@ -178,8 +178,8 @@ def test_what_is_better(mode: Any, score: float, best: float | None, better: boo
     assert CheckpointOptions(mode=mode).better(score, best) == better
 
 
-def test_an_averaged_copy_of_a_model_with_lazy_statistics_has_them(tmp_path: Path) -> None:
-    """Buffers are copied at every step, also integer ones."""
+def test_buffers_are_copied_at_every_step(tmp_path: Path) -> None:
+    """Also integer ones."""
     module = module_of(new(WithNorm), ema=averaged(0.99), max_steps=7)
     run_in(tmp_path, module)
     assert isinstance(module.averaged, WithNorm)

@@ -122,11 +122,15 @@ def module_of(model: GenerativeModel, **changes: Any) -> GenerativeModule:
     return GenerativeModule(model, **(options | changes))
 
 
+def _options(module: GenerativeModule, changes: dict[str, Any]) -> TrainerOptions:
+    own: dict[str, Any] = {"accelerator": "cpu", "max_steps": module.max_steps, "accumulate": module.accumulate}
+    return TrainerOptions(**(own | changes))
+
+
 def train(module: GenerativeModule, *callbacks: pl.Callback, dataset: Dataset | None = None, **options: Any) -> None:
     """Trains without a run folder."""
     dataset = dataset or Points()
-    options = {"accelerator": "cpu", "max_steps": module.max_steps, "accumulate": module.accumulate} | options
-    trainer = make_trainer(TrainerOptions(**options), callbacks=list(callbacks), logger=False)
+    trainer = make_trainer(_options(module, options), callbacks=list(callbacks), logger=False)
     val = ValLoader(dataset.split("val"), SPEC, 8)
     trainer.fit(module, TrainLoader(dataset, seed=SEED), val)
 
@@ -135,13 +139,12 @@ def run_in(folder: Path, module: GenerativeModule, *, every: int = 5, pictures: 
     """A whole run in `folder`; returns what it printed."""
     folder.mkdir(exist_ok=True)
     text = io.StringIO()
-    trainer = {"accelerator": "cpu", "max_steps": module.max_steps, "accumulate": module.accumulate} | options
     run = Run(
         name="mean on points",
         folder=folder,
         dataset=Points(),
         module=module,
-        trainer=TrainerOptions(**trainer),
+        trainer=_options(module, options),
         checkpoint=CheckpointOptions(every_n_steps=every, keep=2),
         samples=SampleGridOptions(every_n_steps=pictures, n=4),
         loggers=[],
