@@ -148,7 +148,7 @@ def _entry(argv: list[str], cwd: Path, log: Path, signals: Mapping[int, list[int
                 os.kill(os.getpid(), number)
         return loss
 
-    GenerativeModule.training_step = training_step  # type: ignore[method-assign]
+    GenerativeModule.training_step = training_step  # type: ignore[method-assign, assignment]
     sys.argv = ["genkit", *argv]
     code = cli.main()
     sys.stdout.flush()
