@@ -21,7 +21,7 @@ from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 from genkit.nn.mlp import MLP
 
-SMALL = 256  # values in an example, up to which an MLP serves
+SMALL = 256  # values in an image, up to which an MLP serves
 SMALL_NETWORK = partial(MLP, width=256, depth=3)
 
 
@@ -33,8 +33,8 @@ class GAN(GenerativeModel, Conditional):
     Arguments:
         spec: The data.
         latent_dim: Size of z.
-        backbone: Generator and discriminator; None takes an MLP for examples of up to 256 values, where it learns
-            several times faster than convolutions, and beyond that what the data asks for.
+        backbone: Generator and discriminator; None takes an MLP for images of up to 256 values, where it learns
+            several times faster than convolutions, and otherwise what the data asks for.
         loss: None takes the relativistic loss.
         gamma: γ, weight of the gradient penalties; their gradients are per unit of the data as it is scaled.
         n_critic: Discriminator steps per generator step.
@@ -53,7 +53,7 @@ class GAN(GenerativeModel, Conditional):
         conditional: bool = False,
     ) -> None:
         super().__init__(spec)
-        network = backbone or (SMALL_NETWORK if spec.dim <= SMALL else default_backbone)
+        network = backbone or (SMALL_NETWORK if spec.modality == "image" and spec.dim <= SMALL else default_backbone)
         self.latent_dim, self.gamma = latent_dim, gamma
         self.loss = loss or RelativisticLoss()
         self.phases = ("discriminator",) * n_critic + ("generator",)

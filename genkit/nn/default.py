@@ -5,11 +5,15 @@ from genkit.nn.conv import Conv
 from genkit.nn.mlp import MLP
 from genkit.nn.unet import UNet
 
+OCTAVES = 3  # of a vector's own MLP: down to a quarter of a radian, for data of about unit scale
+
 
 def default_backbone(
     *, in_shape: tuple[int, ...], out_shape: tuple[int, ...], num_classes: int | None = None, time: bool = False
 ) -> Backbone:
     """A U-Net from image to image, a convolutional encoder or decoder between image and vector, else an MLP."""
+    if (len(in_shape), len(out_shape)) == (1, 1):
+        return MLP(in_shape=in_shape, out_shape=out_shape, num_classes=num_classes, time=time, octaves=OCTAVES)
     kinds: dict[tuple[int, int], type[UNet] | type[Conv]] = {(3, 3): UNet, (3, 1): Conv, (1, 3): Conv}
     kind = kinds.get((len(in_shape), len(out_shape)), MLP)
     return kind(in_shape=in_shape, out_shape=out_shape, num_classes=num_classes, time=time)
