@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,6 +43,7 @@ STUBS = {
     ),
 }
 RAN: list[dict] = []
+STUB = "stub_of_the_verbs"
 
 
 def run(config):
@@ -70,8 +73,10 @@ def conf(tmp_path, monkeypatch) -> Path:
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setattr(catalog, "PACKAGE", tmp_path / "genkit")
+    # by a name of its own: several folders have a conftest, and an import of that name finds any of them
+    monkeypatch.setitem(sys.modules, STUB, SimpleNamespace(run=run))
     for verb in ("train", "sample", "eval"):
-        monkeypatch.setitem(cli.VERBS, verb, cli.VERBS[verb]._replace(target=f"{__name__}:run"))
+        monkeypatch.setitem(cli.VERBS, verb, cli.VERBS[verb]._replace(target=f"{STUB}:run"))
     RAN.clear()
     return folder
 
