@@ -214,7 +214,9 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, parts
         return
     if checkpoint.notice is not None:
         console.print(checkpoint.notice, soft_wrap=True)
-    changed = parts.trainer.max_steps != max_steps_before and parts.module.lr_schedule.needs_horizon
+    changed = parts.trainer.max_steps != max_steps_before and (
+        parts.module.lr_schedule.needs_horizon or parts.module.model.needs_horizon
+    )
     exact = "not exact: horizon changed" if changed else "exact"
     console.print(f"{shown(path)}: resuming at step {checkpoint.step} ({exact})", soft_wrap=True)
 

@@ -43,12 +43,14 @@ class GenerativeModel(nn.Module, Component, ABC):
         phases: Names of the training phases, one per optimizer step, repeated cyclically.
         step: Optimizer steps done; set by the training layer before `losses`.
         progress: step / max_steps in [0, 1]; set likewise (warm-ups, schedules).
+        needs_horizon: Whether `losses` use `progress`, so that a longer training changes its own past.
     """
 
     modalities: ClassVar[tuple[Modality, ...]] = ("image", "vector")
     phases: tuple[str, ...] = ("model",)
     step: int = 0
     progress: float = 0.0
+    needs_horizon: bool = False
 
     def __init__(self, spec: DataSpec) -> None:
         """Raises ConfigError where the data's modality is none of `modalities`."""

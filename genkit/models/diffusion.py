@@ -18,6 +18,7 @@ from genkit.diffusion.denoiser import Denoiser, EDMDenoiser, Labelled, expand_to
 from genkit.diffusion.guidance import ClassifierFreeGuidance
 from genkit.diffusion.sampler import HeunSampler, SamplerFactory
 from genkit.diffusion.schedule import KarrasSchedule, Schedule
+from genkit.errors import ConfigError
 from genkit.models.base import Conditional, GenerativeModel, Noise, classes_of
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
@@ -65,6 +66,8 @@ class Diffusion(GenerativeModel, Conditional):
         self.register_buffer("measured", torch.tensor(False))
         self.sampler = sampler or HeunSampler
         self.log_sigma_mean, self.log_sigma_std = log_sigma_mean, log_sigma_std
+        if guidance_scale != 1.0 and self.num_classes is None:
+            raise ConfigError(f"guidance scale {guidance_scale:g}: only a model with conditional=true can be guided")
         self.label_dropout, self.guidance_scale = label_dropout, guidance_scale
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:

@@ -67,6 +67,7 @@ class VAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Conditional
         self.latent_dim, self.beta, self.kl_warmup = latent_dim, beta, kl_warmup
         self.draws_x = draw_pixels or spec.levels is None
         self.elbo_draws = elbo_draws
+        self.needs_horizon = kl_warmup > 0
         self.num_classes = classes_of(spec, conditional)
         self.encoder = network(in_shape=spec.shape, out_shape=(2 * latent_dim,), num_classes=self.num_classes)
         self.decoder = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)

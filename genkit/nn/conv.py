@@ -15,10 +15,11 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genkit.component import Width
+from genkit.component import Depth, Width
 from genkit.errors import ConfigError
 from genkit.nn.backbone import Backbone
 from genkit.nn.embedding import condition_embedding
+from genkit.nn.fold import fold, fold_of, unfold
 
 
 class ConvBlock(nn.Module):
@@ -114,6 +115,7 @@ class Conv(Backbone):
         num_classes: Number of labels, None without labels.
         time: Whether a time is given.
         channels: Width per level, full resolution first; levels below 4x4 are left out.
+        patch: Pixels folded into channels at the image's side; None chooses by size (up to 16 pixels 1, 32: 2, else 4).
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Conv(Backbone):
         num_classes: int | None = None,
         time: bool = False,
         channels: tuple[Width, ...] = (32, 64, 128),
+        patch: Depth | None = None,
     ) -> None:
         super().__init__()
         if (len(in_shape), len(out_shape)) not in {(3, 1), (1, 3)}:
@@ -136,12 +139,17 @@ class Conv(Backbone):
         condition = channels[-1] if time or num_classes is not None else None
         self.embedding = condition_embedding(channels[-1], num_classes, time)
         image = in_shape if len(in_shape) == 3 else out_shape
-        sizes = pyramid(image[1], image[2], len(channels))
-        self.net: nn.Module
+        self.patch = p = patch or fold_of(*image[1:])
+        sizes = pyramid(-(-image[1] // p), -(-image[2] // p), len(channels))
+        self.size = image[1:]
+        self.net: ConvEncoder | ConvDecoder
         if len(in_shape) == 3:
-            self.net = ConvEncoder(in_shape[0], out_shape[0], sizes, channels, condition)
+            self.net = ConvEncoder(in_shape[0] * p**2, out_shape[0], sizes, channels, condition)
         else:
-            self.net = ConvDecoder(in_shape[0], out_shape[0], sizes, channels, condition)
+            self.net = ConvDecoder(in_shape[0], out_shape[0] * p**2, sizes, channels, condition)
 
     def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
-        return self.net(x, self.embedding(t, y) if self.embedding is not None else None)
+        e = self.embedding(t, y) if self.embedding is not None else None
+        if isinstance(self.net, ConvEncoder):
+            return self.net(fold(x, self.patch, self.patch), e)
+        return unfold(self.net(x, e), self.patch, *self.size)

@@ -18,6 +18,7 @@ from genkit.errors import ConfigError
 from genkit.nn.attention import SelfAttention2d
 from genkit.nn.backbone import Backbone
 from genkit.nn.embedding import condition_embedding
+from genkit.nn.fold import fold, fold_of, unfold
 
 
 class UNetBlock(nn.Module):
@@ -41,12 +42,6 @@ class UNetBlock(nn.Module):
             scale, shift = self.condition(e)[:, :, None, None].chunk(2, dim=1)
             h = h * (1 + scale) + shift
         return self.attention(self.skip(x) + self.second(F.silu(h)))
-
-
-def fold_of(height: int, width: int) -> int:
-    """Pixels folded into channels: 1 up to 16 pixels, 2 up to 32, 4 beyond."""
-    side = min(height, width)
-    return 1 if side <= 16 else 2 if side <= 32 else 4
 
 
 class UNet(Backbone):
@@ -101,8 +96,7 @@ class UNet(Backbone):
     def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
         e = self.embedding(t, y) if self.embedding is not None else None
         H, W = x.shape[-2:]
-        x = F.pad(x, (0, -W % self.multiple, 0, -H % self.multiple), mode="replicate")
-        h = self.first(F.pixel_unshuffle(x, self.patch))
+        h = self.first(fold(x, self.patch, self.multiple))
         skips = [h]
         for level in self.down:
             for block in level.children():
@@ -117,7 +111,7 @@ class UNet(Backbone):
             for block in level.children():
                 h = block(torch.cat((h, skips.pop()), dim=1), e)
         h = self.last(F.silu(self.norm(h)))
-        return F.pixel_shuffle(h, self.patch)[..., :H, :W]
+        return unfold(h, self.patch, H, W)
 
 
 def _way_down(

@@ -14,7 +14,7 @@ import torch
 
 from genkit.checkpoint.retention import CHECKPOINTS, point, prune, step_name
 from genkit.data.dataset import Dataset
-from genkit.errors import NumericalError
+from genkit.errors import ConfigError, NumericalError
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions
 from genkit.training.subset import prepare
@@ -56,7 +56,7 @@ class CheckpointWriter(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        score = pl_module.validated.get(self.options.monitor or "")
+        score = self._score(pl_module.validated)
         improved = score is not None and self.options.better(score, self.best)
         if improved:
             self.best = score
@@ -65,6 +65,16 @@ class CheckpointWriter(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.save(trainer, pl_module)
+
+    def _score(self, validated: dict[str, float]) -> float | None:
+        """The monitored term; raises ConfigError where the model has no such term."""
+        monitor = self.options.monitor
+        if monitor is not None and monitor not in validated:
+            raise ConfigError(
+                f"checkpoint.monitor={monitor}: this model's validation terms are {', '.join(validated)}; "
+                "name one, or checkpoint.monitor=null for no best"
+            )
+        return None if monitor is None else validated[monitor]
 
     def save(self, trainer: pl.Trainer, module: pl.LightningModule, best: bool = False) -> None:
         """Writes the checkpoint of this step unless it stands, then points at it, then prunes.

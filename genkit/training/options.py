@@ -14,7 +14,7 @@ class TrainerOptions(Component):
 
     Attributes:
         accelerator: "auto" takes a GPU where there is one.
-        devices: Number of processes, one device each.
+        devices: Number of processes, one device each; one, until several are tested.
         strategy: How several processes share the work; a phase leaves other phases' parameters without gradient, hence
             "ddp_find_unused_parameters_true".
         precision: Lightning's name of a number format, e.g. "32-true" or "bf16-mixed".
@@ -28,7 +28,7 @@ class TrainerOptions(Component):
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
-    devices: Annotated[int, Range(1, 4096)] = 1
+    devices: Annotated[int, Range(1, 1)] = 1
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = "auto"
     precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"] = "32-true"
     max_steps: Steps = 1000
