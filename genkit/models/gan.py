@@ -21,7 +21,7 @@ from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 from genkit.nn.mlp import MLP
 
-SMALL = 256  # values in an image, up to which an MLP serves
+SMALL = 1024  # values in an image, up to which an MLP serves
 SMALL_NETWORK = partial(MLP, width=256, depth=3)
 
 
@@ -33,7 +33,7 @@ class GAN(GenerativeModel, Conditional):
     Arguments:
         spec: The data.
         latent_dim: Size of z.
-        backbone: Generator and discriminator; None takes an MLP for images of up to 256 values, where it learns
+        backbone: Generator and discriminator; None takes an MLP for images of up to 1,024 values, where it learns
             several times faster than convolutions, and otherwise what the data asks for.
         loss: None takes the relativistic loss.
         gamma: γ, weight of the gradient penalties; their gradients are per unit of the data as it is scaled.
