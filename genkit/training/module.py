@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from genkit.data.spec import Batch
 from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import GenerativeModel
-from genkit.noise import seed_of
+from genkit.noise import seed_global, seed_of
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.names import AVERAGED
@@ -97,7 +97,7 @@ class GenerativeModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         phase = self._enter_phase()
-        torch.manual_seed(seed_of(self.seed, "train", self.micro_batch, self.global_rank))
+        seed_global(seed_of(self.seed, "train", self.micro_batch, self.global_rank), self.device)
         terms = self.model.losses(batch, phase)
         if self.device.type == "cpu" or self.global_step % self.check_every == 0:
             self._check_finite(terms, phase)
@@ -117,7 +117,7 @@ class GenerativeModule(pl.LightningModule):
         model, size = self.for_use, len(batch["x"])
         self._tell_step(model)
         for phase in dict.fromkeys(model.phases):
-            torch.manual_seed(seed_of(self.seed, "val", batch_idx))
+            seed_global(seed_of(self.seed, "val", batch_idx), self.device)
             for name, term in model.losses(batch, phase).items():
                 key = self._key("val", phase, name)
                 self._sums[key] = self._sums.get(key, 0.0) + size * term.detach()
