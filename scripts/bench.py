@@ -35,6 +35,7 @@ from genkit.data.loader import TrainLoader
 from genkit.models.base import GenerativeModel
 from genkit.models.vae import VAE
 from genkit.nn.conv import Conv
+from genkit.noise import seed_global
 from genkit.training import runner
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import ConstantLR
@@ -107,7 +108,7 @@ def through_loop(channels: tuple[int, ...], data: Digits) -> float:
             started = time.perf_counter()
         if step == STEPS:
             break
-        torch.manual_seed(step)
+        seed_global(step, torch.device("cpu"))
         optimizer.zero_grad()
         model.losses(batch, "model")["loss"].backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -73,6 +73,10 @@ class DataSpec:
         v = torch.floor((x.to(torch.float64) - self.value_range[0]) / self.bin_width).clamp_(0, self.levels - 1)
         return v.to(torch.uint8 if self.levels <= 256 else torch.int64)
 
+    def clip(self, x: Tensor) -> Tensor:
+        """Model values (B, *shape) clipped into the range; unbounded data comes back as it is."""
+        return x if self.value_range is None else x.clamp(*self.value_range)
+
     def dequantise(self, x: Tensor, u: Tensor) -> Tensor:
         """Bin centres x and noise u in [0, 1), same shape, to points that fill [lo, hi) (Theis 2015, 1511.01844).
 

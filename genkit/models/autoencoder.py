@@ -57,7 +57,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         self.latent_density = (latent_density or GaussianMixture)(latent_dim=latent_dim)
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        x, y = batch["x"], batch["y"] if self.num_classes is not None else None
+        x, y = batch["x"], self.labels_of(batch)
         restored = self.decoder(self.encoder(x, y=y), y=y)
         reconstruction = (restored - x).square().flatten(1).sum(1).mean()
         return {"loss": reconstruction, "reconstruction": reconstruction}
@@ -69,7 +69,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         self.check_labels(y)
         x = self.decoder(z, y=y)
-        return x if self.spec.value_range is None else x.clamp(*self.spec.value_range)
+        return self.spec.clip(x)
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decode(self.encode(x, y), y)
@@ -80,5 +80,5 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
     @torch.no_grad()
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Fits the density to the latents of `batches`."""
-        z = [self.encode(b["x"], b["y"] if self.num_classes is not None else None) for b in batches]
+        z = [self.encode(b["x"], self.labels_of(b)) for b in batches]
         self.latent_density.fit(torch.cat(z))

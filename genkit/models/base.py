@@ -125,6 +125,10 @@ class Conditional(ABC):
 
     num_classes: int | None  # None: this instance was built without labels
 
+    def labels_of(self, batch: Batch) -> Tensor | None:
+        """The labels (B,) of a training batch; None for an unconditional model, whatever the batch holds."""
+        return None if self.num_classes is None else batch["y"]
+
     def check_labels(self, y: Tensor | None) -> None:
         """Raises ConfigError for labels given to an unconditional model, or missing from a conditional one."""
         if y is not None and self.num_classes is None:

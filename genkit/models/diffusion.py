@@ -88,7 +88,7 @@ class Diffusion(GenerativeModel, Conditional):
         eps = noise(*self.spec.shape)
         _, sigma = self.denoiser.schedule(torch.ones((), device=eps.device))
         x = sampler(sigma * eps)
-        return x if self.spec.value_range is None else x.clamp(*self.spec.value_range)
+        return self.spec.clip(x)
 
     def _measure(self, x: Tensor) -> None:
         """σ_data, from the first batch with any spread that is trained on."""

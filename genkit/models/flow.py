@@ -130,7 +130,7 @@ class Flow(GenerativeModel, Density, Conditional):
         self.check_labels(y)
         z = self.prior.draw(noise(self.spec.dim), self.temperature)
         x = self.transform.inverse(z, y)
-        return x if self.spec.value_range is None else x.clamp(*self.spec.value_range)
+        return self.spec.clip(x)
 
     def _log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         z, log_abs_det = self.transform(x, y)

@@ -65,14 +65,14 @@ class GAN(GenerativeModel, Conditional):
         return {"discriminator": self.discriminator, "generator": self.generator}
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        x, y = batch["x"], batch["y"] if self.num_classes is not None else None
+        x, y = batch["x"], self.labels_of(batch)
         z = torch.randn(len(x), self.latent_dim, device=x.device)
         return self._generator(x, y, z) if phase == "generator" else self._discriminator(x, y, z)
 
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y)
         x = self.generator(noise(self.latent_dim), y=y)
-        return x if self.spec.value_range is None else x.clamp(*self.spec.value_range)
+        return self.spec.clip(x)
 
     def judge(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The discriminator's logits, (B, *shape) to (B,)."""

@@ -79,7 +79,7 @@ class VAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Conditional
         return mean, log_var.clamp(-20, 20)
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        x, y = batch["x"], batch["y"] if self.num_classes is not None else None
+        x, y = batch["x"], self.labels_of(batch)
         mean, log_var = self.posterior(x, y)
         z = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
         reconstruction = -self.likelihood.log_prob(x, self.decoder(z, y=y)).mean()

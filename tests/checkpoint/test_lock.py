@@ -82,6 +82,7 @@ def test_nobody_gives_up_what_another_owns(tmp_path: Path) -> None:
 def test_a_lock_that_was_never_written_has_no_owner(tmp_path: Path, content: bytes) -> None:
     (tmp_path / LOCK).write_bytes(content)
     acquire(tmp_path)
+    assert owner_of(tmp_path) == current()
 
 
 @pytest.mark.parametrize(
