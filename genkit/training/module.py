@@ -63,6 +63,7 @@ class GenerativeModule(pl.LightningModule):
         super().__init__()
         self.model = model
         self.averaged: GenerativeModel | None = None
+        self._followers: dict[str, tuple[list[Tensor], list[Tensor]]] = {}  # phase -> averaged parameters, live ones
         self.ema, self.lr_schedule = ema, lr_schedule
         self.seed, self.max_steps, self.accumulate, self.check_every = seed, max_steps, accumulate, check_every
         self.learns = {phase: _trainable(module) for phase, module in model.trainable().items()}
@@ -74,6 +75,13 @@ class GenerativeModule(pl.LightningModule):
         self.validated: dict[str, float] = {}
         self._sums: dict[str, Tensor] = {}
         self._seen = 0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Lightning notes the current hook some forty times a step: plain text needs no search for weights in it."""
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def phase(self) -> str:
@@ -148,7 +156,8 @@ class GenerativeModule(pl.LightningModule):
             for name, parameters in self.learns.items():
                 for parameter in parameters:
                     parameter.requires_grad_(name == phase)
-        self.model.train()
+        if not self.model.training:  # a walk through all modules, which a small model would feel
+            self.model.train()
         self._tell_step(self.model)
         return phase
 
@@ -171,6 +180,10 @@ class GenerativeModule(pl.LightningModule):
         learning = {parameter for group in self.learns.values() for parameter in group}
         frozen = {parameter for parameter in self.model.parameters() if parameter not in learning}
         self.averaged = averaged_copy(self.model, frozen)
+        live = self.model.trainable()
+        for phase, module in self.averaged.trainable().items():
+            pairs = [(a, p) for a, p in zip(module.parameters(), live[phase].parameters(), strict=True) if a is not p]
+            self._followers[phase] = [a for a, _ in pairs], [p for _, p in pairs]
 
     @torch.no_grad()
     def _average(self, phase: str, n: int) -> None:
@@ -180,10 +193,8 @@ class GenerativeModule(pl.LightningModule):
         if self.averaged is None:
             self._make_averaged()
             return
-        module = self.averaged.trainable()[phase]
-        live = self.model.trainable()[phase]
-        pairs = [(a, p) for a, p in zip(module.parameters(), live.parameters(), strict=True) if a is not p]
-        self.ema.update([a for a, _ in pairs], [p for _, p in pairs], n)
+        averaged, live = self._followers[phase]
+        self.ema.update(averaged, live, n)
         for a, b in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
             a.copy_(b)
 
