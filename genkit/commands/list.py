@@ -1,7 +1,7 @@
 """`genkit list KIND`: what there is to choose from, read from YAML and source text; nothing is imported.
 
 A line per option: its name and one sentence, which is the YAML's opening comment, else the first line of the class's
-docstring.
+docstring. An experiment's line goes on with what its `# Reaches:` comment promises: scores and time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from genkit.config.catalog import KINDS, PACKAGE, Catalog, load_yaml
 from genkit.config.hints import did_you_mean
 from genkit.config.words import parse
 from genkit.errors import ConfigError
+
+REACHES = "# Reaches: "
 
 
 def run(argv: list[str]) -> int:
@@ -46,6 +48,8 @@ def show(catalog: Catalog, group: str) -> None:
     width = max(map(len, options), default=0)
     for name, file in options.items():
         print(f"{name:<{width}}  {describe(file, group)}".rstrip())
+        if promise := promised(file):
+            print(f"{'':<{width}}    {promise}")
 
 
 def describe(file: Path, group: str) -> str:
@@ -57,6 +61,12 @@ def describe(file: Path, group: str) -> str:
     if comments:
         return comments[0]
     return docstring_line(target_of(node, group))
+
+
+def promised(file: Path) -> str:
+    """What an experiment reaches and in what time, from the comment that says so; "" without one."""
+    lines = _opening_comments(file)
+    return next((line.removeprefix(REACHES) for line in lines if line.startswith(REACHES)), "")
 
 
 def _opening_comments(file: Path) -> list[str]:
