@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
@@ -66,6 +67,7 @@ class Parts:
     checkpoint: CheckpointOptions
     samples: SampleGridOptions
     loggers: Any
+    callbacks: list[pl.Callback]
 
 
 def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
@@ -82,6 +84,10 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
     optimizer = build_factory(settings["optimizer"], at="optimizer", expect=Optimizer, plugins=plugins)
     logger = settings["logger"]
     loggers = _loggers(logger, plugins) if logger is not None else None
+    callbacks = [
+        build(node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted)
+        for name, node in (settings["callbacks"] or {}).items()
+    ]
     dataset = make("data", Dataset)
     torch.manual_seed(seed_of(seed, "weights"))
     module = GenerativeModule(
@@ -96,7 +102,7 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
         check_every=trainer.log_every_n_steps,
     )
     module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
-    return Parts(dataset, module, trainer, checkpoint, samples, loggers)
+    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks)
 
 
 def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
@@ -174,6 +180,7 @@ def _fit(
         loggers=loggers,
         config=config,
         resume=resume,
+        callbacks=parts.callbacks,
     )
     status, code = "failed", 1
     try:

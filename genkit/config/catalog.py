@@ -29,6 +29,7 @@ KINDS = {
     "features": "features",
     "optimizers": "optimizer",
     "trainers": "trainer",
+    "callbacks": "callbacks",
 }
 
 

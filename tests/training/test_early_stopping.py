@@ -1,0 +1,52 @@
+"""When early stopping stops, and that a resumed run stops at the same place."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from genkit.cli import main
+from genkit.training.early_stopping import EarlyStopping
+
+TINY = ["model=autoencoder", "data=toy", "backbone=mlp", "backbone.width=8", "trainer.val_every_n_steps=2"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "waited"),
+    [("min", [3, 2, 2.5, 1], 0), ("min", [1, 2, 1, 1.5], 3), ("max", [1, 2, 1.9, 1.8], 2), ("max", [3], 0)],
+)
+def test_it_counts_validations_without_improvement(mode, values, waited):
+    stopping = EarlyStopping(mode=mode)
+    for value in values:
+        stopping.count(value)
+    assert stopping.waited == waited
+    restored = EarlyStopping(mode=mode)
+    restored.load_state_dict(stopping.state_dict())
+    assert (restored.best, restored.waited) == (stopping.best, waited)
+
+
+def test_a_gain_below_min_delta_is_none():
+    stopping = EarlyStopping(min_delta=0.5)
+    for value in (3.0, 2.8, 2.6):
+        stopping.count(value)
+    assert (stopping.best, stopping.waited) == (3.0, 2)
+
+
+def stopped_at(run: Path) -> int:
+    return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+
+
+def test_it_ends_a_run_that_no_longer_improves_and_a_resumed_one_at_once(tmp_path):
+    run = tmp_path / "run"
+    patient = ["callbacks.early_stopping.patience=2", "callbacks.early_stopping.min_delta=1000000"]
+    words = ["train", *TINY, "callbacks=early_stopping", *patient, "trainer.max_steps=40", "samples.every_n_steps=0"]
+    assert main([*words, f"run_dir={run}"]) == 0
+    assert stopped_at(run) == 6  # the first validation sets the mark, two more bring nothing
+    assert main(["train", f"resume={run}"]) == 0
+    assert stopped_at(run) <= 7
+
+
+def test_a_term_that_does_not_exist_is_refused_by_name(tmp_path, capsys):
+    words = ["train", *TINY, "callbacks=early_stopping", "callbacks.early_stopping.monitor=val/x"]
+    assert main([*words, f"run_dir={tmp_path / 'run'}", "samples.every_n_steps=0", "trainer.max_steps=4"]) == 2
+    assert "val/loss" in capsys.readouterr().err
