@@ -17,10 +17,10 @@ from PIL import Image, ImageDraw, ImageFont
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
 from genkit.data.dataset import Dataset
-from genkit.data.files import whole_file
 from genkit.data.samples import read_samples
 from genkit.data.spec import DataSpec
 from genkit.report.grid import TILE, tiled, to_bytes
+from genkit.storage.atomic import whole_file
 
 TITLE = 22  # pixels above a block
 MARGIN = 12  # pixels between blocks

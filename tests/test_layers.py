@@ -20,6 +20,7 @@ LAYERS = [
     "flows",
     "data",
     "nn",
+    "storage",
 ]
 BOTTOM = {"distributions", "noise", "component", "errors"}  # and genkit itself (its version)
 FRAMEWORKS = {"lightning", "hydra", "omegaconf", "lightning_fabric", "pytorch_lightning"}

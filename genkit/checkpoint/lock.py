@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from genkit.checkpoint.disk import shown, storage_errors
-from genkit.checkpoint.process import Process, current
 from genkit.errors import StorageError
+from genkit.storage.disk import shown, storage_errors
+from genkit.storage.process import Process, current
 
 LOCK = ".lock"
 

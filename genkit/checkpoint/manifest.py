@@ -21,8 +21,8 @@ from typing import Any
 
 from genkit import __version__
 from genkit.checkpoint import strict_json
-from genkit.checkpoint.disk import shown
 from genkit.errors import CheckpointError
+from genkit.storage.disk import shown
 
 FORMAT = "genkit.checkpoint"
 FORMAT_VERSION = 1

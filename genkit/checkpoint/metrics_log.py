@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from genkit.checkpoint.atomic import replace_file
-from genkit.checkpoint.disk import storage_errors
+from genkit.storage.atomic import replace_file
+from genkit.storage.disk import storage_errors
 
 Value = float | int | str | bool | None
 

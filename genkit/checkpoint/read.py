@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from genkit.checkpoint import strict_json
-from genkit.checkpoint.disk import shown
 from genkit.checkpoint.manifest import ANOTHER, CONFIG, MANIFEST, MODEL, TRAINING, TRAINING_TENSORS, Manifest
 from genkit.checkpoint.retention import CHECKPOINTS, is_step_name, pointed, step_folders
 from genkit.checkpoint.tensors import decode
 from genkit.checkpoint.verify import read_listed, verify_checkpoint
 from genkit.errors import CheckpointError
+from genkit.storage.disk import shown
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from genkit.checkpoint.atomic import discard, replace_file, sweep
-from genkit.checkpoint.disk import shown, storage_errors
 from genkit.checkpoint.verify import is_complete
 from genkit.errors import CheckpointError
+from genkit.storage.atomic import discard, replace_file, sweep
+from genkit.storage.disk import shown, storage_errors
 
 CHECKPOINTS = "checkpoints"
 Pointer = Literal["latest", "best"]

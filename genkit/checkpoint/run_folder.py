@@ -19,12 +19,12 @@ from typing import Any
 
 from genkit import __version__
 from genkit.checkpoint import lock, strict_json
-from genkit.checkpoint.atomic import replace_file, write_file
-from genkit.checkpoint.disk import shown
-from genkit.checkpoint.exclusive import make_new, make_stamped
 from genkit.checkpoint.retention import CHECKPOINTS, sweep_run
 from genkit.checkpoint.verify import read_small
 from genkit.errors import CheckpointError
+from genkit.storage.atomic import replace_file, write_file
+from genkit.storage.disk import shown
+from genkit.storage.exclusive import make_new, make_stamped
 
 CONFIG_YAML = "config.yaml"
 RUN = "run.json"

@@ -14,8 +14,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from genkit.checkpoint.disk import shown
 from genkit.errors import CheckpointError
+from genkit.storage.disk import shown
 
 LARGEST = 16 * 2**20  # bytes
 DEEPEST = 64  # levels of nesting

@@ -23,9 +23,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from genkit.checkpoint.disk import shown
 from genkit.checkpoint.manifest import Aliases
 from genkit.errors import CheckpointError
+from genkit.storage.disk import shown
 
 _DTYPES = {
     torch.float64: "F64",

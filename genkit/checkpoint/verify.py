@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from genkit.checkpoint.disk import shown
 from genkit.checkpoint.manifest import ANOTHER, MANIFEST, Entry, Manifest, parse_manifest
 from genkit.checkpoint.strict_json import LARGEST
 from genkit.errors import CheckpointError, StorageError
+from genkit.storage.disk import shown
 
 _CHUNK = 2**20
 

@@ -1,6 +1,6 @@
 """Writing a checkpoint so that a kill or a full disk at any instant costs nothing that was there before.
 
-    temporary folder beside it → files, each fsynced → manifest last → rename to a free name → fsync of the parent
+    temporary folder beside it → files → manifest last → fsync of all → rename to a free name → fsync of the parent
 
 Then, by the caller, `point(run, "latest", name)`, and only after that `prune`. An intact checkpoint of the same step is
 never overwritten: it is returned as it is, since a resumed run writes the same bytes again. A damaged one gives way.
@@ -16,15 +16,15 @@ from typing import Any
 from torch import Tensor
 
 from genkit.checkpoint import strict_json
-from genkit.checkpoint.atomic import discard, publish, temporary_folder, write_file
-from genkit.checkpoint.disk import storage_errors
-from genkit.checkpoint.exclusive import make_new
 from genkit.checkpoint.manifest import CONFIG, MANIFEST, MODEL, TRAINING, TRAINING_TENSORS, Entry, Manifest
 from genkit.checkpoint.read import find_checkpoint
 from genkit.checkpoint.retention import step_name
 from genkit.checkpoint.tensors import encode, size_of, split_aliases
 from genkit.checkpoint.verify import read_listed, verify_checkpoint
 from genkit.errors import CheckpointError
+from genkit.storage.atomic import discard, publish, temporary_folder, write_file
+from genkit.storage.disk import storage_errors
+from genkit.storage.exclusive import make_new
 
 JsonDict = Mapping[str, Any]
 Tensors = Mapping[str, Tensor]

@@ -16,16 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from genkit import __version__
-from genkit.checkpoint.disk import shown
 from genkit.commands.command_line import command_line
-from genkit.commands.restored import check_out, dataset_name, label_of, make_out, origin, restored
+from genkit.commands.restored import check_out, data_node, dataset_name, label_of, make_out, origin, restored
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
 from genkit.config.restore import Restored
 from genkit.data.dataset import Dataset, Split
 from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
-from genkit.errors import CheckpointError, ConfigError
+from genkit.errors import ConfigError
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.features import FeatureExtractor, default_features
@@ -35,6 +34,7 @@ from genkit.metrics.source import ModelSource, SampleSource, Source
 from genkit.report.console import make_console
 from genkit.report.results import write_csv, write_json
 from genkit.report.table import print_table
+from genkit.storage.disk import shown
 
 SUITES = {"image": "suite/image", "vector": "suite/points2d"}  # what is scored where the user names no metric
 
@@ -103,19 +103,11 @@ def _reference(settings: Mapping[str, Any], models: Sequence[Restored]) -> Refer
     if "_target_" in own:
         dataset = build(own, at="data", expect=Dataset, plugins=settings["plugins"])
         return Reference.of(dataset, dataset_name(own))
-    nodes = [_own_data(found, own) for found in models]
+    nodes = [data_node(found, own) for found in models]
     references = [_recorded(node, settings["plugins"]) for i, node in enumerate(nodes) if node not in nodes[:i]]
     if any(other.hash != references[0].hash for other in references[1:]):
         raise ConfigError("ckpt=: these models were trained on different data: name the one to score on with data=…")
     return references[0]
-
-
-def _own_data(found: Restored, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The data node of a checkpoint, with data.root=… of the command line."""
-    node = found.config.get("data")
-    if not isinstance(node, dict):
-        raise CheckpointError(f"{shown(found.checkpoint.path)}: its config.json names no data: name it with data=…")
-    return {**node, **{key: value for key, value in changes.items() if value is not None}}
 
 
 def _recorded(node: Mapping[str, Any], plugins: Sequence[str]) -> Reference:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from genkit.checkpoint.disk import shown
 from genkit.checkpoint.write import export_checkpoint
 from genkit.config.plain import read_arguments
+from genkit.storage.disk import shown
 
 USAGE = "genkit export ckpt=RUN_OR_CHECKPOINT out=FOLDER"
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from genkit.checkpoint.disk import shown
-from genkit.checkpoint.exclusive import make_new, make_stamped, refuse_in_use
+from genkit.config.build import build
 from genkit.config.restore import Restored, restore
-from genkit.errors import ConfigError
+from genkit.data.dataset import Dataset
+from genkit.errors import CheckpointError, ConfigError
+from genkit.storage.disk import shown
+from genkit.storage.exclusive import make_new, make_stamped, refuse_in_use
 
 ADVICE = "choose a folder for out= that is new or empty"
 
@@ -53,6 +55,20 @@ def origin(found: Restored, settings: Mapping[str, Any]) -> dict[str, Any]:
         "step": found.checkpoint.step,
         "weights": settings["weights"],
     }
+
+
+def data_node(found: Restored, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The data node of a checkpoint, with data.root=… of the command line."""
+    node = found.config.get("data")
+    if not isinstance(node, dict):
+        raise CheckpointError(f"{shown(found.checkpoint.path)}: its config.json names no data: name it with data=…")
+    return {**node, **{key: value for key, value in changes.items() if value is not None}}
+
+
+def dataset_of(found: Restored, changes: Mapping[str, Any], plugins: Sequence[str]) -> Dataset:
+    """The data that a checkpoint was trained on."""
+    node = data_node(found, changes)
+    return build(node, at="data", expect=Dataset, plugins=plugins, trusted=False)
 
 
 def label_of(found: Restored) -> str:

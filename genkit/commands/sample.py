@@ -1,5 +1,7 @@
 """`genkit sample`: samples of a checkpoint, as an array, a picture, and a note of where they come from.
 
+With show= a picture of what the model makes of held-out examples takes their place (`genkit/commands/show.py`).
+
 Samples are streamed into the file batch by batch, so memory does not grow with n; sample i depends on (seed, i) alone.
 """
 
@@ -18,33 +20,49 @@ from rich.progress import Progress
 from torch import Tensor
 
 from genkit import __version__
-from genkit.checkpoint.disk import shown
 from genkit.commands.command_line import command_line
 from genkit.commands.restored import check_out, label_of, make_out, origin, restored
+from genkit.commands.show import check_show, draw_show
 from genkit.config.restore import Restored
-from genkit.data.files import whole_file
 from genkit.data.samples import stream_samples_to
 from genkit.models.stream import labels_for, stream_samples
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
+from genkit.storage.atomic import whole_file
+from genkit.storage.disk import shown
 
 PICTURED = 64  # samples in the grid of images
 POINTS = 10_000  # samples in a scatter plot
 
 
 def run(cfg: DictConfig) -> None:
-    """Draw samples and write samples.npz, a picture and samples.json into the output folder."""
+    """Draw samples and write samples.npz, a picture and samples.json into the output folder.
+
+    With show= it is the picture and its note alone: interpolation.png, interpolation.json.
+    """
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     console = make_console()
     check_out(settings)
     found = restored(settings["ckpt"], settings, console)
     labels_for(found.model, range(1), settings["y"])  # refuses a label before anything is drawn
+    if settings["show"] is not None:
+        check_show(found.model, settings["show"])
 
     def fill(folder: Path) -> None:
-        _write(folder, found, settings, console)
+        if settings["show"] is None:
+            _write(folder, found, settings, console)
+        else:
+            _show(folder, found, settings)
 
     folder = make_out(settings, "sample", label_of(found), fill)
-    console.print(f"{settings['n']} samples: {shown(folder)}", soft_wrap=True)
+    console.print(f"{settings['show'] or '{n} samples'.format_map(settings)}: {shown(folder)}", soft_wrap=True)
+
+
+def _show(folder: Path, found: Restored, settings: dict[str, Any]) -> None:
+    started = time.perf_counter()
+    draw_show(folder, found, settings)
+    own = {key: settings[key] for key in ("show", "interpolation")}
+    _note(folder / f"{settings['show']}.json", _facts(found, settings, time.perf_counter() - started) | own)
 
 
 def _write(folder: Path, found: Restored, settings: dict[str, Any], console: Console) -> None:
@@ -67,8 +85,11 @@ def _write(folder: Path, found: Restored, settings: dict[str, Any], console: Con
 
     stream_samples_to(folder / "samples.npz", spec, n, stored())
     draw(folder / picture_name(spec), torch.cat(kept), spec)
-    facts = _facts(found, settings, time.perf_counter() - started)
-    with whole_file(folder / "samples.json") as file:
+    _note(folder / "samples.json", _facts(found, settings, time.perf_counter() - started))
+
+
+def _note(path: Path, facts: dict[str, Any]) -> None:
+    with whole_file(path) as file:
         file.write(f"{json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False)}\n".encode())
 
 

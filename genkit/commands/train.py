@@ -23,7 +23,6 @@ from rich.console import Console
 from torch.optim import Optimizer
 
 from genkit.checkpoint import strict_json
-from genkit.checkpoint.disk import require_free_disk, shown
 from genkit.checkpoint.read import Checkpoint, find_checkpoint, is_run_folder
 from genkit.checkpoint.retention import step_folders
 from genkit.checkpoint.run_folder import CONFIG_YAML, RunFolder
@@ -37,6 +36,7 @@ from genkit.metrics.reference import content_hash
 from genkit.models.base import GenerativeModel
 from genkit.noise import seed_of
 from genkit.report.console import make_console
+from genkit.storage.disk import require_free_disk, shown
 from genkit.training.ema import EMA
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.module import GenerativeModule

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genkit.checkpoint.disk import shown
 from genkit.checkpoint.read import is_run_folder
 from genkit.checkpoint.retention import step_folders
 from genkit.checkpoint.verify import verify_checkpoint
 from genkit.config.plain import read_arguments
 from genkit.errors import CheckpointError
+from genkit.storage.disk import shown
 
 USAGE = "genkit verify ckpt=RUN_OR_CHECKPOINT"
 

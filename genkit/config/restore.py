@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from genkit.checkpoint.disk import shown
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.config.build import build, check
 from genkit.data.spec import DataSpec, Modality
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
+from genkit.storage.disk import shown
 from genkit.training.names import RAW
 
 MODEL_GROUPS = ("sampler",)  # keys of `genkit sample` that stand under the same name in a model's node

@@ -20,9 +20,9 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from genkit.data.dataset import Split
-from genkit.data.files import whole_file
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
+from genkit.storage.atomic import whole_file
 
 Array = NDArray[np.generic]
 

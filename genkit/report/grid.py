@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genkit.data.files import whole_file
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
+from genkit.storage.atomic import whole_file
 
 TILE = 56  # pixels: images are enlarged by the whole number that brings them nearest to this
 GAP = 2  # pixels between tiles

@@ -46,3 +46,11 @@ def draw_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSp
         save_pairs(path, x, reconstruction, spec)
     else:
         draw(path, reconstruction, spec, real=x, title="reconstructions")
+
+
+def draw_rows(path: str | Path, rows: Tensor, spec: DataSpec, real: Tensor | None = None) -> None:
+    """Rows (n, T, *spec.shape) as a PNG: one below the other, or as points over real ones (m, *spec.shape)."""
+    if picture_name(spec) == "grid.png":
+        save_grid(path, rows.flatten(0, 1), spec, columns=rows.shape[1])
+    else:
+        draw(path, rows.flatten(0, 1), spec, real=real, title="paths")

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genkit.data.files import whole_file
 from genkit.metrics.record import Record
+from genkit.storage.atomic import whole_file
 
 SCHEMA = "genkit.eval/1"
 

@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from genkit.data.files import whole_file
 from genkit.errors import DataError
+from genkit.storage.atomic import whole_file
 
 MARGIN = 0.08  # of the extent of the data, on each side
 DPI = 120

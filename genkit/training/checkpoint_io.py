@@ -14,11 +14,11 @@ from typing import Any
 from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 
-from genkit.checkpoint.atomic import discard
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.retention import step_name
 from genkit.checkpoint.state import flatten_state, restore_state
 from genkit.checkpoint.write import write_checkpoint
+from genkit.storage.atomic import discard
 from genkit.training.names import AVERAGED, LIVE, RAW
 
 

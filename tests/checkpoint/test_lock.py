@@ -11,8 +11,8 @@ import pytest
 from checkpoint_cases import FORK, in_child
 
 from genkit.checkpoint.lock import LOCK, acquire, owner_of, release
-from genkit.checkpoint.process import Process, current
 from genkit.errors import StorageError
+from genkit.storage.process import Process, current
 
 
 def hold(folder: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from checkpoint_cases import in_child, leftovers, save
 
-from genkit.checkpoint.atomic import temporary_beside
 from genkit.checkpoint.retention import is_step_name, point, pointed, prune, step_folders, step_name, sweep_run
 from genkit.errors import CheckpointError
+from genkit.storage.atomic import temporary_beside
 
 
 def steps(run: Path) -> list[int]:

@@ -11,11 +11,11 @@ import pytest
 from checkpoint_cases import FORK, in_child, leftovers, save
 
 from genkit.checkpoint import run_folder
-from genkit.checkpoint.atomic import temporary_beside
 from genkit.checkpoint.lock import owner_of
-from genkit.checkpoint.process import current
 from genkit.checkpoint.run_folder import RunFolder
 from genkit.errors import CheckpointError, ConfigError, StorageError
+from genkit.storage.atomic import temporary_beside
+from genkit.storage.process import current
 
 CONFIG = "model:\n  width: 3  # ü\n"
 

@@ -7,10 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from genkit.data.files import whole_file
 from genkit.data.samples import read_samples, spec_of, write_samples
 from genkit.data.spec import DataSpec
-from genkit.errors import DataError, StorageError
+from genkit.errors import DataError
 
 DIGITS = DataSpec((1, 8, 8), "image", (-1.0, 1.0), 17, 10)
 COLOUR = DataSpec((3, 4, 5), "image", (-1.0, 1.0), 256)
@@ -134,20 +133,3 @@ def test_images_of_one_folder_have_one_size(tmp_path: Path) -> None:
         Image.fromarray(np.zeros((i, i), np.uint8)).save(tmp_path / f"{i}.png")
     with pytest.raises(DataError, match=r"5\.png: its shape differs from that of 4\.png"):
         read_samples(tmp_path)
-
-
-def _write_half(path: Path) -> None:
-    with whole_file(path) as file:
-        file.write(b"new, but only half")
-        raise RuntimeError
-
-
-def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-    with pytest.raises(RuntimeError):
-        _write_half(path)
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-    with pytest.raises(StorageError, match="cannot be written"), whole_file(path / "below a file"):
-        pass

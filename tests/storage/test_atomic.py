@@ -1,16 +1,16 @@
 """Replacing a file whole or not at all, names of temporaries, and the disk's space."""
 
 import errno
+import multiprocessing
 import os
 import socket
 from pathlib import Path
 
 import pytest
-from checkpoint_cases import in_child, leftovers
 
-from genkit.checkpoint.atomic import replace_file, sweep, temporary_beside
-from genkit.checkpoint.disk import free_bytes, require_free_disk, shown
 from genkit.errors import StorageError
+from genkit.storage.atomic import fsync_all, replace_file, sweep, temporary_beside, whole_file
+from genkit.storage.disk import free_bytes, require_free_disk, shown
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename"])
@@ -32,6 +32,48 @@ def test_a_failed_replacement_leaves_the_old_content(
     assert path.read_bytes() == b"new"
 
 
+def write_half(path: Path) -> None:
+    with whole_file(path) as file:
+        file.write(b"new, but only half")
+        raise RuntimeError
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError):
+        write_half(path)
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(StorageError, match="below a file: cannot write"), whole_file(path / "below a file"):
+        pass
+    with whole_file(tmp_path / "new" / "file") as file:  # the folder is made
+        file.write(b"new")
+    assert (tmp_path / "new" / "file").read_bytes() == b"new"
+
+
+def test_every_file_of_a_folder_and_its_names_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[str] = set()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.add(os.readlink(f"/proc/self/fd/{descriptor}")))
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "folder").mkdir()
+    fsync_all(tmp_path)
+    assert synced == {str(path) for path in (tmp_path, *tmp_path.iterdir())}
+
+
+def test_a_refusal_of_one_of_many_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("b"):
+            raise OSError(errno.EIO, "Input/output error")
+
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        fsync_all(tmp_path)
+
+
 def test_new_files_have_the_users_permissions(tmp_path: Path) -> None:
     old = os.umask(0o022)
     try:
@@ -45,12 +87,23 @@ def make_temporary(target: Path) -> None:
     temporary_beside(target).write_text("x")
 
 
+def make_in_child(target: Path) -> None:
+    """A temporary of a process that is dead when this returns."""
+    child = multiprocessing.get_context("fork").Process(target=make_temporary, args=(target,))
+    child.start()
+    child.join()
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return sorted(folder.rglob(".*.tmp"))
+
+
 @pytest.mark.parametrize("name", ["latest", "ü" * 100, "a.b-1-2.tmp", "x" * 255, "line\nbreak"])
 def test_temporaries_of_any_name_are_found_when_their_process_is_dead(tmp_path: Path, name: str) -> None:
     own = temporary_beside(tmp_path / name)
     own.write_text("x")
     assert temporary_beside(tmp_path / name) != own
-    in_child(make_temporary, tmp_path / name).join()
+    make_in_child(tmp_path / name)
     assert len(leftovers(tmp_path)) == 2
     assert len(sweep(tmp_path)) == 1
     assert leftovers(tmp_path) == [own]

@@ -12,9 +12,9 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from genkit.checkpoint.atomic import fsync_folder, publish, sweep, temporary_folder
-from genkit.checkpoint.disk import shown, storage_errors
 from genkit.errors import ConfigError
+from genkit.storage.atomic import fsync_all, publish, sweep, temporary_folder
+from genkit.storage.disk import shown, storage_errors
 
 Fill = Callable[[Path], None]
 
@@ -83,7 +83,7 @@ def _fill_and_rename(target: Path, names: Iterable[Path], fill: Fill) -> Path | 
         if error.errno not in _FIXED or not target.is_dir():
             raise
     fill(target)
-    fsync_folder(target)
+    fsync_all(target)
     return target
 
 
