@@ -18,11 +18,20 @@ DRAWING: dict[str, Any] = {
     "device": str,
     "temperature": NonNegativeFloat | None,
     "guidance.scale": Annotated[float, Range(0.0, 1e6)] | None,
+    "guidance.interval": tuple[float, float] | None,
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "train": COMMON
     | {"run_dir": str | None, "resume": str | None, "optimizer_overrides": dict[str, dict[str, float | bool | None]]},
-    "sample": COMMON | DRAWING | {"ckpt": str, "n": PositiveInt, "y": NonNegativeInt | None},
+    "sample": COMMON
+    | DRAWING
+    | {
+        "ckpt": str,
+        "n": PositiveInt,
+        "y": NonNegativeInt | None,
+        "show": Literal["interpolation", "reconstruction"] | None,
+        "data": dict[str, str | None],
+    },
     "eval": COMMON
     | DRAWING
     | {

@@ -1,32 +1,34 @@
 r"""Autoencoders: compress and restore,
 
-.. math:: \min_{e, d} E\,\| x - d(e(x)) \|^2,
+.. math:: \min_{e, d}\; E\,\| x - d(e(\tilde x)) \|^2 + \lambda_z R_z(e) + \lambda_d R_d(d),
 
-summed over dimensions. To sample, a density is fitted to the latents of the training data (`prepare`).
+the error summed over dimensions. x̃ is x, or a corruption of it that the network learns to undo; R_z and R_d are
+penalties on the latents and on the decoder, none by default. To sample, a density is fitted to the latents of the
+training data (`prepare`). Members of the family are recipes over these four parts:
+
+* plain: no part,
+* denoising: a corruption (`genkit/models/corruption.py`),
+* sparse, contractive: a penalty on the latents (`genkit/models/autoencoder_penalty.py`),
+* regularised (RAE): penalties on the latents and on the decoder.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from genkit.component import Width
 from genkit.data.spec import Batch, DataSpec
+from genkit.models.autoencoder_penalty import DecoderPenalty, LatentPenalty, Penalty
 from genkit.models.base import Conditional, Decoder, Encoder, GenerativeModel, Noise, Reconstructor, classes_of
-from genkit.models.latent import GaussianMixture
+from genkit.models.corruption import CorruptionFactory
+from genkit.models.latent import GaussianMixture, LatentDensityFactory
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 
 
-class LatentDensityFactory(Protocol):
-    """What the `latent_density` argument is, finished with the size of the latent."""
-
-    def __call__(self, *, latent_dim: int) -> GaussianMixture: ...
-
-
 class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional):
-    """Autoencoder with a mixture of Gaussians on its latents.
+    """Autoencoder with a density on its latents.
 
     References: Reducing the Dimensionality of Data with Neural Networks (Hinton & Salakhutdinov 2006); ex-post density
     estimation from Ghosh et al. 2019, 1903.12436.
@@ -36,6 +38,9 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         latent_dim: Size of z; None takes 16 for images and the data's own dimension (at most 16) for vectors.
         backbone: Encoder and decoder; None takes what the data asks for.
         latent_density: Fitted to the latents; None takes ten Gaussians.
+        corruption: Of the encoder's input while training; None for none.
+        latent_penalty: R_z; None for none.
+        decoder_penalty: R_d; None for none.
         conditional: Whether to use the data's labels.
     """
 
@@ -46,6 +51,9 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         latent_dim: Width | None = None,
         backbone: BackboneFactory | None = None,
         latent_density: LatentDensityFactory | None = None,
+        corruption: CorruptionFactory | None = None,
+        latent_penalty: LatentPenalty | None = None,
+        decoder_penalty: DecoderPenalty | None = None,
         conditional: bool = False,
     ) -> None:
         super().__init__(spec)
@@ -55,12 +63,23 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         self.encoder = network(in_shape=spec.shape, out_shape=(latent_dim,), num_classes=self.num_classes)
         self.decoder = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)
         self.latent_density = (latent_density or GaussianMixture)(latent_dim=latent_dim)
+        self.corruption = None if corruption is None else corruption(spec=spec)
+        self.latent_penalty, self.decoder_penalty = latent_penalty, decoder_penalty
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x, y = batch["x"], self.labels_of(batch)
-        restored = self.decoder(self.encoder(x, y=y), y=y)
+        seen = self._seen(x)
+        z = self.encoder(seen, y=y)
+        restored = self.decoder(z, y=y)
         reconstruction = (restored - x).square().flatten(1).sum(1).mean()
-        return {"loss": reconstruction, "reconstruction": reconstruction}
+        loss, terms = reconstruction, {"reconstruction": reconstruction}
+        if self.latent_penalty is not None and self._applies(self.latent_penalty):
+            terms[self.latent_penalty.name] = term = self.latent_penalty(seen, z)
+            loss = loss + self.latent_penalty.weight * term
+        if self.decoder_penalty is not None and self._applies(self.decoder_penalty):
+            terms[self.decoder_penalty.name] = term = self.decoder_penalty(self.decoder, z, restored)
+            loss = loss + self.decoder_penalty.weight * term
+        return {"loss": loss, **terms}
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         self.check_labels(y)
@@ -82,3 +101,14 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         """Fits the density to the latents of `batches`."""
         z = [self.encode(b["x"], self.labels_of(b)) for b in batches]
         self.latent_density.fit(torch.cat(z))
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """What the encoder is given: x, corrupted while training, ready to be differentiated by if need be."""
+        if self.training and self.corruption is not None:
+            x = self.corruption(x)
+        differentiated = self.latent_penalty is not None and self.latent_penalty.differentiates
+        return x.detach().requires_grad_() if self.training and differentiated else x
+
+    def _applies(self, penalty: Penalty) -> bool:
+        """Derivatives cost as much as a training step and train nothing in a validation."""
+        return self.training or not penalty.differentiates

@@ -112,6 +112,12 @@ class Decoder(ABC):
         """(B, latent_dim) to (B, *shape)."""
 
 
+class NormalLatent(Decoder):
+    """Ability: a decoder for latents z ~ N(0, I), so that draws of them can be walked between without an encoder."""
+
+    latent_dim: int
+
+
 class Reconstructor(ABC):
     """Ability: data through the model and back."""
 

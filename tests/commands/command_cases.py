@@ -23,12 +23,12 @@ SERVER.set_forkserver_preload(["genkit.commands.train", "hydra", "sklearn.datase
 
 MLP = ("backbone=mlp", "backbone.width=16", "backbone.depth=1")
 FAMILIES = {
-    "autoencoder": (*MLP, "model.latent_dim=4", "model.latent_density.components=2"),
+    "autoencoder": (*MLP, "model.latent_dim=4", "latent_density=mixture", "latent_density.components=2"),
     "vae": (*MLP, "model.latent_dim=4"),
     "gan": (*MLP, "model.latent_dim=4", "model.n_critic=2", "trainer.gradient_clip=1.0"),
     "flow": (
-        *("model.layers=2", "model.hidden_features=8", "model.bins=4", "model.depth=1"),
-        *("model.levels=1", "model.hidden_channels=4", "model.top_features=8"),
+        *(f"model.transform.vector.{word}" for word in ("layers=2", "hidden_features=8", "depth=1")),
+        *(f"model.transform.image.{word}" for word in ("levels=1", "hidden_channels=4", "top_features=8", "depth=1")),
     ),
     "diffusion": MLP,
 }

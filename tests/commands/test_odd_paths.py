@@ -18,7 +18,7 @@ def test_from_data_to_scores(work: Path) -> None:
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (60, 28, 28), dtype=np.uint8), rng.integers(0, 10, 60)
     np.savez(data / "mnist.npz", x_train=images[:48], y_train=labels[:48], x_test=images[48:], y_test=labels[48:])
-    options = (*MLP, *QUICK, "model=autoencoder", "model.latent_density.components=2", "data=mnist")
+    options = (*MLP, *QUICK, "model=autoencoder", "latent_density=mixture", "latent_density.components=2", "data=mnist")
     done("train", *options, f"data.root={data}", f"run_dir={run}", "trainer.max_steps=1")
     done("train", *options, f"data.root={data.name}", f"run_dir={again}", "trainer.max_steps=1", "seed=1")
     assert (work / run / "checkpoints" / "step-00000001").is_dir()

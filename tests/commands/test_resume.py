@@ -184,7 +184,7 @@ def mnist(folder: Path, pixel: int = 0, label: int = 0) -> None:
 def test_changed_data_is_refused_and_moved_data_is_found(work: Path) -> None:
     mnist(work / "data")
     options = ("data=mnist", "data.root=data", "trainer.max_steps=2", "run_dir=run")
-    done("train", "model=autoencoder", *MLP, "model.latent_density.components=2", *QUICK, *options)
+    done("train", "model=autoencoder", *MLP, "latent_density=mixture", "latent_density.components=2", *QUICK, *options)
     for change in ({"pixel": 1}, {"label": 1}):
         mnist(work / "data", **change)
         line = refused(4, "train", "resume=run", "trainer.max_steps=4")

@@ -1,4 +1,4 @@
-"""The autoencoder: its loss, its range, and the density that `prepare` puts on its latents."""
+"""The autoencoder: its loss and the parts of it, its range, and the density that `prepare` puts on its latents."""
 
 from functools import partial
 
@@ -10,7 +10,17 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.models.autoencoder import Autoencoder
-from genkit.models.latent import GaussianMixture
+from genkit.models.autoencoder_penalty import (
+    Contraction,
+    DecoderGradient,
+    KLSparsity,
+    LatentNorm,
+    Sparsity,
+    WeightNorm,
+)
+from genkit.models.corruption import GaussianNoise, Masking
+from genkit.models.latent import Gaussian, GaussianMixture
+from genkit.models.latent_kernel import KernelDensity
 from genkit.noise import SampleNoise, generator_of
 
 
@@ -109,3 +119,74 @@ def test_labels_are_refused_or_asked_for(call, conditional, y):
 def test_labels_are_refused_where_the_data_has_none():
     with pytest.raises(ConfigError, match="no labels"):
         autoencoder(DataSpec(shape=(2,), modality="vector"), conditional=True)
+
+
+@pytest.mark.parametrize("kind", [GaussianNoise, Masking])
+def test_what_is_restored_is_the_clean_example_and_only_training_corrupts(kind):
+    model, x = autoencoder(DIGITS, corruption=kind), DIGITS.scale(torch.randint(17, (5, 1, 8, 8)))
+    torch.manual_seed(3)
+    found = model.train().losses({"x": x}, "model")["loss"]
+    torch.manual_seed(3)
+    restored = model.decoder(model.encoder(kind(spec=DIGITS)(x)))
+    torch.testing.assert_close(found, (restored - x).square().flatten(1).sum(1).mean())
+    clean = autoencoder(DIGITS).losses({"x": x}, "model")["loss"]
+    torch.testing.assert_close(model.eval().losses({"x": x}, "model")["loss"], clean)
+    assert not torch.isclose(found, clean)
+
+
+PENALTIES = {
+    "latent_penalty": [
+        Sparsity(weight=0.3), KLSparsity(weight=0.3), LatentNorm(weight=0.3), Contraction(weight=0.3, draws=2)
+    ],
+    "decoder_penalty": [WeightNorm(weight=0.3), DecoderGradient(weight=0.3)],
+}  # fmt: skip
+ONES = [(key, penalty) for key, group in PENALTIES.items() for penalty in group]
+
+
+def shown(item: object) -> str:
+    return item if isinstance(item, str) else type(item).__name__
+
+
+@pytest.mark.parametrize(("key", "penalty"), ONES, ids=shown)
+def test_a_penalty_is_a_term_of_its_own_and_weighs_in_the_loss(key, penalty):
+    model, x = autoencoder(**{key: penalty}).train(), points(12)
+    terms = model.losses({"x": x}, "model")
+    assert terms.keys() == {"loss", "reconstruction", penalty.name}
+    assert terms[penalty.name] > 0
+    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + 0.3 * terms[penalty.name])
+    torch.testing.assert_close(terms["reconstruction"], autoencoder().losses({"x": x}, "model")["loss"])
+
+
+@pytest.mark.parametrize(("key", "penalty"), ONES, ids=shown)
+def test_a_penalty_trains_what_it_is_about_and_validation_differentiates_nothing(key, penalty):
+    model, x = autoencoder(**{key: penalty}), points(12)
+    model.train().losses({"x": x}, "model")[penalty.name].backward()
+    part = model.encoder if key == "latent_penalty" else model.decoder
+    assert part.linear.weight.grad.abs().max() > 0
+    assert not x.requires_grad
+    with torch.no_grad():
+        terms = model.eval().losses({"x": x}, "model")
+    assert (penalty.name in terms) != penalty.differentiates
+
+
+def test_both_penalties_are_summed():
+    model = autoencoder(latent_penalty=LatentNorm(weight=2.0), decoder_penalty=WeightNorm(weight=0.5))
+    terms = model.losses({"x": points(12)}, "model")
+    expected = terms["reconstruction"] + 2 * terms["latent_norm"] + 0.5 * terms["weight_norm"]
+    torch.testing.assert_close(terms["loss"], expected)
+
+
+def test_a_linear_encoders_contraction_is_its_weights():
+    model = identity()
+    model.latent_penalty = Contraction(weight=1.0)
+    model.encoder.set(torch.tensor([[1.0, 2.0], [0.0, -1.0]]), torch.zeros(2))
+    assert model.train().losses({"x": points(5)}, "model")["contraction"].item() == pytest.approx(6)
+
+
+@pytest.mark.parametrize("density", [Gaussian, GaussianMixture, KernelDensity])
+def test_any_density_can_stand_behind_the_samples(density):
+    model = autoencoder(latent_density=density)
+    model.prepare([{"x": points()}])
+    with torch.no_grad():
+        z = model.latent_density.sample(SampleNoise(0, range(9)))
+        torch.testing.assert_close(model.sample(9, noise=SampleNoise(0, range(9))), model.decode(z))

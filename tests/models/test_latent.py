@@ -1,11 +1,14 @@
-"""The mixture of Gaussians on latents: recovers what made the data, draws what it recovered."""
+"""Densities of latents: they recover what made the data and draw what they recovered, as functions of the noise."""
+
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from genkit.models.latent import GaussianMixture
+from genkit.models.latent import Gaussian, GaussianMixture
+from genkit.models.latent_kernel import FixedBandwidth, KernelDensity
 from genkit.noise import SampleNoise, generator_of
 
 MEANS = torch.tensor([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])
@@ -105,3 +108,68 @@ def test_few_examples_use_few_components_and_the_rest_weigh_nothing(n, used):
     assert torch.isfinite(drawn).all()
     distance = torch.cdist(drawn, mixture.means[:used]).min(1).values
     assert distance.max() < 6 * mixture.factors[:used].norm(dim=(1, 2)).max()
+
+
+DENSITIES = {
+    "gaussian": Gaussian,
+    "mixture": partial(GaussianMixture, components=3),
+    "kernel": partial(KernelDensity, points=700, bandwidth=FixedBandwidth(0.3)),
+}
+WIDER = {"gaussian": 1.0, "mixture": 1.0, "kernel": 1 + 0.3**2}  # what a kernel adds to the covariance
+each_density = pytest.mark.parametrize("make", DENSITIES.values(), ids=DENSITIES)
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_samples_have_the_moments_of_what_was_fitted(name):
+    z, density = clusters(), DENSITIES[name](latent_dim=2)
+    density.fit(z)
+    drawn = density.sample(SampleNoise(0, range(20_000)))
+    torch.testing.assert_close(drawn.mean(0), z.mean(0), rtol=0, atol=0.12)
+    torch.testing.assert_close(torch.cov(drawn.T), WIDER[name] * torch.cov(z.T), rtol=0.06, atol=0.15)
+
+
+@each_density
+def test_any_density_draws_by_seed_and_index_alone(make):
+    density = make(latent_dim=2)
+    density.fit(clusters())
+    whole = density.sample(SampleNoise(4, range(9)))
+    torch.manual_seed(1)
+    for indices in ([5], [7, 1, 6]):
+        torch.testing.assert_close(density.sample(SampleNoise(4, indices)), whole[indices], rtol=1e-6, atol=1e-6)
+    assert (density.sample(SampleNoise(5, range(9))) - whole).abs().amax(1).min() > 0
+
+
+@each_density
+def test_any_density_is_the_standard_normal_before_a_fit(make):
+    z = make(latent_dim=2).sample(SampleNoise(0, range(5000)))
+    torch.testing.assert_close(z.mean(0), torch.zeros(2), rtol=0, atol=0.07)
+    torch.testing.assert_close(torch.cov(z.T), torch.eye(2), rtol=0, atol=0.1)
+
+
+@each_density
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_any_density_fits_fewer_points_than_it_has_parts_or_dimensions(make, n):
+    z = 5 + torch.randn(n, 6, generator=generator_of(0, "few"))
+    density = make(latent_dim=6)
+    shapes = {name: value.shape for name, value in density.state_dict().items()}
+    density.fit(torch.randn(900, 6, generator=generator_of(0, "many")))
+    density.fit(z)  # a smaller second fit leaves nothing of the first
+    assert {name: value.shape for name, value in density.state_dict().items()} == shapes
+    drawn = density.sample(SampleNoise(0, range(4000)))
+    torch.testing.assert_close(drawn.mean(0), z.mean(0), rtol=0, atol=0.2)
+
+
+@each_density
+def test_any_density_is_carried_by_its_buffers(make):
+    density, other = make(latent_dim=2), make(latent_dim=2)
+    density.fit(clusters())
+    other.load_state_dict(density.state_dict())
+    assert torch.equal(other.sample(SampleNoise(0, range(50))), density.sample(SampleNoise(0, range(50))))
+
+
+def test_one_gaussian_is_a_mixture_of_one():
+    z, gaussian = clusters(), Gaussian(latent_dim=2, regularization=1e-3)
+    gaussian.fit(z)
+    mixture = fitted(z, 1, regularization=1e-3)
+    torch.testing.assert_close(gaussian.mean, mixture.means[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(gaussian.factor, mixture.factors[0], rtol=0, atol=1e-5)
