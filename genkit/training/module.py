@@ -13,6 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -20,6 +21,7 @@ from genkit.data.spec import Batch
 from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import GenerativeModel
 from genkit.noise import seed_global, seed_of
+from genkit.training.diagnosis import non_finite_gradient, origin_of_gradient, origin_of_loss
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.names import AVERAGED
@@ -75,6 +77,7 @@ class GenerativeModule(pl.LightningModule):
         self.validated: dict[str, float] = {}
         self._sums: dict[str, Tensor] = {}
         self._seen = 0
+        self._batch: Batch = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Lightning notes the current hook some forty times a step: plain text needs no search for weights in it."""
@@ -105,13 +108,41 @@ class GenerativeModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         phase = self._enter_phase()
-        seed_global(seed_of(self.seed, "train", self.micro_batch, self.global_rank), self.device)
-        terms = self.model.losses(batch, phase)
-        if self.device.type == "cpu" or self.global_step % self.check_every == 0:
+        self._batch = batch
+        terms = self._losses(batch, phase)
+        if self._looks:
             self._check_finite(terms, phase)
         self.latest.update((self._key("train", phase, name), term.detach()) for name, term in terms.items())
         self.micro_batch += 1
         return terms["loss"]
+
+    def _losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        seed_global(seed_of(self.seed, "train", self.micro_batch, self.global_rank), self.device)
+        return self.model.losses(batch, phase)
+
+    @property
+    def _looks(self) -> bool:
+        """Whether this step's numbers are looked at."""
+        return self.device.type == "cpu" or self.global_step % self.check_every == 0
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clips by the norm, as torch does; a norm that is not finite stops the run before it reaches the weights.
+
+        With a gradient scaler (16-mixed) such a norm is part of the plan: the scaler skips the step.
+        """
+        if self.trainer.precision == "16-mixed":
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        learning = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if not (learning and (gradient_clip_val or self._looks)):
+            return
+        norm = get_total_norm([p.grad for p in learning if p.grad is not None])
+        if self._looks and not bool(torch.isfinite(norm)):
+            self._refuse_gradients()
+        if gradient_clip_val:
+            clip_grads_with_norm_(learning, gradient_clip_val, norm)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         phase, n = self.phase, self.global_step
@@ -171,9 +202,21 @@ class GenerativeModule(pl.LightningModule):
         if bool(torch.isfinite(terms["loss"])):
             return
         bad = [name for name, term in terms.items() if name != "loss" and not bool(torch.isfinite(term))]
+        origin = origin_of_loss(self.model, self._batch, lambda: self._losses(self._batch, phase))
+        self._diverged(f"{self._key('train', phase, (bad or ['loss'])[0])} is not finite, {origin}")
+
+    def _refuse_gradients(self) -> None:
+        name = non_finite_gradient(self.model)
+        if name is None:  # finite numbers with a norm that overflows: clipping makes zeros of them
+            return
+        self.micro_batch -= 1  # the noise of the micro-batch that has just been counted
+        origin = origin_of_gradient(self.model, lambda: self._losses(self._batch, self.phase))
+        self._diverged(f"the gradient of {name} is not finite, {origin}")
+
+    def _diverged(self, what: str) -> None:
         raise NumericalError(
-            f"step {self.global_step}: {self._key('train', phase, (bad or ['loss'])[0])} is not finite: "
-            "lower optimizer.lr, set trainer.gradient_clip, or resume from an earlier checkpoint"
+            f"step {self.global_step}: {what}: lower optimizer.lr, set trainer.gradient_clip, "
+            "or resume from an earlier checkpoint"
         )
 
     def _make_averaged(self) -> None:

@@ -47,9 +47,26 @@ class Exploding(Mean):
         return {"loss": ((self.mean + 1) * (0.0 if self.step == 5 else 1.0)).abs().sqrt().sum()}
 
 
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_have_it(tmp_path: Path, clip: float) -> None:
+    with pytest.raises(NumericalError, match=r"^step 5: the gradient of mean is not finite, [^\n]*optimizer.lr"):
+        run_in(tmp_path, module_of(new(Exploding), max_steps=6), every=2, gradient_clip=clip)
+    assert names(tmp_path / "checkpoints") == ["step-00000002", "step-00000004"]
+
+
+class Overflowing(Mean):
+    """Everything is finite but what the last step makes of the weights."""
+
+    def losses(self, batch: Any, phase: str) -> Any:
+        return {"loss": (4.0 if self.step == 5 else 0.0) * self.mean.sum()}
+
+
 def test_weights_that_are_not_finite_are_never_stored(tmp_path: Path) -> None:
+    module = module_of(
+        new(Overflowing), max_steps=6, optimizer=lambda groups: torch.optim.SGD(groups, lr=1e38, foreach=False)
+    )
     with pytest.raises(NumericalError, match=r"^step 6: the weight mean is not finite"):
-        run_in(tmp_path, module_of(new(Exploding), max_steps=6), every=2)
+        run_in(tmp_path, module, every=2, gradient_clip=0.0)
     assert names(tmp_path / "checkpoints") == ["step-00000002", "step-00000004"]
 
 
