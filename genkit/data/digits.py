@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import PositiveInt, Range
+from genkit.data.binarize import BINARIZATIONS, Binarize
 from genkit.data.dataset import Dataset, Split, SplitName
 from genkit.data.images import flip_and_shift
 from genkit.data.spec import DataSpec
@@ -23,6 +24,7 @@ from genkit.noise import generator_of
 SPLIT_SEED = 0
 TEST_N = 899
 VAL_N = 100
+LEVELS = 17
 
 
 def load() -> tuple[Tensor, Tensor]:
@@ -55,20 +57,28 @@ class Digits(Dataset):
         batch_size: Images in one training micro-batch.
         flip: Whether training images are flipped left to right (a flipped digit is mostly no digit).
         shift: Training images move by up to so many pixels each way, the background coming in.
+        binarize: "none"; "threshold" at half intensity; "dynamic": a pixel is on with its intensity as probability,
+            drawn anew every epoch (one fixed draw for validation, test and floors). Binary digits have 2 levels.
     """
 
-    spec = DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=17, num_classes=10)
+    spec = DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=LEVELS, num_classes=10)
     eval_n = 898
     floor_kind = "stratified halves of all images"
 
     def __init__(
-        self, batch_size: PositiveInt = 128, flip: bool = False, shift: Annotated[int, Range(0, 7)] = 0
+        self,
+        batch_size: PositiveInt = 128,
+        flip: bool = False,
+        shift: Annotated[int, Range(0, 7)] = 0,
+        binarize: Binarize = "none",
     ) -> None:
         self.batch_size = batch_size
         self.flip = flip
         self.shift = shift
-        x, y = load()
-        self.everything, self.labels = Split(x, y), y
+        self.intensities, y = load()
+        self.binarization = BINARIZATIONS[binarize](LEVELS)
+        self.spec = self.binarization.spec(type(self).spec)
+        self.everything, self.labels = Split(self.binarization.fixed(self.intensities, "all"), y), y
         order = stratified_order(y, generator_of(SPLIT_SEED, "digits", "split"))
         test, val, train = order.split([TEST_N, VAL_N, len(order) - TEST_N - VAL_N])
         self.index: dict[SplitName, Tensor] = {"train": train, "val": val, "test": test}  # into scikit-learn's order
@@ -78,8 +88,9 @@ class Digits(Dataset):
         return self.splits[name]
 
     def augment(self, x: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
-        n = len(self.splits["train"])
-        return flip_and_shift(x, index, n, generator, flip=self.flip, shift=self.shift)
+        n, grey = len(self.splits["train"]), self.intensities[self.index["train"][index]]
+        v = flip_and_shift(grey, index, n, generator, flip=self.flip, shift=self.shift)
+        return self.binarization.training(v, index, n, generator)
 
     def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:
         """Two stratified halves of all 1,797 images: n of the 898 in one, the 899 in the other.

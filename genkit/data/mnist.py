@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import PositiveInt, Range
+from genkit.data.binarize import BINARIZATIONS, Binarize
 from genkit.data.dataset import Dataset, Split, SplitName
 from genkit.data.idx import read_idx
 from genkit.data.images import flip_and_shift
@@ -26,6 +27,7 @@ from genkit.errors import DataError
 
 SIDE = 28
 CLASSES = 10
+LEVELS = 256
 NPZ = "mnist.npz"
 FOLDERS = ("", "mnist", "MNIST", "MNIST/raw")  # below the root; the last is torchvision's
 IDX = {  # array -> stem of its file and number of dimensions
@@ -115,12 +117,16 @@ class MNIST(Dataset):
         batch_size: Images in one training micro-batch.
         flip: Whether training images are flipped left to right (a flipped digit is mostly no digit).
         shift: Training images move by up to so many pixels each way, the background coming in.
+        binarize: "none"; "threshold" at half intensity; "dynamic": a pixel is on with its intensity as probability,
+            drawn anew every epoch (one fixed draw for validation, test and floors). Binary images have 2 levels.
 
     Raises:
         DataError: a file is missing, damaged, or not MNIST.
     """
 
-    spec = DataSpec(shape=(1, SIDE, SIDE), modality="image", value_range=(-1.0, 1.0), levels=256, num_classes=CLASSES)
+    spec = DataSpec(
+        shape=(1, SIDE, SIDE), modality="image", value_range=(-1.0, 1.0), levels=LEVELS, num_classes=CLASSES
+    )
 
     def __init__(
         self,
@@ -128,6 +134,7 @@ class MNIST(Dataset):
         batch_size: PositiveInt = 128,
         flip: bool = False,
         shift: Annotated[int, Range(0, SIDE - 1)] = 0,
+        binarize: Binarize = "none",
     ) -> None:
         self.batch_size = batch_size
         self.flip = flip
@@ -135,14 +142,19 @@ class MNIST(Dataset):
         path = find_root(root)
         arrays = read_arrays(path)
         train, test = to_split(arrays, "train", path), to_split(arrays, "test", path)
-        order = torch.arange(len(train))
+        self.binarization = BINARIZATIONS[binarize](LEVELS)
+        self.spec = self.binarization.spec(type(self).spec)
         first = len(train) - max(1, len(train) // 12)
-        self.splits: dict[SplitName, Split] = {"train": train[order[:first]], "val": train[order[first:]], "test": test}
+        self.intensities = train.x[:first]
+        order = torch.arange(len(train))
+        found: dict[SplitName, Split] = {"train": train[order[:first]], "val": train[order[first:]], "test": test}
+        self.splits = {name: Split(self.binarization.fixed(part.x, name), part.y) for name, part in found.items()}
         self.eval_n = min(10_000, len(test))
 
     def split(self, name: SplitName) -> Split:
         return self.splits[name]
 
     def augment(self, x: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
-        n = len(self.splits["train"])
-        return flip_and_shift(x, index, n, generator, flip=self.flip, shift=self.shift)
+        n, grey = len(self.intensities), self.intensities.index_select(0, index)
+        v = flip_and_shift(grey, index, n, generator, flip=self.flip, shift=self.shift)
+        return self.binarization.training(v, index, n, generator)
