@@ -42,3 +42,7 @@ class StorageError(GenkitError):
     """The disk is full, a path is not writable, or another process owns the run folder."""
 
     exit_code = 6
+
+
+class OutOfMemory(GenkitError):
+    """The memory that was asked for is not there."""

@@ -20,6 +20,7 @@ from genkit.commands.command_line import command_line
 from genkit.commands.restored import check_out, data_node, dataset_name, label_of, make_out, origin, restored
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
+from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
 from genkit.data.dataset import Dataset, Split
 from genkit.data.samples import read_samples, spec_of
@@ -64,7 +65,8 @@ def run(cfg: DictConfig) -> float | None:
     )
     sources = _sources(settings, models, checkpoints, files, reference)
     started = time.perf_counter()
-    records = _score(evaluator, sources, settings, console)
+    with memory_errors(smaller_batch("batch_size", settings["batch_size"])):
+        records = _score(evaluator, sources, settings, console)
     print_table(records, console)
     folder = _write(records, settings, models, time.perf_counter() - started)
     console.print(f"results: {shown(folder)}", soft_wrap=True)

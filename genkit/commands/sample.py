@@ -22,7 +22,8 @@ from torch import Tensor
 from genkit import __version__
 from genkit.commands.command_line import command_line
 from genkit.commands.restored import check_out, label_of, make_out, origin, restored
-from genkit.commands.show import check_show, draw_show
+from genkit.commands.show import Picture, picture_of
+from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
 from genkit.data.samples import stream_samples_to
 from genkit.models.stream import labels_for, stream_samples
@@ -45,24 +46,23 @@ def run(cfg: DictConfig) -> None:
     check_out(settings)
     found = restored(settings["ckpt"], settings, console)
     labels_for(found.model, range(1), settings["y"])  # refuses a label before anything is drawn
-    if settings["show"] is not None:
-        check_show(found.model, settings["show"])
+    picture = None if settings["show"] is None else picture_of(found, settings)
 
     def fill(folder: Path) -> None:
-        if settings["show"] is None:
+        if picture is None:
             _write(folder, found, settings, console)
         else:
-            _show(folder, found, settings)
+            _show(folder, picture, found, settings)
 
-    folder = make_out(settings, "sample", label_of(found), fill)
+    with memory_errors(smaller_batch("batch_size", min(settings["batch_size"], settings["n"]))):
+        folder = make_out(settings, "sample", label_of(found), fill)
     console.print(f"{settings['show'] or '{n} samples'.format_map(settings)}: {shown(folder)}", soft_wrap=True)
 
 
-def _show(folder: Path, found: Restored, settings: dict[str, Any]) -> None:
-    started = time.perf_counter()
-    draw_show(folder, found, settings)
+def _show(folder: Path, picture: Picture, found: Restored, settings: dict[str, Any]) -> None:
+    picture(folder / f"{settings['show']}.png")
     own = {key: settings[key] for key in ("show", "interpolation")}
-    _note(folder / f"{settings['show']}.json", _facts(found, settings, time.perf_counter() - started) | own)
+    _note(folder / f"{settings['show']}.json", _facts(found, settings) | own)
 
 
 def _write(folder: Path, found: Restored, settings: dict[str, Any], console: Console) -> None:
@@ -85,7 +85,8 @@ def _write(folder: Path, found: Restored, settings: dict[str, Any], console: Con
 
     stream_samples_to(folder / "samples.npz", spec, n, stored())
     draw(folder / picture_name(spec), torch.cat(kept), spec)
-    _note(folder / "samples.json", _facts(found, settings, time.perf_counter() - started))
+    seconds = round(time.perf_counter() - started, 3)
+    _note(folder / "samples.json", _facts(found, settings) | {"seconds": seconds})
 
 
 def _note(path: Path, facts: dict[str, Any]) -> None:
@@ -93,7 +94,7 @@ def _note(path: Path, facts: dict[str, Any]) -> None:
         file.write(f"{json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False)}\n".encode())
 
 
-def _facts(found: Restored, settings: dict[str, Any], seconds: float) -> dict[str, Any]:
+def _facts(found: Restored, settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "schema": "genkit.samples/1",
         "genkit": __version__,
@@ -102,5 +103,4 @@ def _facts(found: Restored, settings: dict[str, Any], seconds: float) -> dict[st
         "model": origin(found, settings),
         "spec": found.model.spec.to_json(),
         **{key: settings[key] for key in ("n", "seed", "y", "sampler", "temperature", "guidance", "device")},
-        "seconds": round(seconds, 3),
     }

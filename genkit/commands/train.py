@@ -29,6 +29,7 @@ from genkit.checkpoint.run_folder import CONFIG_YAML, RunFolder
 from genkit.commands.command_line import command_line
 from genkit.config.build import build, build_factory, refuse_interpolations
 from genkit.config.hydra_setup import current_job
+from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.resume import MAX_STEPS, lookup, merged
 from genkit.data.dataset import Dataset
 from genkit.errors import CheckpointError, ConfigError, GenkitError
@@ -90,8 +91,10 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
     ]
     dataset = make("data", Dataset)
     torch.manual_seed(seed_of(seed, "weights"))
+    with memory_errors("choose a smaller model"):
+        model = make("model", GenerativeModel, spec=dataset.spec)
     module = GenerativeModule(
-        make("model", GenerativeModel, spec=dataset.spec),
+        model,
         optimizer=optimizer,
         optimizer_overrides=settings["optimizer_overrides"],
         lr_schedule=schedule,
@@ -185,7 +188,8 @@ def _fit(
     status, code = "failed", 1
     try:
         stop.install()
-        fit(run, console, stop)
+        with memory_errors(_less(parts)):
+            fit(run, console, stop)
         status, code = ("interrupted", stop.exit_code) if stop.received else ("done", 0)
     except GenkitError as error:
         code = error.exit_code
@@ -202,6 +206,13 @@ def _fit(
         raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
     console.print(f"done: genkit sample ckpt={shlex.quote(shown(folder.path))}", soft_wrap=True)
     return parts.module.validated.get(parts.checkpoint.monitor or "")
+
+
+def _less(parts: Parts) -> str:
+    """What to try when the memory does not suffice: the same step from smaller micro-batches."""
+    size, accumulate = parts.dataset.batch_size, parts.trainer.accumulate
+    same = f" trainer.accumulate={2 * accumulate}, which make the same step" if size > 1 else ""
+    return smaller_batch("data.batch_size", size) + same
 
 
 def _recorded(folder: RunFolder, checkpoint: Checkpoint | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 GenkitError            its own line and code            a full disk, a forbidden path    6
 a Hydra or YAML error  what it says, 2                  a closed pipe                    nothing, 141 (as SIGPIPE)
+memory that is lacking what was asked for, 1
 anything else          "internal error: Type: text", 1
 """
 
@@ -12,6 +13,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 
+from genkit.config.memory import asked_for
 from genkit.errors import ConfigError, GenkitError, StorageError
 
 STORAGE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -42,6 +44,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(StorageError.exit_code, f"error: {error.filename or 'output'}: {error.strerror}")
     if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "yaml"):
         return Failure(ConfigError.exit_code, f"error: {text[:LIMIT]}")
+    if (asked := asked_for(error)) is not None:
+        return Failure(1, f"error: out of memory: {asked} could not be had: ask for less, or free some")
     return Failure(1, f"internal error: {type(error).__name__}: {text[:LIMIT]} (debug=true shows the traceback)")
 
 
