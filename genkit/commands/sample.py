@@ -26,6 +26,7 @@ from genkit.commands.show import Picture, picture_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
 from genkit.data.samples import stream_samples_to
+from genkit.models.base import Stepwise
 from genkit.models.stream import labels_for, stream_samples
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
@@ -103,4 +104,5 @@ def _facts(found: Restored, settings: dict[str, Any]) -> dict[str, Any]:
         "model": origin(found, settings),
         "spec": found.model.spec.to_json(),
         **{key: settings[key] for key in ("n", "seed", "y", "sampler", "temperature", "guidance", "device")},
+        "evaluations": found.model.evaluations if isinstance(found.model, Stepwise) else None,
     }

@@ -8,6 +8,7 @@ reconstruction   examples above what comes back of them
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from genkit.report.picture import draw_pairs, draw_rows
 PATH = 8  # points on a path, its ends included
 REAL_POINTS = 2000  # behind the paths of vectors
 
+Picture = Callable[[Path], None]
+
 NEEDS: dict[str, tuple[type, ...]] = {"interpolation": (Encoder, Decoder), "reconstruction": (Reconstructor,)}
 
 
@@ -40,16 +43,14 @@ def check_show(model: GenerativeModel, show: str) -> None:
 
 
 @torch.no_grad()
-def draw_show(folder: Path, found: Restored, settings: Mapping[str, Any]) -> None:
-    """The picture that show= names, `<show>.png` in the folder."""
-    shows: dict[str, Callable[[Path, Restored, Mapping[str, Any]], None]] = {
-        "interpolation": _interpolation,
-        "reconstruction": _reconstruction,
-    }
-    shows[settings["show"]](folder / f"{settings['show']}.png", found, settings)
+def picture_of(found: Restored, settings: Mapping[str, Any]) -> Picture:
+    """What show= names, computed; what is left is to draw it into a file."""
+    check_show(found.model, settings["show"])
+    shows = {"interpolation": _interpolation, "reconstruction": _reconstruction}
+    return shows[settings["show"]](found, settings)
 
 
-def _interpolation(path: Path, found: Restored, settings: Mapping[str, Any]) -> None:
+def _interpolation(found: Restored, settings: Mapping[str, Any]) -> Picture:
     """n pictures in rows of `PATH`; the two ends of a row share their label where the model takes labels."""
     model, rows = found.model, -(-settings["n"] // PATH)
     assert isinstance(model, Decoder)
@@ -58,8 +59,18 @@ def _interpolation(path: Path, found: Restored, settings: Mapping[str, Any]) -> 
     z = _ends(found, settings, rows, y)
     points = between(z[0::2], z[1::2], torch.linspace(0, 1, PATH)).flatten(0, 1)
     labels = None if y is None else y.repeat_interleave(PATH)
-    x = _mapped(model, model.decode, points, labels, settings["batch_size"])
-    draw_rows(path, x.unflatten(0, (rows, PATH)), model.spec, real=_background(found, settings))
+    x = _mapped(model, model.decode, points, labels, settings["batch_size"]).unflatten(0, (rows, PATH))
+    return partial(draw_rows, rows=x, spec=model.spec, real=_background(found, settings))
+
+
+def _reconstruction(found: Restored, settings: Mapping[str, Any]) -> Picture:
+    """n held-out examples, those of one label with y=, above their reconstructions."""
+    model, n = found.model, settings["n"]
+    assert isinstance(model, Reconstructor)
+    y = labels_for(model, range(n), settings["y"])
+    x = _held_out(found, settings, n, y)
+    restored = _mapped(model, model.reconstruct, x, y, settings["batch_size"])
+    return partial(draw_pairs, x=x, reconstruction=restored, spec=model.spec)
 
 
 def _ends(found: Restored, settings: Mapping[str, Any], rows: int, y: Tensor | None) -> Tensor:
@@ -81,18 +92,8 @@ def _background(found: Restored, settings: Mapping[str, Any]) -> Tensor | None:
     return found.model.spec.scale(test.x[:REAL_POINTS])
 
 
-def _reconstruction(path: Path, found: Restored, settings: Mapping[str, Any]) -> None:
-    """n held-out examples, those of one label with y=, above their reconstructions."""
-    model, n, label = found.model, settings["n"], settings["y"]
-    assert isinstance(model, Reconstructor)
-    y = labels_for(model, range(n), label)
-    x = _held_out(found, settings, n, y)
-    restored = _mapped(model, model.reconstruct, x, y, settings["batch_size"])
-    draw_pairs(path, x, restored, model.spec)
-
-
 def _held_out(found: Restored, settings: Mapping[str, Any], n: int, y: Tensor | None) -> Tensor:
-    """n examples (n, *shape) of the test split of the checkpoint's data, in an order of the seed; with y (n,) those of its labels.
+    """Examples (n, *shape) of the test split of the checkpoint's data in an order of the seed, with y (n,) of its labels.
 
     Raises DataError where there are too few.
     """
