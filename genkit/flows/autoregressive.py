@@ -20,8 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genkit.flows.coupling import Elementwise
+from genkit.flows.coupling import GAIN, Elementwise
 from genkit.flows.transform import Transform, per_example
+from genkit.nn.mlp import FEW
 
 
 class MaskedLinear(nn.Linear):
@@ -46,13 +47,17 @@ class MaskedMLP(nn.Module):
         num_classes: Number of labels, None for none.
         width: Hidden units; a multiple of D serves every degree alike.
         depth: Residual layers.
+        octaves: Frequencies 2⁰, 2¹, … at which the waves of every value stand beside it, where D is at most eight.
     """
 
-    def __init__(self, dim: int, num_parameters: int, num_classes: int | None, width: int, depth: int) -> None:
+    def __init__(
+        self, dim: int, num_parameters: int, num_classes: int | None, width: int, depth: int, octaves: int = 0
+    ) -> None:
         super().__init__()
+        self.octaves = octaves if dim <= FEW else 0
         place, degree = torch.arange(dim), torch.arange(width) % dim - 1
         inner = degree[:, None] >= degree
-        self.first = MaskedLinear(degree[:, None] >= place)
+        self.first = MaskedLinear(degree[:, None] >= place.repeat(1 + 2 * self.octaves))
         self.label = None if num_classes is None else nn.Embedding(num_classes, width)
         self.layers = nn.ModuleList(
             nn.Sequential(nn.SiLU(), MaskedLinear(inner), nn.SiLU(), MaskedLinear(inner)) for _ in range(depth)
@@ -61,7 +66,8 @@ class MaskedMLP(nn.Module):
         self.shape = (dim, num_parameters)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        h = self.first(x)
+        waves = [wave(2.0**k * x) for k in range(self.octaves) for wave in (torch.sin, torch.cos)]
+        h = self.first(torch.cat([x, *waves], dim=1))
         if self.label is not None:
             h = h + self.label(y)
         for layer in self.layers:
@@ -77,16 +83,24 @@ class MaskedAutoregressive(Transform):
         dim: D.
         width, depth: Of the masked network.
         num_classes: Number of labels that the network reads, None for none.
+        octaves: Of the waves that the network sees few values with.
     """
 
     def __init__(
-        self, elementwise: Elementwise, dim: int, *, width: int, depth: int, num_classes: int | None = None
+        self,
+        elementwise: Elementwise,
+        dim: int,
+        *,
+        width: int,
+        depth: int,
+        num_classes: int | None = None,
+        octaves: int = 0,
     ) -> None:
         super().__init__()
         self.elementwise = elementwise
-        self.network = MaskedMLP(dim, elementwise.num_parameters, num_classes, width, depth)
+        self.network = MaskedMLP(dim, elementwise.num_parameters, num_classes, width, depth, octaves)
         self.bias = nn.Parameter(torch.zeros(dim, elementwise.num_parameters))
-        self.gain = nn.Parameter(torch.full((dim, elementwise.num_parameters), 0.1))
+        self.gain = nn.Parameter(torch.full((dim, elementwise.num_parameters), GAIN))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z, log_slope = self.elementwise.forward(x, self._theta(x, y))

@@ -7,10 +7,11 @@ The Jacobian is triangular, so its log-determinant is the sum of log g′, and t
 network is. b holds one set of parameters per position: the marginal of every pixel is learned directly, and the
 network adds what the context says. With few channels `keep`, a sequence of couplings is autoregressive in groups.
 
-`Elementwise` is the contract of g, `Affine` the map of RealNVP; the spline is in `spline.py`. `Marginal` is a coupling
-that reads nothing but the label.
+`Elementwise` is the contract of g, `Additive` the map of NICE, `Affine` that of RealNVP; the spline is in `spline.py`.
+`Marginal` is a coupling that reads nothing but the label.
 
 References:
+    NICE: Non-linear independent components estimation (Dinh, Krueger, Bengio, 2014), arXiv:1410.8516.
     Density estimation using Real NVP (Dinh, Sohl-Dickstein, Bengio, 2016), arXiv:1605.08803.
     Glow: Generative flow with invertible 1x1 convolutions (Kingma, Dhariwal, 2018), arXiv:1807.03039.
 """
@@ -24,6 +25,9 @@ from torch import Tensor, nn
 from genkit.component import Component, PositiveFloat
 from genkit.flows.transform import Transform, per_example
 from genkit.nn.backbone import BackboneFactory
+
+# Not 1: an untrained network would bend the flow. Not 0: for a step the network would get no gradient.
+GAIN = 0.1
 
 
 class Elementwise(Component, ABC):
@@ -42,6 +46,18 @@ class Elementwise(Component, ABC):
     @abstractmethod
     def inverse(self, z: Tensor, theta: Tensor) -> Tensor:
         """g⁻¹(z) for z (B, C, …) and θ (B, C, P, …)."""
+
+
+class Additive(Elementwise):
+    """g(x) = x + t: it keeps the volume."""
+
+    num_parameters = 1
+
+    def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        return x + theta.squeeze(2), torch.zeros_like(x)
+
+    def inverse(self, z: Tensor, theta: Tensor) -> Tensor:
+        return z - theta.squeeze(2)
 
 
 class Affine(Elementwise):
@@ -79,6 +95,7 @@ class Coupling(Transform):
         change: Channels that change; disjoint from `keep`, at least one.
         network: Factory of the network, (len(keep), …) to (len(change) · P, …).
         num_classes: Number of labels that the network reads, None for none.
+        gain: a at the start, what the untrained network adds to b; 0 starts with the network silent.
     """
 
     keep: Tensor
@@ -93,14 +110,14 @@ class Coupling(Transform):
         change: Sequence[int],
         network: BackboneFactory,
         num_classes: int | None = None,
+        gain: float = GAIN,
     ) -> None:
         super().__init__()
         self.elementwise = elementwise
         outputs = (len(change) * elementwise.num_parameters, *shape[1:])
         self.network = network(in_shape=(len(keep), *shape[1:]), out_shape=outputs, num_classes=num_classes)
         self.bias = nn.Parameter(torch.zeros(outputs))
-        # Not 1: the untrained network would bend the flow. Not 0: the network would get no gradient.
-        self.gain = nn.Parameter(torch.full((outputs[0], *[1] * (len(shape) - 1)), 0.1))
+        self.gain = nn.Parameter(torch.full((outputs[0], *[1] * (len(shape) - 1)), gain))
         self.register_buffer("keep", torch.tensor(list(keep)), persistent=False)
         self.register_buffer("change", torch.tensor(list(change)), persistent=False)
 

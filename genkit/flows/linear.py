@@ -3,6 +3,7 @@ r"""Linear layers: normalise, mix and permute the channels of x (B, C, …).
 * `ActNorm`: z = (x − m) / s per channel; m and s start as mean and standard deviation of the first training batch.
 * `LULinear`: z = W x at every position, W = P L U with fixed permutation P, unit lower L and upper U, so that
   log |det W| = Σ log |U_ii| and no determinant is ever computed. On images it is the invertible 1x1 convolution.
+* `Scaling`: z = x exp(s) value by value, what gives a volume-preserving flow its volume.
 * `Permutation`: a fixed order of the channels.
 
 A channel map applied at each of N positions counts N times in the log-determinant.
@@ -64,6 +65,24 @@ class ActNorm(Transform):
         self.mean.copy_(values.mean(1))
         self.log_std.copy_(values.std(1, correction=0).clamp_min(MIN_STD).log())
         self.initialised.fill_(True)
+
+
+class Scaling(Transform):
+    """z_i = x_i exp(s_i), the last layer of NICE (Dinh, Krueger, Bengio, 2014, arXiv:1410.8516).
+
+    Arguments:
+        dim: D, of vectors (B, D).
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x * self.log_scale.exp(), self.log_scale.sum().expand(len(x))
+
+    def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return z * (-self.log_scale).exp()
 
 
 class LULinear(Transform):

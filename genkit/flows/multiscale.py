@@ -18,8 +18,31 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from genkit.errors import ConfigError
 from genkit.flows.squeeze import Squeeze
 from genkit.flows.transform import Transform
+
+# A coarsest image smaller than this has too little left for its own couplings to shape.
+SMALLEST_SIDE = 4
+
+
+def halvings(shape: tuple[int, ...], levels: int) -> int:
+    """How often an image (C, H, W) can be halved, at most `levels` times; all but the first leave at least 4x4.
+
+    Raises ConfigError where the image itself has an odd side or is smaller than 4x4.
+    """
+    _, height, width = shape
+    if height % 2 or width % 2 or min(height, width) < SMALLEST_SIDE:
+        raise ConfigError(
+            f"model=flow needs images of even height and width, at least {SMALLEST_SIDE}x{SMALLEST_SIDE}, "
+            f"not {height}x{width}: pad the images or choose another model="
+        )
+    count = 1
+    while count < levels and not (height >> count) % 2 and not (width >> count) % 2:
+        if min(height, width) >> count < 2 * SMALLEST_SIDE:
+            break
+        count += 1
+    return count
 
 
 class Multiscale(Transform):

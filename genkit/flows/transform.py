@@ -4,8 +4,8 @@ Change of variables, for z = f(x; y) with Jacobian J:
 
 .. math:: \log p_X(x \mid y) = \log p_Z(f(x; y)) + \log |\det J_f(x; y)|.
 
-`Transform` is the contract, `Chain` composes, `Rescale` maps a fixed interval onto [−1, 1], and `first_non_finite`
-names the layer in which a diverged flow breaks.
+`Transform` is the contract, `Chain` composes, `Rescale` maps a fixed interval onto [−1, 1], `Logit` onto the real line,
+`Reshape` keeps the values, and `first_non_finite` names the layer in which a diverged flow breaks.
 """
 
 from __future__ import annotations
@@ -16,11 +16,18 @@ from math import log
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class Transform(nn.Module, ABC):
-    """A differentiable bijection on one example, possibly conditioned on a label."""
+    """A differentiable bijection on one example, possibly conditioned on a label.
+
+    Attributes:
+        exact: Whether the log-determinant is computed, not estimated; of this layer alone, see `is_exact`.
+    """
+
+    exact: bool = True
 
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -29,6 +36,10 @@ class Transform(nn.Module, ABC):
     @abstractmethod
     def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The x with forward(x, y)[0] = z."""
+
+    def penalty(self) -> Tensor | None:
+        """What the last forward pass in training adds to the loss, shape (); given once, then None."""
+        return None
 
 
 def per_example(values: Tensor) -> Tensor:
@@ -69,6 +80,49 @@ class Rescale(Transform):
 
     def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.centre + self.half_width * z
+
+
+class Logit(Transform):
+    """(low, high) to the real line, value by value: z = logit(α + (1 − 2α) u), u = (x − low) / (high − low).
+
+    References: Density estimation using Real NVP (Dinh, Sohl-Dickstein, Bengio, 2016), arXiv:1605.08803, section 4.1.
+
+    Arguments:
+        low, high: Ends of the interval; values beyond them are taken for the ends.
+        alpha: α, how far the ends stay from infinity.
+    """
+
+    def __init__(self, low: float, high: float, alpha: float) -> None:
+        super().__init__()
+        self.low, self.width, self.alpha = low, high - low, alpha
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        share = ((x - self.low) / self.width).clamp(0, 1)
+        z = torch.logit(self.alpha + (1 - 2 * self.alpha) * share)
+        slope = log((1 - 2 * self.alpha) / self.width) - F.logsigmoid(z) - F.logsigmoid(-z)
+        return z, per_example(slope)
+
+    def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.low + self.width * (torch.sigmoid(z) - self.alpha) / (1 - 2 * self.alpha)
+
+
+class Reshape(Transform):
+    """The same values in another shape: (B, *before) to (B, *after)."""
+
+    def __init__(self, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+        super().__init__()
+        self.before, self.after = before, after
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x.reshape(len(x), *self.after), x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return z.reshape(len(z), *self.before)
+
+
+def is_exact(transform: Transform) -> bool:
+    """Whether no layer of it estimates its log-determinant."""
+    return all(module.exact for module in transform.modules() if isinstance(module, Transform))
 
 
 @torch.no_grad()

@@ -6,10 +6,11 @@ import torch
 from genkit.flows.autoregressive import MaskedMLP
 
 
+@pytest.mark.parametrize("octaves", [0, 2])
 @pytest.mark.parametrize(("dim", "width"), [(1, 4), (3, 8), (5, 10)])
-def test_the_jacobian_of_the_parameters_is_strictly_triangular_and_full(dim: int, width: int) -> None:
+def test_the_jacobian_of_the_parameters_is_strictly_triangular_and_full(dim: int, width: int, octaves: int) -> None:
     torch.manual_seed(0)
-    network = MaskedMLP(dim, 2, None, width, depth=2).double()
+    network = MaskedMLP(dim, 2, None, width, depth=2, octaves=octaves).double()
     jacobian = torch.autograd.functional.jacobian(network, torch.randn(1, dim, dtype=torch.float64))[0, :, :, 0]
     depends = jacobian.abs().amax(1) > 0  # (D, D): θ_i on x_j
     assert torch.equal(depends, torch.ones(dim, dim).tril(-1).bool())

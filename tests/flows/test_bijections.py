@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from genkit.flows.autoregressive import MaskedAutoregressive
-from genkit.flows.coupling import Affine, Coupling, Marginal
-from genkit.flows.linear import ActNorm, LULinear, Permutation
+from genkit.flows.coupling import Additive, Affine, Coupling, Elementwise, Marginal
+from genkit.flows.linear import ActNorm, LULinear, Permutation, Scaling
 from genkit.flows.multiscale import Multiscale
 from genkit.flows.spline import RationalQuadratic
 from genkit.flows.squeeze import Squeeze
-from genkit.flows.transform import Chain, Rescale, Transform
+from genkit.flows.transform import Chain, Logit, Rescale, Reshape, Transform
 from genkit.nn.mlp import MLP
 from genkit.nn.residual_conv import ResidualConv
 from genkit.noise import generator_of
@@ -22,7 +22,7 @@ SPLINE = RationalQuadratic(bins=5, bound=2.0)
 SMALL_MLP, SMALL_CONV = partial(MLP, width=16, depth=1), partial(ResidualConv, width=8, depth=1)
 
 
-def coupling(elementwise: Affine | RationalQuadratic, num_classes: int | None = None) -> Coupling:
+def coupling(elementwise: Elementwise, num_classes: int | None = None) -> Coupling:
     return Coupling(elementwise, shape=(4,), keep=[0, 3], change=[2, 1], network=SMALL_MLP, num_classes=num_classes)
 
 
@@ -44,6 +44,10 @@ def rng() -> torch.Generator:
 
 TABLE: dict[str, tuple[Callable[[], Transform], tuple[int, ...], int | None]] = {
     "rescale": (lambda: Rescale(-3.0, 5.0), (4,), None),
+    "logit": (lambda: Logit(-9.0, 9.0, 0.01), (4,), None),
+    "reshape": (lambda: Reshape((2, 2, 3), (12,)), (2, 2, 3), None),
+    "scaling": (lambda: Scaling(4), (4,), None),
+    "additive": (lambda: coupling(Additive()), (4,), None),
     "actnorm": (lambda: ActNorm(3), (3,), None),
     "actnorm-image": (lambda: ActNorm(2), (2, 2, 3), None),
     "lu": (lambda: LULinear(4, rng()), (4,), None),
@@ -58,6 +62,7 @@ TABLE: dict[str, tuple[Callable[[], Transform], tuple[int, ...], int | None]] = 
     "marginal": (lambda: Marginal(SPLINE, shape=(2, 2)), (2, 2), None),
     "marginal-labels": (lambda: Marginal(SPLINE, shape=(4,), num_classes=3), (4,), 3),
     "autoregressive": (lambda: MaskedAutoregressive(SPLINE, 4, width=16, depth=1), (4,), None),
+    "autoregressive-waves": (lambda: MaskedAutoregressive(SPLINE, 3, width=16, depth=1, octaves=2), (3,), None),
     "autoregressive-affine": (lambda: MaskedAutoregressive(Affine(), 3, width=16, depth=1), (3,), None),
     "autoregressive-labels": (lambda: MaskedAutoregressive(SPLINE, 4, width=16, depth=1, num_classes=3), (4,), 3),
     "chain": (lambda: Chain([ActNorm(4), coupling(SPLINE), LULinear(4, rng()), coupling(Affine())]), (4,), None),

@@ -9,7 +9,13 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, NumericalError
-from genkit.models.flow import Flow
+from genkit.flows.continuous import ContinuousFlow
+from genkit.flows.dequantisation import VariationalDequantisation
+from genkit.flows.recipe import ByModality, Recipe
+from genkit.flows.spline import RationalQuadratic
+from genkit.flows.spline_flow import SplinePyramid
+from genkit.flows.vector_flow import Autoregression, Continuous, Couplings
+from genkit.models.flow import Flow, VectorFlow
 from genkit.noise import SampleNoise, generator_of
 
 PLANE = DataSpec(shape=(2,), modality="vector", num_classes=3)
@@ -19,10 +25,14 @@ LINE = DataSpec(shape=(1,), modality="vector")
 SPECS = {"plane": PLANE, "digits": DIGITS, "colour": COLOUR, "line": LINE}
 
 
-def flow(spec: DataSpec, conditional: bool = False, **sizes: int) -> Flow:
+def recipe(layers: int = 2) -> ByModality:
+    vector = Couplings(RationalQuadratic(8, 4.0), layers=layers, hidden_features=16, depth=1)
+    return ByModality(vector, SplinePyramid(hidden_channels=8, top_features=16, depth=1))
+
+
+def flow(spec: DataSpec, conditional: bool = False, layers: int = 2) -> Flow:
     torch.manual_seed(0)
-    sizes = {"layers": 2, "hidden_features": 16, "hidden_channels": 8, "top_features": 16, "depth": 1} | sizes
-    return Flow(spec=spec, conditional=conditional, **sizes)
+    return Flow(spec=spec, transform=recipe(layers), conditional=conditional)
 
 
 def bent(model: Flow, amount: float = 0.1) -> Flow:
@@ -159,3 +169,98 @@ def test_evaluation_before_training_leaves_the_first_batch_to_decide() -> None:
     loss = model.losses({"x": x}, "model")["loss"]
     entropy = 0.5 * log(2 * torch.pi) + 0.5 + x.std(correction=0).log()  # standardised at once: a Gaussian fit
     assert loss.item() == pytest.approx(entropy.item(), abs=1e-4)
+
+
+def test_the_inverse_error_is_reported_in_evaluation_alone() -> None:
+    model, x = bent(flow(DIGITS)), data(DIGITS, 40)
+    assert "inverse_error" not in model.train().losses({"x": x}, "model")
+    assert 0 < model.eval().losses({"x": x}, "model")["inverse_error"] < 1e-4
+
+
+def test_a_bad_inverse_is_seen() -> None:
+    """Two steps of a fast equation are no inverse of each other; the density does not tell."""
+    torch.manual_seed(0)
+    model = VectorFlow(spec=PLANE, transform=Continuous(steps=2, hidden_features=8, depth=1))
+    flow_of_time = model.transform.layers[-1]  # type: ignore[index,union-attr]
+    assert isinstance(flow_of_time, ContinuousFlow)
+    torch.nn.init.constant_(flow_of_time.gain, 20.0)
+    terms = model.eval().losses({"x": data(PLANE, 64)}, "model")
+    assert terms["loss"].isfinite()
+    assert terms["inverse_error"] > 1e-2
+
+
+def test_labels_in_the_batch_are_ignored_by_an_unconditional_flow_and_missed_by_a_conditional_one() -> None:
+    x = data(PLANE, 8)
+    model = bent(flow(PLANE))
+    with_labels = model.losses({"x": x, "y": torch.zeros(8, dtype=torch.int64)}, "model")["loss"]
+    assert with_labels == model.losses({"x": x}, "model")["loss"]
+    with pytest.raises(KeyError):
+        flow(PLANE, conditional=True).losses({"x": x}, "model")
+
+
+def variational() -> Flow:
+    torch.manual_seed(0)
+    model = Flow(spec=DIGITS, transform=recipe(), dequantisation=VariationalDequantisation)
+    return bent(model, 0.05)
+
+
+def test_variational_dequantisation_is_a_bound_and_says_so() -> None:
+    assert (flow(DIGITS).bound, flow(DIGITS).dequantisation) == ("exact", "uniform")
+    assert (variational().bound, variational().dequantisation) == ("lower", "variational")
+
+
+def test_the_learned_dequantisation_gives_a_density_of_the_same_total_as_the_flow() -> None:
+    """It moves mass within levels only, so the mean of p over a level is the same, whatever q is."""
+    spec = DataSpec(shape=(1,), modality="vector", value_range=(0.0, 4.0), levels=4)
+    torch.manual_seed(0)
+    model = Flow(spec=spec, transform=recipe(), dequantisation=VariationalDequantisation)
+    bent(model, 0.3).double()
+    x = ((torch.arange(40000, dtype=torch.float64) + 0.5) / 10000)[:, None]
+    with torch.no_grad():
+        learned = model.log_prob(x).exp().view(4, -1).mean(1)
+        model.moved = None
+        uniform = model.log_prob(x).exp().view(4, -1).mean(1)
+    torch.testing.assert_close(learned, uniform, rtol=1e-3, atol=0)
+
+
+def test_a_learned_dequantisation_trains_with_the_flow_and_samples_keep_away_from_it() -> None:
+    model, x = variational().train(), data(DIGITS, 8)
+    model.losses({"x": x}, "model")["loss"].backward()
+    assert model.moved is not None
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.moved.parameters())
+    with torch.no_grad():
+        drawn = model.eval().sample(3, noise=SampleNoise(0, range(3)))
+        model.moved = None
+        assert torch.equal(model.sample(3, noise=SampleNoise(0, range(3))), drawn)
+
+
+def test_an_estimated_log_determinant_makes_the_score_an_estimate() -> None:
+    wide = DataSpec(shape=(12,), modality="vector")
+    few, many = (VectorFlow(spec=spec, transform=Continuous(hidden_features=8)) for spec in (PLANE, wide))
+    assert (few.bound, many.bound) == ("exact", "estimate")
+
+
+def test_the_kinetic_penalty_is_in_the_loss_and_not_in_the_density() -> None:
+    torch.manual_seed(0)
+    free, taxed = (VectorFlow(spec=PLANE, transform=Continuous(kinetic=k, hidden_features=8)) for k in (0.0, 10.0))
+    taxed.load_state_dict(free.state_dict())
+    x = data(PLANE, 16)
+    loss = free.train().losses({"x": x}, "model")["loss"]
+    assert taxed.train().losses({"x": x}, "model")["loss"] > loss + 1e-3
+    torch.testing.assert_close(taxed.eval().losses({"x": x}, "model")["loss"], loss)
+
+
+RECIPES: dict[str, Recipe] = {
+    "couplings": Couplings(RationalQuadratic(4, 3.0), layers=1, hidden_features=4),
+    "autoregression": Autoregression(RationalQuadratic(4, 3.0), layers=1, hidden_features=4),
+    "continuous": Continuous(steps=1, hidden_features=4),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_diverged_flow_names_its_layer(name: str) -> None:
+    model = VectorFlow(spec=PLANE, transform=RECIPES[name])
+    with torch.no_grad():
+        dict(model.transform.named_parameters())["layers.1.gain"].fill_(torch.nan)
+    with pytest.raises(NumericalError, match=r"diverged in layers\.1"):
+        model.losses({"x": data(PLANE, 4)}, "model")
