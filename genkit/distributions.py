@@ -8,9 +8,10 @@ p(x) w^D on a cell of width w = (hi − lo)/levels per dimension, so a negative 
 A uniform model scores log2(levels), whatever the range that the values were scaled to.
 """
 
-from math import log, log2
+from math import log, log2, pi
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 Nats = TypeVar("Nats", Tensor, float)
@@ -30,5 +31,10 @@ def bits_per_dim(nll: Nats, dim: int, levels: int, value_range: tuple[float, flo
 
 
 def normal_kl(mean: Tensor, log_var: Tensor) -> Tensor:
-    """KL(N(mean, e^log_var) ‖ N(0, I)) in nats, (B, D) to (B,)."""
-    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
+    """KL(N(mean, e^log_var) ‖ N(0, 1)) in nats, per dimension, any shape."""
+    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
+
+
+def normal_log_prob(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    """log N(z; mean, e^log_var) in nats, per dimension, shapes that broadcast."""
+    return -0.5 * ((z - mean).square() * torch.exp(-log_var) + log_var + log(2 * pi))

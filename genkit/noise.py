@@ -1,8 +1,9 @@
 """Random numbers as pure functions of who asks, never of what was drawn before.
 
-Two uses:
+Three uses:
 
 * `seed_of(seed, *names)`: a 63-bit seed for a named stream, e.g. `seed_of(seed, "train", micro_batch, rank)`.
+* `noise_of(x)`: the same for the examples x themselves.
 * `SampleNoise`: the noise that a model samples from. Its k-th call returns one row per sample; the row of sample i is
   a function of (seed, i, k) alone, so sample i is the same in a batch of 1 and in a batch of 500, on one device and
   on eight. Made with Philox, a counter-based generator (Salmon et al., SC 2011): key = seed, counter = (·, ·, k, i).
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -41,6 +43,12 @@ def seed_global(seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
 
 
+class Noise(Protocol):
+    """Where a sampling model gets its randomness: `noise(*shape)` is (n, *shape) standard normal float32."""
+
+    def __call__(self, *shape: int) -> Tensor: ...
+
+
 class SampleNoise:
     """Standard normal noise for the samples `indices`, row by row a function of (seed, index, call number).
 
@@ -64,3 +72,12 @@ class SampleNoise:
             row[...] = np.random.Generator(bits).standard_normal(shape, dtype=np.float32)
         self.calls += 1
         return torch.from_numpy(out).to(self.device)
+
+
+def noise_of(x: Tensor) -> SampleNoise:
+    """Noise whose row of each example of x (B, …) is a function of that example's values alone.
+
+    What a score draws for an example is then the same in every batch, and independent between examples.
+    """
+    rows = x.detach().cpu().contiguous().flatten(1).numpy()
+    return SampleNoise(0, [seed_of(0, hashlib.sha256(row.tobytes()).hexdigest()) for row in rows], x.device)

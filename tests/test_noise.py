@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.noise import SampleNoise, generator_of, seed_of
+from genkit.noise import SampleNoise, generator_of, noise_of, seed_of
 
 SHAPES = [(1,), (5,), (1, 3, 4)]
 
@@ -66,3 +66,14 @@ def test_streams_are_not_shifts_of_each_other():
     noise(1)
     for other in (b, c, noise(2000)[0]):
         assert torch.isin(other, a).double().mean() < 0.01
+
+
+def test_the_noise_of_examples_is_a_function_of_their_values():
+    x = torch.randn(6, 2, 3, generator=generator_of(0, "x"))
+    x[5] = x[0]
+    whole = noise_of(x)
+    first, second = whole(4), whole(4)
+    assert torch.equal(noise_of(x[[3, 1]])(4), first[[3, 1]])
+    assert torch.equal(first[5], first[0])
+    assert len(torch.cat((first[:5], second[:5])).unique(dim=0)) == 10
+    assert not torch.equal(noise_of(x + 1e-6)(4), first)

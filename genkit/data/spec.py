@@ -73,6 +73,10 @@ class DataSpec:
         v = torch.floor((x.to(torch.float64) - self.value_range[0]) / self.bin_width).clamp_(0, self.levels - 1)
         return v.to(torch.uint8 if self.levels <= 256 else torch.int64)
 
+    def centre(self, x: Tensor) -> Tensor:
+        """Any points x (B, *shape) to the centres of their bins; continuous data comes back as it is."""
+        return x if self.levels is None else self.scale(self.unscale(x)).to(x)
+
     def clip(self, x: Tensor) -> Tensor:
         """Model values (B, *shape) clipped into the range; unbounded data comes back as it is."""
         return x if self.value_range is None else x.clamp(*self.value_range)

@@ -18,7 +18,7 @@ from genkit.component import Component
 from genkit.data.spec import DataSpec, Modality
 from genkit.errors import ConfigError
 
-Requirement = Literal["real", "fake", "log_prob", "reconstruction", "truth", "modes"]
+Requirement = Literal["real", "fake", "log_prob", "importance", "reconstruction", "truth", "modes"]
 
 
 class Probe:
@@ -28,30 +28,35 @@ class Probe:
         real (B, *shape), real_y (B,): held-out data.        fake (B, *shape), fake_y (B,): samples.
         real_features, fake_features (B, F): in the evaluator's feature space, float64.
         log_prob (B,): the model's log-density of `dequantised` real data, nats.
+        importance (B,), asked with k: the importance-weighted bound on log_prob by k draws of a latent, nats.
         reconstruction (B, *shape): of `real`.              truth (B,): the exact log-density of `real`.
         centres (K, D) and std (): the known modes of a toy.
     A batch may hold reals only, fakes only, or both, of different lengths: a metric uses what it finds with `in`.
 
     Args:
         spec: The data.
-        quantities: Name to a function of no arguments; names that are absent cannot be asked for.
+        quantities: Name to a function; names that are absent cannot be asked for.
     """
 
-    def __init__(self, spec: DataSpec, quantities: dict[str, Callable[[], Tensor]]) -> None:
+    def __init__(self, spec: DataSpec, quantities: dict[str, Callable[..., Tensor]]) -> None:
         self.spec = spec
         self._make = quantities
-        self._made: dict[str, Tensor] = {}
+        self._made: dict[tuple[str, tuple[int, ...]], Tensor] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._make
 
     def __getitem__(self, name: str) -> Tensor:
         """The quantity `name`; raises ConfigError where this evaluation does not have it."""
+        return self.ask(name)
+
+    def ask(self, name: str, *arguments: int) -> Tensor:
+        """A quantity that takes arguments, computed once for each choice of them."""
         if name not in self._make:
             raise ConfigError(f"this evaluation has no {name}; it has {', '.join(sorted(self._make))}")
-        if name not in self._made:
-            self._made[name] = self._make[name]()
-        return self._made[name]
+        if (key := (name, arguments)) not in self._made:
+            self._made[key] = self._make[name](*arguments)
+        return self._made[key]
 
 
 class ProbeMetric(Metric, Component, ABC):

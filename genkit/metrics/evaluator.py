@@ -135,7 +135,7 @@ class Evaluator:
             return f"the exact density of {self.reference.name} is unknown"
         if "modes" in metric.requires and self.reference.modes is None:
             return f"{self.reference.name} has no known modes"
-        asked = [quantity for quantity in metric.requires if quantity in ("log_prob", "reconstruction")]
+        asked = [quantity for quantity in metric.requires if quantity in ("log_prob", "importance", "reconstruction")]
         return next((reason for quantity in asked if (reason := source.lacks(quantity, real))), None)
 
     def _pass(self, tallies: dict[str, Tally], source: Source, real: Split) -> None:

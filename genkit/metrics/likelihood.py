@@ -3,6 +3,10 @@ r"""Likelihoods of held-out data, for models that have one.
 `log_prob` is of dequantised data, so the same number serves as nats and, through the one conversion, as bits per
 dimension. Whether it is exact, a bound or an estimate is the model's to say and stands beside the value.
 
+`ELBO` and `IWAE` speak of models with a latent, in the units of the literature on them: nats of the **probability of
+the stored values**, which is the density times the bin's volume, log P(v) = log p(x) + D log((hi − lo) / levels). For
+binary images the bin width is 1 and both are the same; for continuous data there is the density alone.
+
 Where the truth is known the gap is a mean of differences on the same points,
 
 .. math:: \mathbb{E}_{p} [\log p(x) - \log q(x)] = KL(p \,\|\, q),
@@ -12,10 +16,12 @@ whose error is far below that of either mean, since both vary with the points al
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from typing import Any, ClassVar
 
 from torch import Tensor
 
+from genkit.component import PositiveInt
 from genkit.data.spec import DataSpec, Modality
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError
@@ -45,6 +51,47 @@ class BitsPerDim(ExampleMean):
     def per_example(self, probe: Probe) -> Tensor:
         levels, value_range = _discrete(probe.spec)
         return bits_per_dim(-probe["log_prob"].double(), probe.spec.dim, levels, value_range)
+
+
+class ELBO(ExampleMean):
+    """−ELBO in nats per example: an upper bound on −log P(x)."""
+
+    requires: ClassVar[tuple[Requirement, ...]] = ("log_prob", "importance")
+    units: ClassVar[str] = "nats"
+    divergence: ClassVar[bool] = False
+
+    def per_example(self, probe: Probe) -> Tensor:
+        return -log_mass(probe["log_prob"], probe.spec)
+
+    def params(self) -> dict[str, Any]:
+        return {"of": "stored values"}
+
+
+class IWAE(ExampleMean):
+    """−log 1/k Σ w in nats per example: a tighter upper bound on −log P(x) (Burda et al. 2015, 1509.00519).
+
+    Arguments:
+        k: Draws of the latent for each example.
+    """
+
+    requires: ClassVar[tuple[Requirement, ...]] = ("log_prob", "importance")
+    units: ClassVar[str] = "nats"
+    divergence: ClassVar[bool] = False
+
+    def __init__(self, k: PositiveInt = 64) -> None:
+        super().__init__()
+        self.k = k
+
+    def per_example(self, probe: Probe) -> Tensor:
+        return -log_mass(probe.ask("importance", self.k), probe.spec)
+
+    def params(self) -> dict[str, Any]:
+        return {"k": self.k, "of": "stored values"}
+
+
+def log_mass(log_prob: Tensor, spec: DataSpec) -> Tensor:
+    """log-density (B,) to the log-probability of the stored values; continuous data has the density alone."""
+    return log_prob if spec.levels is None else log_prob.double() + spec.dim * math.log(spec.bin_width)
 
 
 class LogLikelihoodGap(ExampleMean):

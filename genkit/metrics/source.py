@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,11 @@ from genkit.data.dataset import Split
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Requirement
-from genkit.models.base import Conditional, Density, GenerativeModel, Reconstructor
+from genkit.models.base import Conditional, Density, GenerativeModel, LatentBound, Reconstructor
 from genkit.models.stream import stream_samples
 from genkit.noise import seed_of
 
-Quantity = Callable[[], Tensor]
+Quantity = Callable[..., Tensor]
 
 
 def model_values(v: Tensor, spec: DataSpec) -> Tensor:
@@ -59,10 +60,11 @@ class Source(ABC):
 
     @abstractmethod
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:
-        """Why it cannot give "log_prob" or "reconstruction" of the reference; None if it can."""
+        """Why it cannot give "log_prob", "importance" or "reconstruction" of the reference; None if it can."""
 
     def answers(self, x: Tensor, dequantised: Callable[[], Tensor], y: Tensor | None) -> dict[str, Quantity]:
-        """What it can say about real data: `log_prob` (B,) of `dequantised()`, `reconstruction` (B, *shape) of x.
+        """What it can say about real data: `log_prob` (B,) of `dequantised()` and its bound `importance` with k draws,
+        `reconstruction` (B, *shape) of x.
 
         x and `dequantised()` are model values (B, *shape), y is (B,) or None. Default nothing.
         """
@@ -133,9 +135,10 @@ class ModelSource(Source):
             yield spec.unscale(x), y
 
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:
-        ability = {"log_prob": Density, "reconstruction": Reconstructor}[quantity]
-        if not isinstance(self.model, ability):
-            return f"{type(self.model).__name__} gives no {quantity.replace('_', ' ')}"
+        abilities = {"log_prob": Density, "importance": LatentBound, "reconstruction": Reconstructor}
+        if not isinstance(self.model, abilities[quantity]):
+            name = "bound by draws of a latent" if quantity == "importance" else quantity.replace("_", " ")
+            return f"{type(self.model).__name__} gives no {name}"
         if self._conditional and reference.y is None:
             return "the model is conditional and the reference has no labels"
         return None
@@ -145,6 +148,8 @@ class ModelSource(Source):
         answers: dict[str, Quantity] = {}
         if isinstance(model, Density):
             answers["log_prob"] = lambda: self._ask(model.log_prob, dequantised(), labels)
+        if isinstance(model, LatentBound):
+            answers["importance"] = lambda k: self._ask(partial(model.importance_log_prob, k=k), dequantised(), labels)
         if isinstance(model, Reconstructor):
             answers["reconstruction"] = lambda: self._ask(model.reconstruct, x, labels)
         return answers

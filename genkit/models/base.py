@@ -96,6 +96,19 @@ class Density(ABC):
         """log p(x) in nats, higher is better: (B, *shape) to (B,)."""
 
 
+class LatentBound(Density):
+    """Ability: a lower bound on log p(x) that tightens with the draws of a latent; `log_prob` is the ELBO."""
+
+    bound: Bound = "lower"
+
+    @abstractmethod
+    def importance_log_prob(self, x: Tensor, y: Tensor | None = None, *, k: int) -> Tensor:
+        """log 1/k Σ p(x, z) / q(z | x) over k draws z ~ q, in nats, a function of x: (B, *shape) to (B,).
+
+        In expectation it grows with k, from the ELBO (k = 1) towards log p(x).
+        """
+
+
 class Encoder(ABC):
     """Ability: data to latent."""
 

@@ -6,6 +6,7 @@ r"""What a decoder's output says about the data: p(x | out).
 
   with open ends at the lowest and highest level, so that the levels' masses sum to one (Salimans et al. 2017,
   1701.05517). Each mass is spread evenly over its bin, which makes it comparable with every density (see `Density`).
+* `Bernoulli`: data with two levels, log-odds from the decoder: log P(v) = log S(±out).
 * `Gaussian`: continuous values, one learned standard deviation per dimension (σ-VAE, Rybkin et al. 2020, 2006.13202).
 """
 
@@ -60,7 +61,7 @@ class DiscretizedLogistic(Likelihood):
 
     def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
         half = self.spec.bin_width / 2
-        x = self.spec.scale(self.spec.unscale(x))  # any point of a bin has the bin's mass
+        x = self.spec.centre(x)  # any point of a bin has the bin's mass
         inverse = torch.exp(-self.log_scale)
         upper, lower = (x + half - out) * inverse, (x - half - out) * inverse
         first, last = x - half <= self.low + half / 2, x + half >= self.high - half / 2
@@ -77,6 +78,35 @@ class DiscretizedLogistic(Likelihood):
     def draw(self, out: Tensor, eps: Tensor) -> Tensor:
         u = torch.special.ndtr(eps).clamp(1e-6, 1 - 1e-6)
         return (out + torch.exp(self.log_scale) * torch.logit(u)).clamp(self.low, self.high)
+
+
+class Bernoulli(Likelihood):
+    """Two levels; `out` are the log-odds of the higher one. Draws and mean lie between the two bin centres.
+
+    Raises ConfigError for data that has not two levels.
+    """
+
+    def __init__(self, *, spec: DataSpec) -> None:
+        super().__init__()
+        if spec.levels != 2 or spec.value_range is None:
+            raise ConfigError("model.likelihood: Bernoulli needs data with two levels (data.binarize=dynamic)")
+        self.spec = spec
+        self.low = spec.value_range[0]
+        self.middle = self.low + spec.bin_width
+
+    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+        log_mass = F.logsigmoid(torch.where(x >= self.middle, out, -out))
+        return (log_mass - math.log(self.spec.bin_width)).flatten(1).sum(1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return self._between(torch.sigmoid(out))
+
+    def draw(self, out: Tensor, eps: Tensor) -> Tensor:
+        return self._between((torch.special.ndtr(eps) < torch.sigmoid(out)).to(out))
+
+    def _between(self, share: Tensor) -> Tensor:
+        """From the centre of the lower bin (0) to that of the higher one (1)."""
+        return self.low + self.spec.bin_width * (share + 0.5)
 
 
 class Gaussian(Likelihood):
@@ -99,5 +129,6 @@ class Gaussian(Likelihood):
 
 
 def default_likelihood(*, spec: DataSpec) -> Likelihood:
-    """Discretised logistic for data with levels, Gaussian for continuous data."""
-    return DiscretizedLogistic(spec=spec) if spec.levels is not None else Gaussian(spec=spec)
+    """Bernoulli for two levels, discretised logistic for more, Gaussian for continuous data."""
+    discrete = Bernoulli if spec.levels == 2 else DiscretizedLogistic
+    return discrete(spec=spec) if spec.levels is not None else Gaussian(spec=spec)

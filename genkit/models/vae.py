@@ -1,8 +1,13 @@
-r"""Variational autoencoders: maximise a lower bound on log p(x) = log ∫ p(x | z) N(z; 0, I) dz,
+r"""Variational autoencoders: maximise a lower bound on log p(x) = log ∫ p(x | z) p(z) dz,
 
-.. math:: \log p(x) \ge E_{q(z|x)}[\log p(x|z)] - KL(q(z|x)\,\|\,N(0, I)), \quad q(z|x) = N(\mu(x), \sigma^2(x)).
+.. math::
 
-Both terms are sums over dimensions, in nats; a mean over pixels would be another objective.
+    \log p(x) \ge E \log \frac1k \sum_i w_i \ge E_{q(z|x)}[\log w] = E_{q(z|x)}[\log p(x|z)] - KL(q(z|x)\,\|\,p(z)),
+    \qquad w = \frac{p(x|z)\,p(z)}{q(z|x)}, \quad q(z|x) = N(\mu(x), \sigma^2(x)).
+
+A member of the family is a choice of parts: p(x | z) (`genkit/models/likelihood.py`), p(z) (`genkit/models/prior.py`),
+and what is minimised (`genkit/models/objective.py`, `genkit/models/aggregate.py`). All terms are sums over dimensions,
+in nats; a mean over pixels would be another objective.
 """
 
 from collections.abc import Iterator
@@ -10,44 +15,47 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from genkit.component import NonNegativeFloat, PositiveInt, Probability, Width
+from genkit.component import PositiveInt, Width
 from genkit.data.spec import Batch, DataSpec
-from genkit.distributions import normal_kl
 from genkit.models.base import (
-    Bound,
     Conditional,
     Decoder,
-    Density,
     Encoder,
     GenerativeModel,
+    LatentBound,
     Noise,
     Reconstructor,
     classes_of,
 )
 from genkit.models.likelihood import LikelihoodFactory, default_likelihood
+from genkit.models.objective import ELBO, Draws, Objective, importance_bound
+from genkit.models.prior import NormalMixture, PriorFactory, StandardNormal
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
-from genkit.noise import generator_of
+from genkit.noise import noise_of
+
+Moments = tuple[Tensor, Tensor]  # mean and log-variance, (B, latent_dim) each
+ACTIVE = 0.01  # variance of a latent's mean over data above which it counts as used (Burda et al. 2015, 1509.00519)
+BLOCK = 16  # draws of a score made at once
 
 
-class VAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Conditional):
-    """Gaussian variational autoencoder.
+class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditional):
+    """Variational autoencoder with a Gaussian posterior.
 
-    References: Auto-Encoding Variational Bayes (Kingma & Welling 2013, 1312.6114).
+    References: Auto-Encoding Variational Bayes (Kingma & Welling 2013, 1312.6114); conditional: Learning Structured
+    Output Representation using Deep Conditional Generative Models (Sohn et al. 2015).
 
     Arguments:
         spec: The data.
         latent_dim: Size of z.
         backbone: Encoder and decoder; None takes what the data asks for.
         likelihood: p(x | z); None takes what the data asks for.
+        prior: p(z); None takes the standard normal.
+        objective: What is minimised; None takes the `ELBO`.
         conditional: Whether to use the data's labels.
-        beta: Weight of the KL term; 1 is the bound itself.
-        kl_warmup: Share of the training during which the KL's weight rises from 0 to beta.
         draw_pixels: Whether samples of data with levels are drawn from p(x | z) or are its mean.
-        elbo_draws: Draws of z, common to all examples, over which `log_prob` averages; an even number is antithetic.
+        elbo_draws: Draws of z over which `log_prob` averages; each example has its own, a function of its values.
     """
-
-    bound: Bound = "lower"
 
     def __init__(
         self,
@@ -56,46 +64,61 @@ class VAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Conditional
         latent_dim: Width = 16,
         backbone: BackboneFactory | None = None,
         likelihood: LikelihoodFactory | None = None,
+        prior: PriorFactory | None = None,
+        objective: Objective | None = None,
         conditional: bool = False,
-        beta: NonNegativeFloat = 1.0,
-        kl_warmup: Probability = 0.1,
         draw_pixels: bool = False,
         elbo_draws: PositiveInt = 16,
     ) -> None:
         super().__init__(spec)
         network = backbone or default_backbone
-        self.latent_dim, self.beta, self.kl_warmup = latent_dim, beta, kl_warmup
+        self.latent_dim, self.elbo_draws = latent_dim, elbo_draws
         self.draws_x = draw_pixels or spec.levels is None
-        self.elbo_draws = elbo_draws
-        self.needs_horizon = kl_warmup > 0
         self.num_classes = classes_of(spec, conditional)
+        self.objective = objective or ELBO()
+        self.needs_horizon = self.objective.needs_horizon
         self.encoder = network(in_shape=spec.shape, out_shape=(2 * latent_dim,), num_classes=self.num_classes)
         self.decoder = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)
         self.likelihood = (likelihood or default_likelihood)(spec=spec)
+        self.prior = (prior or StandardNormal)(spec=spec, latent_dim=latent_dim, num_classes=self.num_classes)
 
-    def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Moments:
         """Mean and log-variance of q(z | x), each (B, latent_dim)."""
         mean, log_var = self.encoder(x, y=y).chunk(2, dim=1)
         return mean, log_var.clamp(-20, 20)
 
+    def draws(self, x: Tensor, y: Tensor | None, q: Moments, prior: NormalMixture, eps: Tensor) -> Draws:
+        """What the model says at z = μ + σ eps, with (μ, log σ²) = q of x and eps (k, B, latent_dim)."""
+        k, (mean, log_var) = len(eps), q
+        z = mean + torch.exp(log_var / 2) * eps
+        out = self.decoder(z.flatten(0, 1), y=None if y is None else y.repeat(k))
+        log_likelihood = self.likelihood.log_prob(x.expand(k, *x.shape).flatten(0, 1), out)
+        return Draws(mean, log_var, z, log_likelihood.unflatten(0, (k, -1)), prior)
+
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x, y = batch["x"], self.labels_of(batch)
-        mean, log_var = self.posterior(x, y)
-        z = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
-        reconstruction = -self.likelihood.log_prob(x, self.decoder(z, y=y)).mean()
-        kl = normal_kl(mean, log_var).mean()
-        warm = min(1.0, self.progress / self.kl_warmup) if self.training and self.kl_warmup > 0 else 1.0
-        return {"loss": reconstruction + warm * self.beta * kl, "reconstruction": reconstruction, "kl": kl}
+        if self.training:
+            self.prior.meet(x, y)
+        q, prior = self.posterior(x, y), self.prior.mixture(self.posterior)
+        drawn = self.draws(x, y, q, prior, torch.randn(self.objective.draws, *q[0].shape, device=x.device).to(x))
+        if self.training:
+            return self.objective.losses(drawn, self.progress)
+        return {**self.objective.losses(drawn, 1.0), "active_units": active_units(drawn.mean)}
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The evidence lower bound in nats; the draws of z are fixed, so it is a function of x."""
+        """The evidence lower bound in nats, averaged over `elbo_draws` draws."""
+        return self.log_weights(x, y, self.elbo_draws).mean(0)
+
+    def importance_log_prob(self, x: Tensor, y: Tensor | None = None, *, k: int) -> Tensor:
+        return importance_bound(self.log_weights(x, y, k))
+
+    def log_weights(self, x: Tensor, y: Tensor | None, k: int) -> Tensor:
+        """log p(x, z) / q(z | x) of k draws of each example, which are a function of its values: (k, B)."""
         self.check_labels(y)
-        mean, log_var = self.posterior(x, y)
-        terms = [
-            self.likelihood.log_prob(x, self.decoder(mean + torch.exp(log_var / 2) * eps, y=y))
-            for eps in self._fixed_draws(x)
-        ]
-        return torch.stack(terms).mean(0) - normal_kl(mean, log_var)
+        centre = self.spec.centre(x)  # the encoder was trained on centres, and every point of a bin has their mass
+        q, prior = self.posterior(centre, y), self.prior.mixture(self.posterior)
+        draws = (self.draws(x, y, q, prior, eps[None]) for eps in fixed_draws(centre, k, self.latent_dim))
+        return torch.cat([drawn.log_weights for drawn in draws])
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         self.check_labels(y)
@@ -110,10 +133,18 @@ class VAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Conditional
 
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y)
-        out = self.decoder(noise(self.latent_dim), y=y)
+        eps, u = noise(self.latent_dim), torch.special.ndtr(noise(1)[:, 0])
+        out = self.decoder(self.prior.mixture(self.posterior).draw(u, eps), y=y)
         return self.likelihood.draw(out, noise(*self.spec.shape)) if self.draws_x else self.likelihood.mean(out)
 
-    def _fixed_draws(self, x: Tensor) -> Iterator[Tensor]:
-        """eps (latent_dim,), the same at every call, in antithetic pairs."""
-        eps = torch.randn((self.elbo_draws + 1) // 2, self.latent_dim, generator=generator_of(0, "elbo"))
-        return iter(torch.cat((eps, -eps))[: self.elbo_draws].to(x))
+
+def active_units(mean: Tensor) -> Tensor:
+    """How many latents move with x: of the posterior means (B, D), those with Var_x > 0.01, ()."""
+    return (mean.var(0, correction=0) > ACTIVE).sum().to(mean)
+
+
+def fixed_draws(x: Tensor, k: int, dim: int) -> Iterator[Tensor]:
+    """k standard normal draws (B, dim), each example's a function of its values; the first ones are those of less k."""
+    noise = noise_of(x)
+    for start in range(0, k, BLOCK):
+        yield from noise(min(BLOCK, k - start), dim).to(x).unbind(1)

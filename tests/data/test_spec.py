@@ -74,3 +74,14 @@ def test_continuous_data_is_left_alone() -> None:
 @pytest.mark.parametrize("one", [*SPECS.values(), VECTOR], ids=[*SPECS, "vector"])
 def test_json_round_trip(one: DataSpec) -> None:
     assert DataSpec.from_json(one.to_json()) == one
+
+
+def test_the_centre_of_any_point_of_a_bin() -> None:
+    spec = DataSpec((1, 1, 1), "image", (-1.0, 1.0), 17)
+    x = spec.scale(torch.arange(17).reshape(-1, 1, 1, 1))
+    u = torch.linspace(0.01, 0.99, 17).reshape(-1, 1, 1, 1)
+    assert torch.equal(spec.centre(spec.dequantise(x, u)), x)
+    assert spec.centre(x.double()).dtype == torch.float64
+    continuous = torch.randn(3, 2)
+    assert spec.centre(x).dtype == torch.float32
+    assert DataSpec((2,), "vector").centre(continuous) is continuous

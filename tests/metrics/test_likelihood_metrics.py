@@ -10,7 +10,7 @@ from genkit.data.spec import DataSpec
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, NumericalError
 from genkit.metrics.base import Probe
-from genkit.metrics.likelihood import BitsPerDim, LogLikelihoodGap, NegativeLogLikelihood
+from genkit.metrics.likelihood import ELBO, IWAE, BitsPerDim, LogLikelihoodGap, NegativeLogLikelihood
 from genkit.metrics.mean import ExampleMean
 
 DIGITS = DataSpec((1, 8, 8), "image", (-1.0, 1.0), 17, 10)
@@ -72,6 +72,33 @@ def test_nats_and_their_error() -> None:
     assert float(metric.compute()) == pytest.approx(-float(log_prob.mean()), abs=1e-12)
     low, high = metric.interval(50, 0) or (0.0, 0.0)
     assert (high - low) / 2 == pytest.approx(1.96 * float(log_prob.std()) / 20, rel=1e-3)
+
+
+@pytest.mark.parametrize("spec", [DIGITS, DataSpec((3,), "vector")], ids=["levels", "continuous"])
+def test_bounds_are_nats_of_the_stored_values(spec: DataSpec) -> None:
+    """Of a uniform model of the digits: 64 ln 17; continuous data has its density."""
+    log_prob = torch.full((4,), -64 * math.log(2.0), dtype=torch.float64)
+    wanted = 64 * math.log(17) if spec.levels else 64 * math.log(2)
+
+    def importance(k: int) -> Tensor:
+        return log_prob + math.log(k)
+
+    quantities = {"log_prob": lambda: log_prob, "importance": importance}
+    for metric, gain in ((ELBO(), 0.0), (IWAE(k=1), 0.0), (IWAE(k=8), math.log(8))):
+        metric.update(Probe(spec, quantities))
+        assert float(metric.compute()) == pytest.approx(wanted - gain, abs=1e-12)
+
+
+def test_a_quantity_with_arguments_is_computed_once_for_each() -> None:
+    asked: list[int] = []
+
+    def importance(k: int) -> Tensor:
+        asked.append(k)
+        return torch.tensor([float(k)])
+
+    probe = Probe(DIGITS, {"importance": importance})
+    assert [float(probe.ask("importance", k)) for k in (2, 3, 2)] == [2.0, 3.0, 2.0]
+    assert asked == [2, 3]
 
 
 def test_values_are_summed_in_double_precision() -> None:

@@ -8,7 +8,7 @@ from torch.distributions import Normal
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.models.likelihood import DiscretizedLogistic, Gaussian, default_likelihood
+from genkit.models.likelihood import Bernoulli, DiscretizedLogistic, Gaussian, default_likelihood
 from genkit.noise import generator_of
 
 
@@ -91,6 +91,37 @@ def test_draws_have_the_masses_as_their_histogram(mean, log_scale):
     assert drawn.max() <= 1
 
 
+@pytest.mark.parametrize("value_range", [(-1.0, 1.0), (0.0, 1.0), (-3.0, 7.0)])
+def test_bernoulli_is_torchs_at_every_point_of_a_bin(value_range):
+    spec, g = pixel(2, value_range), generator_of(0, "bernoulli")
+    v = torch.tensor([0, 1]).repeat(50)[:, None, None, None]
+    out = 4 * torch.randn(v.shape, generator=g, dtype=torch.float64)
+    expected = torch.distributions.Bernoulli(logits=out).log_prob(v.double()).flatten() - math.log(spec.bin_width)
+    likelihood = Bernoulli(spec=spec)
+    for x in (spec.scale(v), spec.dequantise(spec.scale(v), torch.rand(v.shape, generator=g))):
+        torch.testing.assert_close(likelihood.log_prob(x, out), expected)
+
+
+def test_bernoulli_masses_sum_to_one_and_keep_their_logarithm_far_out():
+    spec = pixel(2)
+    x, likelihood = all_levels(spec).float(), Bernoulli(spec=spec)
+    for logit in (-200.0, -3.0, 0.0, 40.0):
+        log_mass = likelihood.log_prob(x, torch.full_like(x, logit)) + math.log(spec.bin_width)
+        assert log_mass.exp().sum().item() == pytest.approx(1)
+        assert log_mass.diff().item() == pytest.approx(logit, abs=1e-4)
+
+
+def test_bernoulli_draws_and_their_mean():
+    spec, n = pixel(2), 20_000
+    likelihood = Bernoulli(spec=spec)
+    eps = torch.randn(n, 1, 1, 1, generator=generator_of(0, "eps"))
+    for logit in (-2.0, 0.3):
+        out = torch.full_like(eps, logit)
+        drawn = likelihood.draw(out, eps)
+        assert torch.equal(drawn.unique(), spec.scale(torch.tensor([0, 1])))
+        assert drawn.mean().item() == pytest.approx(likelihood.mean(out)[0].item(), abs=4.5 * 0.5 / n**0.5)
+
+
 def test_gaussian_is_torchs():
     spec = DataSpec(shape=(3,), modality="vector")
     likelihood, g = Gaussian(spec=spec), generator_of(0, "gaussian")
@@ -106,6 +137,10 @@ def test_gaussian_is_torchs():
 def test_the_data_chooses_the_likelihood():
     vector = DataSpec(shape=(3,), modality="vector")
     assert isinstance(default_likelihood(spec=pixel(17)), DiscretizedLogistic)
+    assert isinstance(default_likelihood(spec=pixel(2)), Bernoulli)
     assert isinstance(default_likelihood(spec=vector), Gaussian)
+    for spec in (vector, pixel(17)):
+        with pytest.raises(ConfigError, match="two levels"):
+            Bernoulli(spec=spec)
     with pytest.raises(ConfigError, match="use Gaussian"):
         DiscretizedLogistic(spec=vector)

@@ -1,0 +1,149 @@
+r"""What a variational autoencoder minimises, given k draws z ~ q(z | x) for each x.
+
+.. math::
+
+    \text{ELBO}   &\quad E_q[-\log p(x|z)] + \beta \, KL(q(z|x)\,\|\,p(z)) \\
+    \text{capacity} &\quad E_q[-\log p(x|z)] + \gamma \, |KL(q(z|x)\,\|\,p(z)) - C(t)| \\
+    \text{IWAE}   &\quad -\log \tfrac1k \sum_i w_i, \qquad w_i = p(x|z_i)\, p(z_i) / q(z_i|x)
+
+All terms are sums over dimensions and means over examples, in nats. Objectives that look at the posterior of a whole
+batch stand in `genkit/models/aggregate.py`.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from genkit.component import Component, NonNegativeFloat, PositiveInt, Probability
+from genkit.distributions import normal_log_prob
+from genkit.models.prior import NormalMixture
+
+
+@dataclass(frozen=True)
+class Draws:
+    """k draws of z for each example of a batch, and what the model says about them.
+
+    Attributes:
+        mean, log_var: Of q(z | x), (B, D).
+        z: (k, B, D).
+        log_likelihood: log p(x | z), (k, B).
+        prior: p(z).
+    """
+
+    mean: Tensor
+    log_var: Tensor
+    z: Tensor
+    log_likelihood: Tensor
+    prior: NormalMixture
+
+    @property
+    def log_weights(self) -> Tensor:
+        """log w = log p(x | z) + log p(z) − log q(z | x), (k, B): their mean is the ELBO."""
+        log_q = normal_log_prob(self.z, self.mean, self.log_var).sum(-1)
+        return self.log_likelihood + self.prior.log_prob(self.z) - log_q
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """E_q[−log p(x | z)], ()."""
+        return -self.log_likelihood.mean()
+
+    @property
+    def kl(self) -> Tensor:
+        """KL(q(z | x) ‖ p(z)) in groups of dimensions, (B, G); see `NormalMixture.kl`."""
+        return self.prior.kl(self.mean, self.log_var, self.z)
+
+
+def importance_bound(log_weights: Tensor) -> Tensor:
+    """log 1/k Σ w, (k, B) to (B,)."""
+    return log_weights.logsumexp(0) - math.log(len(log_weights))
+
+
+def ramp(progress: float, share: float) -> float:
+    """From 0 to 1 over the first `share` of the training."""
+    return min(1.0, progress / share) if share > 0 else 1.0
+
+
+class Objective(Component, ABC):
+    """A loss of `Draws`.
+
+    Attributes:
+        draws: k.
+        needs_horizon: Whether it depends on the progress of the training.
+    """
+
+    draws: int = 1
+    needs_horizon: bool = False
+
+    @abstractmethod
+    def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
+        """ "loss" and its terms, each (); `progress` in [0, 1] is 1 outside training."""
+
+
+class ELBO(Objective):
+    """The evidence lower bound, its KL term weighted by β, warmed up, and free up to λ per dimension.
+
+    References: Auto-Encoding Variational Bayes (Kingma & Welling 2013, 1312.6114); β: β-VAE (Higgins et al. 2017);
+    warm-up: Ladder Variational Autoencoders (Sønderby et al. 2016, 1602.02282); free bits: Improved Variational
+    Inference with Inverse Autoregressive Flow (Kingma et al. 2016, 1606.04934).
+
+    Arguments:
+        beta: β; 1 is the bound itself.
+        kl_warmup: Share of the training during which the weight rises from 0 to β.
+        free_bits: λ in nats: a dimension is charged max(λ, its KL averaged over the batch); a prior whose KL does not
+            split into dimensions is charged for all of them together.
+    """
+
+    def __init__(
+        self, beta: NonNegativeFloat = 1.0, kl_warmup: Probability = 0.1, free_bits: NonNegativeFloat = 0.0
+    ) -> None:
+        self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
+        self.needs_horizon = kl_warmup > 0
+
+    def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
+        kl = drawn.kl.mean(0)  # (G,)
+        free = self.free_bits * drawn.mean.shape[1] / len(kl)
+        charged = kl.clamp(min=free).sum() if free > 0 else kl.sum()
+        loss = drawn.reconstruction + self.beta * ramp(progress, self.kl_warmup) * charged
+        return {"loss": loss, "reconstruction": drawn.reconstruction, "kl": kl.sum()}
+
+
+class Capacity(Objective):
+    """The KL term is held at a capacity that grows from 0.
+
+    References: Understanding disentangling in β-VAE (Burgess et al. 2018, 1804.03599).
+
+    Arguments:
+        gamma: γ, how strictly.
+        capacity: C in nats at the end of the ramp.
+        share: Share of the training during which it grows.
+    """
+
+    def __init__(
+        self, gamma: NonNegativeFloat = 100.0, capacity: NonNegativeFloat = 25.0, share: Probability = 0.5
+    ) -> None:
+        self.gamma, self.capacity, self.share = gamma, capacity, share
+        self.needs_horizon = share > 0
+
+    def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
+        kl = drawn.kl.sum(1).mean()
+        loss = drawn.reconstruction + self.gamma * (kl - self.capacity * ramp(progress, self.share)).abs()
+        return {"loss": loss, "reconstruction": drawn.reconstruction, "kl": kl}
+
+
+class ImportanceWeighted(Objective):
+    """The importance-weighted bound, which tightens with k.
+
+    References: Importance Weighted Autoencoders (Burda et al. 2015, 1509.00519).
+
+    Arguments:
+        k: Draws per example; 1 is the ELBO.
+    """
+
+    def __init__(self, k: PositiveInt = 50) -> None:
+        self.draws = k
+
+    def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
+        loss = -importance_bound(drawn.log_weights).mean()
+        return {"loss": loss, "reconstruction": drawn.reconstruction, "kl": drawn.kl.sum(1).mean()}
