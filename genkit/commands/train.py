@@ -10,42 +10,30 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from torch.optim import Optimizer
 
-from genkit.checkpoint import strict_json
 from genkit.checkpoint.read import Checkpoint, find_checkpoint, is_run_folder
 from genkit.checkpoint.retention import step_folders
-from genkit.checkpoint.run_folder import CONFIG_YAML, RunFolder
+from genkit.checkpoint.run_folder import RunFolder
 from genkit.commands.command_line import command_line
-from genkit.config.build import build, build_factory, refuse_interpolations
+from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
+from genkit.commands.taken_over import recorded, same_data, taking_over
+from genkit.config.build import refuse_interpolations
 from genkit.config.hydra_setup import current_job
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.resume import MAX_STEPS, lookup, merged
-from genkit.data.dataset import Dataset
 from genkit.errors import CheckpointError, ConfigError, GenkitError
-from genkit.metrics.reference import content_hash
-from genkit.models.base import GenerativeModel
-from genkit.noise import seed_of
 from genkit.report.console import make_console
 from genkit.storage.disk import require_free_disk, shown
-from genkit.training.ema import EMA
-from genkit.training.lr_schedule import LRSchedule
-from genkit.training.module import GenerativeModule
-from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
-from genkit.training.runner import Run, fit, make_trainer
+from genkit.training.runner import Run, fit
 from genkit.training.signals import StopNow, StopSignal
 
-SCHEMA = "genkit.config/1"
 COPIES = 4  # of the weights in a checkpoint: averaged, live, two moments of Adam
 
 
@@ -54,71 +42,10 @@ def run(cfg: DictConfig) -> float | None:
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     console = make_console()
     if settings["resume"] is None:
+        if settings["allow"]:
+            raise ConfigError("allow=: it names what a resumed run may change: it goes with resume=")
         return _start(settings, console)
     return _resume(settings, console)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Everything that a configuration of `train` builds, checked, before anything is written."""
-
-    dataset: Dataset
-    module: GenerativeModule
-    trainer: TrainerOptions
-    checkpoint: CheckpointOptions
-    samples: SampleGridOptions
-    loggers: Any
-    callbacks: list[pl.Callback]
-
-
-def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
-    """The parts of a run; raises ConfigError or DataError for the first mistake."""
-    plugins = tuple(settings["plugins"])
-
-    def make(key: str, expect: type, **given: Any) -> Any:
-        return build(settings[key], at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
-
-    trainer, seed = make("trainer", TrainerOptions), settings["seed"]
-    make_trainer(trainer, logger=False)  # refuses a device that is not there, before anything is written
-    checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
-    schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings["ema"] is not None else None
-    optimizer = build_factory(settings["optimizer"], at="optimizer", expect=Optimizer, plugins=plugins)
-    logger = settings["logger"]
-    loggers = _loggers(logger, plugins) if logger is not None else None
-    callbacks = [
-        build(node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted)
-        for name, node in (settings["callbacks"] or {}).items()
-    ]
-    dataset = make("data", Dataset)
-    torch.manual_seed(seed_of(seed, "weights"))
-    with memory_errors("choose a smaller model"):
-        model = make("model", GenerativeModel, spec=dataset.spec)
-    module = GenerativeModule(
-        model,
-        optimizer=optimizer,
-        optimizer_overrides=settings["optimizer_overrides"],
-        lr_schedule=schedule,
-        ema=ema,
-        seed=seed,
-        max_steps=trainer.max_steps,
-        accumulate=trainer.accumulate,
-        check_every=trainer.log_every_n_steps,
-    )
-    module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
-    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks)
-
-
-def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
-    """What makes the logger, which was made once to see whether its package is installed; none writes when made."""
-    factory = build_factory(node, at="logger", expect=Logger, plugins=plugins)
-    try:
-        factory(save_dir=os.curdir)
-    except ModuleNotFoundError as error:
-        name = str(node["_target_"]).rpartition(".")[2]
-        raise ConfigError(
-            f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
-        ) from error
-    return factory
 
 
 def _start(settings: dict[str, Any], console: Console) -> float | None:
@@ -127,7 +54,7 @@ def _start(settings: dict[str, Any], console: Console) -> float | None:
     label = _label(settings)
     target = _run_dir(settings["run_dir"], label)
     require_free_disk(_bytes_needed(parts), target or Path("outputs"))
-    config = _checkpoint_config(settings, parts.dataset)
+    config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
     with RunFolder.create(target, "train", label, config=OmegaConf.to_yaml(settings), info=info) as folder:
         console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)
@@ -140,8 +67,9 @@ def _resume(typed: dict[str, Any], console: Console) -> float | None:
         raise CheckpointError(f"resume={path}: no run folder: name the folder that `genkit train` made")
     with RunFolder.open(path) as folder:
         checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
-        base = _recorded(folder, checkpoint)
-        settings = _with_absolute_data(merged(base, typed, current_job().keys))
+        base = recorded(folder.path, checkpoint)
+        drift, allowed = list[str](), tuple(typed["allow"])
+        settings = _with_absolute_data(merged(base, typed, current_job().keys, allowed, drift))
         settings["plugins"] = typed["plugins"]  # a checkpoint cannot choose its own
         refuse_interpolations(settings, at="resume")
         max_steps = lookup(settings, MAX_STEPS)
@@ -152,9 +80,13 @@ def _resume(typed: dict[str, Any], console: Console) -> float | None:
                 folder.update(status="done", exit_code=0)
             return None
         parts = build_parts(settings, trusted=False)
-        _same_data(folder, parts.dataset)
-        _announce(console, path, checkpoint, parts, lookup(base, MAX_STEPS))
-        config = _checkpoint_config(settings, parts.dataset)
+        if "data" in allowed:
+            folder.update(data_fingerprint=fingerprint(parts.dataset))
+        same_data(folder.path, folder.info, parts.dataset)
+        if checkpoint is not None and drift:
+            parts = taking_over(parts, checkpoint, lookup(base, "optimizer._target_"), settings)
+        _announce(console, path, checkpoint, parts, lookup(base, MAX_STEPS), drift)
+        config = checkpoint_config(settings, parts.dataset)
         resume = None if checkpoint is None else (checkpoint.path, checkpoint.step)
         folder.update(status="running", exit_code=None)
         return _fit(folder, parts, config, settings, console, _label(settings, folder), resume)
@@ -215,18 +147,14 @@ def _less(parts: Parts) -> str:
     return smaller_batch("data.batch_size", size) + same
 
 
-def _recorded(folder: RunFolder, checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """The configuration that the run began with: its checkpoint's, or config.yaml where there is no checkpoint yet."""
-    if checkpoint is not None:
-        settings = checkpoint.config().get("train")
-    else:
-        settings = OmegaConf.to_container(OmegaConf.load(folder.path / CONFIG_YAML), resolve=False)
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{shown(folder.path)}: holds no training configuration: restore it from a copy")
-    return settings
-
-
-def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, parts: Parts, max_steps_before: int) -> None:
+def _announce(
+    console: Console,
+    path: Path,
+    checkpoint: Checkpoint | None,
+    parts: Parts,
+    max_steps_before: int,
+    drift: Sequence[str],
+) -> None:
     if checkpoint is None:
         console.print(f"{shown(path)}: no checkpoint yet: starting at step 0", soft_wrap=True)
         return
@@ -235,33 +163,9 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, parts
     changed = parts.trainer.max_steps != max_steps_before and (
         parts.module.lr_schedule.needs_horizon or parts.module.model.needs_horizon
     )
-    exact = "not exact: horizon changed" if changed else "exact"
+    reasons = [*drift, *(["horizon changed"] if changed else [])]
+    exact = f"not exact: {'; '.join(reasons)}" if reasons else "exact"
     console.print(f"{shown(path)}: resuming at step {checkpoint.step} ({exact})", soft_wrap=True)
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """sha256 of the training data, labels included."""
-    train = dataset.split("train")
-    return content_hash(train.x) if train.y is None else f"{content_hash(train.x)} {content_hash(train.y)}"
-
-
-def _same_data(folder: RunFolder, dataset: Dataset) -> None:
-    recorded = folder.info.get("data_fingerprint")
-    if recorded != fingerprint(dataset):
-        raise CheckpointError(f"{shown(folder.path)}: the training data is not the data of this run: restore it")
-
-
-def _checkpoint_config(settings: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
-    """config.json: enough to rebuild the model from nothing else, and to resume the run."""
-    value = {
-        "schema": SCHEMA,
-        "model": settings["model"],
-        "spec": dataset.spec.to_json(),
-        "data": settings["data"],
-        "train": {key: value for key, value in settings.items() if key not in ("resume", "run_dir", "debug")},
-    }
-    strict_json.render(value, "the configuration")  # refused now rather than at the first checkpoint
-    return value
 
 
 def _with_absolute_data(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """What a resumed run may change: its own configuration is the base, and only what was typed is compared with it.
 
 Free are the length of the training (upwards), what is written and when, and where the data lies now; everything else
-would make the run another one, and is refused with the list of differences.
+would make the run another one, and is refused with the list of differences, unless `allow=[key,…]` accepts it.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from genkit.errors import ConfigError
@@ -18,35 +18,65 @@ LISTED = 10  # differences shown
 ABSENT = object()
 
 
-def merged(base: Mapping[str, Any], typed: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+def merged(
+    base: Mapping[str, Any],
+    typed: Mapping[str, Any],
+    keys: Iterable[str],
+    allowed: Sequence[str] = (),
+    accepted: list[str] | None = None,
+) -> dict[str, Any]:
     """The configuration to resume with.
 
     Args:
         base: The configuration of the checkpoint.
         typed: What this command line composes to.
         keys: The keys and groups that were typed.
+        allowed: Keys, or keys above them, that may differ.
+        accepted: Receives a line for each difference that was allowed.
 
     Raises:
-        ConfigError: a typed key differs and is not free, or max_steps would shrink.
+        ConfigError: a typed key differs and is neither free nor allowed, or max_steps would shrink.
     """
-    result, drift = copy.deepcopy(dict(base)), list[str]()
+    result, drift, used = copy.deepcopy(dict(base)), list[str](), set[str]()
     for key in keys:
         new = lookup(typed, key)
         if key == MAX_STEPS:
             _refuse_shorter(lookup(base, key), new)
+        before, after = lookup(base, key, ABSENT), lookup(typed, key, ABSENT)
+        found = [] if key in ("resume", "allow") else list(differences(key, before, after))
+        names = {name for name in allowed if is_below(key, name)}
         if key == MAX_STEPS or is_free(key):
             put(result, key, new)
-        elif key != "resume":
-            drift += differences(key, lookup(base, key, ABSENT), lookup(typed, key, ABSENT))
+        elif names and found:
+            put(result, key, new)
+            used |= names
+            (accepted if accepted is not None else []).extend(found)
+        else:
+            drift += found
     if drift:
-        shown = "; ".join(drift[:LISTED]) + (f"; and {len(drift) - LISTED} more" if len(drift) > LISTED else "")
-        raise ConfigError(f"resume: not the same run: {shown}. Leave these out, or start a new run")
+        raise ConfigError(_refusal(drift))
+    if idle := [name for name in allowed if name not in used and name != "data"]:
+        raise ConfigError(f"allow=: nothing that was typed changes {idle[0]}: leave it out")
     return result
+
+
+def _refusal(drift: Sequence[str]) -> str:
+    shown = "; ".join(drift[:LISTED]) + (f"; and {len(drift) - LISTED} more" if len(drift) > LISTED else "")
+    keys = dict.fromkeys(line.partition(":")[0] for line in drift[:LISTED])
+    return (
+        f"resume: not the same run: {shown}. Leave these out, accept them with allow=[{','.join(keys)}], "
+        "or start a new run"
+    )
+
+
+def is_below(key: str, name: str) -> bool:
+    """Whether `name` is a key or stands above it."""
+    return key == name or key.startswith(name + ".")
 
 
 def is_free(key: str) -> bool:
     """Whether a resumed run may change this key."""
-    return any(key == free or key.startswith(free + ".") for free in FREE)
+    return any(is_below(key, free) for free in FREE)
 
 
 def differences(key: str, old: Any, new: Any) -> Iterator[str]:

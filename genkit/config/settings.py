@@ -22,7 +22,12 @@ DRAWING: dict[str, Any] = {
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "train": COMMON
-    | {"run_dir": str | None, "resume": str | None, "optimizer_overrides": dict[str, dict[str, float | bool | None]]},
+    | {
+        "run_dir": str | None,
+        "resume": str | None,
+        "allow": list[str],
+        "optimizer_overrides": dict[str, dict[str, float | bool | None]],
+    },
     "sample": COMMON
     | DRAWING
     | {

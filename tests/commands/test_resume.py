@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from command_cases import MLP, QUICK, Child, arguments, digest, done, genkit, lines, refused, run_json
 
+from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.run_folder import RunFolder
 
 
@@ -81,6 +82,51 @@ def test_another_run_is_refused(vae: Path, change: str) -> None:
     before = digest(vae)
     assert DRIFT[change] in refused(2, "train", f"resume={vae}", change)
     assert digest(vae) == before
+
+
+def test_allowed_drift_is_taken_over_and_said(copied: Path, vae: Path, autoencoder: Path, work: Path) -> None:
+    without_checkpoints(copied, "step-00000006")
+    said = done(
+        "train", f"resume={copied}", "data.batch_size=8", "optimizer.lr=1e-4", "allow=[data.batch_size,optimizer]"
+    )
+    assert "step 4 (not exact: data.batch_size: 32 became 8; optimizer.lr: 0.002 became 0.0001)" in said
+    settings = open_checkpoint(copied / "checkpoints" / "step-00000006").config()["train"]
+    assert (settings["data"]["batch_size"], settings["optimizer"]["lr"]) == (8, 1e-4)
+    assert "allow" not in settings
+    last = "checkpoints/step-00000006/model.safetensors"
+    assert (copied / last).read_bytes() != (vae / last).read_bytes()
+
+
+def test_an_allowed_rate_is_the_rate(autoencoder: Path, work: Path) -> None:
+    """The optimizer's own state remembers the old one."""
+    run = copy(autoencoder, work)
+    change = ("trainer.max_steps=9", "trainer.log_every_n_steps=1", "optimizer.lr=3e-4")
+    done("train", f"resume={run}", *change, "allow=[optimizer.lr,trainer.log_every_n_steps]")
+    assert {line["step"]: line["lr/model"] for line in lines(run) if "lr/model" in line} == dict.fromkeys(
+        (7, 8, 9), 3e-4
+    )
+    assert "finished at step 9" in done("train", f"resume={run}")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("seed=1 optimizer.lr=1 allow=[seed]", "not the same run: optimizer.lr: 0.002 became 1. "),
+        ("seed=1", "accept them with allow=[seed]"),
+        ("seed=1 allow=[seed,optimizer]", "nothing that was typed changes optimizer"),
+        (f"model=vae {' '.join(MLP)} model.latent_dim=5 allow=[model]", "in the checkpoint and would be"),
+        ("optimizer=sgd allow=[optimizer]", "cannot take over the state of another one"),
+        ("allow=seed", "allow: 'seed'"),
+    ],
+)
+def test_what_cannot_be_allowed(vae: Path, work: Path, words: str, said: str) -> None:
+    run = copy(vae, work)
+    without_checkpoints(run, "step-00000006")
+    assert said in refused(2, "train", f"resume={run}", *words.split())
+
+
+def test_allow_goes_with_resume(work: Path) -> None:
+    assert "it goes with resume=" in refused(2, "train", "allow=[seed]")
 
 
 def test_all_differences_are_listed(vae: Path) -> None:

@@ -1,0 +1,112 @@
+"""What a configuration of `train` describes, built and checked before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import Logger
+from torch.optim import Optimizer
+
+from genkit.checkpoint import strict_json
+from genkit.config.build import build, build_factory
+from genkit.config.memory import memory_errors
+from genkit.data.dataset import Dataset
+from genkit.errors import ConfigError
+from genkit.metrics.reference import content_hash
+from genkit.models.base import GenerativeModel
+from genkit.noise import seed_of
+from genkit.training.ema import EMA
+from genkit.training.lr_schedule import LRSchedule
+from genkit.training.module import GenerativeModule
+from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
+from genkit.training.runner import make_trainer
+
+SCHEMA = "genkit.config/1"
+TYPED_ALONE = ("resume", "allow", "run_dir", "debug")  # keys of one command, which no run remembers
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a configuration of `train` builds, checked, before anything is written."""
+
+    dataset: Dataset
+    module: GenerativeModule
+    trainer: TrainerOptions
+    checkpoint: CheckpointOptions
+    samples: SampleGridOptions
+    loggers: Any
+    callbacks: list[pl.Callback]
+
+
+def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
+    """The parts of a run; raises ConfigError or DataError for the first mistake."""
+    plugins = tuple(settings["plugins"])
+
+    def make(key: str, expect: type, **given: Any) -> Any:
+        return build(settings[key], at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
+
+    trainer, seed = make("trainer", TrainerOptions), settings["seed"]
+    make_trainer(trainer, logger=False)  # refuses a device that is not there, before anything is written
+    checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
+    schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings["ema"] is not None else None
+    optimizer = build_factory(settings["optimizer"], at="optimizer", expect=Optimizer, plugins=plugins)
+    logger = settings["logger"]
+    loggers = _loggers(logger, plugins) if logger is not None else None
+    callbacks = [
+        build(node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted)
+        for name, node in (settings["callbacks"] or {}).items()
+    ]
+    dataset = make("data", Dataset)
+    torch.manual_seed(seed_of(seed, "weights"))
+    with memory_errors("choose a smaller model"):
+        model = make("model", GenerativeModel, spec=dataset.spec)
+    module = GenerativeModule(
+        model,
+        optimizer=optimizer,
+        optimizer_overrides=settings["optimizer_overrides"],
+        lr_schedule=schedule,
+        ema=ema,
+        seed=seed,
+        max_steps=trainer.max_steps,
+        accumulate=trainer.accumulate,
+        check_every=trainer.log_every_n_steps,
+    )
+    module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
+    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks)
+
+
+def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
+    """What makes the logger, which was made once to see whether its package is installed; none writes when made."""
+    factory = build_factory(node, at="logger", expect=Logger, plugins=plugins)
+    try:
+        factory(save_dir=os.curdir)
+    except ModuleNotFoundError as error:
+        name = str(node["_target_"]).rpartition(".")[2]
+        raise ConfigError(
+            f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
+        ) from error
+    return factory
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """sha256 of the training data, labels included."""
+    train = dataset.split("train")
+    return content_hash(train.x) if train.y is None else f"{content_hash(train.x)} {content_hash(train.y)}"
+
+
+def checkpoint_config(settings: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """config.json: enough to rebuild the model from nothing else, and to resume the run."""
+    value = {
+        "schema": SCHEMA,
+        "model": settings["model"],
+        "spec": dataset.spec.to_json(),
+        "data": settings["data"],
+        "train": {key: value for key, value in settings.items() if key not in TYPED_ALONE},
+    }
+    strict_json.render(value, "the configuration")  # refused now rather than at the first checkpoint
+    return value

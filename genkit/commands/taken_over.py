@@ -1,0 +1,67 @@
+"""What a resumed run takes over from its folder and its checkpoint, and what it refuses to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from omegaconf import OmegaConf
+
+from genkit.checkpoint.read import Checkpoint
+from genkit.checkpoint.run_folder import CONFIG_YAML
+from genkit.commands.parts import Parts, fingerprint
+from genkit.data.dataset import Dataset
+from genkit.errors import CheckpointError, ConfigError
+from genkit.storage.disk import shown
+
+
+def recorded(run: Path, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """The configuration that a run began with: its checkpoint's, or config.yaml where there is no checkpoint yet."""
+    if checkpoint is not None:
+        settings = checkpoint.config().get("train")
+    else:
+        settings = OmegaConf.to_container(OmegaConf.load(run / CONFIG_YAML), resolve=False)
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{shown(run)}: holds no training configuration: restore it from a copy")
+    return settings
+
+
+def same_data(run: Path, info: Mapping[str, Any], dataset: Dataset) -> None:
+    """Raises CheckpointError where the training data is not what run.json remembers."""
+    if info.get("data_fingerprint") != fingerprint(dataset):
+        raise CheckpointError(
+            f"{shown(run)}: the training data is not the data of this run: restore it, or accept it with allow=[data]"
+        )
+
+
+class OptimizerSettings(pl.Callback):
+    """Gives a restored optimizer the settings of the configuration: its state would bring the old ones back."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        fresh: Any = pl_module.configure_optimizers()
+        scheduler: Any = trainer.lr_scheduler_configs[0].scheduler
+        scheduler.base_lrs = fresh["lr_scheduler"]["scheduler"].base_lrs
+        factors = [function(trainer.global_step) for function in scheduler.lr_lambdas]
+        groups = trainer.optimizers[0].param_groups, fresh["optimizer"].param_groups
+        for group, new, base, factor in zip(*groups, scheduler.base_lrs, factors, strict=True):
+            group.update({key: value for key, value in new.items() if key != "params"} | {"lr": base * factor})
+
+
+def taking_over(parts: Parts, checkpoint: Checkpoint, optimizer: str, settings: Mapping[str, Any]) -> Parts:
+    """The parts of a run whose configuration differs from its checkpoint's.
+
+    Raises:
+        ConfigError: the weights or the optimizer's state cannot serve the new configuration.
+    """
+    if settings["optimizer"]["_target_"] != optimizer:
+        raise ConfigError("allow=: an optimizer cannot take over the state of another one: start a new run")
+    stored = {name: tuple(value.shape) for name, value in checkpoint.model().items()}
+    now = {name: tuple(value.shape) for name, value in parts.module.model.state_dict().items()}
+    if stored != now:
+        name = sorted(set(stored.items()) ^ set(now.items()))[0][0]
+        was, becomes = stored.get(name, "absent"), now.get(name, "absent")
+        raise ConfigError(f"allow=: {name} is {was} in the checkpoint and would be {becomes}: start a new run")
+    return dataclasses.replace(parts, callbacks=[OptimizerSettings(), *parts.callbacks])
