@@ -88,10 +88,10 @@ class RunFolder:
         folder = Path(os.path.realpath(path))
         if not os.path.isfile(folder / RUN):
             raise CheckpointError(f"{shown(folder)}: no run folder ({RUN} is missing): name the folder of a run")
-        _read(folder / RUN)  # before the lock, so that a folder which is no run stays as it is
+        read_info(folder / RUN)  # before the lock, so that a folder which is no run stays as it is
         lock.acquire(folder)
         sweep_run(folder)
-        return cls(folder, _read(folder / RUN))
+        return cls(folder, read_info(folder / RUN))
 
     @property
     def checkpoints(self) -> Path:
@@ -124,7 +124,8 @@ class RunFolder:
         self.close()
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_info(path: Path) -> dict[str, Any]:
+    """The content of a run.json; raises CheckpointError where it is damaged or foreign."""
     info = strict_json.parse(read_small(path), path)
     if not isinstance(info, dict) or info.get("schema") != SCHEMA:
         raise CheckpointError(f"{shown(path)}: not written by genkit: restore it from a copy")

@@ -1,4 +1,7 @@
-"""`genkit verify ckpt=PATH`: every file of a checkpoint against its manifest; of a run folder, every checkpoint."""
+"""`genkit verify ckpt=PATH`: every file of a checkpoint against its manifest; of a run folder, every checkpoint.
+
+With `replay=20` also the run's promise: up to so many recorded steps are trained again and compared to the last bit.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,25 @@ from genkit.checkpoint.read import is_run_folder
 from genkit.checkpoint.retention import step_folders
 from genkit.checkpoint.verify import verify_checkpoint
 from genkit.config.plain import read_arguments
-from genkit.errors import CheckpointError
+from genkit.errors import CheckpointError, ConfigError
 from genkit.storage.disk import shown
 
-USAGE = "genkit verify ckpt=RUN_OR_CHECKPOINT"
+USAGE = "genkit verify ckpt=RUN_OR_CHECKPOINT [replay=STEPS] [plugins=PACKAGE,…]"
 
 
 def run(argv: list[str]) -> int:
     """Prints a line for each intact checkpoint.
 
     Raises:
-        CheckpointError: one of them is damaged, after all were looked at.
+        CheckpointError: one of them is damaged, after all were looked at; or replayed steps differ.
+        ConfigError: replay= is no number of steps of a run.
     """
     if {"-h", "--help"} & set(argv):
         print(f"usage: {USAGE}")
         return 0
-    path = Path(read_arguments(argv, ["ckpt"], USAGE)["ckpt"])
+    arguments = read_arguments(argv, ["ckpt"], USAGE, optional=["replay", "plugins"])
+    path = Path(arguments["ckpt"])
+    steps = _steps(arguments.get("replay"), path)
     folders = step_folders(path) if is_run_folder(path) else [path]
     if not folders:
         raise CheckpointError(f"{shown(path)}: this run has no checkpoint")
@@ -32,7 +38,25 @@ def run(argv: list[str]) -> int:
         print(f"damaged: {error}")
     if damage:
         raise damage[0]
+    if steps:
+        from genkit.commands.replay import replay  # imports torch and lightning
+        from genkit.report.console import make_console
+
+        replay(
+            path, steps, [name for name in arguments.get("plugins", "").strip("[]").split(",") if name], make_console()
+        )
     return 0
+
+
+def _steps(text: str | None, path: Path) -> int:
+    """How many steps to replay, 0 for none."""
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**40):
+        raise ConfigError(f"replay={text}: a number of steps ≥ 1 is asked for, as in replay=20")
+    if not is_run_folder(path):
+        raise ConfigError(f"replay={text}: {shown(path)} is no run folder: name the folder that `genkit train` made")
+    return int(text)
 
 
 def verified(folder: Path) -> CheckpointError | None:

@@ -9,8 +9,12 @@ from genkit.config.hints import did_you_mean
 from genkit.errors import ConfigError
 
 
-def read_arguments(argv: Sequence[str], keys: Sequence[str], usage: str) -> dict[str, str]:
+def read_arguments(
+    argv: Sequence[str], keys: Sequence[str], usage: str, optional: Sequence[str] = ()
+) -> dict[str, str]:
     """Every key with its value; arguments without a key fill the keys in their order. `debug=true` is left out.
+
+    `optional` keys are written with their name, and may be missing.
 
     Raises:
         ConfigError: an unknown key, one too many, or one missing.
@@ -21,12 +25,12 @@ def read_arguments(argv: Sequence[str], keys: Sequence[str], usage: str) -> dict
         free = [name for name in keys if name not in found]
         if key == "debug":
             continue
-        if equals and key in keys:
+        if equals and (key in keys or key in optional):
             found[key] = os.path.expanduser(value)
         elif free and (not equals or os.path.exists(word)):
             found[free[0]] = os.path.expanduser(word)
         else:
-            raise ConfigError(f"{word}: unknown argument{did_you_mean(key, keys)}; usage: {usage}")
+            raise ConfigError(f"{word}: unknown argument{did_you_mean(key, [*keys, *optional])}; usage: {usage}")
     if missing := [key for key in keys if not found.get(key)]:
         raise ConfigError(f"{missing[0]}= is missing; usage: {usage}")
     return found

@@ -57,7 +57,7 @@ class StopAtStep(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        if self.stop.received and pl_module.micro_batch % pl_module.accumulate == 0:
+        if self.stop.wanted and pl_module.micro_batch % pl_module.accumulate == 0:
             trainer.should_stop = True
             if trainer.global_step % self.val_every_n_steps:
                 trainer.limit_val_batches = 0  # Lightning validates before it stops: a line that the run would not have

@@ -20,10 +20,12 @@ class StopSignal:
 
     Attributes:
         received: The signal's number, 0 while none came.
+        asked: Set by code that wants the stop which a signal would cause.
     """
 
     def __init__(self) -> None:
         self.received = 0
+        self.asked = False
         self._before: dict[int, Any] = {}
 
     def install(self) -> None:
@@ -36,6 +38,11 @@ class StopSignal:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether to stop at the next step boundary."""
+        return self.asked or self.received != 0
 
     @property
     def exit_code(self) -> int:

@@ -1,0 +1,169 @@
+"""`genkit verify RUN replay=20`: trains a few recorded steps again, elsewhere, and compares to the last bit.
+
+The window of steps begins at a checkpoint, or at step 0, and ends where something was recorded: a later checkpoint, or
+a line of metrics.jsonl. Nothing in the run folder is touched.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from genkit.checkpoint.metrics_log import MetricsLog
+from genkit.checkpoint.read import Checkpoint, open_checkpoint
+from genkit.checkpoint.retention import CHECKPOINTS, step_folders, step_name
+from genkit.checkpoint.run_folder import RUN, read_info
+from genkit.commands.parts import build_parts, checkpoint_config
+from genkit.commands.taken_over import recorded, same_data
+from genkit.config.build import refuse_interpolations
+from genkit.errors import CheckpointError, ConfigError
+from genkit.storage.disk import shown
+from genkit.training.runner import Run, fit
+from genkit.training.signals import StopNow, StopSignal
+
+LISTED = 5  # differences shown
+
+
+@dataclass(frozen=True)
+class Window:
+    """Steps to train again: from a checkpoint (None: from the start) to the step `last`, and what was recorded of them.
+
+    Attributes:
+        start: What to begin with.
+        last: The last step.
+        end: The checkpoint of that step, where there is one.
+        lines: Lines of metrics.jsonl of the steps between.
+    """
+
+    start: Checkpoint | None
+    last: int
+    end: Checkpoint | None
+    lines: Sequence[Mapping[str, Any]]
+
+    @property
+    def first(self) -> int:
+        return 0 if self.start is None else self.start.step
+
+
+def replay(run: Path, steps: int, plugins: Sequence[str], console: Console) -> None:
+    """Prints "bit-identical", or raises.
+
+    Raises:
+        CheckpointError: the replay differs, or the run's data is another.
+        ConfigError: nothing was recorded within so few steps.
+    """
+    checkpoints = [open_checkpoint(folder) for folder in reversed(step_folders(run))]
+    lines = MetricsLog(run / "metrics.jsonl").records()
+    window = choose_window(checkpoints, lines, steps)
+    if window is None:
+        raise ConfigError(f"replay={steps}: nothing was recorded within so few steps of {shown(run)}: raise replay=")
+    with tempfile.TemporaryDirectory(prefix="genkit-replay-") as scratch:
+        _train(run, window, checkpoints, plugins, Path(scratch))
+        found = list(_differences(window, Path(scratch)))
+    span = f"steps {window.first + 1} to {window.last}"
+    if found:
+        shown_ones = "; ".join(found[:LISTED]) + (f"; and {len(found) - LISTED} more" if len(found) > LISTED else "")
+        raise CheckpointError(f"{shown(run)}: replaying {span} differs: {shown_ones}")
+    against = [*([f"{window.end.path.name}"] if window.end else []), *([f"{len(window.lines)} lines of metrics.jsonl"])]
+    console.print(f"bit-identical: {span}, compared with {' and '.join(against)}", soft_wrap=True)
+
+
+def choose_window(checkpoints: Sequence[Checkpoint], lines: Sequence[Mapping[str, Any]], steps: int) -> Window | None:
+    """The latest window of at most so many steps that ends at a checkpoint, else at a line; None where there is none.
+
+    Args:
+        checkpoints: Oldest first.
+        lines: The records of metrics.jsonl.
+        steps: The most steps.
+    """
+    starts: list[Checkpoint | None] = [None, *checkpoints]
+    for by_checkpoint in (True, False):
+        for start in reversed(starts):
+            first = 0 if start is None else start.step
+            inside = [c for c in checkpoints if first < c.step <= first + steps]
+            logged = [line for line in lines if first < line["step"] <= first + steps]
+            if by_checkpoint and inside:
+                end = inside[-1]
+                return Window(start, end.step, end, [line for line in logged if line["step"] <= end.step])
+            if not by_checkpoint and logged:
+                return Window(start, logged[-1]["step"], None, logged)
+    return None
+
+
+class EndAt(pl.Callback):
+    """Asks for a stop at a step, as a signal would: the length of the training, on which schedules depend, stays."""
+
+    def __init__(self, step: int, stop: StopSignal) -> None:
+        self.step, self.stop = step, stop
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        if trainer.global_step >= self.step:
+            self.stop.asked = True
+
+
+def _train(run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins: Sequence[str], scratch: Path) -> None:
+    after = next((c for c in checkpoints if c.step >= window.last), checkpoints[-1] if checkpoints else None)
+    settings = recorded(run, after) | {"plugins": list(plugins), "logger": None}
+    refuse_interpolations(settings, at="replay")
+    parts = build_parts(settings, trusted=False)
+    same_data(run, read_info(run / RUN), parts.dataset)
+    stop = StopSignal()
+    again = Run(
+        name="replay",
+        folder=scratch,
+        dataset=parts.dataset,
+        module=parts.module,
+        trainer=parts.trainer,
+        checkpoint=parts.checkpoint,
+        samples=parts.samples,
+        loggers=[],
+        config=checkpoint_config(settings, parts.dataset),
+        resume=None if window.start is None else (window.start.path, window.start.step),
+        callbacks=[*parts.callbacks, EndAt(window.last, stop)],
+    )
+    try:
+        fit(again, Console(file=io.StringIO()), stop)
+    except StopNow as now:
+        raise KeyboardInterrupt from now
+    finally:
+        stop.restore()
+    if stop.received:
+        raise SystemExit(stop.exit_code)
+
+
+def _differences(window: Window, scratch: Path) -> Iterator[str]:
+    again = [line for line in MetricsLog(scratch / "metrics.jsonl").records() if line["step"] <= window.last]
+    for old, new in zip(window.lines, again, strict=False):
+        keys = [key for key in old if old[key] != new.get(key)]
+        if keys:
+            yield f"step {old['step']}: {keys[0]} was {old[keys[0]]} and is {new.get(keys[0], 'absent')}"
+    if len(again) != len(window.lines):
+        yield f"{len(window.lines)} lines were logged, and are {len(again)}"
+    if window.end is not None:
+        other = open_checkpoint(scratch / CHECKPOINTS / step_name(window.last))
+        yield from _tensors_that_differ(window.end.model(), other.model())
+        yield from _tensors_that_differ(window.end.training()[0], other.training()[0])
+
+
+def _tensors_that_differ(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> Iterator[str]:
+    for name in sorted(old.keys() | new.keys()):
+        if name not in old or name not in new:
+            yield f"{name} is in one of them only"
+        elif old[name].shape != new[name].shape or old[name].dtype != new[name].dtype:
+            yield f"{name} has another shape or type"
+        elif not torch.equal(_bits(old[name]), _bits(new[name])):
+            largest = (old[name].double() - new[name].double()).abs().max()
+            yield f"{name} by up to {float(largest):.2g}"
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    return tensor.contiguous().reshape(-1).view(torch.uint8)
