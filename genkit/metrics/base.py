@@ -18,7 +18,7 @@ from genkit.component import Component
 from genkit.data.spec import DataSpec, Modality
 from genkit.errors import ConfigError
 
-Requirement = Literal["real", "fake", "log_prob", "importance", "reconstruction", "truth", "modes"]
+Requirement = Literal["real", "fake", "train", "logits", "log_prob", "importance", "reconstruction", "truth", "modes"]
 
 
 class Probe:
@@ -26,7 +26,9 @@ class Probe:
 
     Quantities (all float tensors in model units unless said otherwise):
         real (B, *shape), real_y (B,): held-out data.        fake (B, *shape), fake_y (B,): samples.
-        real_features, fake_features (B, F): in the evaluator's feature space, float64.
+        train (B, *shape): what a model may have copied.
+        real_features, fake_features, train_features, reconstruction_features (B, F): in the evaluator's feature space,
+            float64.        fake_logits (B, K): class scores, where the feature network is a classifier.
         log_prob (B,): the model's log-density of `dequantised` real data, nats.
         importance (B,), asked with k: the importance-weighted bound on log_prob by k draws of a latent, nats.
         reconstruction (B, *shape): of `real`.              truth (B,): the exact log-density of `real`.
@@ -68,6 +70,8 @@ class ProbeMetric(Metric, Component, ABC):
         uses_features: Whether it is measured in a feature space (and its name then carries the features' id).
         higher_is_better, units, divergence: How to read it; `divergence` means 0 is perfect and value / floor is shown,
             otherwise value − floor.
+        best_at_floor: Whether both a lower and a higher value than real data's are worse; such scores rank nothing.
+        has_floor: Whether real against real is measured; False where theory says what it is.
     """
 
     requires: ClassVar[tuple[Requirement, ...]] = ("real", "fake")
@@ -76,6 +80,8 @@ class ProbeMetric(Metric, Component, ABC):
     higher_is_better: ClassVar[bool] = False  # type: ignore[misc]
     units: ClassVar[str] = ""
     divergence: ClassVar[bool] = True
+    best_at_floor: ClassVar[bool] = False
+    has_floor: ClassVar[bool] = True
     full_state_update: ClassVar[bool] = False  # type: ignore[misc]
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from genkit.data.dataset import Split
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.baseline import pixel_gaussian
-from genkit.metrics.features import FeatureExtractor
+from genkit.metrics.features import Classifier, FeatureExtractor
 from genkit.metrics.probing import Prober
 from genkit.metrics.record import Record, blank, display_name
 from genkit.metrics.reference import Floor, Reference
@@ -29,6 +29,7 @@ from genkit.metrics.source import ModelSource, SampleSource, Source
 from genkit.metrics.tally import Tally
 from genkit.models.base import GenerativeModel
 
+OF_FAKES = {"fake", "modes", "logits", "train"}  # what a metric may ask for that looks at no held-out data
 BELOW = "below the real-versus-real floor: possible copying of the training data"
 
 
@@ -84,8 +85,8 @@ class Evaluator:
             return []
         gaussian = SampleSource(Split(pixel_gaussian(dataset, n, self.seed)), "pixel Gaussian")
         pair = self.reference.real_pair(n, 0)
-        rows = self._score(gaussian, self.reference.data, named=False)
-        rows += self._score(SampleSource(pair.fake, "real data"), pair.real, named=False)
+        rows = self._score(gaussian, self.reference.data, self.reference.train, named=False)
+        rows += self._score(SampleSource(pair.fake, "real data"), pair.real, None, named=False)
         return [record for record in rows if record.scored and record.n_fake is not None]
 
     def score(self, source: Source) -> list[Record]:
@@ -97,13 +98,17 @@ class Evaluator:
             NumericalError: samples or features are not finite.
         """
         source.check(self.spec)
-        return self._score(source, self.reference.data, self.named)
+        return self._score(source, self.reference.data, self.reference.train, self.named)
 
-    def _score(self, source: Source, real: Split, named: bool) -> list[Record]:
-        blocked = {name: reason for name, m in self.metrics.items() if (reason := self._obstacle(m, source, real))}
+    def _score(self, source: Source, real: Split, train: Split | None, named: bool) -> list[Record]:
+        blocked = {
+            name: reason
+            for name, m in self.metrics.items()
+            if (reason := self._obstacle(m, source, real, train, named))
+        }
         self._refuse(source, blocked, named)
         tallies = {name: Tally(metric) for name, metric in self.metrics.items() if name not in blocked}
-        self._pass(tallies, source, real)
+        self._pass(tallies, source, real, train)
         values = {name: tally.value() for name, tally in tallies.items()}
         intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in tallies.items()}
         blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
@@ -125,7 +130,9 @@ class Evaluator:
             name, reason = next(iter(blocked.items()))
             raise ConfigError(f"metric={name} cannot score {source.label}: {reason}")
 
-    def _obstacle(self, metric: ProbeMetric, source: Source, real: Split) -> str | None:
+    def _obstacle(
+        self, metric: ProbeMetric, source: Source, real: Split, train: Split | None, named: bool
+    ) -> str | None:
         """Why a metric cannot apply, as far as can be told before any work."""
         if self.spec.modality not in metric.modalities:
             return f"it is defined on {' and '.join(metric.modalities)} data, not on {self.spec.modality}"
@@ -135,14 +142,21 @@ class Evaluator:
             return f"the exact density of {self.reference.name} is unknown"
         if "modes" in metric.requires and self.reference.modes is None:
             return f"{self.reference.name} has no known modes"
+        if "train" in metric.requires and train is None:
+            return f"the training data of {source.label} is unknown: name it with data=…"
+        if "logits" in metric.requires and not isinstance(self.features, Classifier):
+            return f"the features {self.features.id} come from no classifier of such data"
         asked = [quantity for quantity in metric.requires if quantity in ("log_prob", "importance", "reconstruction")]
-        return next((reason for quantity in asked if (reason := source.lacks(quantity, real))), None)
+        spared = [] if named else [source.spares(quantity) for quantity in asked]
+        return next((reason for reason in (*(source.lacks(q, real) for q in asked), *spared) if reason), None)
 
-    def _pass(self, tallies: dict[str, Tally], source: Source, real: Split) -> None:
-        """All real data, then all fakes, each only if a metric wants it."""
+    def _pass(self, tallies: dict[str, Tally], source: Source, real: Split, train: Split | None) -> None:
+        """All real data, then what a model may have copied, then all fakes, each only if a metric wants it."""
         wanted = {quantity for tally in tallies.values() for quantity in tally.metric.requires}
-        if wanted - {"fake", "modes"}:
+        if wanted - OF_FAKES:
             self._feed(tallies, self.prober.real(real, source))
+        if "train" in wanted and train is not None:
+            self._feed(tallies, self.prober.train(train))
         if "fake" in wanted:
             self._feed(tallies, self.prober.fake(source))
 
@@ -154,14 +168,15 @@ class Evaluator:
 
     def _floors_at(self, n: int, names: list[str]) -> dict[str, Floor]:
         """Floors of the metrics that look at samples, at n of them; those known already are not computed again."""
-        missing = [name for name in names if (name, n) not in self._floors and "fake" in self.metrics[name].requires]
+        floored = [name for name in names if "fake" in self.metrics[name].requires and self.metrics[name].has_floor]
+        missing = [name for name in floored if (name, n) not in self._floors]
         values: dict[str, list[float | None]] = {name: [] for name in missing}
         kinds: list[str] = []
         for repeat in range(self.floor_repeats if missing else 0):
             pair = self.reference.real_pair(n, repeat)
             kinds.append(pair.kind)
             tallies = {name: Tally(self.metrics[name]) for name in missing}
-            self._pass(tallies, SampleSource(pair.fake), pair.real)
+            self._pass(tallies, SampleSource(pair.fake), pair.real, pair.real)
             for name, tally in tallies.items():
                 values[name].append(tally.value())
         for name, found in values.items():
@@ -180,16 +195,16 @@ class Evaluator:
             reference=self.reference.facts(),
             seed=self.seed,
             n_fake=source.n if "fake" in metric.requires else None,
-            n_ref=n_real if set(metric.requires) - {"fake", "modes"} else None,
+            evaluations=source.evaluations if "fake" in metric.requires else None,
+            n_ref=n_real if set(metric.requires) - OF_FAKES else None,
             kind=source.bound if likelihood else None,
-            dequantisation=self._dequantisation_name if likelihood else None,
+            dequantisation=self._dequantisation_name(source) if likelihood else None,
             features=self.features.facts(self.spec) if featured else None,
             model=source.facts,
         )
 
-    @property
-    def _dequantisation_name(self) -> str:
-        return "none" if self.spec.levels is None else "uniform, one draw per example"
+    def _dequantisation_name(self, source: Source) -> str:
+        return "none" if self.spec.levels is None else f"{source.dequantisation}, one draw per example"
 
     def _judged(self, record: Record, value: float | None) -> Record:
         """The record with its value, its warnings and its status."""
@@ -206,5 +221,5 @@ class Evaluator:
                 yield f"{record.n_fake} samples in {dim} feature dimensions: too few for a stable value"
             if floor is not None and record.value is not None and record.value < floor.mean - 2 * floor.sd:
                 yield BELOW
-        if floor is None and self.floor_repeats and record.n_fake is not None:
+        if floor is None and metric.has_floor and self.floor_repeats and record.n_fake is not None:
             yield "no floor could be measured"

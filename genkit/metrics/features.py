@@ -122,6 +122,14 @@ class FeatureExtractor(Component, ABC):
         return {"id": self.id, "normalize": self.normalize, "dim": self.dim(spec), "quantize": spec.levels}
 
 
+class Classifier(ABC):
+    """A feature network that also knows the classes of the data."""
+
+    @abstractmethod
+    def logits(self, x: Tensor, spec: DataSpec) -> Tensor:
+        """Model values (B, *spec.shape) to class scores (B, K)."""
+
+
 def pinned(path: Path, sha256: str) -> bytes:
     """The bytes of a shipped file. Raises DataError where it is absent or not the pinned one."""
     if not path.is_file():
@@ -132,7 +140,7 @@ def pinned(path: Path, sha256: str) -> bytes:
     return content
 
 
-class ClassifierFeatures(FeatureExtractor):
+class ClassifierFeatures(FeatureExtractor, Classifier):
     """The standardised live units of a shipped classifier's penultimate layer, before its ReLU.
 
     Args:

@@ -14,6 +14,7 @@ means something only beside its value for real data at the same n.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from genkit.errors import NumericalError
 from genkit.metrics.bank import PairMetric
+from genkit.metrics.base import Requirement
 from genkit.metrics.interval import bootstrap_interval, resamples
 from genkit.metrics.moments import Moments
 
@@ -70,17 +72,23 @@ class Reference(NamedTuple):
 
 
 def bootstrap_distances(real: Tensor, fake: Tensor, repeats: int, seed: int) -> Tensor:
-    """The distances (repeats,) of `real` to resamples of `fake`; the factor of `real` is computed once.
+    """The distances (repeats,) of `real` to resamples of `fake`."""
+    return weighted_distances(real, fake, resamples(len(fake), repeats, seed))
 
-    A resample is a set of weights w on the fake rows, so Rᵀ S₂ R is one weighted product of the rows projected on R.
+
+def weighted_distances(real: Tensor, fake: Tensor, weights: Iterable[Tensor]) -> Tensor:
+    """The distances of `real` to `fake` with each row counted so often, for each of the `weights` (n,).
+
+    The factor of `real` is computed once; Rᵀ S₂ R is one weighted product of the fake rows projected on R.
     """
-    reference, n = Reference.of(real), len(fake)
+    reference = Reference.of(real)
     centre = fake.mean(0)
     centred = fake - centre
     projected, squares = centred @ reference.factor, centred.square().sum(1)
     distances = []
-    for counts in resamples(n, repeats, seed):
+    for counts in weights:
         w = counts.to(torch.float64)
+        n = w.sum()
         mean = w @ centred / n
         trace = (w @ squares - n * mean.square().sum()) / (n - 1)
         shift = mean @ reference.factor
@@ -115,6 +123,16 @@ class FrechetDistance(PairMetric):
 
     def params(self) -> dict[str, Any]:
         return {"ddof": 1, "dtype": "float64", "dim": self.banks()[0].shape[1]}
+
+
+class ReconstructionFrechet(FrechetDistance):
+    """rFID: the Fréchet distance between features of data and features of its own reconstructions.
+
+    Both sides are the same examples, so perfect reconstructions have 0 and there is no floor above it.
+    """
+
+    requires: ClassVar[tuple[Requirement, ...]] = ("real", "reconstruction")
+    sources: ClassVar[tuple[str, str]] = ("real_features", "reconstruction_features")
 
 
 def _scaled(rows: Tensor) -> Tensor:

@@ -7,14 +7,14 @@ dequantisation noise of a real example is a function of (seed, its number).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import torch
 from torch import Tensor
 
 from genkit.data.dataset import Split
 from genkit.metrics.base import Probe
-from genkit.metrics.features import FeatureExtractor
+from genkit.metrics.features import Classifier, FeatureExtractor
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import Quantity, Source, dequantisation_noise, model_values
 
@@ -48,7 +48,17 @@ class Prober:
                 quantities["real_features"] = partial(self._slice_of_reference, indices)
             if (density := self.reference.density) is not None:
                 quantities["truth"] = partial(density.log_prob, x)
-            yield Probe(self.spec, quantities | source.answers(x, partial(self._dequantised, x, indices), batch.y))
+            quantities |= source.answers(x, partial(self._dequantised, x, indices), batch.y)
+            if self.featured and (reconstruct := quantities.get("reconstruction")) is not None:
+                quantities["reconstruction"] = once = cache(reconstruct)
+                quantities["reconstruction_features"] = partial(self._features_of_stored, once)
+            yield Probe(self.spec, quantities)
+
+    def train(self, train: Split) -> Iterator[Probe]:
+        """What a model may have copied."""
+        for index in torch.arange(len(train)).split(self.batch_size):
+            batch = train[index]
+            yield Probe(self.spec, self._shared("train", model_values(batch.x, self.spec), batch.y))
 
     def fake(self, source: Source) -> Iterator[Probe]:
         """The fakes of `source`."""
@@ -62,10 +72,16 @@ class Prober:
             quantities[f"{side}_y"] = lambda: y
         if self.featured:
             quantities[f"{side}_features"] = partial(self.features, x, self.spec)
+            if isinstance(self.features, Classifier):
+                quantities[f"{side}_logits"] = partial(self.features.logits, x, self.spec)
         if (modes := self.reference.modes) is not None:
             quantities["centres"] = lambda: modes.centres
             quantities["std"] = lambda: torch.tensor(modes.std)
         return quantities
+
+    def _features_of_stored(self, make: Quantity) -> Tensor:
+        """(B, F) of the values that would be stored: clipped and rounded to the data's levels."""
+        return self.features(model_values(self.spec.unscale(make()), self.spec), self.spec)
 
     def _slice_of_reference(self, indices: range) -> Tensor:
         return self._reference_features[indices.start : indices.stop]

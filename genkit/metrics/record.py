@@ -3,8 +3,10 @@
 The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the features `digits`:
 
     metric, name ("fid[digits]"), source, status ("ok" | "warn" | "n/a: reason" | "not finite"), warnings,
-    value, ci95 [lo, hi] | null, direction ("min" | "max"), unit, floor {mean, sd, repeats, kind} | null,
-    ratio_to_floor (divergences) or difference_to_floor, n_fake, n_ref, kind ("exact" | "lower" | "estimate",
+    value, ci95 [lo, hi] | null, direction ("min" | "max" | "near": best where real data is), unit,
+    floor {mean, sd, repeats, kind} | null,
+    ratio_to_floor (divergences) or difference_to_floor, n_fake, n_ref, evaluations (of the network for one sample,
+    models that sample step by step only), kind ("exact" | "lower" | "estimate",
     likelihoods only), dequantisation, params, features {id, normalize, dim, quantize} | null,
     reference {name, split, n, hash}, model {family, parameters, …} | null, seed, time_s, env
 
@@ -39,7 +41,7 @@ class Record:
     metric: str
     name: str
     source: str
-    direction: Literal["min", "max"]
+    direction: Literal["min", "max", "near"]
     unit: str
     divergence: bool
     reference: dict[str, Any]
@@ -51,6 +53,7 @@ class Record:
     floor: Floor | None = None
     n_fake: int | None = None
     n_ref: int | None = None
+    evaluations: int | None = None
     kind: str | None = None
     dequantisation: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +95,7 @@ def blank(identifier: str, metric: ProbeMetric, **facts: Any) -> Record:
     """A record of a metric without a value yet."""
     return Record(
         metric=identifier,
-        direction="max" if metric.higher_is_better else "min",
+        direction="near" if metric.best_at_floor else "max" if metric.higher_is_better else "min",
         unit=metric.units,
         divergence=metric.divergence,
         **facts,

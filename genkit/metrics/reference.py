@@ -93,6 +93,11 @@ class Reference:
     def modes(self) -> KnownModes | None:
         return None if self.dataset is None else self.dataset.modes
 
+    @property
+    def train(self) -> Split | None:
+        """What a model of this data may have copied; None where it is unknown."""
+        return None if self.dataset is None else self.dataset.split("train")
+
     @cached_property
     def hash(self) -> str:
         return content_hash(self.data.x)

@@ -5,7 +5,7 @@
       diffusion           1.21 [1.05, 1.36]  0.57 ±0.13       2.1x   898/899
       pixel Gaussian      12.7 [11.9, 13.5]  0.57 ±0.13      22.2x   898/899
 
-The arrow says which way is better.
+The arrow says which way is better; → is best where real data is.
 "vs floor" is value / floor for a divergence and value − floor for everything else. What could not be scored is dim.
 Notes (why something is missing, what to beware of) and what holds for the whole table stand once, below it.
 """
@@ -20,6 +20,7 @@ from rich.table import Table
 
 from genkit.metrics.record import Record
 
+ARROWS = {"min": "↓", "max": "↑", "near": "→"}
 GOOD, FAIR = 2.5, 5.0  # ratios to the floor up to which a value is green, yellow
 KINDS = {"lower": "a bound on the likelihood", "estimate": "an estimated likelihood", "exact": "an exact likelihood"}
 
@@ -40,7 +41,7 @@ def table(records: Sequence[Record], notes: Sequence[str]) -> Table:
     out = _empty_table()
     for name in dict.fromkeys(record.name for record in records):
         block = [record for record in records if record.name == name]
-        heading = f"{name} {'↑' if block[0].direction == 'max' else '↓'}"
+        heading = f"{name} {ARROWS[block[0].direction]}"
         if several:
             out.add_row(f"[bold]{escape(heading)}[/]")
         for record in block:
@@ -62,7 +63,13 @@ def remarks(records: Sequence[Record]) -> list[str]:
     floors = {f"{r.floor.kind} ({len(r.floor.values)} repeats)" for r in scored if r.floor is not None}
     features = {str(record.features["id"]) for record in scored if record.features is not None}
     references = {"{name} {split} ({n} examples, {hash:.8})".format(**record.reference) for record in scored}
-    said = (("reference", references), ("floor", floors), ("features", features))
+    asked = {f"{r.source} {r.evaluations}" for r in scored if r.evaluations is not None}
+    said = (
+        ("reference", references),
+        ("floor", floors),
+        ("features", features),
+        ("evaluations of the network per sample", asked),
+    )
     return [f"{title}: {', '.join(sorted(found))}" for title, found in said if found]
 
 

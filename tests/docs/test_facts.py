@@ -125,7 +125,7 @@ def test_metrics_and_which_way_they_go():
     assert sorted(rows) == [name for name in CATALOG.options("metric") if "/" not in name]
     for name, (arrow, compares, _) in rows.items():
         cls = resolve(load_yaml(CATALOG.options("metric")[name])["_target_"], at=name)
-        assert arrow == ("↑" if cls.higher_is_better else "↓"), name
+        assert arrow == ("→" if cls.best_at_floor else "↑" if cls.higher_is_better else "↓"), name
         needs = {"samples": "fake", "likelihood": "log_prob", "reconstruction": "reconstruction"}[compares]
         assert needs in cls.requires, name
 

@@ -7,14 +7,22 @@ import torch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
+from genkit.metrics.assignment import Wasserstein
 from genkit.metrics.base import Probe, ProbeMetric
-from genkit.metrics.frechet import FrechetDistance
+from genkit.metrics.binning import DifferentBins
+from genkit.metrics.copying import Authenticity, CopyingTest
+from genkit.metrics.embedding import EmbeddingDiscrepancy
+from genkit.metrics.energy import EnergyDistance
+from genkit.metrics.frechet import FrechetDistance, ReconstructionFrechet
+from genkit.metrics.frechet_infinity import FrechetInfinity
+from genkit.metrics.inception_score import InceptionScore
 from genkit.metrics.kernel import GaussianDiscrepancy, KernelDistance, SubsetKernelDistance
 from genkit.metrics.likelihood import BitsPerDim, LogLikelihoodGap, NegativeLogLikelihood
 from genkit.metrics.manifold import Coverage, Density, Precision, Recall
 from genkit.metrics.mode import HighQuality, ModeCoverage, ModeImbalance
 from genkit.metrics.reconstruction import MeanSquaredError, PeakSignalToNoise
 from genkit.metrics.transport import SlicedWasserstein
+from genkit.metrics.two_sample import LogisticTest, NeighbourTest
 
 METRICS: dict[str, Callable[[], ProbeMetric]] = {
     "fid": FrechetDistance,
@@ -34,6 +42,17 @@ METRICS: dict[str, Callable[[], ProbeMetric]] = {
     "log_likelihood_gap": LogLikelihoodGap,
     "mse": MeanSquaredError,
     "psnr": PeakSignalToNoise,
+    "rfid": ReconstructionFrechet,
+    "fid_infinity": FrechetInfinity,
+    "inception_score": lambda: InceptionScore(splits=3),
+    "wasserstein": lambda: Wasserstein(points=20),
+    "energy": EnergyDistance,
+    "c2st": NeighbourTest,
+    "c2st_logistic": LogisticTest,
+    "ndb": lambda: DifferentBins(bins=6),
+    "cmmd": EmbeddingDiscrepancy,
+    "authenticity": Authenticity,
+    "c_t": CopyingTest,
 }
 SPEC = DataSpec((3,), "vector", (-1.0, 1.0), 256)  # of both kinds: levels for bits, rows for the rest
 N = 60
@@ -48,10 +67,12 @@ OF_REALS = {
     "real": REAL,
     "real_features": REAL,
     "reconstruction": REAL + 0.1 * drawn(2, 3),
+    "reconstruction_features": REAL + 0.1 * drawn(2, 3),
+    "train_features": drawn(5, 3),
     "log_prob": drawn(3),
     "truth": drawn(4),
 }
-OF_FAKES = {"fake": FAKE, "fake_features": FAKE}
+OF_FAKES = {"fake": FAKE, "fake_features": FAKE, "fake_logits": FAKE}
 CENTRES = {"centres": lambda: torch.eye(3), "std": lambda: torch.tensor(0.3)}
 
 

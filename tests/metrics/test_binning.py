@@ -1,0 +1,70 @@
+"""Different bins: 5 % of them by chance, an emptied one for sure, and k-means that finds what is there."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError
+from genkit.metrics.base import Probe
+from genkit.metrics.binning import DifferentBins, jensen_shannon, k_means, nearest, z_scores
+
+
+def randn(n: int, d: int, seed: int) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def scored(real: Tensor, fake: Tensor, bins: int) -> DifferentBins:
+    metric = DifferentBins(bins)
+    metric.update(Probe(DataSpec((2,), "vector"), {"real_features": lambda: real, "fake_features": lambda: fake}))
+    return metric
+
+
+def test_equal_distributions_differ_in_one_of_twenty_bins() -> None:
+    shares = [float(scored(randn(2000, 2, 2 * i), randn(2000, 2, 2 * i + 1), 50).compute()) for i in range(8)]
+    error = (0.05 * 0.95 / (50 * 8)) ** 0.5
+    assert sum(shares) / 8 == pytest.approx(0.05, abs=3 * error)
+
+
+def test_an_emptied_bin_is_seen() -> None:
+    centres = 10.0 * torch.eye(10, dtype=torch.float64)
+    real, fake = (centres.repeat(100, 1) + 0.1 * randn(1000, 10, seed) for seed in (0, 1))
+    full, without = scored(real, fake, 10), scored(real, fake[torch.arange(1000) % 10 != 3], 10)
+    assert float(full.compute()) == 0.0
+    assert full.params()["jensen_shannon"] == 0.0
+    assert float(without.compute()) >= 0.1
+    assert without.params()["jensen_shannon"] > 0.01
+
+
+def test_k_means_finds_separate_groups_and_repeats() -> None:
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]]).double()
+    rows = centres.repeat(50, 1) + 0.1 * randn(200, 2, 0)
+    found = k_means(rows, 4, 0)
+    assert torch.equal(found, k_means(rows, 4, 0))
+    gaps = torch.cdist(centres, found).min(1).values
+    assert float(gaps.max()) < 0.1
+    assert nearest(rows, found).unique().numel() == 4
+
+
+def test_z_is_the_two_proportion_test() -> None:
+    """30 of 100 against 45 of 100: z = −0.15 / sqrt(0.375 · 0.625 · 0.02)."""
+    z = z_scores(torch.tensor([30.0, 70.0, 0.0]).double(), torch.tensor([45.0, 55.0, 0.0]).double())
+    assert float(z[0]) == pytest.approx(-0.15 / (0.375 * 0.625 * 0.02) ** 0.5)
+    assert float(z[1]) == pytest.approx(-float(z[0]))
+    assert float(z[2]) == 0.0
+
+
+def test_jensen_shannon_of_disjoint_distributions_is_log_two() -> None:
+    p, q = torch.tensor([0.5, 0.5, 0.0, 0.0]).double(), torch.tensor([0.0, 0.0, 0.3, 0.7]).double()
+    assert jensen_shannon(p, q) == pytest.approx(0.6931471805599453)
+    assert jensen_shannon(p, p) == 0.0
+
+
+def test_equal_points_are_binned_too() -> None:
+    points = torch.zeros(20, 2, dtype=torch.float64)
+    assert float(scored(points, points, 5).compute()) == 0.0
+
+
+def test_more_bins_than_examples_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"metric\.ndb\.bins"):
+        scored(randn(20, 2, 0), randn(20, 2, 1), 50).compute()

@@ -1,0 +1,41 @@
+"""The energy distance: scipy's square root in one dimension, closed forms, and a jackknife by hand."""
+
+import pytest
+import torch
+from scipy.stats import energy_distance
+from torch import Tensor
+
+from genkit.metrics.energy import DistanceSums, energy, leave_one_out
+
+
+def randn(n: int, d: int, seed: int) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("m", "n"), [(40, 40), (31, 57)])
+def test_in_one_dimension_it_is_the_square_of_scipy_s(m: int, n: int) -> None:
+    x, y = randn(m, 1, 0), 1.5 * randn(n, 1, 1) + 0.3
+    value = energy(DistanceSums.of(x, y), 0)
+    assert float(value) == pytest.approx(energy_distance(x[:, 0], y[:, 0]) ** 2, rel=1e-12)
+
+
+def test_two_points_by_hand() -> None:
+    """x = {0, 1}, y = {3, 5}: twice the mean cross distance 3.5, less 1/2 and 1 (all pairs) or 1 and 2 (different)."""
+    x, y = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[3.0], [5.0]]).double()
+    assert float(energy(DistanceSums.of(x, y), 0)) == pytest.approx(7 - 0.5 - 1)
+    assert float(energy(DistanceSums.of(x, y), 1)) == pytest.approx(7 - 1 - 2)
+
+
+def test_unbiased_estimate_is_zero_on_average() -> None:
+    values = torch.stack([energy(DistanceSums.of(randn(50, 3, 2 * i), randn(50, 3, 2 * i + 1)), 1) for i in range(200)])
+    assert abs(float(values.mean())) < 4 * float(values.std()) / 200**0.5
+    assert 0.2 < float((values < 0).double().mean()) < 0.8
+
+
+@pytest.mark.parametrize("own", [0, 1])
+def test_leaving_one_out_is_the_distance_without_it(own: int) -> None:
+    x, y = randn(20, 2, 0), randn(12, 2, 1) + 0.5
+    left_out = leave_one_out(DistanceSums.of(x, y), own)
+    for i in range(len(y)):
+        kept = torch.cat([y[:i], y[i + 1 :]])
+        assert float(left_out[i]) == pytest.approx(float(energy(DistanceSums.of(x, kept), own)), rel=1e-12)

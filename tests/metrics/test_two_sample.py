@@ -1,0 +1,64 @@
+"""The two-sample test: Φ(d/2) for shifted normals, 1/2 for equal ones, scikit-learn's weights, blindness of a line."""
+
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError
+from genkit.metrics.base import Probe
+from genkit.metrics.two_sample import ClassifierTest, LogisticTest, NeighbourTest, logistic_weights
+
+
+def randn(n: int, d: int, seed: int) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def scored(metric: ClassifierTest, real: Tensor, fake: Tensor) -> float:
+    metric.update(Probe(DataSpec((2,), "vector"), {"real_features": lambda: real, "fake_features": lambda: fake}))
+    return float(metric.compute())
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize(
+    ("test", "n", "tolerance"),
+    [(LogisticTest(), 6000, 0.015), (NeighbourTest(k=101), 2500, 0.03)],
+    ids=["line", "near"],
+)
+def test_shifted_normals_are_told_apart_with_probability_phi(
+    test: ClassifierTest, n: int, tolerance: float, shift: float
+) -> None:
+    expected = float(torch.special.ndtr(torch.tensor(shift / 2, dtype=torch.float64)))
+    value = scored(test.clone(), randn(n, 1, 0), randn(n, 1, 1) + shift)
+    assert value == pytest.approx(expected, abs=tolerance)
+
+
+def test_a_ring_is_no_line() -> None:
+    """Equal means, another spread: neighbours see it, a linear classifier does not."""
+    real, fake = randn(1000, 2, 0), 3.0 * randn(1000, 2, 1)
+    assert scored(LogisticTest(), real, fake) == pytest.approx(0.5, abs=0.06)
+    assert scored(NeighbourTest(), real, fake) > 0.7
+
+
+def test_disjoint_sets_are_always_told_apart() -> None:
+    for test in (LogisticTest(), NeighbourTest()):
+        assert scored(test, randn(100, 3, 0), randn(60, 3, 1) + 100) == 1.0
+        assert test.params()["rows"] == 120
+
+
+def test_equal_points_leave_it_undecided() -> None:
+    points = torch.ones(40, 2, dtype=torch.float64)
+    assert scored(LogisticTest(), points, points) == pytest.approx(0.5, abs=0.01)
+
+
+def test_weights_are_scikit_learn_s() -> None:
+    x = randn(300, 4, 0)
+    y = (x[:, 0] - 0.5 * x[:, 1] + 0.5 * randn(300, 1, 1)[:, 0] > 0).double()
+    other = LogisticRegression(C=1 / 2.5, fit_intercept=False, tol=1e-12, max_iter=1000).fit(x, y)
+    torch.testing.assert_close(logistic_weights(x, y, 2.5), torch.from_numpy(other.coef_[0]), rtol=0, atol=1e-5)
+
+
+def test_too_few_rows_are_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 10"):
+        scored(NeighbourTest(), randn(9, 2, 0), randn(9, 2, 1))
