@@ -10,7 +10,7 @@ and what is minimised (`genkit/models/objective.py`, `genkit/models/aggregate.py
 in nats; a mean over pixels would be another objective.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ from genkit.models.base import (
     Reconstructor,
     classes_of,
 )
+from genkit.models.latent import LatentDensityFactory, uniform
 from genkit.models.likelihood import LikelihoodFactory, default_likelihood
 from genkit.models.objective import ELBO, Draws, Objective, importance_bound
 from genkit.models.prior import NormalMixture, PriorFactory, StandardNormal
@@ -36,6 +37,7 @@ from genkit.noise import noise_of
 
 Moments = tuple[Tensor, Tensor]  # mean and log-variance, (B, latent_dim) each
 ACTIVE = 0.01  # variance of a latent's mean over data above which it counts as used (Burda et al. 2015, 1509.00519)
+FITTED = 4  # draws of each example that a latent density is fitted to
 BLOCK = 16  # draws of a score made at once
 
 
@@ -52,6 +54,9 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         likelihood: p(x | z); None takes what the data asks for.
         prior: p(z); None takes the standard normal.
         objective: What is minimised; None takes the `ELBO`.
+        latent_density: Fitted to draws of q(z | x) for training data and sampled from in the place of p(z), which they
+            need not fill (ex-post density estimation; Ghosh et al. 2019, 1903.12436); None samples from p(z). Bounds on
+            the likelihood are always those of p(z).
         conditional: Whether to use the data's labels.
         draw_pixels: Whether samples of data with levels are drawn from p(x | z) or are its mean.
         elbo_draws: Draws of z over which `log_prob` averages; each example has its own, a function of its values.
@@ -66,6 +71,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         likelihood: LikelihoodFactory | None = None,
         prior: PriorFactory | None = None,
         objective: Objective | None = None,
+        latent_density: LatentDensityFactory | None = None,
         conditional: bool = False,
         draw_pixels: bool = False,
         elbo_draws: PositiveInt = 16,
@@ -81,6 +87,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         self.decoder = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)
         self.likelihood = (likelihood or default_likelihood)(spec=spec)
         self.prior = (prior or StandardNormal)(spec=spec, latent_dim=latent_dim, num_classes=self.num_classes)
+        self.latent_density = latent_density(latent_dim=latent_dim) if latent_density is not None else None
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> Moments:
         """Mean and log-variance of q(z | x), each (B, latent_dim)."""
@@ -133,9 +140,26 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
 
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y)
-        eps, u = noise(self.latent_dim), torch.special.ndtr(noise(1)[:, 0])
-        out = self.decoder(self.prior.mixture(self.posterior).draw(u, eps), y=y)
+        out = self.decoder(self._draw_latent(noise), y=y)
         return self.likelihood.draw(out, noise(*self.spec.shape)) if self.draws_x else self.likelihood.mean(out)
+
+    def _draw_latent(self, noise: Noise) -> Tensor:
+        if self.latent_density is not None:
+            return self.latent_density.sample(noise)
+        eps, u = noise(self.latent_dim), uniform(noise)
+        return self.prior.mixture(self.posterior).draw(u, eps)
+
+    @torch.no_grad()
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Fits the latent density, where there is one, to draws of q(z | x) for the examples of `batches`."""
+        if self.latent_density is None:
+            return
+        z = []
+        for batch in batches:
+            mean, log_var = self.posterior(batch["x"], self.labels_of(batch))
+            eps = fixed_draws(batch["x"], FITTED, self.latent_dim)
+            z += [mean + torch.exp(log_var / 2) * draw for draw in eps]
+        self.latent_density.fit(torch.cat(z))
 
 
 def active_units(mean: Tensor) -> Tensor:

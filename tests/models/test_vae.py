@@ -14,6 +14,7 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
+from genkit.models.latent import Gaussian as LatentGaussian
 from genkit.models.likelihood import Gaussian
 from genkit.models.objective import ELBO, Objective
 from genkit.models.vae import BLOCK, VAE, active_units, fixed_draws
@@ -201,6 +202,22 @@ def test_drawn_pixels_scatter_and_means_do_not():
     drawn, mean = (vae.sample(2, noise=SampleNoise(0, range(2))) for vae in (a, b))
     assert (drawn - mean).abs().mean() > 0.05
     torch.testing.assert_close(mean, b.decode(SampleNoise(0, range(2))(3)))
+
+
+def test_a_latent_density_is_fitted_to_draws_of_the_posterior_and_sampled_from():
+    vae = optimal(latent_density=LatentGaussian)
+    torch.manual_seed(0)
+    x = exact().sample((1000,)) + 3.0  # data that the prior knows nothing of
+    bound = vae.log_prob(x)
+    vae.prepare([{"x": row} for row in x.split(300)])
+    mean, log_var = vae.posterior(x)
+    covariance = torch.cov(mean.T) + torch.diag(log_var.exp().mean(0))
+    torch.testing.assert_close(vae.latent_density.mean, mean.mean(0), rtol=0, atol=0.1)
+    factor = vae.latent_density.factor
+    torch.testing.assert_close(factor @ factor.T, covariance, rtol=0.1, atol=0.05)
+    drawn = vae.float().sample(4000, noise=SampleNoise(0, range(4000))).double()
+    torch.testing.assert_close(drawn.mean(0), vae.double().decode(mean).mean(0), rtol=0, atol=0.15)
+    torch.testing.assert_close(vae.log_prob(x), bound, rtol=1e-4, atol=1e-3)
 
 
 def test_binary_samples_are_drawn_at_the_bin_centres():
