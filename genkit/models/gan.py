@@ -1,31 +1,37 @@
 r"""Generative adversarial networks: a generator G(z) and a discriminator D(x) trained against each other.
 
-.. math:: \min_D\; L_D(D(x), D(G(z))) + \tfrac{\gamma}{2}\big(E\|\nabla D(x)\|^2 + E\|\nabla D(G(z))\|^2\big),
-          \qquad \min_G\; L_G(D(x), D(G(z)))
+.. math:: \min_D\; L_D(D(x), D(G(z))) + \sum_i w_i P_i(D), \qquad \min_G\; L_G(D(x), D(G(z)))
 
-The default is the recipe of R3GAN: a relativistic loss with both zero-centred gradient penalties and networks without
+Every member of the family is a choice of the parts: the loss L, penalties P or a constraint or spectral normalisation
+that bound the slope of D, how labels enter, an augmentation before D, a code within z that D must recover. The default
+is the recipe of R3GAN: a relativistic loss with both zero-centred gradient penalties and networks without
 normalisation, for which local convergence is proven.
 """
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from genkit.component import NonNegativeFloat, Range, Width
-from genkit.data.spec import Batch, DataSpec
-from genkit.models.adversarial import AdversarialLoss, RelativisticLoss, gradient_penalty
-from genkit.models.base import Conditional, GenerativeModel, Noise, classes_of
+from genkit.component import Range, Width
+from genkit.data.spec import Batch, DataSpec, Modality
+from genkit.models.adversarial import AdversarialLoss, RelativisticLoss
+from genkit.models.augment import Augmentation
+from genkit.models.base import Conditional, Decoder, GenerativeModel, Noise, classes_of
+from genkit.models.discriminator import Concatenation, Discriminator, HeadFactory, Verdict
+from genkit.models.latent_code import LatentCode
+from genkit.models.penalty import R1, R2, Constraint, Judged, Penalty
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 from genkit.nn.mlp import MLP
+from genkit.nn.spectral import spectrally_normalised
 
 SMALL = 1024  # values in an image, up to which an MLP serves
 SMALL_NETWORK = partial(MLP, width=256, depth=3)
 
 
-class GAN(GenerativeModel, Conditional):
+class GAN(GenerativeModel, Decoder, Conditional):
     """Generative adversarial network.
 
     References: The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang et al. 2024, 2501.05441).
@@ -36,7 +42,14 @@ class GAN(GenerativeModel, Conditional):
         backbone: Generator and discriminator; None takes an MLP for images of up to 1,024 values, where it learns
             several times faster than convolutions, and otherwise what the data asks for.
         loss: None takes the relativistic loss.
-        gamma: γ, weight of the gradient penalties; their gradients are per unit of the data as it is scaled.
+        penalties: Added to the discriminator's loss, in training alone.
+        constraint: What the discriminator's weights are kept in, None for nothing.
+        spectral_discriminator, spectral_generator: Whether every weight has spectral norm one.
+        conditioning: How labels enter the discriminator; None takes the concatenation.
+        augment: What changes real and generated examples before the discriminator sees them, one after the other.
+        code: What of z the discriminator must recover, None for nothing.
+        minibatch_std: Whether the discriminator is told how varied a group of examples is.
+        features: Width of the discriminator's last layer.
         n_critic: Discriminator steps per generator step.
         conditional: Whether to use the data's labels.
     """
@@ -48,49 +61,107 @@ class GAN(GenerativeModel, Conditional):
         latent_dim: Width = 32,
         backbone: BackboneFactory | None = None,
         loss: AdversarialLoss | None = None,
-        gamma: NonNegativeFloat = 0.1,
+        penalties: tuple[Penalty, ...] = (R1(), R2()),
+        constraint: Constraint | None = None,
+        spectral_discriminator: bool = False,
+        spectral_generator: bool = False,
+        conditioning: HeadFactory | None = None,
+        augment: tuple[Augmentation, ...] = (),
+        code: LatentCode | None = None,
+        minibatch_std: bool = False,
+        features: Width = 64,
         n_critic: Annotated[int, Range(1, 100)] = 1,
         conditional: bool = False,
     ) -> None:
         super().__init__(spec)
+        for augmentation in augment:
+            augmentation.check(spec)
+        if code is not None:
+            code.check(latent_dim)
         network = backbone or (SMALL_NETWORK if spec.modality == "image" and spec.dim <= SMALL else default_backbone)
-        self.latent_dim, self.gamma = latent_dim, gamma
-        self.loss = loss or RelativisticLoss()
+        self.latent_dim, self.loss = latent_dim, loss or RelativisticLoss()
+        self.penalties, self.constraint, self.augment, self.code = penalties, constraint, augment, code
         self.phases = ("discriminator",) * n_critic + ("generator",)
         self.num_classes = classes_of(spec, conditional)
         self.generator = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)
-        self.discriminator = network(in_shape=spec.shape, out_shape=(1,), num_classes=self.num_classes)
+        self.discriminator = Discriminator(
+            spec=spec,
+            network=network,
+            head=conditioning or Concatenation,
+            features=features,
+            num_classes=self.num_classes,
+            varied=minibatch_std,
+            code=code,
+        )
+        for normalised, player in (
+            (spectral_generator, self.generator),
+            (spectral_discriminator, self.discriminator),
+        ):
+            if normalised:
+                spectrally_normalised(player)
 
     def trainable(self) -> dict[str, nn.Module]:
         return {"discriminator": self.discriminator, "generator": self.generator}
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        if self.constraint is not None and self.training:
+            self.constraint(self.discriminator)
         x, y = batch["x"], self.labels_of(batch)
         z = torch.randn(len(x), self.latent_dim, device=x.device)
+        z = z if self.code is None else self.code.encode(z)
         return self._generator(x, y, z) if phase == "generator" else self._discriminator(x, y, z)
 
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        return self.decode(noise(self.latent_dim), y)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         self.check_labels(y)
-        x = self.generator(noise(self.latent_dim), y=y)
+        x = self.generator(z if self.code is None else self.code.encode(z), y=y)
         return self.spec.clip(x)
 
-    def judge(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The discriminator's logits, (B, *shape) to (B,)."""
-        return self.discriminator(x, y=y)[:, 0]
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Verdict:
+        """What the discriminator says of examples (B, *shape): in training, of augmented ones."""
+        for augmentation in self.augment if self.training else ():
+            x = augmentation(x)
+        return self.discriminator(x, y)
 
     def _generator(self, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tensor]:
-        loss = self.loss.generator(self.judge(x, y), self.judge(self.generator(z, y=y), y))
-        return {"loss": loss}
+        real, fake = self.judge(x, y), self.judge(self.generator(z, y=y), y)
+        adversarial = self.loss.generator(real.logits, fake.logits)
+        recognised = self.discriminator.head.recognition(fake.h, y) | self._recovered(fake.h, z)
+        return {"loss": adversarial + sum(recognised.values()), "adversarial": adversarial, **recognised}
 
     def _discriminator(self, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             fake = self.generator(z, y=y)
-        penalised = self.training and self.gamma > 0  # second derivatives only where they train something
+        penalised = self.training and bool(self.penalties)  # second derivatives only where they train something
         x, fake = x.detach().requires_grad_(penalised), fake.requires_grad_(penalised)
-        real_logits, fake_logits = self.judge(x, y), self.judge(fake, y)
+        of_real, of_fake = self.judge(x, y), self.judge(fake, y)
+        real_logits, fake_logits = of_real.logits, of_fake.logits
         adversarial = self.loss.discriminator(real_logits, fake_logits)
         terms = {"adversarial": adversarial, "real_logits": real_logits.mean(), "fake_logits": fake_logits.mean()}
-        if not penalised:
-            return {"loss": adversarial, **terms}
-        r1, r2 = gradient_penalty(real_logits, x), gradient_penalty(fake_logits, fake)
-        return {"loss": adversarial + self.gamma / 2 * (r1 + r2), **terms, "r1": r1, "r2": r2}
+        recognised = self._recognised(of_real.h, of_fake.h, y) | self._recovered(of_fake.h, z)
+        loss = adversarial + sum(recognised.values())
+        if penalised:
+            judged = Judged(x, fake, real_logits, fake_logits, lambda some: self.judge(some, y).logits)
+            for penalty in self.penalties:
+                terms[penalty.name] = penalty(judged)
+                loss = loss + penalty.weight * terms[penalty.name]
+        return {"loss": loss, **terms, **recognised}
+
+    def _recognised(self, real: Tensor, fake: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        """The head's terms on features (B, F) of real and of generated examples."""
+        of_real, of_fake = (self.discriminator.head.recognition(h, y) for h in (real, fake))
+        return {name: term + of_fake[name] for name, term in of_real.items()}
+
+    def _recovered(self, h: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """How well the code in z is recovered from features (B, F) of what was generated from it."""
+        if self.code is None or self.discriminator.recover is None:
+            return {}
+        return {"information": self.code.loss(self.discriminator.recover(h), z)}
+
+
+class ImageGAN(GAN):
+    """A GAN of images alone: for recipes whose networks are convolutions."""
+
+    modalities: ClassVar[tuple[Modality, ...]] = ("image",)

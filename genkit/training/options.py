@@ -79,12 +79,14 @@ class CheckpointOptions(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleGridOptions(Component):
-    """Pictures while training: the same noise each time, so that one sees the picture evolve.
+    """Pictures and a line on their variety while training: from the same noise each time, so that both evolve.
 
     Attributes:
         every_n_steps: Optimizer steps between pictures; 0 for none. One is always drawn at the end.
         n: Samples in a picture.
+        watch_n: Samples whose variety is looked at; None takes those of the picture, at no cost.
     """
 
     every_n_steps: NonNegativeInt = 250
     n: Annotated[int, Range(1, 100_000)] = 64
+    watch_n: Annotated[int, Range(1, 100_000)] | None = None

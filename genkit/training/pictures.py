@@ -1,4 +1,7 @@
-"""Pictures while training: the same samples, from the same noise, every so many steps; reconstructions beside them."""
+"""Pictures while training: the same samples, from the same noise, every so many steps; reconstructions beside them.
+
+The same draw says how varied the samples are, on the console and in metrics.jsonl.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from rich.console import Console
 from torch import Tensor
 
+from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.retention import step_name
 from genkit.data.dataset import Dataset
 from genkit.data.loader import batch_of
 from genkit.data.spec import Batch
+from genkit.metrics.variety import VarietyWatch
 from genkit.models.base import Conditional, GenerativeModel, Reconstructor
 from genkit.models.stream import stream_samples
 from genkit.report.picture import draw, draw_pairs
@@ -32,10 +38,17 @@ class SampleGrids(pl.Callback):
         folder: Where the pictures go.
         options: When, and how many samples.
         dataset: What is reconstructed, and what a scatter plot is drawn beside.
+        console: Where the samples' variety is said.
+        lines: The metrics.jsonl of the run.
     """
 
-    def __init__(self, folder: Path, options: SampleGridOptions, dataset: Dataset) -> None:
+    def __init__(
+        self, folder: Path, options: SampleGridOptions, dataset: Dataset, console: Console, lines: MetricsLog
+    ) -> None:
         self.folder, self.options, self.dataset = folder, options, dataset
+        self.console, self.lines = console, lines
+        self.watched = options.watch_n or options.n
+        self.watch = VarietyWatch(dataset, self.watched)
         self.drawn = -1
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
@@ -55,13 +68,23 @@ class SampleGrids(pl.Callback):
             return
         self.drawn = trainer.global_step
         model = prepare(module.for_use, self.dataset, module.seed)
-        stream = stream_samples(model, self.options.n, seed=module.seed, batch_size=BATCH)
-        samples = torch.cat([x for x, _ in stream])
+        stream = stream_samples(model, max(self.options.n, self.watched), seed=module.seed, batch_size=BATCH)
+        drawn = torch.cat([x for x, _ in stream])
+        self._watch(trainer, drawn[: self.watched])
+        samples = drawn[: self.options.n]
         name = step_name(trainer.global_step)
         self.folder.mkdir(exist_ok=True)
         draw(self.folder / f"{name}.png", samples, self.dataset.spec, real=self._held_out(REAL_POINTS)["x"], title=name)
         if isinstance(model, Reconstructor):
             self._draw_pairs(model, self.folder / f"{name}-reconstruction.png")
+
+    def _watch(self, trainer: pl.Trainer, samples: Tensor) -> None:
+        variety = self.watch(samples)
+        line = f"samples at step {trainer.global_step}: {variety.line()}"
+        self.console.print(line, style="dim", soft_wrap=True, highlight=False)
+        self.lines.append(trainer.global_step, variety.values())
+        for logger in trainer.loggers:
+            logger.log_metrics(variety.values(), trainer.global_step)
 
     @torch.no_grad()
     def _draw_pairs(self, model: GenerativeModel, path: Path) -> None:

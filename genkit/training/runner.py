@@ -17,6 +17,7 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
+from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.data.dataset import Dataset
 from genkit.data.loader import TrainLoader, ValLoader
 from genkit.errors import ConfigError
@@ -156,11 +157,12 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
 
 def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback]:
     """In the order in which they act at the end of a batch; the checkpoint comes last."""
+    lines = run.folder / "metrics.jsonl"
     return [
         *run.callbacks,
         TrainingProgress(console, run.name),
-        MetricsWriter(run.folder / "metrics.jsonl", run.trainer.log_every_n_steps),
-        SampleGrids(run.folder / "samples", run.samples, run.dataset),
+        MetricsWriter(lines, run.trainer.log_every_n_steps),
+        SampleGrids(run.folder / "samples", run.samples, run.dataset, console, MetricsLog(lines)),
         StopAtStep(stop, run.trainer.val_every_n_steps),
         CheckpointWriter(run.folder, run.checkpoint, run.dataset, run.trainer.val_every_n_steps),
     ]

@@ -76,8 +76,9 @@ def cases(models: Sequence[str], words: Sequence[str] = (), plugins: Sequence[st
         cls = check(one.node(), at="model", expect=GenerativeModel, plugins=plugins, gives=("spec",))
         for data, spec in SPECS.items():
             if spec.modality in cls.modalities:
-                yield replace(one, data=data)
-                if issubclass(cls, Conditional) and "conditional" in parameters(cls) and data != "mnist":
+                always = bool(one.node().get("conditional"))  # a recipe that is nothing without labels
+                yield replace(one, data=data, conditional=always)
+                if issubclass(cls, Conditional) and "conditional" in parameters(cls) and data != "mnist" and not always:
                     yield replace(one, data=data, conditional=True)
 
 

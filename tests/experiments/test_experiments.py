@@ -10,7 +10,7 @@ from genkit.cli import main
 PROMISES = {  # experiment -> metric -> (least, greatest); margins of several seeds' spread
     "toy_flow": {"log_likelihood_gap": (-0.02, 0.05), "high_quality": (0.9, 1.0)},
     "toy_diffusion": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
-    "toy_gan": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
+    "toy_r3gan": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
     "digits_diffusion": {"coverage": (0.8, 1.0), "precision": (0.7, 1.0)},
 }
 

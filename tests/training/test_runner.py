@@ -79,7 +79,10 @@ def test_what_a_run_writes(tmp_path: Path) -> None:
     assert [folder.name for folder in step_folders(tmp_path)] == ["step-00000011", "step-00000008", "step-00000006"]
     assert pointed(tmp_path, "latest") == "step-00000011"
     assert pointed(tmp_path, "best") == "step-00000006"
-    lines = lines_of(tmp_path)
+    watched = [line for line in lines_of(tmp_path) if "samples/duplicates" in line]
+    assert [line["step"] for line in watched] == [5, 10, 11]
+    assert "samples at step 11: duplicates" in said
+    lines = [line for line in lines_of(tmp_path) if line not in watched]
     assert [line["step"] for line in lines] == [2, 4, 6, 6, 8, 10]
     assert [("val/loss" in line) for line in lines] == [False, False, False, True, False, False]
     assert lines[0].keys() == {"step", "train/loss", "train/square", "lr/model"}

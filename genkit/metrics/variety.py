@@ -1,0 +1,122 @@
+r"""How varied a few hundred samples are, cheaply enough to be asked while a model trains: a collapse shows at once.
+
+* Duplicates: the share of samples whose nearest other sample is closer than a tenth of the median such distance among
+  as many real examples,
+
+  .. math:: \frac1n \sum_i 1\big[\min_{j \ne i} \|x_i - x_j\| < \tfrac1{10} \operatorname{med}_i d_i\big].
+
+  Real images have none; of points in the plane 0.7 % are that close by chance.
+* Modes: of a known mixture of Gaussians, how many are reached (see `genkit.metrics.mode`).
+* Classes: of images that a shipped classifier knows, how many samples it takes for each class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from genkit.data.dataset import Dataset
+from genkit.metrics.features import ClassifierFeatures, default_features, unit_range
+from genkit.metrics.mode import NO_MODE, assign_modes
+from genkit.noise import generator_of
+
+CLOSE = 0.1  # of the median distance between neighbours in real data
+SIGMAS = 3.0  # from a mode's centre, within which a sample is of that mode
+FEW = 32  # classes and modes that are listed one by one; more are only counted
+
+
+def nearest(x: Tensor) -> Tensor:
+    """Distance of each of n ≥ 2 rows (n, D) to the nearest other one, (n,)."""
+    distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+    return distance.fill_diagonal_(torch.inf).min(1).values
+
+
+@dataclass(frozen=True)
+class Variety:
+    """What was seen of n samples.
+
+    Attributes:
+        duplicates: Share of samples that have a near copy among the others.
+        kind: What is counted: "classes", "modes", or "" for nothing.
+        counts: (K,) samples of each class or mode.
+        n: Samples.
+    """
+
+    duplicates: float
+    kind: str
+    counts: Tensor
+    n: int
+
+    @property
+    def reached(self) -> int:
+        """Classes or modes with at least one sample."""
+        return int((self.counts > 0).sum())
+
+    def values(self) -> dict[str, float]:
+        """By log key."""
+        found = {"samples/duplicates": self.duplicates}
+        if self.kind:
+            found[f"samples/{self.kind}"] = float(self.reached)
+            if self.kind == "modes":
+                found["samples/high_quality"] = float(self.counts.sum()) / self.n
+            if len(self.counts) <= FEW:
+                found |= {f"samples/{self.kind}/{k}": float(count) / self.n for k, count in enumerate(self.counts)}
+        return found
+
+    def line(self) -> str:
+        """ "classes 9 11 …: 10 of 10, duplicates 0.0 %"."""
+        parts = [f"duplicates {100 * self.duplicates:.1f} %"]
+        if self.kind:
+            each = " ".join(str(int(count)) for count in self.counts) + ": " if len(self.counts) <= FEW else ""
+            parts.insert(0, f"{self.kind} {each}{self.reached} of {len(self.counts)}")
+        if self.kind == "modes":
+            parts.insert(1, f"{100 * float(self.counts.sum()) / self.n:.0f} % near one")
+        return ", ".join(parts)
+
+
+class VarietyWatch:
+    """Looks at samples of one dataset's models.
+
+    Arguments:
+        dataset: What the samples should be like.
+        n: Samples that are looked at each time; as many real examples are the measure of closeness.
+    """
+
+    def __init__(self, dataset: Dataset, n: int) -> None:
+        self.dataset, self.spec, self.n = dataset, dataset.spec, n
+
+    def __call__(self, x: Tensor) -> Variety:
+        """Samples (n, *shape) in model units."""
+        kind, counts = self._counted(x)
+        return Variety(self._duplicates(x), kind, counts, len(x))
+
+    @cached_property
+    def close(self) -> float:
+        """The distance below which two examples are copies."""
+        train = self.dataset.split("train")
+        pick = torch.randperm(len(train), generator=generator_of(0, "variety"))[: self.n]
+        return CLOSE * float(nearest(self._rows(self.spec.scale(train[pick].x))).median())
+
+    @cached_property
+    def classifier(self) -> ClassifierFeatures | None:
+        found = default_features(self.spec)
+        return found if isinstance(found, ClassifierFeatures) else None
+
+    def _rows(self, x: Tensor) -> Tensor:
+        return unit_range(x, self.spec).flatten(1)
+
+    def _duplicates(self, x: Tensor) -> float:
+        return float((nearest(self._rows(x)) < self.close).to(torch.float64).mean()) if len(x) > 1 else 0.0
+
+    def _counted(self, x: Tensor) -> tuple[str, Tensor]:
+        if self.dataset.modes is not None:
+            centres = self.dataset.modes.centres
+            modes = assign_modes(x.to(centres.dtype), centres, SIGMAS * self.dataset.modes.std)
+            return "modes", torch.bincount(modes[modes != NO_MODE], minlength=len(centres))
+        if self.classifier is not None:
+            scores = self.classifier.logits(x, self.spec)
+            return "classes", torch.bincount(scores.argmax(1), minlength=scores.shape[1])
+        return "", torch.zeros(0)

@@ -1,0 +1,182 @@
+r"""Strided convolutions without pooling, as in DCGAN: each layer halves, or doubles, the resolution.
+
+Encoder: 4x4 convolutions of stride 2, leaky ReLU, no normalisation, so that a discriminator's slope stays what its
+weights make it. Decoder: a linear layer to the smallest map, 4x4 transposed convolutions of stride 2, each followed by
+group normalisation, which unlike DCGAN's batch normalisation leaves the examples of a batch apart, and ReLU. A label
+adds E e to every layer before its nonlinearity. With `attention`, the map of the second lowest resolution attends to
+itself (SAGAN).
+
+Odd sizes are rounded up on the way down and cropped on the way up.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import gcd, prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from genkit.component import Width
+from genkit.errors import ConfigError
+from genkit.nn.attention import SelfAttention2d
+from genkit.nn.backbone import Backbone
+from genkit.nn.conv import pyramid
+from genkit.nn.embedding import condition_embedding
+
+SMALLEST = 2
+SLOPE = 0.2  # of the leaky ReLU
+GROUPS = 8
+
+
+class GatedAttention2d(SelfAttention2d):
+    """x + g · attention(x) over the H·W positions, (B, C, H, W) to itself, g learned from 0.
+
+    No weight is zero as a whole, which spectral normalisation needs, and nothing hides the scale of x.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.norm = nn.Identity()  # type: ignore[assignment]
+        self.out.reset_parameters()
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with sdpa_kernel(SDPBackend.MATH):  # the fast ones have no second derivative, which penalties need
+            return x + self.gate * (super().forward(x) - x)
+
+
+class StridedLayer(nn.Module):
+    """One convolution (B, C, H, W) to (B, C', H', W'), the label's E e (B, F) added, a normalisation."""
+
+    def __init__(self, conv: nn.Module, channels: int, condition: int | None, normalised: bool) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = nn.GroupNorm(gcd(GROUPS, channels), channels) if normalised else nn.Identity()
+        self.condition = nn.Linear(condition, channels) if condition else None
+
+    def forward(self, h: Tensor, e: Tensor | None) -> Tensor:
+        h = self.norm(self.conv(h))
+        return h if self.condition is None else h + self.condition(e)[:, :, None, None]
+
+
+class StridedEncoder(nn.Module):
+    """(B, C, H, W) to (B, features) down the pyramid `sizes`, `channels` wide below full size."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        features: int,
+        sizes: list[tuple[int, int]],
+        channels: Sequence[int],
+        condition: int | None,
+        attention: bool,
+    ) -> None:
+        super().__init__()
+        widths = [in_channels, *channels]
+        self.layers = nn.ModuleList(
+            StridedLayer(nn.Conv2d(a, b, 4, stride=2, padding=1), b, condition, normalised=False)
+            for a, b in zip(widths[:-1], channels, strict=True)
+        )
+        self.attend_at = max(0, len(channels) - 2)
+        self.attention = GatedAttention2d(channels[self.attend_at]) if attention else nn.Identity()
+        self.last = nn.Linear(channels[-1] * prod(sizes[-1]), features)
+
+    def forward(self, x: Tensor, e: Tensor | None) -> Tensor:
+        h = x
+        for i, layer in enumerate(self.layers):
+            h = F.pad(h, (0, h.shape[3] % 2, 0, h.shape[2] % 2))
+            h = F.leaky_relu(layer(h, e), SLOPE)
+            if i == self.attend_at:
+                h = self.attention(h)
+        return self.last(h.flatten(1))
+
+
+class StridedDecoder(nn.Module):
+    """(B, features) to (B, C, H, W) up the pyramid `sizes`, `channels` wide below full size."""
+
+    def __init__(
+        self,
+        features: int,
+        out_channels: int,
+        sizes: list[tuple[int, int]],
+        channels: Sequence[int],
+        condition: int | None,
+        attention: bool,
+    ) -> None:
+        super().__init__()
+        widths = list(channels)[::-1]  # coarse to fine
+        self.sizes = sizes[::-1]
+        self.first = StridedLayer(
+            nn.Sequential(
+                nn.Linear(features, widths[0] * prod(self.sizes[0])), nn.Unflatten(1, (widths[0], *self.sizes[0]))
+            ),
+            widths[0],
+            condition,
+            normalised=True,
+        )
+        self.layers = nn.ModuleList(
+            StridedLayer(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1), b, condition, normalised=True)
+            for a, b in pairwise(widths)
+        )
+        self.attend_at = min(1, len(channels) - 1)
+        self.attention = GatedAttention2d(widths[self.attend_at]) if attention else nn.Identity()
+        self.last = nn.ConvTranspose2d(widths[-1], out_channels, 4, stride=2, padding=1)
+
+    def forward(self, z: Tensor, e: Tensor | None) -> Tensor:
+        h = z
+        for i, (layer, (height, width)) in enumerate(zip([self.first, *self.layers], self.sizes[:-1], strict=True)):
+            h = F.relu(layer(h, e))[..., :height, :width]
+            if i == self.attend_at:
+                h = self.attention(h)
+        height, width = self.sizes[-1]
+        return self.last(h)[..., :height, :width]
+
+
+class StridedConv(Backbone):
+    """Strided convolutional encoder (image to vector) or decoder (vector to image), chosen by the shapes.
+
+    References: DCGAN (Radford et al. 2015, 1511.06434); attention as in SAGAN (Zhang et al. 2018, 1805.08318).
+
+    Arguments:
+        in_shape, out_shape: One of them (C, H, W) with sides of at least 3, the other (D,).
+        num_classes: Number of labels, None without labels.
+        time: Must be False: this network takes no time.
+        channels: Width per halving, finest first; halvings below 2x2 are left out.
+        attention: Self-attention at the second lowest resolution; its width must then be a multiple of 8.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        num_classes: int | None = None,
+        time: bool = False,
+        channels: tuple[Width, ...] = (32, 64, 128),
+        attention: bool = False,
+    ) -> None:
+        super().__init__()
+        image = in_shape if len(in_shape) == 3 else out_shape
+        if (len(in_shape), len(out_shape)) not in {(3, 1), (1, 3)} or time or min(image[1:]) < 2 * SMALLEST - 1:
+            raise ConfigError(
+                f"backbone=strided_conv maps an image of at least 3x3 to a vector or back without a time, not "
+                f"{in_shape} to {out_shape}: use backbone=unet (image to image) or backbone=mlp"
+            )
+        if not channels:
+            raise ConfigError("backbone.channels=[]: a convolutional network needs a width for one level at least")
+        sizes = pyramid(image[1], image[2], len(channels) + 1, SMALLEST)
+        channels = tuple(channels[: len(sizes) - 1])
+        if attention and (width := channels[max(0, len(channels) - 2)]) % 8:
+            raise ConfigError(f"backbone.channels: {width} channels cannot attend to themselves: a multiple of 8 can")
+        condition = channels[-1] if num_classes is not None else None
+        self.embedding = condition_embedding(channels[-1], num_classes, time=False)
+        self.net: StridedEncoder | StridedDecoder
+        if len(in_shape) == 3:
+            self.net = StridedEncoder(in_shape[0], out_shape[0], sizes, channels, condition, attention)
+        else:
+            self.net = StridedDecoder(in_shape[0], out_shape[0], sizes, channels, condition, attention)
+
+    def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
+        return self.net(x, self.embedding(t, y) if self.embedding is not None else None)

@@ -1,0 +1,62 @@
+"""What is said of the variety of samples: counts by hand, and copies among real examples."""
+
+import torch
+
+from genkit.data.digits import Digits
+from genkit.data.spec import DataSpec
+from genkit.data.toy import Toy
+from genkit.metrics.variety import VarietyWatch, nearest
+from genkit.noise import generator_of
+
+GRID = Toy(name="twenty_five_gaussians", n_train=2000)
+DIGITS = Digits()
+
+
+def test_the_nearest_other_row():
+    x = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0]])
+    assert nearest(x).tolist() == [5.0, 1.0, 1.0]
+
+
+def test_modes_are_counted_within_three_deviations():
+    centres, std = GRID.modes.centres, GRID.modes.std
+    x = torch.cat((centres[:4].repeat(3, 1), centres[7:8] + torch.tensor([2.9 * std, 0.0]), centres[9:10] + 40))
+    x = x + 1e-3 * torch.randn(x.shape, generator=generator_of(0, "x"))
+    seen = VarietyWatch(GRID, 100)(x)
+    assert (seen.kind, seen.reached, seen.n) == ("modes", 5, 14)
+    assert seen.counts[:4].tolist() == [3] * 4
+    assert seen.values()["samples/modes"] == 5
+    assert abs(seen.values()["samples/high_quality"] - 13 / 14) < 1e-6
+    assert "5 of 25" in seen.line()
+
+
+def test_classes_of_real_digits_are_their_labels():
+    train = DIGITS.split("train")
+    x, y = DIGITS.spec.scale(train.x[:300]), train.y[:300]
+    seen = VarietyWatch(DIGITS, 300)(x)
+    assert (seen.counts - torch.bincount(y, minlength=10)).abs().max() <= 3  # the classifier errs on few
+    assert seen.reached == 10
+    assert seen.duplicates == 0
+    assert abs(sum(seen.values()[f"samples/classes/{k}"] for k in range(10)) - 1) < 1e-6
+
+
+def test_copies_show_and_real_data_have_hardly_any():
+    train = DIGITS.split("train")
+    x = DIGITS.spec.scale(train.x[:64])
+    copied = torch.cat((x[:48], x[:1].expand(16, -1, -1, -1)))
+    assert VarietyWatch(DIGITS, 64)(copied).duplicates == 17 / 64
+    points = GRID.draw(500, "fresh").x
+    assert VarietyWatch(GRID, 500)(points).duplicates < 0.03
+    assert VarietyWatch(GRID, 500)(points[:1].repeat(500, 1)).duplicates == 1
+
+
+def test_a_single_sample_and_unknown_data_are_fine():
+    assert VarietyWatch(DIGITS, 4)(DIGITS.spec.scale(DIGITS.split("train").x[:1])).duplicates == 0
+
+    class Other(Toy):
+        def __init__(self):
+            super().__init__(name="two_moons", n_train=500)
+            self.spec = DataSpec(shape=(2,), modality="vector")
+
+    seen = VarietyWatch(Other(), 64)(torch.randn(64, 2, generator=generator_of(0, "x")))
+    assert seen.kind == ""
+    assert set(seen.values()) == {"samples/duplicates"}
