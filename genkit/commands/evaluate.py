@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.markup import escape
 
 from genkit import __version__
 from genkit.commands.command_line import command_line
@@ -27,6 +28,8 @@ from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import ProbeMetric
+from genkit.metrics.baseline import STANDARD
+from genkit.metrics.cache import Cache, NoCache
 from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.features import FeatureExtractor, default_features
 from genkit.metrics.record import Record
@@ -52,6 +55,7 @@ def run(cfg: DictConfig) -> float | None:
     check_out(settings)
     models = [restored(path, settings, console) for path in checkpoints]
     reference = _reference(settings, models)
+    cache = Cache() if settings["cache"] else NoCache()
     metrics, named = _metrics(settings, reference.spec)
     evaluator = Evaluator(
         metrics,
@@ -60,6 +64,7 @@ def run(cfg: DictConfig) -> float | None:
         named=named,
         batch_size=settings["batch_size"],
         seed=settings["seed"],
+        cache=cache,
         floor_repeats=settings["floor_repeats"],
         bootstrap_repeats=settings["bootstrap"],
     )
@@ -68,6 +73,8 @@ def run(cfg: DictConfig) -> float | None:
     with memory_errors(smaller_batch("batch_size", settings["batch_size"])):
         records = _score(evaluator, sources, settings, console)
     print_table(records, console)
+    if cache.problem is not None:
+        console.print(f"[dim]{escape(cache.problem)}[/]", highlight=False, soft_wrap=True)
     folder = _write(records, settings, models, time.perf_counter() - started)
     console.print(f"results: {shown(folder)}", soft_wrap=True)
     return records[0].value
@@ -88,6 +95,7 @@ def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: M
     changes = {
         "temperature": settings["temperature"],
         "guidance.scale": guidance["scale"],
+        "guidance.interval": guidance["interval"],
         "sampler": sampler.get("steps"),
     }
     if files and (given := [key for key, value in changes.items() if value is not None]):
@@ -199,7 +207,8 @@ def _score(
             records += evaluator.score(source)
         if settings["baselines"]:
             status.update("scoring baselines")
-            records += evaluator.score_baselines(sources[0].n)
+            chosen = STANDARD if settings["baselines"] is True else settings["baselines"]
+            records += evaluator.score_baselines(sources[0].n, chosen)
     return records
 
 

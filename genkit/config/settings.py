@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from genkit.component import NonNegativeFloat, NonNegativeInt, PositiveInt, Range
+from genkit.config.catalog import SHARED
 from genkit.config.schema import describe, read
 from genkit.errors import ConfigError
 
@@ -46,14 +47,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "n": PositiveInt | None,
         "bootstrap": NonNegativeInt,
         "floor_repeats": NonNegativeInt,
-        "baselines": bool,
+        "baselines": bool | list[str],
+        "cache": bool,
     },
 }
 
 
 def check_settings(verb: str, config: Mapping[str, Any]) -> None:
     """Raises ConfigError for a top-level key with a value that it cannot take."""
-    for key, hint in SETTINGS[verb].items():
+    for key, hint in SETTINGS[SHARED.get(verb, verb)].items():
         value: Any = config
         for part in key.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None

@@ -8,7 +8,7 @@ many metrics ask for it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -99,6 +99,10 @@ class ProbeMetric(Metric, Component, ABC):
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         """A 95 % interval of the value, by bootstrap over the samples or in closed form; None where there is none."""
         return None
+
+    def warnings(self, value: float, floor: float | None) -> Iterator[str]:
+        """What to beware of at such a value, given the mean of the floor where there is one."""
+        return iter(())
 
     def params(self) -> dict[str, Any]:
         """What one must know to reproduce the value: k, kernel, estimator, …"""

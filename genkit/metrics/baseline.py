@@ -1,17 +1,28 @@
-r"""The row that every table should have: what a trivial model reaches.
+r"""The rows that every table should have: what a trivial model reaches.
 
-A pixel Gaussian: x ~ N(m, S), mean and covariance of the training split, rounded and clipped to the data's levels. A
-model that does not beat it has learned nothing that two moments do not say.
+All are fitted to the training split, their values rounded and clipped to the data's levels:
+
+* pixel Gaussian: x ~ N(m, S), mean and covariance. What does not beat it has learned nothing that two moments do not
+  say.
+* pixel marginals: each value drawn by itself from the values of some training example. No structure at all.
+* pixel mixture: ten Gaussians on the first 32 principal components, by expectation maximisation.
+* training copies: training examples. The best scores of all against held-out data, and worth nothing; authenticity and
+  C_T tell.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from genkit.data.dataset import Dataset
 from genkit.data.spec import DataSpec
-from genkit.noise import generator_of
+from genkit.models.latent import GaussianMixture
+from genkit.noise import SampleNoise, generator_of, seed_of
+
+MIXTURE_ROWS, MIXTURE_AXES, MIXTURE_COMPONENTS = 10_000, 32, 10
 
 
 def moments(v: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,3 +48,41 @@ def pixel_gaussian(dataset: Dataset, n: int, seed: int) -> Tensor:
     mean, factor = moments(dataset.split("train").x)
     noise = torch.randn(n, len(mean), generator=generator_of(seed, "pixel gaussian"), dtype=torch.float64)
     return to_levels((mean + noise @ factor.T).unflatten(1, dataset.spec.shape), dataset.spec)
+
+
+def pixel_marginals(dataset: Dataset, n: int, seed: int) -> Tensor:
+    """n seeded draws (n, *shape), stored values, each value from a training example of its own."""
+    rows = dataset.split("train").x.flatten(1)
+    pick = torch.randint(len(rows), (n, rows.shape[1]), generator=generator_of(seed, "pixel marginals"))
+    return rows.gather(0, pick).unflatten(1, dataset.spec.shape)
+
+
+def pixel_mixture(dataset: Dataset, n: int, seed: int) -> Tensor:
+    """n seeded draws (n, *shape), stored values, of the mixture fitted to at most MIXTURE_ROWS training examples."""
+    rows = dataset.split("train").x[:MIXTURE_ROWS].flatten(1).to(torch.float64)
+    mean = rows.mean(0)
+    axes = torch.linalg.eigh(torch.cov(rows.T)).eigenvectors[:, -MIXTURE_AXES:]
+    scores = (rows - mean) @ axes
+    unit = scores.std(0).clamp(min=1e-12)
+    mixture = GaussianMixture(latent_dim=axes.shape[1], components=MIXTURE_COMPONENTS)
+    mixture.fit(scores / unit)
+    drawn = mixture.sample(SampleNoise(seed_of(seed, "pixel mixture"), range(n))).to(torch.float64) * unit
+    return to_levels((mean + drawn @ axes.T).unflatten(1, dataset.spec.shape), dataset.spec)
+
+
+def training_copies(dataset: Dataset, n: int, seed: int) -> Tensor:
+    """n seeded training examples (n, *shape), each once before any is there twice."""
+    x = dataset.split("train").x
+    generator = generator_of(seed, "copies")
+    orders = [torch.randperm(len(x), generator=generator) for _ in range(-(-n // len(x)))]
+    return x[torch.cat(orders)[:n]]
+
+
+BASELINES: dict[str, tuple[str, Callable[[Dataset, int, int], Tensor]]] = {
+    "gaussian": ("pixel Gaussian", pixel_gaussian),
+    "marginals": ("pixel marginals", pixel_marginals),
+    "mixture": ("pixel mixture", pixel_mixture),
+    "copies": ("training copies", training_copies),
+}
+REAL = "real"  # real data itself, one repeat of the floor
+STANDARD = ("gaussian", REAL)

@@ -17,6 +17,7 @@ Here every sample is looked up in the training set T, whose features are a third
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import sqrt
 from typing import Any, ClassVar
 
@@ -27,7 +28,8 @@ from genkit.errors import ConfigError
 from genkit.metrics.bank import PairMetric, as_rows, blocks, squared_distances
 from genkit.metrics.base import Probe, Requirement
 from genkit.metrics.interval import Z, wilson_interval
-from genkit.metrics.manifold import squared_radii
+
+SUSPICIOUS = -3.0  # fresh data is below it once in 740 times
 
 
 def nearest_squared(points: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,7 +43,18 @@ def nearest_squared(points: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
 def authentic(fake: Tensor, train: Tensor) -> Tensor:
     """(n,) bool: which of the samples (n, D) are farther from the training data (m, D) than its points are."""
     distance, which = nearest_squared(fake, train)
-    return distance > squared_radii(train, 1)[which]
+    looked_up, place = which.unique(return_inverse=True)  # of 60,000 training points, those that are nearest to any
+    return distance > squared_isolation(train, looked_up)[place]
+
+
+def squared_isolation(points: Tensor, chosen: Tensor) -> Tensor:
+    """(k,): the squared distance of the chosen ones (k,) of the points (m, D) to the nearest other point, m ≥ 2."""
+    found = points.new_empty(len(chosen))
+    for part in blocks(len(chosen), len(points)):
+        d2 = squared_distances(points[chosen[part]], points)
+        d2.scatter_(1, chosen[part][:, None], torch.inf)
+        found[part] = d2.min(1).values
+    return found
 
 
 def mann_whitney(left: Tensor, right: Tensor) -> float:
@@ -73,6 +86,11 @@ class Authenticity(PairMetric):
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:
         met = self._met()
         return wilson_interval(int(met.sum()), len(met))
+
+    def warnings(self, value: float, floor: float | None) -> Iterator[str]:
+        if floor is not None and value < floor / 2:
+            share = f"{100 * value:.0f} % of the samples are authentic, of fresh data {100 * floor:.0f} %"
+            yield f"{share}: the training data was copied"
 
     def params(self) -> dict[str, Any]:
         return {"train": len(self.banks()[0])}
@@ -121,6 +139,10 @@ class CopyingTest(PairMetric):
         """z ± 1.96: its standard deviation is 1 for fresh data."""
         value = float(self.compute())
         return value - Z, value + Z
+
+    def warnings(self, value: float, floor: float | None) -> Iterator[str]:
+        if value < SUSPICIOUS:
+            yield f"closer to the training data than held-out data is (z = {value:.1f}): the training data was copied"
 
     def params(self) -> dict[str, Any]:
         return {"train": len(self._rows("seen")), "cells": 1, "fresh data": 0}

@@ -11,7 +11,7 @@ the reason where the user named it, and a record that says "n/a: reason" where i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,18 +19,22 @@ from torch import Tensor
 
 from genkit.data.dataset import Split
 from genkit.errors import ConfigError
-from genkit.metrics.base import Probe, ProbeMetric
-from genkit.metrics.baseline import pixel_gaussian
+from genkit.metrics.base import ProbeMetric
+from genkit.metrics.baseline import BASELINES, REAL, STANDARD
+from genkit.metrics.cache import Cache, NoCache
+from genkit.metrics.copying import Authenticity, CopyingTest
 from genkit.metrics.features import Classifier, FeatureExtractor
-from genkit.metrics.probing import Prober
+from genkit.metrics.floors import Floors
+from genkit.metrics.probing import OF_FAKES, Prober
 from genkit.metrics.record import Record, blank, display_name
-from genkit.metrics.reference import Floor, Reference
+from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource, SampleSource, Source
 from genkit.metrics.tally import Tally
 from genkit.models.base import GenerativeModel
 
-OF_FAKES = {"fake", "modes", "logits", "train"}  # what a metric may ask for that looks at no held-out data
 BELOW = "below the real-versus-real floor: possible copying of the training data"
+
+SUSPICION: dict[str, ProbeMetric] = {"authenticity": Authenticity(), "c_t": CopyingTest()}
 
 
 class Evaluator:
@@ -43,6 +47,7 @@ class Evaluator:
         named: Whether the user named the metrics; else they are a default suite, and what does not apply is skipped.
         batch_size: Examples in one batch; no result depends on it.
         seed: Of the samples, the dequantisation and the bootstrap.
+        cache: Where features of the reference and floors are kept; by default nowhere.
         floor_repeats: Real-versus-real pairs behind each floor; 0 leaves floors out (quick values while training).
         bootstrap_repeats: Resamples behind each interval; 0 leaves intervals out.
     """
@@ -56,16 +61,18 @@ class Evaluator:
         named: bool,
         batch_size: int = 500,
         seed: int = 0,
+        cache: Cache | None = None,
         floor_repeats: int = 5,
         bootstrap_repeats: int = 50,
     ) -> None:
         self.metrics, self.reference, self.named = metrics, reference, named
         self.spec = reference.spec
         self.seed = seed
-        self.floor_repeats, self.bootstrap_repeats = floor_repeats, bootstrap_repeats
-        self.prober = Prober(reference, features, batch_size, seed)
+        self.bootstrap_repeats = bootstrap_repeats
+        self.cache = cache or NoCache()
+        self.prober = Prober(reference, features, batch_size, seed, self.cache)
         self.features = self.prober.features
-        self._floors: dict[tuple[str, int], Floor | None] = {}
+        self.floors = Floors(reference, self.prober, self.cache, floor_repeats)
 
     def score_model(self, model: GenerativeModel, n: int, *, label: str = "model", **origin: Any) -> list[Record]:
         """Score a model by n samples and by its other abilities; `origin` goes into the records' `model` entry."""
@@ -75,22 +82,29 @@ class Evaluator:
         """Score stored values (n, *shape), channels first."""
         return self.score(SampleSource(samples if isinstance(samples, Split) else Split(samples), label))
 
-    def score_baselines(self, n: int) -> list[Record]:
-        """The rows of trivial models, where the reference is a dataset: a pixel Gaussian, and real data.
+    def score_baselines(self, n: int, names: Sequence[str] = STANDARD) -> list[Record]:
+        """The rows of trivial models (see `baseline.py`) and of real data, where the reference is a dataset.
 
-        Only what samples alone can be scored by.
+        Only what samples alone can be scored by. Raises ConfigError for an unknown name.
         """
         dataset = self.reference.dataset
+        rows: list[Record] = []
+        if unknown := [name for name in names if name not in (*BASELINES, REAL)]:
+            raise ConfigError(f"baselines=[{unknown[0]}]: there are {', '.join((*BASELINES, REAL))}")
         if dataset is None:
             return []
-        gaussian = SampleSource(Split(pixel_gaussian(dataset, n, self.seed)), "pixel Gaussian")
-        pair = self.reference.real_pair(n, 0)
-        rows = self._score(gaussian, self.reference.data, self.reference.train, named=False)
-        rows += self._score(SampleSource(pair.fake, "real data"), pair.real, None, named=False)
-        return [record for record in rows if record.scored and record.n_fake is not None]
+        for name in names:
+            if name == REAL:
+                pair = self.reference.real_pair(n, 0)
+                rows += self._score(SampleSource(pair.fake, "real data"), pair.real, None, named=False)
+            else:
+                label, draw = BASELINES[name]
+                source = SampleSource(Split(draw(dataset, n, self.seed)), label)
+                rows += self._score(source, self.reference.data, self.reference.train, named=False)
+        return [replace(record, baseline=True) for record in rows if record.scored and record.n_fake is not None]
 
     def score(self, source: Source) -> list[Record]:
-        """One record per metric.
+        """One record per metric; two more about copying where a distance is no larger than real data's.
 
         Raises:
             ConfigError: a metric that the user named cannot apply.
@@ -98,7 +112,25 @@ class Evaluator:
             NumericalError: samples or features are not finite.
         """
         source.check(self.spec)
-        return self._score(source, self.reference.data, self.reference.train, self.named)
+        records = self._score(source, self.reference.data, self.reference.train, self.named)
+        if self.reference.train is not None and any(map(self._as_near_as_real, records)):
+            records += self._suspected(source)
+        return records
+
+    def _as_near_as_real(self, record: Record) -> bool:
+        """Whether a distance between features cannot be told from, or is below, that of real data."""
+        metric, floor = self.metrics[record.metric], record.floor
+        if floor is None or record.value is None or not (metric.uses_features and metric.divergence):
+            return False
+        return record.value <= floor.mean + 2 * floor.sd
+
+    def _suspected(self, source: Source) -> list[Record]:
+        """Authenticity and C_T of samples as good as real data, unless they were asked for anyway."""
+        asked, self.metrics = self.metrics, {name: m for name, m in SUSPICION.items() if name not in self.metrics}
+        try:
+            return self._score(source, self.reference.data, self.reference.train, named=False)
+        finally:
+            self.metrics = asked
 
     def _score(self, source: Source, real: Split, train: Split | None, named: bool) -> list[Record]:
         blocked = {
@@ -108,12 +140,13 @@ class Evaluator:
         }
         self._refuse(source, blocked, named)
         tallies = {name: Tally(metric) for name, metric in self.metrics.items() if name not in blocked}
-        self._pass(tallies, source, real, train)
+        self.prober.feed(tallies.values(), source, real, train)
         values = {name: tally.value() for name, tally in tallies.items()}
         intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in tallies.items()}
         blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
         self._refuse(source, blocked, named)
-        floors = self._floors_at(source.n, [name for name in tallies if name not in blocked])
+        scored = {name: self.metrics[name] for name in tallies if name not in blocked}
+        floors = self.floors.at(source.n, scored)
         records = {name: self._blank(name, source, len(real)) for name in self.metrics}
         for name, reason in blocked.items():
             records[name] = replace(records[name], status=f"n/a: {reason}")
@@ -150,40 +183,6 @@ class Evaluator:
         spared = [] if named else [source.spares(quantity) for quantity in asked]
         return next((reason for reason in (*(source.lacks(q, real) for q in asked), *spared) if reason), None)
 
-    def _pass(self, tallies: dict[str, Tally], source: Source, real: Split, train: Split | None) -> None:
-        """All real data, then what a model may have copied, then all fakes, each only if a metric wants it."""
-        wanted = {quantity for tally in tallies.values() for quantity in tally.metric.requires}
-        if wanted - OF_FAKES:
-            self._feed(tallies, self.prober.real(real, source))
-        if "train" in wanted and train is not None:
-            self._feed(tallies, self.prober.train(train))
-        if "fake" in wanted:
-            self._feed(tallies, self.prober.fake(source))
-
-    @staticmethod
-    def _feed(tallies: dict[str, Tally], probes: Iterable[Probe]) -> None:
-        for probe in probes:
-            for tally in tallies.values():
-                tally.take(probe)
-
-    def _floors_at(self, n: int, names: list[str]) -> dict[str, Floor]:
-        """Floors of the metrics that look at samples, at n of them; those known already are not computed again."""
-        floored = [name for name in names if "fake" in self.metrics[name].requires and self.metrics[name].has_floor]
-        missing = [name for name in floored if (name, n) not in self._floors]
-        values: dict[str, list[float | None]] = {name: [] for name in missing}
-        kinds: list[str] = []
-        for repeat in range(self.floor_repeats if missing else 0):
-            pair = self.reference.real_pair(n, repeat)
-            kinds.append(pair.kind)
-            tallies = {name: Tally(self.metrics[name]) for name in missing}
-            self._pass(tallies, SampleSource(pair.fake), pair.real, pair.real)
-            for name, tally in tallies.items():
-                values[name].append(tally.value())
-        for name, found in values.items():
-            numbers = tuple(value for value in found if value is not None and math.isfinite(value))
-            self._floors[name, n] = Floor(numbers, kinds[0]) if numbers else None
-        return {name: floor for name in names if (floor := self._floors.get((name, n))) is not None}
-
     def _blank(self, name: str, source: Source, n_real: int) -> Record:
         metric = self.metrics[name]
         likelihood, featured = "log_prob" in metric.requires, metric.uses_features
@@ -196,6 +195,7 @@ class Evaluator:
             seed=self.seed,
             n_fake=source.n if "fake" in metric.requires else None,
             evaluations=source.evaluations if "fake" in metric.requires else None,
+            seconds_per_1000=source.seconds_per_1000 if "fake" in metric.requires else None,
             n_ref=n_real if set(metric.requires) - OF_FAKES else None,
             kind=source.bound if likelihood else None,
             dequantisation=self._dequantisation_name(source) if likelihood else None,
@@ -221,5 +221,7 @@ class Evaluator:
                 yield f"{record.n_fake} samples in {dim} feature dimensions: too few for a stable value"
             if floor is not None and record.value is not None and record.value < floor.mean - 2 * floor.sd:
                 yield BELOW
-        if floor is None and metric.has_floor and self.floor_repeats and record.n_fake is not None:
+        if record.value is not None:
+            yield from metric.warnings(record.value, None if floor is None else floor.mean)
+        if floor is None and metric.has_floor and self.floors.repeats and record.n_fake is not None:
             yield "no floor could be measured"

@@ -22,7 +22,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors.torch import load
@@ -94,12 +94,14 @@ class FeatureExtractor(Component, ABC):
     Attributes:
         name: What stands beside a score, `fid[name]`.
         id: name/layer, and for shipped weights @ the first eight digits of their sha256.
+        costly: Whether reading them from a disk is faster than computing them.
         normalize: "std_train" (stored statistics), "std" (the reference's) or "none".
     """
 
     name: str
     id: str
     normalize: str
+    costly: ClassVar[bool] = False
 
     @abstractmethod
     def accepts(self, spec: DataSpec) -> bool:
@@ -152,6 +154,7 @@ class ClassifierFeatures(FeatureExtractor, Classifier):
     """
 
     normalize = "std_train"
+    costly = True
 
     def __init__(self, name: str) -> None:
         if name not in PINNED:

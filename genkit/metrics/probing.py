@@ -6,17 +6,23 @@ dequantisation noise of a real example is a function of (seed, its number).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache, cached_property, partial
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genkit.data.dataset import Split
 from genkit.metrics.base import Probe
+from genkit.metrics.cache import Cache, name_of
 from genkit.metrics.features import Classifier, FeatureExtractor
-from genkit.metrics.reference import Reference
+from genkit.metrics.reference import Reference, content_hash
 from genkit.metrics.source import Quantity, Source, dequantisation_noise, model_values
+from genkit.metrics.tally import Tally
+
+OF_FAKES = {"fake", "modes", "logits", "train"}  # what a metric may ask for that looks at no held-out data
 
 
 class Prober:
@@ -27,15 +33,38 @@ class Prober:
         features: The feature space; fitted to the reference here if it needs to be.
         batch_size: Examples in one probe.
         seed: Of samples and dequantisation.
+        cache: Where costly features of the reference are kept between processes.
     """
 
-    def __init__(self, reference: Reference, features: FeatureExtractor, batch_size: int, seed: int) -> None:
-        self.reference, self.spec = reference, reference.spec
+    def __init__(
+        self, reference: Reference, features: FeatureExtractor, batch_size: int, seed: int, cache: Cache
+    ) -> None:
+        self.reference, self.spec, self.cache = reference, reference.spec, cache
         self.batch_size, self.seed = batch_size, seed
         self.featured = features.accepts(self.spec)
         self.features = features
+        self._features: dict[int, Tensor] = {}  # by the identity of a split's tensor, which the reference keeps alive
         if self.featured:
             self.features = features.fitted(model_values(reference.data.x, self.spec), self.spec)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that the features of an example depend on besides its values."""
+        return {**self.features.facts(self.spec), "fitted_to": self.reference.hash}
+
+    def feed(self, tallies: Iterable[Tally], source: Source, real: Split, train: Split | None) -> None:
+        """All real data, then what a model may have copied, then all fakes, each only if a metric wants it."""
+        wanted = {quantity for tally in tallies for quantity in tally.metric.requires}
+        probes: list[Iterator[Probe]] = []
+        if wanted - OF_FAKES:
+            probes.append(self.real(real, source))
+        if "train" in wanted and train is not None:
+            probes.append(self.train(train))
+        if "fake" in wanted:
+            probes.append(self.fake(source))
+        for probe in chain.from_iterable(probes):
+            for tally in tallies:
+                tally.take(probe)
 
     def real(self, real: Split, source: Source) -> Iterator[Probe]:
         """Real data, with what `source` can say about it."""
@@ -44,8 +73,7 @@ class Prober:
             batch = real[torch.arange(indices.start, indices.stop)]
             x = model_values(batch.x, self.spec)
             quantities = self._shared("real", x, batch.y)
-            if self.featured and real.x is self.reference.data.x:
-                quantities["real_features"] = partial(self._slice_of_reference, indices)
+            quantities |= self._known_features("real", real, indices)
             if (density := self.reference.density) is not None:
                 quantities["truth"] = partial(density.log_prob, x)
             quantities |= source.answers(x, partial(self._dequantised, x, indices), batch.y)
@@ -56,9 +84,11 @@ class Prober:
 
     def train(self, train: Split) -> Iterator[Probe]:
         """What a model may have copied."""
-        for index in torch.arange(len(train)).split(self.batch_size):
-            batch = train[index]
-            yield Probe(self.spec, self._shared("train", model_values(batch.x, self.spec), batch.y))
+        for start in range(0, len(train), self.batch_size):
+            indices = range(start, min(start + self.batch_size, len(train)))
+            batch = train[torch.arange(indices.start, indices.stop)]
+            quantities = self._shared("train", model_values(batch.x, self.spec), batch.y)
+            yield Probe(self.spec, quantities | self._known_features("train", train, indices))
 
     def fake(self, source: Source) -> Iterator[Probe]:
         """The fakes of `source`."""
@@ -83,13 +113,30 @@ class Prober:
         """(B, F) of the values that would be stored: clipped and rounded to the data's levels."""
         return self.features(model_values(self.spec.unscale(make()), self.spec), self.spec)
 
-    def _slice_of_reference(self, indices: range) -> Tensor:
-        return self._reference_features[indices.start : indices.stop]
+    def _known_features(self, side: str, split: Split, indices: range) -> dict[str, Quantity]:
+        """The features of the reference and of its training data are computed once, for every source."""
+        lasting = [self.reference.data, *([] if self.reference.train is None else [self.reference.train])]
+        if not self.featured or not any(split.x is other.x for other in lasting):
+            return {}
+        return {f"{side}_features": lambda: self._features_of(split)[indices.start : indices.stop]}
 
-    @cached_property
-    def _reference_features(self) -> Tensor:
-        """(N, F) of the whole reference, for every source and every floor."""
-        parts = self.reference.data.x.split(self.batch_size)
+    def _features_of(self, split: Split) -> Tensor:
+        """(N, F) of a whole split, from this process, from the cache, or computed."""
+        if id(split.x) not in self._features:
+            self._features[id(split.x)] = self._read_or_computed(split)
+        return self._features[id(split.x)]
+
+    def _read_or_computed(self, split: Split) -> Tensor:
+        if not self.features.costly:
+            return self._computed(split)
+        facts = {"spec": self.spec.to_json(), "features": self.identity, "data": content_hash(split.x)}
+        found = self.cache.read(entry := name_of("features", facts))
+        if found is None:
+            self.cache.write(entry, found := {"features": self._computed(split)})
+        return found["features"]
+
+    def _computed(self, split: Split) -> Tensor:
+        parts = split.x.split(self.batch_size)
         return torch.cat([self.features(model_values(part, self.spec), self.spec) for part in parts])
 
     def _dequantised(self, x: Tensor, indices: range) -> Tensor:

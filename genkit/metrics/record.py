@@ -4,11 +4,11 @@ The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the 
 
     metric, name ("fid[digits]"), source, status ("ok" | "warn" | "n/a: reason" | "not finite"), warnings,
     value, ci95 [lo, hi] | null, direction ("min" | "max" | "near": best where real data is), unit,
-    floor {mean, sd, repeats, kind} | null,
-    ratio_to_floor (divergences) or difference_to_floor, n_fake, n_ref, evaluations (of the network for one sample,
-    models that sample step by step only), kind ("exact" | "lower" | "estimate",
-    likelihoods only), dequantisation, params, features {id, normalize, dim, quantize} | null,
-    reference {name, split, n, hash}, model {family, parameters, …} | null, seed, time_s, env
+    floor {mean, sd, repeats, kind} | null, ratio_to_floor (divergences) or difference_to_floor, n_fake, n_ref,
+    evaluations (of the network for one sample, models that sample step by step only), seconds_per_1000 (samples
+    drawn), baseline (a trivial row), kind ("exact" | "lower" | "estimate", likelihoods only), dequantisation,
+    params, features {id, normalize, dim, quantize} | null, reference {name, split, n, hash},
+    model {family, parameters, …} | null, seed, time_s, env
 
 A likelihood's `kind` speaks of the model's log-density at the dequantised point: "exact" is its value, "lower" a bound.
 """
@@ -54,6 +54,8 @@ class Record:
     n_fake: int | None = None
     n_ref: int | None = None
     evaluations: int | None = None
+    seconds_per_1000: float | None = None
+    baseline: bool = False
     kind: str | None = None
     dequantisation: str | None = None
     params: dict[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ model and the file of its samples have the same scores.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from genkit.data.dataset import Split
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Requirement
-from genkit.models.base import Conditional, Density, GenerativeModel, LatentBound, Reconstructor
+from genkit.models.base import Conditional, Density, GenerativeModel, LatentBound, Reconstructor, Stepwise
 from genkit.models.stream import stream_samples
 from genkit.noise import seed_of
 
@@ -62,6 +63,10 @@ class Source(ABC):
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:
         """Why it cannot give "log_prob", "importance" or "reconstruction" of the reference; None if it can."""
 
+    def spares(self, quantity: Requirement) -> str | None:
+        """Why it gives a quantity only where the user names the metric; None where it costs little."""
+        return None
+
     def answers(self, x: Tensor, dequantised: Callable[[], Tensor], y: Tensor | None) -> dict[str, Quantity]:
         """What it can say about real data: `log_prob` (B,) of `dequantised()` and its bound `importance` with k draws,
         `reconstruction` (B, *shape) of x.
@@ -76,8 +81,23 @@ class Source(ABC):
         return None
 
     @property
+    def dequantisation(self) -> str:
+        """Where in its level a value is put for its log_prob."""
+        return "uniform"
+
+    @property
     def facts(self) -> dict[str, Any] | None:
         """The `model` entry of a record."""
+        return None
+
+    @property
+    def evaluations(self) -> int | None:
+        """How often its network was asked for each of the fakes that it gave last; None where that is not known."""
+        return None
+
+    @property
+    def seconds_per_1000(self) -> float | None:
+        """How long 1,000 of the fakes that it gave last took to draw; None where nothing was drawn."""
         return None
 
 
@@ -121,6 +141,7 @@ class ModelSource(Source):
     label: str = "model"
     y: int | None = None
     origin: dict[str, Any] = field(default_factory=dict)
+    _seconds: float | None = field(default=None, init=False, repr=False)
 
     def check(self, spec: DataSpec) -> None:
         mine = self.model.spec
@@ -131,8 +152,11 @@ class ModelSource(Source):
             )
 
     def fakes(self, spec: DataSpec, seed: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        self._seconds, start = 0.0, time.perf_counter()
         for x, y in stream_samples(self.model, self.n, seed=seed, batch_size=batch_size, y=self.y):
+            self._seconds += time.perf_counter() - start
             yield spec.unscale(x), y
+            start = time.perf_counter()
 
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:
         abilities = {"log_prob": Density, "importance": LatentBound, "reconstruction": Reconstructor}
@@ -141,6 +165,11 @@ class ModelSource(Source):
             return f"{type(self.model).__name__} gives no {name}"
         if self._conditional and reference.y is None:
             return "the model is conditional and the reference has no labels"
+        return None
+
+    def spares(self, quantity: Requirement) -> str | None:
+        if quantity == "log_prob" and isinstance(self.model, Density) and self.model.costly:
+            return "its likelihood takes hundreds of evaluations per example: name the metric to have it"
         return None
 
     def answers(self, x: Tensor, dequantised: Callable[[], Tensor], y: Tensor | None) -> dict[str, Quantity]:
@@ -159,10 +188,22 @@ class ModelSource(Source):
         return self.model.bound if isinstance(self.model, Density) else None
 
     @property
+    def dequantisation(self) -> str:
+        return self.model.dequantisation if isinstance(self.model, Density) else super().dequantisation
+
+    @property
     def facts(self) -> dict[str, Any] | None:
         parameters = sum(p.numel() for p in self.model.parameters())
         name = type(self.model).__name__.lower()
         return {"family": name, "parameters": parameters, "device": str(self._device), **self.origin}
+
+    @property
+    def evaluations(self) -> int | None:
+        return self.model.evaluations if isinstance(self.model, Stepwise) else None
+
+    @property
+    def seconds_per_1000(self) -> float | None:
+        return None if self._seconds is None else 1000 * self._seconds / self.n
 
     @property
     def _device(self) -> torch.device:

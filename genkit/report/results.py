@@ -22,7 +22,9 @@ SCHEMA = "genkit.eval/1"
 
 COLUMNS = (
     *("source", "metric", "value", "lo", "hi", "direction", "unit", "floor", "floor_sd", "floor_kind", "ratio"),
-    *("difference", "n_fake", "n_ref", "features", "reference", "split", "ref_hash", "seed", "status", "warnings"),
+    *("difference", "n_fake", "n_ref", "evaluations", "features", "reference", "split", "ref_hash", "seed"),
+    *("status", "warnings"),
+    *("parameters", "seconds_per_1000"),
 )
 
 
@@ -76,6 +78,7 @@ def row(record: Record) -> dict[str, Any]:
         "difference": record.difference_to_floor,
         "n_fake": record.n_fake,
         "n_ref": record.n_ref,
+        "evaluations": record.evaluations,
         "features": None if record.features is None else record.features["id"],
         "reference": record.reference["name"],
         "split": record.reference["split"],
@@ -83,4 +86,6 @@ def row(record: Record) -> dict[str, Any]:
         "seed": record.seed,
         "status": record.status,
         "warnings": "; ".join(record.warnings),
+        "parameters": (record.model or {}).get("parameters"),
+        "seconds_per_1000": record.seconds_per_1000,
     }

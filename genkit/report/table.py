@@ -70,7 +70,23 @@ def remarks(records: Sequence[Record]) -> list[str]:
         ("features", features),
         ("evaluations of the network per sample", asked),
     )
-    return [f"{title}: {', '.join(sorted(found))}" for title, found in said if found]
+    return [f"{title}: {', '.join(sorted(found))}" for title, found in said if found] + costs(scored)
+
+
+def costs(records: Sequence[Record]) -> list[str]:
+    """What the samples of each model cost, said once."""
+    models = {record.source: record for record in records if record.model is not None and record.n_fake is not None}
+    return [f"cost of {source}: {', '.join(cost_of(record))}" for source, record in models.items()]
+
+
+def cost_of(record: Record) -> list[str]:
+    """The parameters of a model, the evaluations behind one sample, and the time for a thousand, as far as known."""
+    parameters = (record.model or {}).get("parameters")
+    said = [None if parameters is None else f"{parameters:,} parameters"]
+    said.append(None if record.evaluations is None else f"{record.evaluations} evaluations per sample")
+    seconds = record.seconds_per_1000
+    said.append(None if seconds is None else f"{number(seconds)} s per 1,000 samples")
+    return [part for part in said if part is not None]
 
 
 def number(value: float, like: float | None = None) -> str:

@@ -16,6 +16,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.delenv("GENKIT_DATA", raising=False)
+    monkeypatch.setenv("GENKIT_CACHE", str(tmp_path / "cache"))
     return folder
 
 

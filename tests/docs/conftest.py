@@ -16,6 +16,7 @@ def work(tmp_path, monkeypatch):
     """An empty working directory that is no part of the import path yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GENKIT_DATA", raising=False)
+    monkeypatch.setenv("GENKIT_CACHE", str(tmp_path.with_name("cache")))
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     return tmp_path
 

@@ -5,7 +5,7 @@ import torch
 
 from genkit.data.dataset import Dataset, Split, SplitName
 from genkit.data.spec import DataSpec
-from genkit.metrics.baseline import moments, pixel_gaussian
+from genkit.metrics.baseline import BASELINES, moments, pixel_gaussian, pixel_marginals, pixel_mixture, training_copies
 
 
 class Correlated(Dataset):
@@ -54,3 +54,40 @@ def test_gaussian_is_stored_values_and_seeded() -> None:
     assert fake.max() < 64
     assert torch.equal(fake, pixel_gaussian(data, 500, 1))
     assert not torch.equal(fake, pixel_gaussian(data, 500, 2))
+
+
+def test_marginals_keep_each_value_s_distribution_and_lose_the_correlations() -> None:
+    data = Correlated(None)
+    train, fake = data.split("train").x, pixel_marginals(data, 20_000, 0)
+    torch.testing.assert_close(fake.std(0), train.std(0), rtol=0.05, atol=0)
+    assert torch.isin(fake[:50, 1], train[:, 1]).all()
+    correlation = torch.corrcoef(fake[:, :3].T)
+    assert float((correlation - torch.eye(3)).abs().max()) < 0.05
+
+
+def test_mixture_reproduces_two_groups_that_no_gaussian_has() -> None:
+    data = Correlated(None)
+    data.x[:, 0] += 20.0 * (torch.arange(4000) % 2)
+    fake = pixel_mixture(data, 4000, 0)
+    between = ((fake[:, 0] > 6) & (fake[:, 0] < 14)).float().mean()
+    assert between < 0.01
+    assert 0.4 < float((fake[:, 0] > 10).float().mean()) < 0.6
+    assert ((pixel_gaussian(data, 4000, 0)[:, 0] - 10).abs() < 4).float().mean() > 0.2
+
+
+def test_copies_take_each_example_once_before_any_twice() -> None:
+    data = Correlated(None)
+    copies = training_copies(data, 4500, 0)
+    rows, counts = copies.unique(dim=0, return_counts=True)
+    assert len(rows) == 3000
+    assert counts.tolist().count(2) == 1500
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_baseline_is_stored_values_and_seeded(name: str) -> None:
+    data, (_, draw) = Correlated(64), BASELINES[name]
+    fake = draw(data, 60, 1)
+    assert (fake.dtype, fake.shape) == (torch.uint8, (60, *data.spec.shape))
+    assert fake.max() < 64
+    assert torch.equal(fake, draw(data, 60, 1))
+    assert not torch.equal(fake, draw(data, 60, 2))

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from genkit.data.dataset import Dataset, KnownDensity, KnownModes, Split, SplitN
 from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Probe, ProbeMetric
+from genkit.metrics.baseline import BASELINES
+from genkit.metrics.cache import Cache
 from genkit.metrics.evaluator import BELOW, Evaluator
 from genkit.metrics.features import FeatureExtractor, RawFeatures
 from genkit.metrics.frechet import FrechetDistance
@@ -138,6 +141,7 @@ def evaluator(
     named: bool = True,
     batch_size: int = 64,
     features: FeatureExtractor | None = None,
+    cache: Cache | None = None,
 ) -> Evaluator:
     return Evaluator(
         metrics,
@@ -146,6 +150,7 @@ def evaluator(
         named=named,
         batch_size=batch_size,
         bootstrap_repeats=5,
+        cache=cache,
     )
 
 
@@ -161,7 +166,7 @@ def by_hand(metric: ProbeMetric, features: FeatureExtractor, fake: Tensor, real:
 
 def test_floor_is_the_metric_of_five_real_pairs() -> None:
     data, n = TinyImages(), 100
-    [record] = evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("val"))
+    [record, *_] = evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("val"))
     features = RawFeatures("std").fitted(IMAGE.scale(data.split("test").x), IMAGE)
     pairs = [data.real_pair(n, repeat) for repeat in range(5)]
     values = [by_hand(FrechetDistance(), features, fake.x, real.x, IMAGE) for fake, real in pairs]
@@ -264,7 +269,7 @@ def test_what_cannot_apply_is_an_error_if_named_and_a_record_if_not(
 ) -> None:
     with pytest.raises(ConfigError, match=reason):
         evaluator({"it": metric}, dataset).score_model(model, 90)
-    record, other = evaluator({"it": metric, "fid": FrechetDistance()}, dataset, named=False).score_model(model, 90)
+    record, other, *_ = evaluator({"it": metric, "fid": FrechetDistance()}, dataset, named=False).score_model(model, 90)
     assert record.status.startswith("n/a: ")
     assert reason in record.status
     assert record.value is None
@@ -302,7 +307,7 @@ def test_known_modes_and_density_reach_the_metrics() -> None:
 def test_a_distance_below_the_floor_warns_of_copying_and_the_real_row_does_not() -> None:
     data = TinyImages()
     score = evaluator({"fid": FrechetDistance()}, data)
-    [copied] = score.score_samples(data.split("test").x[:140])
+    [copied, *_] = score.score_samples(data.split("test").x[:140])
     assert BELOW in copied.warnings
     assert copied.status == "warn"
     gaussian, real = score.score_baselines(140)
@@ -312,22 +317,23 @@ def test_a_distance_below_the_floor_warns_of_copying_and_the_real_row_does_not()
 
 
 def test_fewer_samples_than_feature_dimensions_warn() -> None:
-    [record] = evaluator({"fid": FrechetDistance()}, TinyImages()).score_samples(TinyImages().split("val").x[:6])
+    [record, *_] = evaluator({"fid": FrechetDistance()}, TinyImages()).score_samples(TinyImages().split("val").x[:6])
     assert any("6 samples in 6 feature dimensions" in warning for warning in record.warnings)
 
 
 def test_reference_features_and_floors_are_computed_once() -> None:
     data, features = TinyImages(), Counting()
+    far = torch.full((100, *IMAGE.shape), 3, dtype=torch.uint8)
     score = evaluator({"fid": FrechetDistance(), "kid": KernelDistance()}, data, features=features)
-    score.score_samples(data.split("val"))
+    score.score_samples(far)
     assert features.examples == 150 + 100 + 5 * 100  # reference once, fakes once, the fake side of five floors
-    score.score_samples(data.split("val"))
+    score.score_samples(far)
     assert features.examples == 150 + 100 + 5 * 100 + 100
 
 
 def test_a_record_says_what_it_rests_on() -> None:
     data = TinyImages()
-    fid, nll = evaluator({"fid": FrechetDistance(), "nll": NegativeLogLikelihood()}, data).score_model(
+    fid, nll, *_ = evaluator({"fid": FrechetDistance(), "nll": NegativeLogLikelihood()}, data).score_model(
         Capable(IMAGE), 90, label="run", weights="ema"
     )
     node = json.loads(json.dumps(fid.to_json(), allow_nan=False))
@@ -343,7 +349,7 @@ def test_a_record_says_what_it_rests_on() -> None:
 
 
 def test_a_ratio_is_given_only_above_a_clear_floor() -> None:
-    [kid] = evaluator({"kid": KernelDistance()}, TinyImages()).score_samples(TinyImages().split("val"))
+    [kid, *_] = evaluator({"kid": KernelDistance()}, TinyImages()).score_samples(TinyImages().split("val"))
     assert isinstance(kid.floor, Floor)
     clear = kid.floor.mean > kid.floor.sd
     assert (kid.ratio_to_floor is not None) == clear
@@ -370,3 +376,89 @@ def test_two_files_compare_in_double_precision() -> None:
     [record] = score.score_samples(a + torch.tensor([1e-4, 0.0], dtype=torch.float64))
     assert record.value == pytest.approx(1e-8, rel=1e-2)
     assert record.floor is None
+
+
+class Costly(Counting):
+    """… and are worth keeping on a disk."""
+
+    costly = True
+
+
+def cached_score(folder: Path, data: Dataset, **metrics: ProbeMetric) -> tuple[int, list[float]]:
+    """How many examples went through the features, and the floors."""
+    features = Costly()
+    score = evaluator(metrics or {"fid": FrechetDistance()}, data, features=features, cache=Cache(folder))
+    records = score.score_samples(torch.full((100, *IMAGE.shape), 3, dtype=torch.uint8))
+    return features.examples, [value for record in records if record.floor for value in record.floor.values]
+
+
+def test_another_process_finds_reference_features_and_floors(tmp_path: Path) -> None:
+    first, floors = cached_score(tmp_path, TinyImages())
+    again, read = cached_score(tmp_path, TinyImages())
+    assert (first, again) == (150 + 100 + 5 * 100, 100)  # only the samples themselves are new
+    assert read == floors
+    assert cached_score(tmp_path, TinyImages(), fid=FrechetDistance(), kid=KernelDistance())[0] == 100 + 5 * 100
+
+
+def test_one_changed_pixel_of_the_reference_is_another_entry(tmp_path: Path) -> None:
+    changed = TinyImages()
+    x = changed.split("test").x
+    cached_score(tmp_path, TinyImages())
+    x[0, 0, 0, 0] = (int(x[0, 0, 0, 0]) + 1) % 16
+    assert cached_score(tmp_path, changed)[0] == 150 + 100 + 5 * 100
+
+
+def test_a_damaged_cache_is_computed_again(tmp_path: Path) -> None:
+    _, floors = cached_score(tmp_path, TinyImages())
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes()[:-8] + b"12345678")
+    examples, read = cached_score(tmp_path, TinyImages())
+    assert (examples, read) == (150 + 100 + 5 * 100, floors)
+    assert cached_score(tmp_path, TinyImages())[0] == 100
+
+
+class Fresh(TinyImages):
+    """Enough values that no two images are equal by chance."""
+
+    spec = DataSpec((1, 4, 4), "image", (-1.0, 1.0), 256, 3)
+
+    def __init__(self) -> None:
+        v = (128 + 20 * randn(1200, 1, 4, 4, seed=1)).round().clamp(0, 255).to(torch.uint8)
+        cut = {"train": v[:500], "val": v[500:700], "test": v[700:]}
+        self.splits = {name: Split(x) for name, x in cut.items()}
+
+
+def test_the_training_set_as_samples_is_reported_as_copied() -> None:
+    data = Fresh()
+    records = {r.metric: r for r in evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("train").x)}
+    assert records["authenticity"].value == 0.0
+    assert records["c_t"].value < -20
+    assert "was copied" in records["c_t"].warnings[0]
+    assert "was copied" in records["authenticity"].warnings[0]
+
+
+def test_fresh_samples_are_not_reported_as_copied() -> None:
+    data = Fresh()
+    records = {r.metric: r for r in evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("val").x)}
+    assert records.keys() == {"fid", "authenticity", "c_t"}
+    assert records["authenticity"].warnings == records["c_t"].warnings == ()
+    assert abs(records["c_t"].value) < 3
+    assert records["authenticity"].difference_to_floor == pytest.approx(0.0, abs=0.12)
+
+
+def test_baselines_are_marked_and_named() -> None:
+    rows = evaluator({"fid": FrechetDistance()}, Fresh()).score_baselines(150, [*BASELINES, "real"])
+    assert [row.source for row in rows] == [*(label for label, _ in BASELINES.values()), "real data"]
+    assert all(row.baseline for row in rows)
+    with pytest.raises(ConfigError, match=r"baselines=\[pca\]: there are gaussian, marginals"):
+        evaluator({"fid": FrechetDistance()}, Fresh()).score_baselines(10, ["pca"])
+
+
+def test_drawing_samples_is_timed_and_samples_of_a_file_are_not() -> None:
+    data = TinyImages()
+    score = evaluator({"fid": FrechetDistance(), "nll": NegativeLogLikelihood()}, data)
+    fid, nll, *_ = score.score_model(Capable(IMAGE), 90)
+    assert fid.seconds_per_1000 > 0
+    assert nll.seconds_per_1000 is None
+    [read, *_] = evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("val"))
+    assert read.seconds_per_1000 is None

@@ -1,0 +1,116 @@
+r"""A cache of what real data alone decides: its features and its floors.
+
+An entry is named by the sha256 of everything that it depends on — the values of the data themselves, the features with
+their weights, the metric with its arguments, the format of this file — so nothing can be stale: what changes has
+another name. Entries appear whole or not at all; an entry whose own sha256 does not match is computed again and written
+anew. Folder: `$GENKIT_CACHE`, else `$XDG_CACHE_HOME/genkit`, else `~/.cache/genkit`. Deleting it costs time only.
+
+    <name>.bin = 64 hexadecimal digits, the sha256 of the rest, a line feed; the tensors as safetensors
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from genkit.errors import StorageError
+from genkit.metrics.base import ProbeMetric
+from genkit.storage.atomic import replace_file
+
+FORMAT = 1  # raise it whenever the arithmetic of a feature space or a metric changes
+
+Tensors = dict[str, Tensor]
+
+
+def user_folder() -> Path:
+    """Where entries go unless a folder is given."""
+    if own := os.environ.get("GENKIT_CACHE"):
+        return Path(own).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path("~/.cache").expanduser()) / "genkit"
+
+
+def name_of(kind: str, facts: dict[str, Any]) -> str:
+    """The name of an entry: sha256 of the canonical JSON of what it depends on."""
+    text = json.dumps({"format": FORMAT, "kind": kind, **facts}, sort_keys=True)
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def identity_of(metric: ProbeMetric) -> dict[str, Any]:
+    """The class of a metric and its constructor's arguments, as they lie in its attributes."""
+    plain = {key: plain_of(value) for key, value in vars(metric).items() if not key.startswith("_")}
+    arguments = {key: value for key, value in plain.items() if value is not None}
+    return {"class": f"{type(metric).__module__}.{type(metric).__qualname__}", **arguments}
+
+
+def plain_of(value: Any) -> Any:
+    """A value as JSON knows it, None for what it does not."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return value if isinstance(value, bool | int | float | str) else None
+
+
+class Cache:
+    """Entries in one folder.
+
+    A folder that cannot be read or written costs time, not the result: `problem` then says so, once.
+
+    Args:
+        folder: By default the user's.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or user_folder()
+        self.problem: str | None = None
+
+    def read(self, name: str) -> Tensors | None:
+        """The tensors of an entry; None where there is none or it is damaged."""
+        try:
+            content = self._path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.problem = f"the cache {self.folder} cannot be read ({error.strerror}): it is done without"
+            return None
+        digest, tensors = content[:64], content[65:]
+        if hashlib.sha256(tensors).hexdigest().encode() != digest:
+            return None
+        try:
+            return load(tensors)
+        except SafetensorError:
+            return None
+
+    def write(self, name: str, tensors: Tensors) -> None:
+        """An entry of these tensors, replacing a damaged one."""
+        content = save({key: value.contiguous() for key, value in tensors.items()})
+        digest = hashlib.sha256(content).hexdigest().encode()
+        try:
+            replace_file(self._path(name), digest + b"\n" + content)
+        except StorageError as error:
+            self.problem = f"the cache is done without: {error}"
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.bin"
+
+
+class NoCache(Cache):
+    """Remembers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(os.devnull))
+
+    def read(self, name: str) -> Tensors | None:
+        return None
+
+    def write(self, name: str, tensors: Tensors) -> None:
+        pass
