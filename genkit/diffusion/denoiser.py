@@ -2,11 +2,11 @@ r"""Denoisers: the posterior mean of the clean example given a noisy one,
 
 .. math:: D(x_t, t) = E[x \mid x_t], \qquad x_t = \alpha_t x + \sigma_t \epsilon.
 
-Everything that a diffusion model learns is this function; ε-, v-, x0-prediction and EDM are ways to write a network's
-output as it. Samplers and guidance see nothing but a `Denoiser`.
+Everything that a diffusion model learns is this function; ε-, v-, x0-prediction, EDM and flow matching are ways to
+write a network's output as it (`parametrisation.py`). Samplers and guidance see nothing but a `Denoiser`.
 
-In this file: the contract, EDM's preconditioned network, the exact denoiser of a Gaussian mixture (ground truth), and
-the denoiser with its labels fixed.
+In this file: the contract, the exact denoiser of a Gaussian mixture (ground truth), and denoisers made of another one:
+with its labels fixed, on another schedule, with its answer clipped.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from genkit.diffusion.schedule import Schedule
-from genkit.nn.backbone import Backbone
 
 
 def expand_to(value: Tensor, x: Tensor) -> Tensor:
@@ -31,45 +30,6 @@ class Denoiser(nn.Module, ABC):
     @abstractmethod
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         """x_t (B, *shape), t (B,), y (B,) int64 to E[x | x_t] (B, *shape)."""
-
-
-class EDMDenoiser(Denoiser):
-    r"""A network with inputs and outputs of unit variance at every noise level.
-
-    With σ = sigma_t / alpha_t and x̄ = x_t / alpha_t,
-
-    .. math:: D = c_{skip}\, \bar x + c_{out} F(c_{in} \bar x, \tfrac14 \ln \sigma)
-
-    where c_skip = σ_d² / (σ² + σ_d²), c_out = σ σ_d / √(σ² + σ_d²), c_in = 1 / √(σ² + σ_d²).
-
-    References: Karras et al. 2022, 2206.00364, section 5.
-
-    Arguments:
-        backbone: F, with time.
-        schedule: How noise was added.
-        data_std: σ_d, a tensor of shape () that may be measured later (in place).
-    """
-
-    data_std: Tensor
-
-    def __init__(self, backbone: Backbone, schedule: Schedule, data_std: Tensor) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.schedule = schedule
-        self.register_buffer("data_std", data_std)
-
-    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        alpha, sigma = (expand_to(value, x_t) for value in self.schedule(t))
-        x, sigma = x_t / alpha, sigma / alpha
-        total = (sigma**2 + self.data_std**2).sqrt()
-        f = self.backbone(x / total, sigma.flatten().log() / 4, y)
-        return x * (self.data_std / total) ** 2 + f * (sigma * self.data_std / total)
-
-    def weight(self, t: Tensor) -> Tensor:
-        """(B,) to (B,): 1 / c_out², under which the error of F counts the same at every noise level."""
-        alpha, sigma = self.schedule(t)
-        sigma = sigma / alpha
-        return (sigma**2 + self.data_std**2) / (sigma * self.data_std) ** 2
 
 
 class MixtureDenoiser(Denoiser):
@@ -117,3 +77,40 @@ class Labelled(Denoiser):
 def unlabelled(denoiser: Denoiser, num_classes: int, n: int, device: torch.device) -> Labelled:
     """The denoiser asked without a label: the index after the last class."""
     return Labelled(denoiser, torch.full((n,), num_classes, device=device))
+
+
+class Rescheduled(Denoiser):
+    """A denoiser on another schedule: the posterior depends on the noise level alone, D(x̄, σ̄).
+
+    So a model trained on one schedule can be sampled along another, and two models can guide each other.
+
+    Arguments:
+        denoiser: The denoiser on its own schedule.
+        schedule: The schedule of the x_t and t that are given; levels beyond its own are taken at its end.
+    """
+
+    def __init__(self, denoiser: Denoiser, schedule: Schedule) -> None:
+        super().__init__()
+        self.denoiser, self.schedule = denoiser, schedule
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        alpha, sigma = self.schedule(t)
+        own = self.denoiser.schedule.time(sigma / alpha)
+        own_alpha, _ = self.denoiser.schedule(own)
+        return self.denoiser(x_t * expand_to(own_alpha / alpha, x_t), own, y)
+
+
+class Clipped(Denoiser):
+    """The posterior mean of bounded data lies in its range: an estimate outside is brought back (Ho et al. 2020).
+
+    Arguments:
+        denoiser: The denoiser.
+        low, high: The data's range.
+    """
+
+    def __init__(self, denoiser: Denoiser, low: float, high: float) -> None:
+        super().__init__()
+        self.denoiser, self.schedule, self.low, self.high = denoiser, denoiser.schedule, low, high
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.denoiser(x_t, t, y).clamp(self.low, self.high)

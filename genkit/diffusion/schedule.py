@@ -6,8 +6,12 @@ r"""Noise schedules: how much signal and noise a noisy example x_t contains at t
 falling strictly from t = 0 (almost clean) to t = 1 (almost noise). Every schedule can be inverted, log_snr to t, so
 that a training distribution over noise levels and a sampler's grid are chosen independently of it. A grid that is
 uniform in t is the schedule's own spacing of sampling steps.
+
+Up to scale, x_t is x̄ = x_t / alpha_t, the example with noise of the level σ̄ = sigma_t / alpha_t: schedules differ in
+which levels stand where, and in nothing else. Those that keep alpha² + sigma² = 1 are in `variance_preserving.py`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import Annotated
 
@@ -28,6 +32,15 @@ class Schedule(Component, ABC):
     @abstractmethod
     def inverse(self, log_snr: Tensor) -> Tensor:
         """The t at which the schedule has this log signal-to-noise ratio, clipped into [0, 1]."""
+
+    def level(self, t: Tensor) -> Tensor:
+        """σ̄ = sigma_t / alpha_t."""
+        alpha, sigma = self(t)
+        return sigma / alpha
+
+    def time(self, level: Tensor) -> Tensor:
+        """The t at which sigma_t / alpha_t is `level`, clipped into [0, 1]."""
+        return self.inverse(-2 * level.log())
 
 
 class KarrasSchedule(Schedule):
@@ -58,6 +71,29 @@ class KarrasSchedule(Schedule):
     def inverse(self, log_snr: Tensor) -> Tensor:
         sigma = torch.exp(-log_snr / 2)
         return ((sigma ** (1 / self.rho) - self.low) / (self.high - self.low)).clamp(0, 1)
+
+
+class VESchedule(Schedule):
+    r"""Variance exploding, geometric: alpha_t = 1 and
+
+    .. math:: \sigma_t = \sigma_{min} (\sigma_{max} / \sigma_{min})^t
+
+    References: Score-Based Generative Modeling through SDEs (Song et al. 2020, 2011.13456), the VE SDE.
+
+    Arguments:
+        sigma_min, sigma_max: Noise at t = 0 and t = 1, in data units.
+    """
+
+    def __init__(self, sigma_min: PositiveFloat = 0.01, sigma_max: PositiveFloat = 50.0) -> None:
+        if sigma_min >= sigma_max:
+            raise ConfigError(f"schedule.sigma_min={sigma_min:g} must be below schedule.sigma_max={sigma_max:g}")
+        self.low, self.range = math.log(sigma_min), math.log(sigma_max / sigma_min)
+
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.ones_like(t), torch.exp(self.low + t * self.range)
+
+    def inverse(self, log_snr: Tensor) -> Tensor:
+        return ((-log_snr / 2 - self.low) / self.range).clamp(0, 1)
 
 
 class RectifiedSchedule(Schedule):

@@ -17,21 +17,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
 from genkit.component import Component
 from genkit.data.spec import Batch, DataSpec, Modality
 from genkit.errors import ConfigError
+from genkit.noise import Noise as Noise
 
 Bound = Literal["exact", "lower", "estimate"]
-
-
-class Noise(Protocol):
-    """Where a sampling model gets its randomness: `noise(*shape)` is (n, *shape) standard normal float32."""
-
-    def __call__(self, *shape: int) -> Tensor: ...
 
 
 class GenerativeModel(nn.Module, Component, ABC):
@@ -87,9 +82,14 @@ class Density(ABC):
     For discrete data the density is over the dequantised values, so that
     bits/dim = −log_prob / (D ln 2) + log2(levels / (hi − lo)) for every family; a model with a discrete likelihood
     spreads each level's mass evenly over its bin.
+
+    Attributes:
+        bound: What `log_prob` is.
+        dequantisation: Where in its level a value is put, as scores name it.
     """
 
     bound: Bound
+    dequantisation: str = "uniform"
 
     @abstractmethod
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -137,6 +137,16 @@ class Reconstructor(ABC):
     @abstractmethod
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, *shape) to (B, *shape), deterministic."""
+
+
+class Stepwise:
+    """Ability: samples step by step, so that quality has a price that is chosen at sampling time.
+
+    Attributes:
+        evaluations: How often the network was asked for each sample of the last call of `sample`; None before it.
+    """
+
+    evaluations: int | None = None
 
 
 class Conditional(ABC):

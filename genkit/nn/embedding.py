@@ -15,6 +15,8 @@ from torch.nn import functional as F
 class FourierFeatures(nn.Module):
     """(B,) to (B, features): cosines and sines at `features / 2` frequencies from 1/8 to 16 cycles per unit.
 
+    Several times at once, (B, K), share the features: the k-th takes every K-th of them.
+
     Arguments:
         features: An odd number leaves out the last sine.
     """
@@ -28,6 +30,8 @@ class FourierFeatures(nn.Module):
         self.register_buffer("frequencies", 2 * math.pi * 2.0**octaves, persistent=False)
 
     def forward(self, t: Tensor) -> Tensor:
+        if t.ndim == 2:
+            return torch.cat([self(one)[:, k :: t.shape[1]] for k, one in enumerate(t.unbind(1))], dim=1)
         angle = t[:, None] * self.frequencies  # (B, features / 2), rounded up
         return torch.cat((angle.cos(), angle.sin()), dim=1)[:, : self.features]
 
@@ -50,7 +54,7 @@ class ConditionEmbedding(nn.Module):
         self.mix = nn.Sequential(nn.Linear(features, features), nn.SiLU(), nn.Linear(features, features))
 
     def forward(self, t: Tensor | None, y: Tensor | None) -> Tensor:
-        """t (B,), y (B,) int64 to (B, features); raises ValueError where the network was built for another input."""
+        """t (B,) or (B, K), y (B,) int64 to (B, features); raises ValueError where the network was built for another input."""
         parts = []
         if self.time is not None:
             if t is None:

@@ -4,14 +4,32 @@ import torch
 from torch import Tensor
 
 from genkit.diffusion.denoiser import Denoiser, MixtureDenoiser
-from genkit.diffusion.schedule import KarrasSchedule, RectifiedSchedule, Schedule
+from genkit.diffusion.schedule import KarrasSchedule, RectifiedSchedule, Schedule, VESchedule
+from genkit.diffusion.variance_preserving import CosineSchedule, LinearSchedule
+from genkit.nn.backbone import Backbone
 
 SCHEDULES: dict[str, Schedule] = {
     "karras": KarrasSchedule(),
     "karras-even": KarrasSchedule(sigma_min=0.01, sigma_max=10.0, rho=1.0),
     "rectified": RectifiedSchedule(),
     "rectified-short": RectifiedSchedule(t_min=0.05),
+    "ve": VESchedule(),
+    "linear": LinearSchedule(),
+    "cosine": CosineSchedule(),
 }
+
+
+class Recorder(Backbone):
+    """Keeps what it was given; answers with `out`."""
+
+    def __init__(self, out: float = 0.0) -> None:
+        super().__init__()
+        self.out = out
+        self.calls: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
+
+    def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
+        self.calls.append((x, t, y))
+        return torch.full_like(x, self.out)
 
 
 class GaussianDenoiser(Denoiser):

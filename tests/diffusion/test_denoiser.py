@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from diffusion_cases import SCHEDULES, GaussianDenoiser, mixture
+from diffusion_cases import SCHEDULES, GaussianDenoiser, Recorder, mixture
 from torch import Tensor
 from torch.distributions import Normal
 
-from genkit.diffusion.denoiser import EDMDenoiser, Labelled, MixtureDenoiser, expand_to, unlabelled
-from genkit.nn.backbone import Backbone
-from genkit.nn.unet import UNet
+from genkit.diffusion.denoiser import Clipped, Labelled, MixtureDenoiser, Rescheduled, expand_to, unlabelled
+from genkit.diffusion.parametrisation import EDMDenoiser
 from genkit.noise import generator_of
 
 over_schedules = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
@@ -78,48 +77,9 @@ def test_no_change_of_the_exact_denoiser_lowers_the_loss(schedule, t):
             assert (residual - step * change).square().mean() > residual.square().mean()
 
 
-class Recorder(Backbone):
-    """Keeps what it was given; answers with `out`."""
-
-    def __init__(self, out: float = 0.0) -> None:
-        super().__init__()
-        self.out = out
-        self.calls: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
-
-    def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
-        self.calls.append((x, t, y))
-        return torch.full_like(x, self.out)
-
-
-@over_schedules
-@pytest.mark.parametrize("data_std", [0.3, 1.0, 5.0])
-def test_the_network_sees_and_is_asked_for_unit_variance(schedule, data_std):
-    n, g = 40_000, generator_of(0, "edm")
-    x, eps = torch.randn(2, n, 1, generator=g, dtype=torch.float64)
-    x = data_std * x
-    for t in (0.0, 0.3, 0.7, 1.0):
-        times, recorder = torch.full((n,), t, dtype=torch.float64), Recorder()
-        alpha, sigma = (expand_to(value, x) for value in schedule(times))
-        denoiser = EDMDenoiser(recorder, schedule, torch.tensor(data_std, dtype=torch.float64))
-        skipped = denoiser(alpha * x + sigma * eps, times)  # the network answered 0, so this is c_skip x̄
-        recorder.out = 1.0
-        c_out = denoiser(alpha * x + sigma * eps, times) - skipped
-        assert recorder.calls[0][0].var().item() == pytest.approx(1, abs=0.04)
-        assert ((x - skipped) / c_out).var().item() == pytest.approx(1, abs=0.04)
-        torch.testing.assert_close(denoiser.weight(times)[:, None] * c_out**2, torch.ones_like(c_out))
-        torch.testing.assert_close(recorder.calls[0][1], (sigma / alpha).flatten().log() / 4)
-
-
-def test_an_edm_network_may_represent_a_gaussians_denoiser_by_answering_zero():
-    schedule, std = SCHEDULES["rectified"], torch.tensor(0.7, dtype=torch.float64)
-    exact = GaussianDenoiser(torch.zeros(2).double(), std**2 * torch.eye(2).double(), schedule)
-    x_t = torch.randn(5, 2, generator=generator_of(0, "x_t"), dtype=torch.float64)
-    torch.testing.assert_close(EDMDenoiser(Recorder(), schedule, std)(x_t, TIMES), exact(x_t, TIMES))
-
-
 def test_fixed_labels_reach_the_network_and_no_label_is_the_index_after_the_last():
     recorder = Recorder()
-    denoiser = EDMDenoiser(recorder, SCHEDULES["karras"], torch.tensor(1.0))
+    denoiser = EDMDenoiser(backbone=recorder, schedule=SCHEDULES["karras"], data_std=torch.tensor(1.0))
     y, x_t, t = torch.tensor([2, 0]), torch.zeros(2, 3), torch.ones(2)
     Labelled(denoiser, y)(x_t, t)
     unlabelled(denoiser, 3, 2, x_t.device)(x_t, t)
@@ -129,8 +89,19 @@ def test_fixed_labels_reach_the_network_and_no_label_is_the_index_after_the_last
     assert labels[1].dtype == torch.int64
 
 
-def test_a_denoiser_is_measured_in_place_and_its_scale_is_stored():
-    net = UNet(in_shape=(1, 8, 8), out_shape=(1, 8, 8), time=True, channels=(8,))
-    denoiser = EDMDenoiser(net, SCHEDULES["karras"], torch.tensor(1.0))
-    denoiser.data_std.copy_(torch.tensor(0.4))
-    assert denoiser.state_dict()["data_std"].item() == pytest.approx(0.4)
+@pytest.mark.parametrize("a", SCHEDULES)
+@pytest.mark.parametrize("b", SCHEDULES)
+def test_a_denoiser_answers_on_another_schedule_as_that_ones_own(a, b):
+    own, other = SCHEDULES[a], SCHEDULES[b]
+    t = other.time(torch.logspace(-1.2, 0.9, 5, dtype=torch.float64))
+    x_t = torch.randn(5, 2, generator=generator_of(0, "x_t"), dtype=torch.float64)
+    torch.testing.assert_close(Rescheduled(mixture(own), other)(x_t, t), mixture(other)(x_t, t), rtol=1e-6, atol=1e-6)
+
+
+def test_clipping_moves_what_is_outside_alone():
+    inner = mixture(SCHEDULES["karras"])
+    x_t = torch.tensor([[-9.0, 0.1], [0.2, 7.0]], dtype=torch.float64)
+    t = torch.zeros(2, dtype=torch.float64)
+    free, clipped = inner(x_t, t), Clipped(inner, -1.0, 1.0)(x_t, t)
+    assert torch.equal(clipped, free.clamp(-1, 1))
+    assert (clipped != free).any()

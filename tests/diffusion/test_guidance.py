@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusion_cases import SCHEDULES, GaussianDenoiser, ring
 
-from genkit.diffusion.guidance import ClassifierFreeGuidance
+from genkit.diffusion.guidance import Autoguidance, ClassifierFreeGuidance
 from genkit.diffusion.sampler import HeunSampler
 from genkit.noise import generator_of
 
@@ -59,3 +59,32 @@ def test_guidance_from_all_modes_to_one_finds_that_mode():
     assert (distance[0.0] < 1).double().mean().item() == pytest.approx(1 / 8, abs=0.1)
     assert (distance[1.0] < 1).all()
     assert distance[2.0].median() < distance[0.0].median()
+
+
+def test_outside_the_interval_the_better_one_answers_and_the_other_is_not_asked():
+    class Forbidden(GaussianDenoiser):
+        def forward(self, x_t, t, y=None):
+            raise AssertionError("it was asked")
+
+    positive, negative = normal(1.0), normal(-1.0)
+    level = SCHEDULE.level(T)
+    guided = ClassifierFreeGuidance(positive, negative, 3.0, (level[1].item() - 1e-9, level[2].item() + 1e-9))
+    everywhere = ClassifierFreeGuidance(positive, negative, 3.0)(X_T, T)
+    got, plain = guided(X_T, T), positive(X_T, T)
+    assert torch.equal(got[1:3], everywhere[1:3])
+    assert torch.equal(got[[0, 3]], plain[[0, 3]])
+    forbidden = Forbidden(negative.mean, negative.covariance, SCHEDULE)
+    assert torch.equal(ClassifierFreeGuidance(positive, forbidden, 3.0, (200.0, 300.0))(X_T, T), plain)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_weaker_model_on_any_schedule_guides_away_from_its_own_spread(name):
+    # two normals about one mean, the weak one wider: what is guided is narrower than both
+    weak = GaussianDenoiser(torch.zeros(2).double(), torch.eye(2).double(), SCHEDULES[name])
+    guided = Autoguidance(normal(0.0), weak, 2.0)
+    t = SCHEDULE.time(torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
+    x_t = torch.ones(3, 2, dtype=torch.float64)
+    same = GaussianDenoiser(torch.zeros(2).double(), torch.eye(2).double(), SCHEDULE)
+    expected = 2 * normal(0.0)(x_t, t) - same(x_t, t)
+    torch.testing.assert_close(guided(x_t, t), expected, rtol=1e-6, atol=1e-6)
+    assert (guided(x_t, t) < normal(0.0)(x_t, t)).all()

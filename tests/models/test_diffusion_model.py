@@ -8,8 +8,11 @@ from model_cases import DIGITS, PLANE
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
+from genkit.diffusion.objective import Denoising
 from genkit.diffusion.sampler import EulerSampler, HeunSampler
 from genkit.diffusion.schedule import KarrasSchedule, RectifiedSchedule
+from genkit.diffusion.stochastic import AncestralSampler
+from genkit.diffusion.times import LogNormalLevels
 from genkit.models.diffusion import Diffusion
 from genkit.nn.backbone import Backbone
 from genkit.noise import SampleNoise, generator_of
@@ -53,9 +56,9 @@ def normal(n: int, std: float = 0.7, spec: DataSpec = PLANE) -> dict[str, Tensor
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("std", [0.3, 2.0])
 def test_a_network_that_answers_zero_costs_one_on_every_noise_level(schedule, std):
-    model, batch = diffusion(schedule=schedule), normal(20_000, std)
+    batch = normal(20_000, std)
     for mean in (-2.0, -0.5, 1.0):
-        model.log_sigma_mean = mean
+        model = diffusion(schedule=schedule, objective=Denoising(LogNormalLevels(mean=mean)))
         assert model.losses(batch, "model")["loss"].item() == pytest.approx(1, abs=0.04)
 
 
@@ -90,7 +93,7 @@ def test_training_noise_is_log_normal_about_the_datas_scale():
             seen.append(4 * t)  # ln σ
             return super().forward(x, t, y)
 
-    model = diffusion(backbone=Keeping, log_sigma_mean=-0.4, log_sigma_std=0.5)
+    model = diffusion(backbone=Keeping, objective=Denoising(LogNormalLevels(mean=-0.4, std=0.5)))
     model.losses(normal(20_000, 2.0), "model")
     relative = seen[0] - model.denoiser.data_std.log()
     assert relative.mean().item() == pytest.approx(-0.4, abs=0.02)
@@ -147,3 +150,45 @@ def test_any_sampler_makes_samples_inside_the_range(sampler):
     x = model.sample(3, noise=SampleNoise(0, range(3)))
     assert x.shape == (3, 1, 8, 8)
     assert x.abs().max() == 1
+
+
+@torch.no_grad()
+def test_network_calls_are_counted_whatever_guidance_makes_of_them():
+    y = torch.tensor([0, 2])
+
+    def asked(**options) -> int:
+        model = diffusion(conditional=True, sampler=partial(HeunSampler, steps=5), **options)
+        assert model.evaluations is None
+        model.sample(2, y=y, noise=SampleNoise(0, range(2)))
+        return model.evaluations
+
+    assert asked() == 9
+    assert asked(guidance_scale=2.0) == 18
+    half = asked(guidance_scale=2.0, guidance_interval=(0.05, 5.0))
+    assert 9 < half < 18
+    assert asked(guidance_scale=2.0, guidance_interval=(1e5, 1e6)) == 9
+
+
+@torch.no_grad()
+def test_noise_on_the_way_is_the_samples_own():
+    model = diffusion(sampler=partial(AncestralSampler, steps=6))
+    whole = model.sample(5, noise=SampleNoise(0, range(5)))
+    torch.testing.assert_close(model.sample(1, noise=SampleNoise(0, [3])), whole[3:4], rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_clipping_keeps_every_mean_in_range():
+    model = diffusion(DIGITS, sampler=partial(EulerSampler, steps=3), clip_denoised=True)
+    model.denoiser.data_std.fill_(5.0)
+    inside = model._guided(2, None)(50 * torch.ones(2, 1, 8, 8), torch.tensor([0.1, 0.9]))
+    assert inside.abs().max() == 1
+    assert model.denoiser(50 * torch.ones(2, 1, 8, 8), torch.tensor([0.1, 0.9])).abs().max() > 1
+
+
+def test_the_likelihood_of_the_exact_network_of_a_normal_is_the_normals():
+    model = diffusion()
+    model.denoiser.data_std.fill_(0.7)
+    x = normal(50)["x"]
+    exact = torch.distributions.Normal(0.0, 0.7).log_prob(x).sum(1)
+    torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=0.02)
+    assert (model.bound, model.costly) == ("estimate", True)

@@ -39,3 +39,12 @@ def test_the_label_after_the_last_means_none_and_is_its_own():
     assert torch.cdist(out, out)[~torch.eye(4, dtype=torch.bool)].min() > 1e-3
     with pytest.raises(IndexError):
         ConditionEmbedding(8, num_classes=3, time=False)(None, torch.tensor([4]))
+
+
+def test_two_times_share_the_features_and_both_count():
+    features = FourierFeatures(16)
+    t = torch.rand(5, 2)
+    out = features(t)
+    assert out.shape == (5, 16)
+    torch.testing.assert_close(out[:, :8], features(t[:, 0])[:, ::2])
+    torch.testing.assert_close(out[:, 8:], features(t[:, 1])[:, 1::2])
