@@ -11,6 +11,7 @@ from genkit.errors import ConfigError
 from genkit.nn.backbone import Backbone
 from genkit.nn.conv import Conv
 from genkit.nn.default import default_backbone
+from genkit.nn.dit import DiT
 from genkit.nn.mlp import MLP
 from genkit.nn.residual_conv import ResidualConv
 from genkit.nn.unet import UNet
@@ -31,6 +32,8 @@ CASES: list[tuple[str, Callable[..., Backbone], Shape, Shape]] = [
     *[("conv", SMALL_CONV, (7,), image) for image in IMAGES],
     ("conv-small", SMALL_CONV, (1, 3, 2), (7,)),
     *[("unet", SMALL_UNET, image, image) for image in IMAGES],
+    *[("dit", partial(DiT, width=16, depth=2), image, image) for image in IMAGES],
+    ("dit-channels", partial(DiT, width=8, depth=1, heads=2, patch=3), (1, 8, 8), (3, 8, 8)),
     ("unet-channels", SMALL_UNET, (1, 8, 8), (3, 8, 8)),
     ("unet-deep", partial(UNet, channels=(8, 8, 16), blocks=2, patch=1, attention=False), (1, 9, 6), (1, 9, 6)),
     *[("residual_conv", partial(ResidualConv, width=8, depth=2), image, (5, *image[1:])) for image in IMAGES],
