@@ -39,6 +39,7 @@ def restored(path: str, settings: Mapping[str, Any], console: Console) -> Restor
         "sampler": {key: value for key, value in (settings["sampler"] or {}).items() if value is not None},
         "temperature": settings["temperature"],
         "guidance.scale": settings["guidance"]["scale"],
+        "guidance.interval": settings["guidance"]["interval"],
     }
     found = restore(path, weights=settings["weights"], plugins=settings["plugins"], changes=changes)
     if found.checkpoint.notice is not None:

@@ -24,7 +24,11 @@ from genkit.storage.disk import shown
 from genkit.training.names import RAW
 
 MODEL_GROUPS = ("sampler",)  # keys of `genkit sample` that stand under the same name in a model's node
-MODEL_KEYS = {"temperature": "temperature", "guidance.scale": "guidance_scale"}
+MODEL_KEYS = {
+    "temperature": "temperature",
+    "guidance.scale": "guidance_scale",
+    "guidance.interval": "guidance_interval",
+}
 
 
 @dataclass(frozen=True)

@@ -86,10 +86,14 @@ class Density(ABC):
     Attributes:
         bound: What `log_prob` is.
         dequantisation: Where in its level a value is put, as scores name it.
+        costly: Whether it takes hundreds of evaluations per example, and so is scored only where the metric is named.
+        costly: Whether `log_prob` takes hundreds of evaluations of the network per example.
     """
 
     bound: Bound
     dequantisation: str = "uniform"
+    costly: bool = False
+    costly: bool = False
 
     @abstractmethod
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:

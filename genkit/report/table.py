@@ -63,13 +63,7 @@ def remarks(records: Sequence[Record]) -> list[str]:
     floors = {f"{r.floor.kind} ({len(r.floor.values)} repeats)" for r in scored if r.floor is not None}
     features = {str(record.features["id"]) for record in scored if record.features is not None}
     references = {"{name} {split} ({n} examples, {hash:.8})".format(**record.reference) for record in scored}
-    asked = {f"{r.source} {r.evaluations}" for r in scored if r.evaluations is not None}
-    said = (
-        ("reference", references),
-        ("floor", floors),
-        ("features", features),
-        ("evaluations of the network per sample", asked),
-    )
+    said = (("reference", references), ("floor", floors), ("features", features))
     return [f"{title}: {', '.join(sorted(found))}" for title, found in said if found] + costs(scored)
 
 
