@@ -13,6 +13,8 @@ References: Glow: Generative flow with invertible 1x1 convolutions (Kingma, Dhar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -86,19 +88,22 @@ class Scaling(Transform):
 
 
 class LULinear(Transform):
-    """z = P L U x per position, starting from a random rotation.
+    """z = P L U x per position, starting from a random rotation or from a given order of the channels.
 
     Arguments:
         channels: C.
-        generator: Draws the rotation.
+        start: Draws the rotation, or is the order: z_i = x_{order[i]} at the start.
     """
 
     permutation: Tensor
     sign: Tensor
 
-    def __init__(self, channels: int, generator: torch.Generator) -> None:
+    def __init__(self, channels: int, start: torch.Generator | Sequence[int]) -> None:
         super().__init__()
-        rotation = torch.linalg.qr(torch.randn(channels, channels, generator=generator, dtype=torch.float64))[0]
+        if isinstance(start, torch.Generator):
+            rotation = torch.linalg.qr(torch.randn(channels, channels, generator=start, dtype=torch.float64))[0]
+        else:
+            rotation = torch.eye(channels, dtype=torch.float64)[list(start)]
         permutation, lower, upper = (part.float() for part in torch.linalg.lu(rotation))
         diagonal = upper.diagonal()
         self.register_buffer("permutation", permutation)

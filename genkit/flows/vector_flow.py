@@ -93,6 +93,8 @@ class Autoregression(Recipe):
     Arguments:
         elementwise: The map of each value.
         layers: Autoregressive maps.
+        last: The map of the last layer, next to the latents; None: as the others. A mixture gives an affine flow a base
+            with modes.
         normalise: Whether an ActNorm stands before every layer, as the paper's batch normalisation does, or one first.
         hidden_features, depth: Of the masked MLPs.
         octaves: Of the waves that a masked MLP of at most eight inputs sees them with.
@@ -104,24 +106,25 @@ class Autoregression(Recipe):
         self,
         elementwise: Elementwise,
         layers: Depth = 5,
+        last: Elementwise | None = None,
         normalise: bool = True,
         hidden_features: Width = 64,
         depth: Depth = 2,
         octaves: Octaves = 0,
     ) -> None:
-        self.elementwise, self.count, self.normalise = elementwise, layers, normalise
+        self.maps, self.normalise = [elementwise] * (layers - 1) + [last or elementwise], normalise
         self.width, self.depth, self.octaves = hidden_features, depth, octaves
 
     def layers(self, spec: DataSpec, num_classes: int | None) -> Bijection:
         dim, parts = spec.dim, list[Transform](unbounded(spec))
-        for layer in range(self.count):
+        for layer, elementwise in enumerate(self.maps):
             if self.normalise or layer == 0:
                 parts.append(ActNorm(dim))
             if layer:
                 parts.append(Permutation(torch.arange(dim - 1, -1, -1)))
             parts.append(
                 MaskedAutoregressive(
-                    self.elementwise,
+                    elementwise,
                     dim,
                     width=self.width,
                     depth=self.depth,

@@ -10,6 +10,7 @@ from torch import Tensor
 from genkit.flows.autoregressive import MaskedAutoregressive
 from genkit.flows.coupling import Additive, Affine, Coupling, Elementwise, Marginal
 from genkit.flows.linear import ActNorm, LULinear, Permutation, Scaling
+from genkit.flows.mixture import LogisticMixture
 from genkit.flows.multiscale import Multiscale
 from genkit.flows.spline import RationalQuadratic
 from genkit.flows.squeeze import Squeeze
@@ -51,6 +52,7 @@ TABLE: dict[str, tuple[Callable[[], Transform], tuple[int, ...], int | None]] = 
     "actnorm": (lambda: ActNorm(3), (3,), None),
     "actnorm-image": (lambda: ActNorm(2), (2, 2, 3), None),
     "lu": (lambda: LULinear(4, rng()), (4,), None),
+    "lu-order": (lambda: LULinear(3, [2, 0, 1]), (3, 2, 2), None),
     "lu-image": (lambda: LULinear(3, rng()), (3, 2, 2), None),
     "permutation": (lambda: Permutation(torch.tensor([2, 0, 1])), (3, 2, 2), None),
     "squeeze": (lambda: Squeeze(), (2, 4, 2), None),
@@ -63,6 +65,8 @@ TABLE: dict[str, tuple[Callable[[], Transform], tuple[int, ...], int | None]] = 
     "marginal-labels": (lambda: Marginal(SPLINE, shape=(4,), num_classes=3), (4,), 3),
     "autoregressive": (lambda: MaskedAutoregressive(SPLINE, 4, width=16, depth=1), (4,), None),
     "autoregressive-waves": (lambda: MaskedAutoregressive(SPLINE, 3, width=16, depth=1, octaves=2), (3,), None),
+    "mixture": (lambda: coupling(LogisticMixture(3)), (4,), None),
+    "autoregressive-mixture": (lambda: MaskedAutoregressive(LogisticMixture(3), 3, width=16, depth=1), (3,), None),
     "autoregressive-affine": (lambda: MaskedAutoregressive(Affine(), 3, width=16, depth=1), (3,), None),
     "autoregressive-labels": (lambda: MaskedAutoregressive(SPLINE, 4, width=16, depth=1, num_classes=3), (4,), 3),
     "chain": (lambda: Chain([ActNorm(4), coupling(SPLINE), LULinear(4, rng()), coupling(Affine())]), (4,), None),

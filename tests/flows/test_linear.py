@@ -41,6 +41,13 @@ def test_actnorm_restored_from_its_state_does_not_start_again() -> None:
     assert torch.equal(restored.mean, trained.mean)
 
 
+def test_lu_linear_may_start_as_an_order_of_the_channels() -> None:
+    x = torch.randn(4, 3, 2, generator=generator_of(0, "x"))
+    z, log_abs_det = LULinear(3, [2, 0, 1])(x)
+    torch.testing.assert_close(z, x[:, [2, 0, 1]])
+    assert log_abs_det.abs().max() == 0
+
+
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_lu_linear_starts_as_a_rotation(channels: int) -> None:
     layer = LULinear(channels, generator_of(1, "rotation"))

@@ -12,6 +12,7 @@ from genkit.errors import ConfigError
 from genkit.flows.coupling import Additive, Affine
 from genkit.flows.image_flow import Glow, RealNVP
 from genkit.flows.linear import ActNorm
+from genkit.flows.mixture import LogisticMixture
 from genkit.flows.multiscale import halvings
 from genkit.flows.recipe import Bijection, ByModality, Recipe
 from genkit.flows.spline import RationalQuadratic
@@ -29,6 +30,7 @@ VECTORS: dict[str, Recipe] = {
     "glow": Couplings(Affine(1.0), layers=2, **SMALL),
     "nsf": Couplings(SPLINE, layers=2, **SMALL),
     "maf": Autoregression(Affine(1.0), layers=3, **SMALL),
+    "maf-mixture": Autoregression(Affine(1.0), layers=2, last=LogisticMixture(3), **SMALL),
     "nsf_autoregressive": Autoregression(SPLINE, layers=2, normalise=False, octaves=2, **SMALL),
     "cnf": Continuous(steps=10, **SMALL),
 }

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from genkit.data.dataset import Split, SplitName
+from genkit.data.digits import Digits
 from genkit.data.spec import DataSpec
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, NumericalError
@@ -15,6 +17,10 @@ from genkit.flows.recipe import ByModality, Recipe
 from genkit.flows.spline import RationalQuadratic
 from genkit.flows.spline_flow import SplinePyramid
 from genkit.flows.vector_flow import Autoregression, Continuous, Couplings
+from genkit.metrics.evaluator import Evaluator
+from genkit.metrics.features import RawFeatures
+from genkit.metrics.likelihood import BitsPerDim
+from genkit.metrics.reference import Reference
 from genkit.models.flow import Flow, VectorFlow
 from genkit.noise import SampleNoise, generator_of
 
@@ -264,3 +270,17 @@ def test_a_diverged_flow_names_its_layer(name: str) -> None:
         dict(model.transform.named_parameters())["layers.1.gain"].fill_(torch.nan)
     with pytest.raises(NumericalError, match=r"diverged in layers\.1"):
         model.losses({"x": data(PLANE, 4)}, "model")
+
+
+def test_a_score_says_which_dequantisation_it_is_of() -> None:
+    class Few(Digits):
+        def split(self, name: SplitName) -> Split:
+            return super().split(name)[torch.arange(20)]
+
+    for model, kind, named in ((flow(DIGITS), "exact", "uniform"), (variational(), "lower", "variational")):
+        reference = Reference.of(Few(), "digits")
+        score = Evaluator(
+            {"bits_per_dim": BitsPerDim()}, RawFeatures("none"), reference, named=True, bootstrap_repeats=0
+        )
+        [record] = score.score_model(model.eval(), 10)
+        assert (record.kind, record.dequantisation) == (kind, f"{named}, one draw per example")
