@@ -91,14 +91,14 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> Moments:
         """Mean and log-variance of q(z | x), each (B, latent_dim)."""
-        mean, log_var = self.encoder(x, y=y).chunk(2, dim=1)
+        mean, log_var = self.encoder(x, y=y).to(x.dtype).chunk(2, dim=1)  # sums of terms need more than half precision
         return mean, log_var.clamp(-20, 20)
 
     def draws(self, x: Tensor, y: Tensor | None, q: Moments, prior: NormalMixture, eps: Tensor) -> Draws:
         """What the model says at z = μ + σ eps, with (μ, log σ²) = q of x and eps (k, B, latent_dim)."""
         k, (mean, log_var) = len(eps), q
         z = mean + torch.exp(log_var / 2) * eps
-        out = self.decoder(z.flatten(0, 1), y=None if y is None else y.repeat(k))
+        out = self.decoder(z.flatten(0, 1), y=None if y is None else y.repeat(k)).to(x.dtype)
         log_likelihood = self.likelihood.log_prob(x.expand(k, *x.shape).flatten(0, 1), out)
         return Draws(mean, log_var, z, log_likelihood.unflatten(0, (k, -1)), prior)
 
