@@ -1,0 +1,109 @@
+r"""Priors of codes: p(c | y) over sequences of T codes out of K, learned or not.
+
+What makes an autoencoder with a discrete latent a generative model: c ~ p(c | y), x = decode(c). A temperature τ draws
+from probabilities raised to 1/τ and renormalised: below 1 nearer to the likeliest codes, towards infinity uniform.
+"""
+
+from abc import ABC, abstractmethod
+from math import log
+from typing import Annotated, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genkit.component import Component, Depth, Range, Width
+from genkit.errors import ConfigError
+from genkit.models.base import Noise
+from genkit.nn.transformer import CausalTransformer
+
+
+class CodePrior(nn.Module, Component, ABC):
+    """A distribution of codes (B, T). Built with `num_codes` K, `length` T and `num_classes` (None: unlabelled)."""
+
+    @abstractmethod
+    def log_prob(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(codes | y) in nats, (B, T) int64 to (B,)."""
+
+    @abstractmethod
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
+        """n sequences of codes (n, T) int64."""
+
+
+class CodePriorFactory(Protocol):
+    """What a model's `prior` argument is, finished with the codes' number and place."""
+
+    def __call__(self, *, num_codes: int, length: int, num_classes: int | None) -> CodePrior: ...
+
+
+class UniformPrior(CodePrior):
+    """p(c) = K⁻ᵀ, whatever the label: what the first VQ-VAE was trained under, and the floor of a learned prior.
+
+    References: van den Oord et al. 2017, 1711.00937.
+    """
+
+    def __init__(self, *, num_codes: int, length: int, num_classes: int | None) -> None:
+        super().__init__()
+        self.num_codes, self.length = num_codes, length
+
+    def log_prob(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
+        return torch.full((len(codes),), -self.length * log(self.num_codes), device=codes.device)
+
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
+        u = torch.special.ndtr(noise(self.length))
+        return (u * self.num_codes).long().clamp(max=self.num_codes - 1)
+
+
+class TransformerPrior(CodePrior):
+    """p(c | y) = ∏ p(c_t | c_<t, y) by a causal transformer.
+
+    References: Attention Is All You Need (Vaswani et al. 2017, 1706.03762); over codes as in Jukebox (Dhariwal et al.
+    2020, 2005.00341).
+
+    Arguments:
+        features: Width, a multiple of `heads`.
+        depth: Blocks.
+        heads: Attention heads.
+        dropout: Share that training drops; it delays learning the training codes by heart.
+
+    Raises:
+        ConfigError: the width is no multiple of the heads.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_codes: int,
+        length: int,
+        num_classes: int | None,
+        features: Width = 64,
+        depth: Depth = 2,
+        heads: Depth = 4,
+        dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
+    ) -> None:
+        super().__init__()
+        if features % heads:
+            raise ConfigError(f"model.prior.features={features} is no multiple of model.prior.heads={heads}")
+        self.length = length
+        self.net = CausalTransformer(
+            num_tokens=num_codes,
+            length=length,
+            num_classes=num_classes,
+            features=features,
+            depth=depth,
+            heads=heads,
+            dropout=dropout,
+        )
+
+    def log_prob(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
+        return -F.cross_entropy(self.net(codes, y).transpose(1, 2), codes, reduction="none").sum(1)
+
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
+        u = torch.special.ndtr(noise(self.length))
+        return self.net.sample(n, lambda logits, t: draw_categorical(logits / temperature, u[:, t]), y)
+
+
+def draw_categorical(logits: Tensor, u: Tensor) -> Tensor:
+    """Inverse of the distribution function: logits (B, K) and uniform u in (0, 1], (B,), to draws (B,) int64."""
+    below = logits.double().softmax(1).cumsum(1)
+    return (below < u.double()[:, None] * below[:, -1:]).sum(1)
