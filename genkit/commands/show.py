@@ -93,7 +93,7 @@ def _background(found: Restored, settings: Mapping[str, Any]) -> Tensor | None:
 
 
 def _held_out(found: Restored, settings: Mapping[str, Any], n: int, y: Tensor | None) -> Tensor:
-    """Examples (n, *shape) of the test split of the checkpoint's data in an order of the seed, with y (n,) of its labels.
+    """n examples (n, *shape) of the test split, in an order of the seed; with y (n,) those of its labels.
 
     Raises DataError where there are too few.
     """
