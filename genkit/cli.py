@@ -1,7 +1,8 @@
 """`genkit VERB …`: the entry point. Standard library only at this level, so that it answers at once.
 
-`train`, `sample` and `eval` are Hydra applications with the primary configuration `conf/<verb>.yaml`; the other verbs
-are plain functions of their arguments. torch and lightning are imported inside the verb.
+`train`, `sample` and `eval` are Hydra applications with the primary configuration `conf/<verb>.yaml`, `check` is one
+with that of `train`; the other verbs are plain functions of their arguments. torch and lightning are imported inside
+the verb.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ VERBS = {
     "train": Verb("genkit.commands.train:run", "train a model", hydra=True),
     "sample": Verb("genkit.commands.sample:run", "draw samples from a checkpoint", hydra=True),
     "eval": Verb("genkit.commands.evaluate:run", "score a checkpoint, or anybody's samples", hydra=True),
+    "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
+    "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
     "export": Verb("genkit.commands.export:run", "write the shareable form of a checkpoint"),
-    "verify": Verb("genkit.commands.verify:run", "check every file of a checkpoint"),
+    "verify": Verb("genkit.commands.verify:run", "check every file of a checkpoint; replay=20: train steps again"),
+    "doctor": Verb("genkit.commands.doctor:run", "look for what is broken in this installation"),
 }
 
 USAGE = """usage: genkit VERB [key=value …]
@@ -39,6 +43,7 @@ USAGE = """usage: genkit VERB [key=value …]
   genkit train model=diffusion data=digits     train; genkit train --help shows groups and keys
   genkit sample ckpt=outputs/train/… n=64      a run folder means its latest checkpoint
   genkit eval ckpt=outputs/train/… metric=fid
+  genkit check model=gan data=digits           what it would cost; nothing is kept
   genkit list models                           what there is to choose from
 
 tab completion (bash): eval "$(genkit -sc install=bash)"

@@ -4,6 +4,8 @@ Each page is followed from top to bottom in one empty folder; trainings have a f
 `NOT_RUN` with a reason.
 """
 
+import functools
+
 import pytest
 from pages import PAGES, blocks, commands, name_of
 
@@ -60,10 +62,12 @@ def test_the_examples_of_the_help_text_run(work, genkit, capsys):
 
 def test_the_usage_lines_of_plain_verbs_hold(work, genkit, capsys):
     assert genkit("train", "model=vae", "run_dir=run") == 0
+    assert genkit("eval", "ckpt=run", "metric=fid", "out=scores") == 0
     capsys.readouterr()
     for verb in [name for name, verb in cli.VERBS.items() if not verb.hydra and name != "list"]:
         _, _, *words = help_of(verb, capsys=capsys).removeprefix("usage: ").split()
-        filled = [word.replace("RUN_OR_CHECKPOINT", "run").replace("FOLDER", "new") for word in words]
+        places = {"RUN_OR_CHECKPOINT": "run", "FOLDER": "new", "RESULTS": "scores"}
+        filled = [functools.reduce(lambda word, name: word.replace(name, places[name]), places, word) for word in words]
         assert genkit(verb, *filled) == 0, filled
         capsys.readouterr()
     kinds = help_of("list", capsys=capsys).split()[3].split("|")

@@ -1,0 +1,88 @@
+"""`genkit compare RESULTS…`: results of `genkit eval` side by side, ranked only where their intervals separate.
+
+RESULTS is a results.json, a folder that `genkit eval` wrote, or a folder of such folders; any number of them.
+metric=fid,coverage takes these metrics only; out=FOLDER is where compare.md, compare.csv and compare.png go.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from genkit.commands.restored import check_out, make_out
+from genkit.config.hints import did_you_mean
+from genkit.errors import ConfigError
+from genkit.report.comparison import Row, against_floor, cell, compare, csv_text, markdown, results_in, write_text
+from genkit.report.console import make_console
+from genkit.report.table import ARROWS
+from genkit.storage.disk import shown
+
+USAGE = "genkit compare RESULTS RESULTS"
+KEYS = ("out", "metric", "debug")
+
+
+def run(argv: list[str]) -> int:
+    """Prints a table and writes compare.md, compare.csv and compare.png.
+
+    Raises:
+        ConfigError: nothing to compare, or what cannot be compared.
+        DataError: a file that is no results.json.
+    """
+    if {"-h", "--help"} & set(argv):
+        print(f"usage: {USAGE}")
+        return 0
+    paths, options = arguments(argv)
+    settings = {"out": options.get("out")}
+    check_out(settings)
+    files = [file for path in paths for file in results_in(path)]
+    table = compare(files, [name for name in options.get("metric", "").strip("[]").split(",") if name])
+    if not table:
+        raise ConfigError("genkit compare: these results have no score of a model: run genkit eval first")
+    console = make_console()
+    show(table, console)
+    folder = make_out(settings, "compare", "results", lambda folder: fill(folder, table))
+    console.print(f"comparison: {shown(folder)}", soft_wrap=True)
+    return 0
+
+
+def arguments(argv: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
+    """Paths and options; a word that exists as a path is one, whatever it looks like."""
+    paths, options = [], {}
+    for word in argv:
+        key, equals, value = word.partition("=")
+        if equals and key in KEYS:
+            options[key] = os.path.expanduser(value)
+        elif equals and not os.path.exists(word):
+            raise ConfigError(f"{word}: unknown argument{did_you_mean(key, KEYS)}; usage: {USAGE}")
+        else:
+            paths.append(Path(os.path.expanduser(word)))
+    if not paths:
+        raise ConfigError(f"genkit compare: no results named; usage: {USAGE}")
+    return paths, options
+
+
+def show(table: dict[str, list[Row]], console: Console) -> None:
+    """A block per metric, best first, baselines below."""
+    out = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for title in ("Metric", "Value [95 %]", "vs floor"):
+        out.add_column(title, no_wrap=True)
+    for name, block in table.items():
+        out.add_row(f"[bold]{escape(name)} {ARROWS[block[0].record['direction']]}[/]")
+        for row in block:
+            cells = (f"  {row.source}", cell(row), against_floor(row))
+            out.add_row(*map(escape, cells), style="dim" if row.baseline else None)
+    console.print(out)
+    console.print("[dim]#: rank, shared where intervals overlap[/]", highlight=False)
+
+
+def fill(folder: Path, table: dict[str, list[Row]]) -> None:
+    from genkit.report.forest import save_forest  # matplotlib costs half a second
+
+    write_text(folder / "compare.md", markdown(table))
+    write_text(folder / "compare.csv", csv_text(table))
+    save_forest(folder / "compare.png", table)

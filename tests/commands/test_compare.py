@@ -1,0 +1,39 @@
+"""`genkit compare` on what `genkit eval` wrote."""
+
+from pathlib import Path
+
+from command_cases import done, genkit, refused
+
+SMALL = ("n=70", "bootstrap=3", "floor_repeats=2")
+
+
+def test_two_evaluations_side_by_side(vae: Path, diffusion: Path) -> None:
+    done("eval", f"ckpt={vae}", "metric=[fid,coverage]", "out=a", *SMALL)
+    done("eval", f"ckpt={diffusion}", "metric=[fid,coverage]", "out=b", "baselines=[marginals,copies]", *SMALL)
+    answer = genkit("compare", "a", "b/results.json", "out=table")
+    assert answer.code == 0
+    assert sorted(path.name for path in Path("table").iterdir()) == ["compare.csv", "compare.md", "compare.png"]
+    text = Path("table/compare.md").read_text()
+    for name in (
+        "vae",
+        "diffusion",
+        "pixel Gaussian",
+        "pixel marginals",
+        "training copies",
+        "real data",
+        "fid[digits]",
+    ):
+        assert name in text
+        assert name in answer.out
+    done("compare", "a", "b", "metric=coverage")
+    assert "fid" not in next(Path("outputs/compare").iterdir()).joinpath("compare.md").read_text().splitlines()[0]
+
+
+def test_what_cannot_be_compared_is_one_line_and_leaves_nothing(vae: Path) -> None:
+    done("eval", f"ckpt={vae}", "metric=fid", "out=a", "baselines=false", *SMALL)
+    done("eval", f"ckpt={vae}", "metric=fid", "out=b", "baselines=false", "n=60", "bootstrap=3", "floor_repeats=2")
+    assert "has n 70" in refused(2, "compare", "a", "b", "out=table")
+    assert "usage" in refused(2, "compare")
+    assert "did you mean" in refused(2, "compare", "a", "metrics=fid")
+    assert "genkit eval" in refused(3, "compare", "nowhere")
+    assert not Path("table").exists()
