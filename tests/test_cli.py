@@ -116,8 +116,9 @@ def test_an_unknown_verb():
 
 
 COMPLETIONS = {
-    "genkit ": ["eval ", "export ", "list ", "sample ", "train ", "verify "],
+    "genkit ": ["check ", "compare ", "doctor ", "eval ", "export ", "list ", "sample ", "train ", "verify "],
     "genkit ev": ["eval "],
+    "genkit check optimizer=ad": ["optimizer=adam", "optimizer=adamw"],
     "genkit list mo": ["models"],
     "genkit train opt": ["optimizer.", "optimizer=", "optimizer_overrides="],
     "genkit train optimizer=ad": ["optimizer=adam", "optimizer=adamw"],

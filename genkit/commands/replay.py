@@ -6,14 +6,12 @@ a line of metrics.jsonl. Nothing in the run folder is touched.
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from rich.console import Console
 from torch import Tensor
@@ -23,12 +21,12 @@ from genkit.checkpoint.read import Checkpoint, open_checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS, step_folders, step_name
 from genkit.checkpoint.run_folder import RUN, read_info
 from genkit.commands.parts import build_parts, checkpoint_config
+from genkit.commands.scratch import fit_quietly
 from genkit.commands.taken_over import recorded, same_data
 from genkit.config.build import refuse_interpolations
 from genkit.errors import CheckpointError, ConfigError
 from genkit.storage.disk import shown
-from genkit.training.runner import Run, fit
-from genkit.training.signals import StopNow, StopSignal
+from genkit.training.runner import Run
 
 LISTED = 5  # differences shown
 
@@ -99,24 +97,12 @@ def choose_window(checkpoints: Sequence[Checkpoint], lines: Sequence[Mapping[str
     return None
 
 
-class EndAt(pl.Callback):
-    """Asks for a stop at a step, as a signal would: the length of the training, on which schedules depend, stays."""
-
-    def __init__(self, step: int, stop: StopSignal) -> None:
-        self.step, self.stop = step, stop
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        if trainer.global_step >= self.step:
-            self.stop.asked = True
-
-
 def _train(run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins: Sequence[str], scratch: Path) -> None:
     after = next((c for c in checkpoints if c.step >= window.last), checkpoints[-1] if checkpoints else None)
     settings = recorded(run, after) | {"plugins": list(plugins), "logger": None}
     refuse_interpolations(settings, at="replay")
     parts = build_parts(settings, trusted=False)
     same_data(run, read_info(run / RUN), parts.dataset)
-    stop = StopSignal()
     again = Run(
         name="replay",
         folder=scratch,
@@ -128,16 +114,9 @@ def _train(run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins
         loggers=[],
         config=checkpoint_config(settings, parts.dataset),
         resume=None if window.start is None else (window.start.path, window.start.step),
-        callbacks=[*parts.callbacks, EndAt(window.last, stop)],
+        callbacks=parts.callbacks,
     )
-    try:
-        fit(again, Console(file=io.StringIO()), stop)
-    except StopNow as now:
-        raise KeyboardInterrupt from now
-    finally:
-        stop.restore()
-    if stop.received:
-        raise SystemExit(stop.exit_code)
+    fit_quietly(again, window.last)
 
 
 def _differences(window: Window, scratch: Path) -> Iterator[str]:

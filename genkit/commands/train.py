@@ -120,7 +120,7 @@ def _fit(
     status, code = "failed", 1
     try:
         stop.install()
-        with memory_errors(_less(parts)):
+        with memory_errors(less_memory(parts)):
             fit(run, console, stop)
         status, code = ("interrupted", stop.exit_code) if stop.received else ("done", 0)
     except GenkitError as error:
@@ -140,7 +140,7 @@ def _fit(
     return parts.module.validated.get(parts.checkpoint.monitor or "")
 
 
-def _less(parts: Parts) -> str:
+def less_memory(parts: Parts) -> str:
     """What to try when the memory does not suffice: the same step from smaller micro-batches."""
     size, accumulate = parts.dataset.batch_size, parts.trainer.accumulate
     same = f" trainer.accumulate={2 * accumulate}, which make the same step" if size > 1 else ""

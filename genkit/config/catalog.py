@@ -32,6 +32,8 @@ KINDS = {
     "callbacks": "callbacks",
 }
 
+SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
+
 
 def conf_dir() -> Path:
     """genkit's own configuration folder."""
@@ -82,10 +84,11 @@ class Catalog:
         return dict(sorted(found.items()))
 
     def primary_file(self, verb: str) -> Path:
+        name = SHARED.get(verb, verb)
         for folder in self.folders:
-            if (folder / f"{verb}.yaml").is_file():
-                return folder / f"{verb}.yaml"
-        raise ConfigError(f"no {verb}.yaml in {', '.join(map(str, self.folders))}")
+            if (folder / f"{name}.yaml").is_file():
+                return folder / f"{name}.yaml"
+        raise ConfigError(f"no {name}.yaml in {', '.join(map(str, self.folders))}")
 
     def defaults(self, verb: str) -> dict[str, Any]:
         """The groups that a verb composes -> the option that it takes unless told otherwise."""

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from genkit.config.catalog import conf_dir
+from genkit.config.catalog import SHARED, conf_dir
 
 
 def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) -> None:
@@ -27,7 +27,7 @@ def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) 
 
     task.__module__ = "genkit"  # Hydra names the application after it
     with _process(argv):
-        hydra.main(config_path=str(conf_dir()), config_name=verb, version_base="1.3")(task)()
+        hydra.main(config_path=str(conf_dir()), config_name=SHARED.get(verb, verb), version_base="1.3")(task)()
 
 
 def composed(verb: str, argv: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,172 @@
+"""`genkit check …`: the words of a `genkit train`, tried out: every part once, nothing kept.
+
+A few real steps, a validation, a checkpoint written and read back, samples from what was read, one metric of them; all
+in a temporary folder. What it prints is measured here: parameters, milliseconds a step, memory, an estimate of the
+whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from genkit.commands.parts import Parts, build_parts, checkpoint_config
+from genkit.commands.restored import dataset_name
+from genkit.commands.scratch import fit_quietly
+from genkit.commands.train import less_memory
+from genkit.config.build import build
+from genkit.config.hydra_setup import compose_option
+from genkit.config.memory import memory_errors, shown_bytes
+from genkit.config.restore import restore
+from genkit.errors import ConfigError, GenkitError
+from genkit.metrics.base import ProbeMetric
+from genkit.metrics.evaluator import Evaluator
+from genkit.metrics.features import default_features
+from genkit.metrics.record import Record
+from genkit.metrics.reference import Reference
+from genkit.metrics.source import ModelSource
+from genkit.models.base import GenerativeModel
+from genkit.report.console import make_console
+from genkit.training.options import SampleGridOptions
+from genkit.training.runner import Run
+
+STEPS = 6  # of every phase
+SAMPLES = 32
+METRIC = "precision"  # asks for samples alone, of any data
+
+
+def run(cfg: DictConfig) -> None:
+    """Prints a line for each part that works; raises what the first one that does not raises."""
+    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    if given := [key for key in ("resume", "run_dir") if settings[key] is not None]:
+        raise ConfigError(f"{given[0]}=: genkit check keeps nothing: leave it out")
+    console = make_console()
+    parts = build_parts(settings)
+    with tempfile.TemporaryDirectory(prefix="genkit-check-") as scratch, memory_errors(less_memory(parts)):
+        for line in _tried(parts, settings, Path(scratch)):
+            console.print(line, soft_wrap=True)
+
+
+def _tried(parts: Parts, settings: Mapping[str, Any], scratch: Path) -> Iterator[str]:
+    yield _data(parts)
+    yield _model(parts)
+    times = Times()
+    _train(parts, settings, scratch, times)
+    yield f"training    {1000 * times.per_step:.1f} ms a step (the first {1000 * times.first:.0f} ms)"
+    started = time.perf_counter()
+    model, size = _read_back(parts, settings, scratch)
+    yield f"checkpoint  {shown_bytes(size)}, read back to the last bit in {_ms(started)}"
+    started = time.perf_counter()
+    record = _score(model, parts, settings)
+    yield f"samples     {SAMPLES} drawn and scored in {_ms(started)}: {record.name} {record.value} so far"
+    yield f"memory      {shown_bytes(_peak(parts))} at most, {_share(parts)} of them weights, gradients and optimizer"
+    yield f"estimate    {_estimate(parts, times, size)}"
+
+
+def _data(parts: Parts) -> str:
+    spec, sizes = parts.dataset.spec, {name: len(parts.dataset.split(name)) for name in ("train", "val", "test")}
+    shape = "x".join(map(str, spec.shape))
+    return f"data        {' + '.join(f'{size:,} {name}' for name, size in sizes.items())} examples of {shape}"
+
+
+def _model(parts: Parts) -> str:
+    sizes = {phase: sum(p.numel() for p in learning) for phase, learning in parts.module.learns.items()}
+    shares = "" if len(sizes) == 1 else f" ({', '.join(f'{name} {size:,}' for name, size in sizes.items())})"
+    return f"model       {sum(sizes.values()):,} parameters{shares}"
+
+
+class Times(pl.Callback):
+    """When each step ended."""
+
+    def __init__(self) -> None:
+        self.stamps: list[float] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.stamps.append(time.perf_counter())
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        if trainer.global_step == len(self.stamps):
+            self.stamps.append(time.perf_counter())
+
+    @property
+    def first(self) -> float:
+        return self.stamps[1] - self.stamps[0]
+
+    @property
+    def per_step(self) -> float:
+        """The mean, without the first step of all: phases may cost differently."""
+        return statistics.mean(b - a for a, b in zip(self.stamps[1:], self.stamps[2:], strict=False))
+
+
+def _train(parts: Parts, settings: Mapping[str, Any], scratch: Path, times: Times) -> None:
+    last = min(STEPS * len(parts.module.model.phases), parts.trainer.max_steps)
+    trial = Run(
+        name="check",
+        folder=scratch,
+        dataset=parts.dataset,
+        module=parts.module,
+        trainer=dataclasses.replace(parts.trainer, val_every_n_steps=last),
+        checkpoint=parts.checkpoint,
+        samples=SampleGridOptions(every_n_steps=0),
+        loggers=[],
+        config=checkpoint_config(settings, parts.dataset),
+        callbacks=[*parts.callbacks, times],
+    )
+    fit_quietly(trial, last)
+
+
+def _read_back(parts: Parts, settings: Mapping[str, Any], scratch: Path) -> tuple[GenerativeModel, int]:
+    """The model of the checkpoint, and the checkpoint's size; raises GenkitError where it is not the model trained."""
+    found = restore(scratch, plugins=tuple(settings["plugins"]))
+    trained = {name: value.cpu() for name, value in parts.module.for_use.state_dict().items()}
+    for name, value in found.model.state_dict().items():
+        if not torch.equal(value, trained[name]) and not bool(torch.isnan(value).any()):
+            raise GenkitError(f"checkpoint: {name} does not come back as it was: report this as a bug")
+    return found.model, sum(entry.bytes for entry in found.checkpoint.manifest.files.values())
+
+
+def _score(model: GenerativeModel, parts: Parts, settings: Mapping[str, Any]) -> Record:
+    spec = parts.dataset.spec
+    node = compose_option("metric", METRIC)[METRIC]
+    metrics = {METRIC: build(node, at=f"metric.{METRIC}", expect=ProbeMetric)}
+    reference = Reference.of(parts.dataset, dataset_name(settings["data"]))
+    evaluator = Evaluator(metrics, default_features(spec), reference, named=True, floor_repeats=0, bootstrap_repeats=0)
+    return evaluator.score(ModelSource(model.to(parts.module.device), SAMPLES))[0]
+
+
+def _ms(started: float) -> str:
+    return f"{1000 * (time.perf_counter() - started):.0f} ms"
+
+
+def _peak(parts: Parts) -> int:
+    """Bytes of memory that this process, or its GPU, has held at once."""
+    if parts.module.device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _share(parts: Parts) -> str:
+    weights = sum(p.numel() * p.element_size() for p in parts.module.model.parameters())
+    return shown_bytes(weights * (5 if parts.module.ema is not None else 4))  # gradient, average, two moments
+
+
+def _estimate(parts: Parts, times: Times, size: int) -> str:
+    seconds = times.per_step * parts.trainer.max_steps
+    kept = min(parts.checkpoint.keep + 1, -(-parts.trainer.max_steps // parts.checkpoint.every_n_steps))
+    duration = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+    return (
+        f"{parts.trainer.max_steps:,} steps in about {duration}, validations and pictures apart; "
+        f"{shown_bytes(kept * size)} of checkpoints"
+    )

@@ -1,0 +1,37 @@
+"""Trainings in a temporary folder, of which nothing stays: what `verify replay=` and `check` run."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import lightning.pytorch as pl
+from rich.console import Console
+
+from genkit.training.runner import Run, fit
+from genkit.training.signals import StopNow, StopSignal
+
+
+class EndAt(pl.Callback):
+    """Asks for a stop at a step, as a signal would: the length of the training, on which schedules depend, stays."""
+
+    def __init__(self, step: int, stop: StopSignal) -> None:
+        self.step, self.stop = step, stop
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        if trainer.global_step >= self.step:
+            self.stop.asked = True
+
+
+def fit_quietly(run: Run, last: int) -> None:
+    """Trains until the step `last` without a word; a signal ends the command with its exit code."""
+    stop = StopSignal()
+    run = Run(**{**vars(run), "callbacks": [*run.callbacks, EndAt(last, stop)]})
+    try:
+        fit(run, Console(file=io.StringIO()), stop)
+    except StopNow as now:
+        raise KeyboardInterrupt from now
+    finally:
+        stop.restore()
+    if stop.received:
+        raise SystemExit(stop.exit_code)
