@@ -3,6 +3,7 @@
 ckpt=A | ckpt=[A,B]            models, scored on the data that they were trained on
 samples=FILE data=digits       files of samples against a dataset
 samples=A reference=B          two files, no model
+ckpt=A sweep.sampler.steps=[5,10,20]   one model at several settings of its sampling, as a curve
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rich.markup import escape
 
 from genkit import __version__
 from genkit.commands.command_line import command_line
+from genkit.commands.knob import Knob, knob_of
 from genkit.commands.restored import check_out, data_node, dataset_name, label_of, make_out, origin, restored
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
@@ -53,7 +55,9 @@ def run(cfg: DictConfig) -> float | None:
     checkpoints, files = _paths(settings["ckpt"]), _paths(settings["samples"])
     _check_sources(checkpoints, files, settings)
     check_out(settings)
-    models = [restored(path, settings, console) for path in checkpoints]
+    knob = knob_of(settings, checkpoints)
+    turns = [settings] if knob is None else [knob.settings_at(settings, value) for value in knob.values]
+    models = [restored(path, turn, console) for path in checkpoints for turn in turns]
     reference = _reference(settings, models)
     cache = Cache() if settings["cache"] else NoCache()
     metrics, named = _metrics(settings, reference.spec)
@@ -68,14 +72,17 @@ def run(cfg: DictConfig) -> float | None:
         floor_repeats=settings["floor_repeats"],
         bootstrap_repeats=settings["bootstrap"],
     )
-    sources = _sources(settings, models, checkpoints, files, reference)
+    if knob is None:
+        sources = _sources(settings, models, checkpoints, files, reference)
+    else:
+        sources = _turned(settings, models, knob, reference)
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings["batch_size"])):
         records = _score(evaluator, sources, settings, console)
     print_table(records, console)
     if cache.problem is not None:
         console.print(f"[dim]{escape(cache.problem)}[/]", highlight=False, soft_wrap=True)
-    folder = _write(records, settings, models, time.perf_counter() - started)
+    folder = _write(records, settings, models, knob, time.perf_counter() - started)
     console.print(f"results: {shown(folder)}", soft_wrap=True)
     return records[0].value
 
@@ -176,6 +183,17 @@ def _sources(
     ]
 
 
+def _turned(settings: Mapping[str, Any], models: Sequence[Restored], knob: Knob, reference: Reference) -> list[Source]:
+    """One checkpoint at each value of a knob."""
+    if reference.dataset is None:
+        raise ConfigError(f"sweep.{knob.key}: it takes a checkpoint that is scored on a dataset")
+    n = settings["n"] or reference.dataset.eval_n
+    return [
+        ModelSource(found.model, n, knob.label(value), origin={**origin(found, settings), knob.key: value})
+        for found, value in zip(models, knob.values, strict=True)
+    ]
+
+
 def _first(samples: Split, n: int | None, path: str) -> Split:
     """The first n samples of a file."""
     if n is None:
@@ -212,11 +230,28 @@ def _score(
     return records
 
 
-def _write(records: Sequence[Record], settings: Mapping[str, Any], models: Sequence[Restored], seconds: float) -> Path:
+def _write(
+    records: Sequence[Record],
+    settings: Mapping[str, Any],
+    models: Sequence[Restored],
+    knob: Knob | None,
+    seconds: float,
+) -> Path:
     meta = {"genkit": __version__, "command": command_line(), "seconds": round(seconds, 3)}
 
     def fill(folder: Path) -> None:
         write_json(folder / "results.json", records, meta)
         write_csv(folder / "results.csv", records)
+        if knob is not None:
+            _draw_curve(folder, records, knob)
 
     return make_out(settings, "eval", label_of(models[0]) if models else "samples", fill)
+
+
+def _draw_curve(folder: Path, records: Sequence[Record], knob: Knob) -> None:
+    from genkit.report.knob_curve import Curve, save_curve, write_curve  # matplotlib costs half a second
+
+    values = {knob.label(value): value for value in knob.values}
+    curve = Curve(knob.key, [(values[record.source], record) for record in records if record.source in values])
+    write_curve(folder / "curve.csv", curve)
+    save_curve(folder / "curve.png", curve)

@@ -49,6 +49,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "floor_repeats": NonNegativeInt,
         "baselines": bool | list[str],
         "cache": bool,
+        "sweep.sampler.steps": list[PositiveInt] | None,
+        "sweep.guidance.scale": list[Annotated[float, Range(0.0, 1e6)]] | None,
+        "sweep.temperature": list[NonNegativeFloat] | None,
     },
 }
 

@@ -109,9 +109,9 @@ def test_markdown_csv_and_picture_say_the_same(tmp_path: Path) -> None:
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == ["a\\|b", "c", "trivial", "real against real"]
-    assert "#1 1.00 [0.90, 1.10]" in lines[2]
+    assert "#1 1.00 [0.900, 1.10]" in lines[2]
     assert "n/a" in lines[2]
-    assert "1,234 | | 0.50" in " ".join(lines[2].split())
+    assert "1,234 | | 0.500" in " ".join(lines[2].split())
     found = list(csv.DictReader(io.StringIO(csv_text(table))))
     assert [(row["metric"], row["source"], row["rank"]) for row in found] == [
         *(("fid[digits]", "a|b", "1"), ("fid[digits]", "c", "2"), ("fid[digits]", "trivial", "")),
