@@ -71,7 +71,9 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "raw weights": ("weights=raw",),
     "more steps": ("sampler.steps=7",),
     "another sampler": ("sampler=euler", "sampler.steps=4"),
+    "a sampler with noise": ("sampler=dpm_solver_sde", "sampler.steps=3"),
     "guidance": ("guidance.scale=8",),
+    "guidance at some levels": ("guidance.scale=8", "guidance.interval=[0.1,20]"),
 }
 
 
@@ -81,7 +83,10 @@ def test_changes_of_the_checkpoints_settings_change_the_samples(diffusion: Path,
     assert (before["x"] != after["x"]).any()
     facts = json.loads((work / "b" / "samples.json").read_text())
     assert (facts["model"]["weights"] == "raw") == (change == "raw weights")
-    assert (facts["guidance"]["scale"] == 8) == (change == "guidance")
+    assert (facts["guidance"]["scale"] == 8) == change.startswith("guidance")
+    expected = {"more steps": 13, "another sampler": 4, "a sampler with noise": 3, "guidance": 14, "raw weights": 7}
+    assert facts["evaluations"] == expected.get(change, facts["evaluations"])
+    assert 7 <= facts["evaluations"] < 14 or change in expected
 
 
 def test_the_checkpoints_own_settings_change_nothing(diffusion: Path) -> None:

@@ -24,7 +24,7 @@ from genkit.metrics.mode import ModeCoverage
 from genkit.metrics.reconstruction import MeanSquaredError
 from genkit.metrics.reference import Floor, Reference, content_hash
 from genkit.metrics.source import dequantisation_noise
-from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor
+from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor, Stepwise
 from genkit.models.stream import stream_samples
 
 IMAGE = DataSpec((1, 2, 3), "image", (-1.0, 1.0), 16, 3)
@@ -274,6 +274,20 @@ def test_what_cannot_apply_is_an_error_if_named_and_a_record_if_not(
     assert reason in record.status
     assert record.value is None
     assert other.value is not None
+
+
+def test_a_costly_density_is_asked_by_name_alone_and_evaluations_stand_in_the_record() -> None:
+    class Costly(Capable, Stepwise):
+        costly = True
+        evaluations = 35
+
+    metrics: dict[str, ProbeMetric] = {"nll": NegativeLogLikelihood(), "fid": FrechetDistance()}
+    for named in (False, True):
+        nll, fid, *_ = evaluator(metrics, TinyImages(), named=named).score_model(Costly(IMAGE), 90)
+        assert nll.scored == named
+        assert named or "name the metric" in nll.status
+        assert (nll.evaluations, fid.evaluations) == (None, 35)
+    assert evaluator(metrics, TinyImages()).score_model(Capable(IMAGE), 90)[1].evaluations is None
 
 
 def test_samples_alone_have_no_density() -> None:
