@@ -87,12 +87,10 @@ class Density(ABC):
         bound: What `log_prob` is.
         dequantisation: Where in its level a value is put, as scores name it.
         costly: Whether it takes hundreds of evaluations per example, and so is scored only where the metric is named.
-        costly: Whether `log_prob` takes hundreds of evaluations of the network per example.
     """
 
     bound: Bound
     dequantisation: str = "uniform"
-    costly: bool = False
     costly: bool = False
 
     @abstractmethod

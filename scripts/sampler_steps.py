@@ -1,0 +1,57 @@
+"""Quality against evaluations, one line per sampler of one checkpoint: docs/images/sampler_steps.png.
+
+    for sampler in heun dpm_solver …; do
+        genkit eval ckpt=RUN sampler=$sampler sweep.sampler.steps=[5,9,18,35] metric=fid out=curves/$sampler
+    done
+    python scripts/sampler_steps.py heun=curves/heun dpm_solver=curves/dpm_solver … --out docs/images/sampler_steps.png
+
+The folders are what `genkit eval` wrote; the floor is the one that it measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from genkit.report.scatter import DPI, save_figure
+
+
+def points(folder: Path, metric: str) -> list[dict[str, str]]:
+    """The rows of one metric of a curve, fewest evaluations first."""
+    with (folder / "curve.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == metric and row["value"] and row["evaluations"]]
+    return sorted(rows, key=lambda row: int(row["evaluations"]))
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("curves", nargs="+", metavar="NAME=FOLDER", help="a sampler's name and its folder of scores")
+    parser.add_argument("--metric", default="fid")
+    parser.add_argument("--out", type=Path, required=True, help="the PNG")
+    options = parser.parse_args(argv)
+    figure = Figure(figsize=(7, 4.5), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    floors: list[float] = []
+    for word in options.curves:
+        name, _, folder = word.partition("=")
+        rows = points(Path(folder), options.metric)
+        axes.plot(
+            [int(row["evaluations"]) for row in rows], [float(row["value"]) for row in rows], marker="o", label=name
+        )
+        floors += [float(row["floor"]) for row in rows if row["floor"]]
+    if floors:
+        axes.axhline(floors[0], color="0.5", linestyle="--", label="real against real")
+    axes.set(xscale="log", yscale="log", xlabel="evaluations of the network per sample", ylabel=options.metric)
+    axes.grid(alpha=0.25, which="both")
+    axes.legend()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    save_figure(options.out, figure)
+
+
+if __name__ == "__main__":
+    main()
