@@ -1,0 +1,178 @@
+"""Feature spaces beside the shipped ones: principal components, a network of the user's, Inception's weights."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError, DataError
+from genkit.metrics import inception
+from genkit.metrics.custom import CustomFeatures
+from genkit.metrics.features import RawFeatures
+from genkit.metrics.frechet import frechet_distance
+from genkit.metrics.inception import FILE, InceptionFeatures, bytes_of, find_weights, loaded
+from genkit.metrics.moments import Moments
+from genkit.metrics.pca import PrincipalComponents
+from genkit.nn.inception import InceptionV3
+
+SPEC = DataSpec((1, 3, 4), "image", (-1.0, 1.0), 256)
+PLANE = DataSpec((5,), "vector")
+
+
+def stored(n: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return SPEC.scale(torch.randint(256, (n, *SPEC.shape), generator=generator).to(torch.uint8))
+
+
+def distance(x: Tensor, y: Tensor) -> float:
+    a, b = Moments.of(x), Moments.of(y)
+    return float(frechet_distance(a.mean, a.covariance, b.mean, b.covariance))
+
+
+def test_all_components_are_a_rotation_of_the_values() -> None:
+    x, y = stored(200, 0), stored(150, 1)
+    pca = PrincipalComponents(100).fitted(x, SPEC)
+    raw = RawFeatures("none")
+    assert pca.dim(SPEC) == 12
+    rotated, plain = (distance(f(x, SPEC), f(y, SPEC)) for f in (pca, raw))
+    assert rotated == pytest.approx(plain, rel=1e-9)
+
+
+def test_components_are_uncorrelated_and_ordered_on_the_reference() -> None:
+    x = torch.randn(500, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 5.0, 0.1, 3.0, 2.0])
+    scores = PrincipalComponents(3).fitted(x, PLANE)(x, PLANE)
+    covariance = torch.cov(scores.T)
+    assert torch.allclose(covariance, covariance.diagonal().diag(), atol=1e-9)
+    assert covariance.diagonal().sqrt().tolist() == pytest.approx([5.0, 3.0, 2.0], rel=0.1)
+    with pytest.raises(ConfigError, match="two reference examples"):
+        PrincipalComponents(3).fitted(x[:1], PLANE)
+
+
+class Doubled(nn.Module):
+    """Values times a weight, flattened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.dtype == torch.float32
+        return self.weight * x.flatten(1)
+
+
+class Flat(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten()
+
+
+class Coupled(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1) - x.flatten(1).mean(0)
+
+
+class Infinite(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1) / 0.0
+
+
+class Narrow(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x.flatten(1), torch.zeros(3, 7))
+
+
+def test_a_network_of_the_user_s_is_a_feature_space(tmp_path: Path) -> None:
+    x = stored(5, 0)
+    features = CustomFeatures(Doubled(), "mine").fitted(x, SPEC)
+    assert (features.name, features.dim(SPEC)) == ("mine", 12)
+    torch.testing.assert_close(features(x, SPEC), 2 * SPEC.unscale(x).flatten(1).double() / 255)
+    save_file({"weight": torch.tensor(3.0)}, tmp_path / "w.safetensors")
+    other = CustomFeatures(Doubled(), "mine", str(tmp_path / "w.safetensors"))
+    torch.testing.assert_close(other(x, SPEC), 1.5 * features(x, SPEC))
+    assert other.id != features.id == CustomFeatures(Doubled(), "mine").id
+
+
+BROKEN = [(Flat(), r"\(24,\) for 2 examples"), (Coupled(), "depend on its batch"), (Infinite(), "not finite"),
+          (Narrow(), r"fails on examples of shape \(1, 3, 4\)")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("net", "reason"), BROKEN, ids=lambda case: type(case).__name__)
+def test_a_network_that_gives_no_features_is_refused_in_a_line(net: nn.Module, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as caught:
+        CustomFeatures(net).fitted(stored(5, 0), SPEC)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_network_and_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"features\.net\._target_"):
+        CustomFeatures()
+    save_file({"other": torch.zeros(2)}, tmp_path / "w.safetensors")
+    for name in ("w.safetensors", "absent"):
+        with pytest.raises(DataError, match=r"features\.weights=") as caught:
+            CustomFeatures(Doubled(), weights=str(tmp_path / name))
+        assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No weights in the environment or the cache."""
+    monkeypatch.delenv("GENKIT_WEIGHTS", raising=False)
+    monkeypatch.setenv("GENKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_absent_weights_are_one_line_that_says_which_file_to_put_where(nowhere: Path) -> None:
+    with pytest.raises(DataError, match=FILE) as caught:
+        InceptionFeatures()
+    line = str(caught.value)
+    assert "\n" not in line
+    assert str(nowhere / "cache" / "weights") in line
+    assert "6726825d" in line
+
+
+def test_weights_are_looked_for_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [nowhere / "own", nowhere / "environment", nowhere / "cache" / "weights"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / FILE).write_bytes(b"")
+    monkeypatch.setenv("GENKIT_WEIGHTS", str(folders[1]))
+    assert find_weights(str(folders[0])) == folders[0] / FILE
+    assert find_weights(None) == folders[1] / FILE
+    monkeypatch.delenv("GENKIT_WEIGHTS")
+    assert find_weights(None) == folders[2] / FILE
+    with pytest.raises(DataError, match="absent"):
+        find_weights(str(nowhere / "absent"))
+
+
+def test_another_file_than_the_published_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"not weights")
+    with pytest.raises(DataError, match="not 6726825d"):
+        loaded(tmp_path / FILE)
+    digest = hashlib.sha256(b"not weights").hexdigest()
+    with pytest.raises(DataError, match="no weights of Inception") as caught:
+        loaded(tmp_path / FILE, digest)
+    assert "\n" not in str(caught.value)
+
+
+def test_features_are_the_network_s_and_grey_becomes_three_channels(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = nowhere / FILE
+    with torch.device("meta"):
+        shapes = InceptionV3().state_dict()
+    torch.save({k: torch.full(v.shape, 0.01) for k, v in shapes.items() if "num_batches" not in k}, file)
+    with open(file, "rb") as content:
+        monkeypatch.setattr(inception, "SHA256", digest := hashlib.file_digest(content, "sha256").hexdigest())
+    monkeypatch.setattr(inception, "loaded", lambda path: loaded(path, digest))
+    features = InceptionFeatures("192", str(file))
+    x = stored(1, 0)
+    assert torch.equal(bytes_of(x, SPEC)[0, 2], SPEC.unscale(x)[0, 0].float())
+    assert features.accepts(SPEC)
+    assert not features.accepts(PLANE)
+    rows = features(x, SPEC)
+    assert (rows.shape, rows.dtype) == ((1, features.dim(SPEC)), torch.float64)
+    assert torch.isfinite(rows).all()
+    assert features.name == "inception192"
