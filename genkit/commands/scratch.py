@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from typing import Any
 
 import lightning.pytorch as pl
@@ -28,9 +29,8 @@ def fit_quietly(run: Run, last: int) -> None:
     stop = StopSignal()
     run = Run(**{**vars(run), "callbacks": [*run.callbacks, EndAt(last, stop)]})
     try:
-        fit(run, Console(file=io.StringIO()), stop)
-    except StopNow as now:
-        raise KeyboardInterrupt from now
+        with suppress(StopNow):
+            fit(run, Console(file=io.StringIO()), stop)
     finally:
         stop.restore()
     if stop.received:

@@ -126,9 +126,8 @@ def _fit(
     except GenkitError as error:
         code = error.exit_code
         raise
-    except StopNow as stopped:
+    except StopNow:
         status, code = "interrupted", stop.exit_code
-        raise KeyboardInterrupt from stopped
     finally:
         stop.restore()
         folder.update(status=status, exit_code=code, wall_time=round(before + time.monotonic() - started, 3))

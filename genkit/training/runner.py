@@ -14,7 +14,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from rich.console import Console
 
 from genkit.checkpoint.metrics_log import MetricsLog
@@ -28,7 +28,7 @@ from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
 from genkit.training.pictures import SampleGrids
 from genkit.training.progress import TrainingProgress
-from genkit.training.signals import StopSignal
+from genkit.training.signals import StopNow, StopSignal
 
 VAL_BATCH = 512
 ALL_THREADS = torch.get_num_threads()  # torch's own choice, which the jobs of a sweep come back to
@@ -62,6 +62,9 @@ class StopAtStep(pl.Callback):
             trainer.should_stop = True
             if trainer.global_step % self.val_every_n_steps:
                 trainer.limit_val_batches = 0  # Lightning validates before it stops: a line that the run would not have
+
+    def on_validation_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        self.stop.refuse_to_wait()
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
     Raises:
         NumericalError: a loss is not finite; the checkpoints written before stand.
         StorageError: a checkpoint cannot be written.
+        StopNow: a second SIGINT, or a validation that takes too long after a signal.
     """
     trainer = make_trainer(
         run.trainer,
@@ -151,7 +155,10 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
         rank=trainer.global_rank,
     )
     val = ValLoader(run.dataset.split("val"), run.dataset.spec, VAL_BATCH)
-    trainer.fit(run.module, train, val, ckpt_path=path, weights_only=True)
+    try:
+        trainer.fit(run.module, train, val, ckpt_path=path, weights_only=True)
+    except SIGTERMException as early:  # it came before `on_train_start`, while Lightning's own handler was in place
+        raise StopNow from early
     return run.module
 
 

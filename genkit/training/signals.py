@@ -7,12 +7,15 @@ stops at once, as `StopNow`: a KeyboardInterrupt would be caught by Lightning, w
 from __future__ import annotations
 
 import signal
+import time
 from types import FrameType
 from typing import Any
 
+GRACE = 5.0  # seconds that a validation may go on after a signal: cut short, its step would be lost
+
 
 class StopNow(BaseException):
-    """A second SIGINT: the user does not want to wait for the step boundary."""
+    """A second SIGINT, or a step boundary that is too far away: the checkpoint written last is where to go on."""
 
 
 class StopSignal:
@@ -26,6 +29,7 @@ class StopSignal:
     def __init__(self) -> None:
         self.received = 0
         self.asked = False
+        self._at = 0.0
         self._before: dict[int, Any] = {}
 
     def install(self) -> None:
@@ -44,6 +48,11 @@ class StopSignal:
         """Whether to stop at the next step boundary."""
         return self.asked or self.received != 0
 
+    def refuse_to_wait(self) -> None:
+        """Raises StopNow where a signal came longer than `GRACE` ago."""
+        if self.received and time.monotonic() - self._at > GRACE:
+            raise StopNow
+
     @property
     def exit_code(self) -> int:
         """What the shell expects of a process that this signal stopped: 130 or 143."""
@@ -53,4 +62,5 @@ class StopSignal:
         if self.received and number == signal.SIGINT:
             self.restore()
             raise StopNow
-        self.received = self.received or number
+        if not self.received:
+            self.received, self._at = number, time.monotonic()

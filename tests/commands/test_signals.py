@@ -1,0 +1,106 @@
+"""Signals wherever a command may be: the shell's exit code, and nothing half-written."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_cases import SERVER, _entry, arguments, done, lines, run_json
+
+from genkit.checkpoint.retention import pointed
+
+PLAN = ("trainer.max_steps=6", "checkpoint.every_n_steps=2", "trainer.val_every_n_steps=3", "checkpoint.monitor=null")
+
+
+def patched(place: str, call: int, number: int, wait: float, argv: list[str], cwd: Path, log: Path) -> None:
+    """`genkit argv` in a process that sends itself a signal at the `call`-th call of module:Class.method."""
+    module, _, path = place.partition(":")
+    owner_name, _, name = path.partition(".")
+    owner = getattr(importlib.import_module(module), owner_name)
+    original, calls = getattr(owner, name), []
+
+    @functools.wraps(original)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        calls.append(None)
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        if len(calls) >= call:
+            time.sleep(wait)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, function)
+    if wait:
+        signals = importlib.import_module("genkit.training.signals")
+        signals.GRACE = wait / 2
+    _entry(argv, cwd, log, {})
+
+
+def code_of(work: Path, place: str, call: int, number: int, argv: list[str], wait: float = 0.0) -> tuple[int, str]:
+    log = work.parent / "log"
+    child = SERVER.Process(target=patched, args=(place, call, number, wait, argv, work, log))
+    child.start()
+    child.join(60)
+    return child.exitcode or 0, log.read_text()
+
+
+MOMENTS = {
+    "the data is read": ("genkit.data.digits:Digits.__init__", 1, "train"),
+    "the model is built": ("genkit.models.vae:VAE.__init__", 1, "train"),
+    "samples are drawn": ("genkit.models.vae:VAE.sample", 2, "sample"),
+    "samples are written": ("genkit.data.spec:DataSpec.unscale", 2, "sample"),
+    "samples are scored": ("genkit.models.vae:VAE.sample", 2, "eval"),
+    "features are computed": ("genkit.metrics.features:ClassifierFeatures.__call__", 1, "eval"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_nothing_is_left_of_a_command_that_was_stopped(
+    vae: Path, work: Path, moment: str, number: int, code: int
+) -> None:
+    place, call, verb = MOMENTS[moment]
+    argv = {
+        "train": arguments("vae", *PLAN, "run_dir=run"),
+        "sample": ["sample", f"ckpt={vae}", "n=40", "batch_size=10", "out=out"],
+        "eval": ["eval", f"ckpt={vae}", "n=40", "batch_size=10", "out=out", "metric=fid", "baselines=false"],
+    }[verb]
+    found, said = code_of(work, place, call, number, argv)
+    assert found == code, said
+    assert "Traceback" not in said
+    assert not any(work.iterdir())
+
+
+def test_a_validation_is_finished_and_the_step_after_it_kept(work: Path) -> None:
+    place = "genkit.training.module:GenerativeModule.validation_step"
+    code, said = code_of(work, place, 1, signal.SIGTERM, arguments("vae", *PLAN, "run_dir=run"))
+    assert code == 143, said
+    assert pointed(work / "run", "latest") == "step-00000004"
+    assert 3 in [line["step"] for line in lines(work / "run")]
+    assert "resuming at step 4 (exact)" in done("train", "resume=run")
+
+
+def test_a_validation_that_takes_too_long_is_not(work: Path) -> None:
+    place = "genkit.training.module:GenerativeModule.validation_step"
+    options = (*PLAN, "data=toy", "data.n_train=8100", "data.eval_n=300")  # several batches of validation
+    code, said = code_of(work, place, 1, signal.SIGTERM, arguments("vae", *options, "run_dir=run"), wait=0.4)
+    assert code == 143, said
+    assert said.splitlines()[-1].startswith("genkit: stopped by a signal; to continue: ")
+    assert "Traceback" not in said
+    assert pointed(work / "run", "latest") == "step-00000002"
+    assert (run_json(work / "run")["status"], run_json(work / "run")["exit_code"]) == ("interrupted", 143)
+    assert "resuming at step 2 (exact)" in done("train", "resume=run")
+
+
+def test_a_signal_while_lightning_sets_up(work: Path) -> None:
+    """Its own handler would end the process with 0."""
+    place = "genkit.training.module:GenerativeModule.configure_optimizers"
+    code, said = code_of(work, place, 2, signal.SIGTERM, arguments("vae", *PLAN, "run_dir=run"))
+    assert code == 143, said
+    assert run_json(work / "run")["exit_code"] == 143
+    assert "resuming at step 1 (exact)" in done("train", "resume=run")
