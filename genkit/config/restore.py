@@ -6,6 +6,7 @@ and the sizes that it declares are checked against the tensors in the file befor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,7 @@ def _spec(node: Any) -> DataSpec:
     spec = DataSpec.from_json(node)
     sizes = [*spec.shape, *(size for size in (spec.levels, spec.num_classes) if size is not None)]
     sound = bool(spec.shape) and all(type(size) is int and 0 < size < 2**31 for size in sizes)
+    sound = sound and math.prod(spec.shape) < 2**31
     lo, hi = spec.value_range or (0.0, 1.0)
     if not (sound and spec.modality in get_args(Modality) and -1e12 < lo < hi < 1e12):
         raise ValueError(f"no data spec: {node}")

@@ -158,3 +158,17 @@ def test_what_a_resumed_run_may_change():
     text = (DOCS / "checkpoint.md").read_text(encoding="utf-8").partition("Free are")[2].partition("Anything else")[0]
     said = {name.removesuffix(".*") for name in ticked(text.replace("\n", " "))}
     assert said == {*FREE, MAX_STEPS}
+
+
+def test_the_exit_codes_of_errors():
+    from genkit import errors
+
+    said = {int(ticked(code)[0]) for code, _ in table(DOCS / "reliability.md", "code")}
+    classes = [cls for cls in vars(errors).values() if inspect.isclass(cls)]
+    assert said == {0, 130, 141, 143} | {cls.exit_code for cls in classes}
+
+
+def test_the_fault_scripts_are_those_of_the_page():
+    said = {ticked(name)[0] for name, _ in table(DOCS / "reliability.md", "script")}
+    found = {path.name for path in (ROOT / "scripts" / "faults").glob("*.py")} - {"faults.py"}
+    assert said == found

@@ -1,0 +1,69 @@
+"""A few of the faults that scripts/faults/ tries by the hundred."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts" / "faults"
+
+
+@pytest.fixture(scope="module")
+def scripts() -> dict[str, ModuleType]:
+    sys.path.append(str(SCRIPTS))
+    import configs
+    import damage
+    import faults
+    import hostile
+
+    return {"configs": configs, "damage": damage, "faults": faults, "hostile": hostile}
+
+
+@pytest.fixture(scope="module")
+def run(scripts: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripts["damage"].make_run(tmp_path_factory.mktemp("original"))
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_damaged_checkpoints(scripts: dict[str, ModuleType], run: Path, tmp_path: Path, number: int) -> None:
+    tally = scripts["faults"].Tally()
+    scripts["damage"].trial(number, run, tmp_path, tally, random.Random(number))
+    assert not tally.broken
+    assert sum(tally.counts.values()) >= 1
+
+
+def test_hostile_files_and_configurations(
+    scripts: dict[str, ModuleType], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genkit.checkpoint.read import open_checkpoint
+    from genkit.checkpoint.write import write_checkpoint
+
+    monkeypatch.chdir(tmp_path)
+    source, hostile, tally = (
+        open_checkpoint(run / "checkpoints" / "step-00000006"),
+        scripts["hostile"],
+        scripts["faults"].Tally(),
+    )
+    good, weights = source.config(), source.model()
+    chosen = {"model._target_='os.system'", "a nested target", "a resolver", "an absurd size", "an absurd shape"}
+    for name, config in hostile.configs(good):
+        if name in chosen:
+            path = write_checkpoint(tmp_path / name[:12], 1, config=config, model=weights)
+            hostile.attempt(name, path, tally)
+    assert not tally.broken
+    assert tally.counts["hostile checkpoints"] == len(chosen)
+
+
+def test_malformed_configurations(
+    scripts: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tally, dice = scripts["faults"].Tally(), random.Random(0)
+    refused = sum(scripts["configs"].attempt(1, tally, dice) for _ in range(20))
+    assert not tally.broken
+    assert refused > 10
+    assert not any(tmp_path.iterdir())
