@@ -41,11 +41,11 @@ class Elementwise(Component, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, C, …) and θ (B, C, P, …) to (g(x), log g′(x)), both (B, C, …)."""
+        """x (B, C, …) and θ (B or 1, C, P, …) to (g(x), log g′(x)), both (B, C, …)."""
 
     @abstractmethod
     def inverse(self, z: Tensor, theta: Tensor) -> Tensor:
-        """g⁻¹(z) for z (B, C, …) and θ (B, C, P, …)."""
+        """g⁻¹(z) for z (B, C, …) and θ (B or 1, C, P, …)."""
 
 
 class Additive(Elementwise):
@@ -74,7 +74,7 @@ class Affine(Elementwise):
 
     def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._bounded(theta)
-        return x * log_scale.exp() + shift, log_scale
+        return x * log_scale.exp() + shift, log_scale.expand_as(x)
 
     def inverse(self, z: Tensor, theta: Tensor) -> Tensor:
         log_scale, shift = self._bounded(theta)
@@ -150,12 +150,12 @@ class Marginal(Transform):
         self.by_label = None if num_classes is None else nn.Parameter(torch.zeros(num_classes, *self.bias.shape))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_slope = self.elementwise.forward(x, self._theta(x, y))
+        z, log_slope = self.elementwise.forward(x, self._theta(y))
         return z, per_example(log_slope)
 
     def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.elementwise.inverse(z, self._theta(z, y))
+        return self.elementwise.inverse(z, self._theta(y))
 
-    def _theta(self, x: Tensor, y: Tensor | None) -> Tensor:
-        theta = self.bias if self.by_label is None or y is None else self.bias + self.by_label[y]
-        return theta.expand(len(x), *self.bias.shape)
+    def _theta(self, y: Tensor | None) -> Tensor:
+        """(B, C, P, …), or (1, C, P, …) where all examples share it."""
+        return self.bias[None] if self.by_label is None or y is None else self.bias + self.by_label[y]

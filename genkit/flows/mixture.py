@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genkit.component import PositiveFloat, Width
+from genkit.component import NonNegativeFloat, PositiveFloat, Width
 from genkit.flows.coupling import Elementwise
 
 HALVINGS = 40  # beyond float32's 24 bits: the interval may be much wider than its answer
@@ -46,15 +46,18 @@ class _Mixture(NamedTuple):
 
 
 class LogisticMixture(Elementwise):
-    """g = logit F with K components; P = 3K parameters per value.
+    """g = logit F with K components; P = 3K parameters per value. The identity at θ = 0 only without a spread.
 
     Arguments:
         components: K.
         max_log_scale: m; every log s stays in (−m, m).
+        spread: The components' means at the start lie evenly in [−spread, spread]: equal ones would learn alike.
     """
 
-    def __init__(self, components: Width = 8, max_log_scale: PositiveFloat = 5.0) -> None:
-        self.components, self.max_log_scale = components, max_log_scale
+    def __init__(
+        self, components: Width = 8, max_log_scale: PositiveFloat = 5.0, spread: NonNegativeFloat = 1.5
+    ) -> None:
+        self.components, self.max_log_scale, self.spread = components, max_log_scale, spread
         self.num_parameters = 3 * components
 
     def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,4 +79,6 @@ class LogisticMixture(Elementwise):
     def _mixture(self, theta: Tensor) -> _Mixture:
         logits, means, free = theta.chunk(3, dim=2)
         bounded = self.max_log_scale * torch.tanh(free / self.max_log_scale)
-        return _Mixture(logits.log_softmax(2), means, bounded)
+        place = torch.arange(self.components, device=theta.device, dtype=theta.dtype) + 0.5
+        start = self.spread * (2 * place / self.components - 1)
+        return _Mixture(logits.log_softmax(2), means + start.view(-1, *[1] * (theta.dim() - 3)), bounded)

@@ -70,16 +70,15 @@ class RationalQuadratic(Elementwise):
         return b.x + b.width * xi + (z - inside) / slope
 
     def _bin(self, at: Tensor, theta: Tensor, axis: int) -> _Bin:
-        """The bin in which `at` lies on the x axis (0) or the z axis (1)."""
+        """The bin in which `at` (B, C, …) lies on the x axis (0) or the z axis (1), for θ of batch B or 1."""
         free_widths, free_heights, free_slopes = theta.split((self.bins, self.bins, self.bins + 1), dim=2)
         widths, heights = free_widths.softmax(2), free_heights.softmax(2)
         with torch.no_grad():
             number = torch.arange(self.bins, device=at.device).view(-1, *[1] * (at.dim() - 2))
             edges = self._place((widths, heights)[axis].cumsum(2), number + 1)  # right ends of the bins
             k = (at.unsqueeze(2) >= edges).sum(2, keepdim=True).clamp_max(self.bins - 1)
-            left = number < k
-        x, width = self._ends((widths * left).sum(2), _pick(widths, k), k)
-        z, height = self._ends((heights * left).sum(2), _pick(heights, k), k)
+        x, width = self._ends(_before(widths, k, number), _pick(widths, k), k)
+        z, height = self._ends(_before(heights, k, number), _pick(heights, k), k)
         return _Bin(x, z, width, height, _positive(_pick(free_slopes, k)), _positive(_pick(free_slopes, k + 1)))
 
     def _ends(self, before: Tensor, share: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,8 +92,15 @@ class RationalQuadratic(Elementwise):
 
 
 def _pick(values: Tensor, k: Tensor) -> Tensor:
-    """values (B, C, K, …) at index k (B, C, 1, …): (B, C, …)."""
-    return values.gather(2, k).squeeze(2)
+    """values (B or 1, C, K, …) at index k (B, C, 1, …): (B, C, …)."""
+    return values.expand(len(k), *values.shape[1:]).gather(2, k).squeeze(2)
+
+
+def _before(shares: Tensor, k: Tensor, number: Tensor) -> Tensor:
+    """Sum of the shares (B or 1, C, K, …) of the bins left of bin k (B, C, 1, …): (B, C, …)."""
+    if len(shares) == len(k):
+        return (shares * (number < k)).sum(2)
+    return _pick(shares.cumsum(2) - shares, k)  # one set of parameters for all examples: summed once
 
 
 def _positive(free: Tensor) -> Tensor:
