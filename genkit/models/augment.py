@@ -2,9 +2,8 @@ r"""Augmentation that gradients pass through: real and generated examples are ju
 
 .. math:: D(T(x)), \quad D(T(G(z))), \quad \text{in both players' losses},
 
-so a discriminator that would learn few training images by heart sees many, and the generator does not learn T itself. Several
-maps follow each other.
-Noise comes from torch's global generator.
+so a discriminator that would learn few training images by heart sees many, and the generator does not learn T itself.
+Several maps follow each other. Noise comes from torch's global generator.
 """
 
 from abc import ABC, abstractmethod
@@ -101,8 +100,8 @@ class InstanceNoise(Augmentation):
 
     Quantised data lies on a lattice that a continuous generator can never quite meet, and which gives it away.
 
-    References: Amortised MAP Inference for Image Super-resolution (Sønderby et al. 2016, 1610.04490); Towards Principled
-    Methods for Training Generative Adversarial Networks (Arjovsky & Bottou 2017, 1701.04862).
+    References: Amortised MAP Inference for Image Super-resolution (Sønderby et al. 2016, 1610.04490); Towards
+    Principled Methods for Training Generative Adversarial Networks (Arjovsky & Bottou 2017, 1701.04862).
 
     Arguments:
         std: σ, in units of the data as it is scaled.

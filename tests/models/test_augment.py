@@ -5,7 +5,7 @@ import torch
 from model_cases import DIGITS, PLANE
 
 from genkit.errors import ConfigError
-from genkit.models.augment import DiffAugment
+from genkit.models.augment import DiffAugment, InstanceNoise
 from genkit.noise import generator_of
 
 OFF = {"brightness": 0.0, "contrast": 0.0, "translation": 0.0, "cutout": 0.0}
@@ -71,6 +71,17 @@ def test_cutout_removes_a_rectangle_of_its_share():
     assert gone.flatten(1).sum(1).max() == 4 * 3
     rows, columns = gone.any(2), gone.any(1)
     assert torch.equal(gone, rows[:, :, None] & columns[:, None])
+
+
+def test_instance_noise_is_standard_normal_times_its_deviation_on_any_data():
+    for spec in (DIGITS, PLANE):
+        InstanceNoise().check(spec)
+    torch.manual_seed(0)
+    x = torch.zeros(4000, 2, dtype=torch.float64, requires_grad=True)
+    noisy = InstanceNoise(0.3)(x)
+    assert noisy.mean().abs() < 0.02
+    assert abs(noisy.std().item() - 0.3) < 0.01
+    assert torch.equal(torch.autograd.grad(noisy.sum(), x)[0], torch.ones_like(x))
 
 
 def test_points_are_refused_in_one_line():
