@@ -1,6 +1,6 @@
 """Anybody's network as a feature space.
 
-    genkit eval ckpt=… metric=fid features=custom features.net._target_=my_features.Net plugins=[my_features]
+    genkit eval ckpt=… metric=fid features=custom features.net={_target_:my_features.Net} plugins=[my_features]
 
 The network is a `torch.nn.Module` of yours that takes float32 values in [0, 1], (B, *shape), and gives (B, F). Its id
 carries the sha256 of its weights and of its source, so that scores of different networks are never compared. Before it
@@ -42,7 +42,7 @@ class CustomFeatures(FeatureExtractor):
     def __init__(self, net: nn.Module | None = None, name: str = "custom", weights: str | None = None) -> None:
         if net is None:
             raise ConfigError(
-                "features=custom: name your network with features.net._target_=MODULE.CLASS plugins=[MODULE]"
+                "features=custom: name your network with features.net={_target_:MODULE.CLASS} plugins=[MODULE]"
             )
         if weights is not None:
             load_weights(net, Path(weights).expanduser())

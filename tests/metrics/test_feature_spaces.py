@@ -107,7 +107,7 @@ def test_a_network_that_gives_no_features_is_refused_in_a_line(net: nn.Module, r
 
 
 def test_no_network_and_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"features\.net\._target_"):
+    with pytest.raises(ConfigError, match=r"features\.net=\{_target_:"):
         CustomFeatures()
     save_file({"other": torch.zeros(2)}, tmp_path / "w.safetensors")
     for name in ("w.safetensors", "absent"):
