@@ -51,9 +51,16 @@ def knob_of(settings: Mapping[str, Any], checkpoints: Sequence[str]) -> Knob | N
         raise ConfigError(f"sweep.{key}: a value stands there twice")
     if len(checkpoints) != 1:
         raise ConfigError(f"sweep.{key}: it takes one checkpoint, ckpt=…")
-    if value_at(settings, key) is not None:
+    if _typed(key):
         raise ConfigError(f"{key}= and sweep.{key}= cannot both be given")
     return Knob(key, tuple(values))
+
+
+def _typed(key: str) -> bool:
+    """Whether the key stands on this command line; sampler=heun sets sampler.steps too, but means the solver."""
+    from genkit.config.hydra_setup import current_job
+
+    return any(word.startswith(f"{key}=") for word in current_job().overrides)
 
 
 def value_at(node: Any, key: str) -> Any:
