@@ -120,6 +120,7 @@ def main() -> int:
     tally, dice = Tally(), random.Random(arguments.seed)
     families = list(FAMILIES)
     with workplace(None) as work, tempfile.TemporaryDirectory(prefix="genkit-kills-", dir=OTHER_DEVICE) as other:
+        Child(["--version"], work).wait()  # the server imports what is heavy, which is no part of a run's life
         (work / "tmp").mkdir()
         places = [work / "tmp", Path(other)]
         for i in range(2 * len(families)):
