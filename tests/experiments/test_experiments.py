@@ -12,6 +12,7 @@ PROMISES = {  # experiment -> metric -> (least, greatest); margins of several se
     "toy_diffusion": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
     "toy_r3gan": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
     "digits_diffusion": {"coverage": (0.8, 1.0), "precision": (0.7, 1.0)},
+    "digits_vae": {"coverage": (0.85, 1.0), "precision": (0.8, 1.0)},
     "digits_vq_vae": {"coverage": (0.8, 1.0), "precision": (0.75, 1.0)},
 }
 
