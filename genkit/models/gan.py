@@ -18,7 +18,7 @@ from genkit.component import Range, Width
 from genkit.data.spec import Batch, DataSpec, Modality
 from genkit.models.adversarial import AdversarialLoss, RelativisticLoss
 from genkit.models.augment import Augmentation
-from genkit.models.base import Conditional, Decoder, GenerativeModel, Noise, classes_of
+from genkit.models.base import Conditional, GenerativeModel, Noise, NormalLatent, classes_of
 from genkit.models.discriminator import Concatenation, Discriminator, HeadFactory, Verdict
 from genkit.models.latent_code import LatentCode
 from genkit.models.penalty import R1, R2, Constraint, Judged, Penalty
@@ -31,7 +31,7 @@ SMALL = 1024  # values in an image, up to which an MLP serves
 SMALL_NETWORK = partial(MLP, width=256, depth=3)
 
 
-class GAN(GenerativeModel, Decoder, Conditional):
+class GAN(GenerativeModel, NormalLatent, Conditional):
     """Generative adversarial network.
 
     References: The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang et al. 2024, 2501.05441).
