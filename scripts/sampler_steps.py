@@ -23,7 +23,11 @@ from genkit.report.scatter import DPI, save_figure
 def points(folder: Path, metric: str) -> list[dict[str, str]]:
     """The rows of one metric of a curve, fewest evaluations first."""
     with (folder / "curve.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] == metric and row["value"] and row["evaluations"]]
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if row["metric"].partition("[")[0] == metric and row["value"] and row["evaluations"]
+        ]
     return sorted(rows, key=lambda row: int(row["evaluations"]))
 
 
