@@ -126,7 +126,7 @@ def test_models_of_different_data_are_not_put_in_one_table(flow: Path, work: Pat
 
 
 IMPOSSIBLE = {
-    "no density": ("diffusion", "metric=nll", "Diffusion gives no log prob"),
+    "no density": ("autoencoder", "metric=nll", "Autoencoder gives no log prob"),
     "points only": ("vae", "metric=mmd", "vector data"),
     "unknown truth": ("vae", "metric=log_likelihood_gap", "exact density"),
     "other features": ("vae", "metric=fid features=mnist", "mnist"),
