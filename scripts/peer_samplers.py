@@ -4,8 +4,8 @@
     python scripts/peer_samplers.py > tests/diffusion/peers.json
 
 The denoiser is the exact one of three Gaussians in the plane (tests/diffusion/diffusion_cases.py), written here once
-more, so that nothing of genkit is needed. Each entry holds the noise levels that the peer stopped at, where it began and
-where it ended, in float64. Its noise is replaced by `wave`, a formula that the test knows too.
+more, so that nothing of genkit is needed. Each entry holds the noise levels that the peer stopped at, where it began
+and where it ended, in float64. Its noise is replaced by `wave`, a formula that the test knows too.
 """
 
 import json

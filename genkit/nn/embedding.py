@@ -54,7 +54,7 @@ class ConditionEmbedding(nn.Module):
         self.mix = nn.Sequential(nn.Linear(features, features), nn.SiLU(), nn.Linear(features, features))
 
     def forward(self, t: Tensor | None, y: Tensor | None) -> Tensor:
-        """t (B,) or (B, K), y (B,) int64 to (B, features); raises ValueError where the network was built for another input."""
+        """t (B,) or (B, K), y (B,) int64 to (B, features); raises ValueError where it was built for another input."""
         parts = []
         if self.time is not None:
             if t is None:
