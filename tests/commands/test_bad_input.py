@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, vae: Path, diffusion: Path) 
 # command line, exit code, what its one line must hold
 CASES: list[tuple[str, int, list[str]]] = [
     ("trian", 2, ["train"]),
-    ("train model=vea", 2, ["model=vea", "did you mean vae?"]),
+    ("train model=vqvae", 2, ["model=vqvae", "did you mean vq_vae?"]),
     ("train data=digist", 2, ["data=digist", "did you mean digits?"]),
     ("train lr=1", 2, ["lr", "did you mean optimizer.lr?"]),
     ("train sampler=null", 2, ["sampler=null", "leave sampler= out"]),

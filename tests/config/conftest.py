@@ -25,6 +25,7 @@ STUBS = {
     "backbone/unet": "_target_: b.UNet\nwidth: 32\n",
     "schedule/cosine": "_target_: s.Cosine\n",
     "sampler/heun": "_target_: s.Heun\nsteps: 18\nchurn: 0.0\n",
+    "interpolation/slerp": "_target_: i.Slerp\n",
     "sampler/once": "_target_: s.Once\n",
     "optimizer/adam": "_target_: o.Adam\nlr: 0.1\nbetas: [0.9, 0.999]\n",
     "optimizer/adamw": "_target_: o.AdamW\nlr: 0.2\nweight_decay: 0.01\n",

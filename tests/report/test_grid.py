@@ -106,7 +106,7 @@ def test_write_makes_folders_replaces_whole_and_leaves_nothing_else(tmp_path: Pa
 
 def test_refused_write_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match="cannot be written") as caught:
+    with pytest.raises(StorageError, match="cannot write") as caught:
         save_grid(tmp_path / "file" / "grid.png", DIGITS.scale(stored(DIGITS, 1)), DIGITS)
     assert "\n" not in str(caught.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
