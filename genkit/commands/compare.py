@@ -44,8 +44,8 @@ def run(argv: list[str]) -> int:
     if not table:
         raise ConfigError("genkit compare: these results have no score of a model: run genkit eval first")
     console = make_console()
-    show(table, console)
     folder = make_out(settings, "compare", "results", lambda folder: fill(folder, table))
+    show(table, console)  # last: whoever reads only its head closes the pipe
     console.print(f"comparison: {shown(folder)}", soft_wrap=True)
     return 0
 
