@@ -8,7 +8,6 @@ is the recipe of R3GAN: a relativistic loss with both zero-centred gradient pena
 normalisation, for which local convergence is proven.
 """
 
-from functools import partial
 from typing import Annotated, ClassVar
 
 import torch
@@ -23,12 +22,8 @@ from genkit.models.discriminator import Concatenation, Discriminator, HeadFactor
 from genkit.models.latent_code import LatentCode
 from genkit.models.penalty import R1, R2, Constraint, Judged, Penalty
 from genkit.nn.backbone import BackboneFactory
-from genkit.nn.default import default_backbone
-from genkit.nn.mlp import MLP
+from genkit.nn.default import quick_backbone
 from genkit.nn.spectral import spectrally_normalised
-
-SMALL = 1024  # values in an image, up to which an MLP serves
-SMALL_NETWORK = partial(MLP, width=256, depth=3)
 
 
 class GAN(GenerativeModel, NormalLatent, Conditional):
@@ -78,7 +73,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
             augmentation.check(spec)
         if code is not None:
             code.check(latent_dim)
-        network = backbone or (SMALL_NETWORK if spec.modality == "image" and spec.dim <= SMALL else default_backbone)
+        network = backbone or quick_backbone(spec.shape)
         self.latent_dim, self.loss = latent_dim, loss or RelativisticLoss()
         self.penalties, self.constraint, self.augment, self.code = penalties, constraint, augment, code
         self.phases = ("discriminator",) * n_critic + ("generator",)

@@ -11,7 +11,6 @@ The T codes are slices of one vector that the encoder makes, not places of a fea
 and on vectors, and on small images an MLP learns several times faster than convolutions.
 """
 
-from functools import partial
 from typing import Annotated
 
 import torch
@@ -34,11 +33,7 @@ from genkit.models.code_prior import CodePriorFactory, TransformerPrior
 from genkit.models.likelihood import LikelihoodFactory, default_likelihood
 from genkit.models.quantizer import Quantized, Quantizer, VectorQuantizer, code_usage
 from genkit.nn.backbone import BackboneFactory
-from genkit.nn.default import default_backbone
-from genkit.nn.mlp import MLP
-
-SMALL = 1024  # values in an image, up to which an MLP serves
-SMALL_NETWORK = partial(MLP, width=256, depth=3)
+from genkit.nn.default import quick_backbone
 
 
 class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Conditional):
@@ -75,7 +70,7 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
         temperature: Annotated[float, Range(0.01, 1e12)] = 1.0,
     ) -> None:
         super().__init__(spec)
-        network = backbone or (SMALL_NETWORK if spec.modality == "image" and spec.dim <= SMALL else default_backbone)
+        network = backbone or quick_backbone(spec.shape)
         self.tokens, self.temperature = tokens, temperature
         self.draws_x = draw_pixels or spec.levels is None
         self.num_classes = classes_of(spec, conditional)

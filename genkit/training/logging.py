@@ -35,13 +35,14 @@ class MetricsWriter(pl.Callback):
         if stepped and trainer.global_step % self.every_n_steps == 0:
             values = {key: float(value) for key, value in pl_module.latest.items()}
             rates = {f"lr/{group['name']}": group["lr"] for group in trainer.optimizers[0].param_groups}
-            self._write(trainer, values | rates)
+            self.write(trainer, values | rates)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        self._write(trainer, pl_module.validated)
+        self.write(trainer, pl_module.validated)
 
-    def _write(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+    def write(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+        """One line of this step, here and to every logger."""
         if trainer.is_global_zero:
             self.lines.append(trainer.global_step, values)
         for logger in trainer.loggers:

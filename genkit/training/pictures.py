@@ -13,7 +13,6 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.retention import step_name
 from genkit.data.dataset import Dataset
 from genkit.data.loader import batch_of
@@ -22,6 +21,7 @@ from genkit.metrics.variety import VarietyWatch
 from genkit.models.base import Conditional, GenerativeModel, Reconstructor
 from genkit.models.stream import stream_samples
 from genkit.report.picture import draw, draw_pairs
+from genkit.training.logging import MetricsWriter
 from genkit.training.module import GenerativeModule
 from genkit.training.options import SampleGridOptions
 from genkit.training.subset import prepare
@@ -39,14 +39,14 @@ class SampleGrids(pl.Callback):
         options: When, and how many samples.
         dataset: What is reconstructed, and what a scatter plot is drawn beside.
         console: Where the samples' variety is said.
-        lines: The metrics.jsonl of the run.
+        metrics: Writes what was seen beside the losses.
     """
 
     def __init__(
-        self, folder: Path, options: SampleGridOptions, dataset: Dataset, console: Console, lines: MetricsLog
+        self, folder: Path, options: SampleGridOptions, dataset: Dataset, console: Console, metrics: MetricsWriter
     ) -> None:
         self.folder, self.options, self.dataset = folder, options, dataset
-        self.console, self.lines = console, lines
+        self.console, self.metrics = console, metrics
         self.watched = options.watch_n or options.n
         self.watch = VarietyWatch(dataset, self.watched)
         self.drawn = -1
@@ -82,9 +82,7 @@ class SampleGrids(pl.Callback):
         variety = self.watch(samples)
         line = f"samples at step {trainer.global_step}: {variety.line()}"
         self.console.print(line, style="dim", soft_wrap=True, highlight=False)
-        self.lines.append(trainer.global_step, variety.values())
-        for logger in trainer.loggers:
-            logger.log_metrics(variety.values(), trainer.global_step)
+        self.metrics.write(trainer, variety.values())
 
     @torch.no_grad()
     def _draw_pairs(self, model: GenerativeModel, path: Path) -> None:

@@ -17,7 +17,6 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from rich.console import Console
 
-from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.data.dataset import Dataset
 from genkit.data.loader import TrainLoader, ValLoader
 from genkit.errors import ConfigError
@@ -164,12 +163,12 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
 
 def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback]:
     """In the order in which they act at the end of a batch; the checkpoint comes last."""
-    lines = run.folder / "metrics.jsonl"
+    metrics = MetricsWriter(run.folder / "metrics.jsonl", run.trainer.log_every_n_steps)
     return [
         *run.callbacks,
         TrainingProgress(console, run.name),
-        MetricsWriter(lines, run.trainer.log_every_n_steps),
-        SampleGrids(run.folder / "samples", run.samples, run.dataset, console, MetricsLog(lines)),
+        metrics,
+        SampleGrids(run.folder / "samples", run.samples, run.dataset, console, metrics),
         StopAtStep(stop, run.trainer.val_every_n_steps),
         CheckpointWriter(run.folder, run.checkpoint, run.dataset, run.trainer.val_every_n_steps),
     ]
