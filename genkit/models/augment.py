@@ -3,7 +3,8 @@ r"""Augmentation that gradients pass through: real and generated examples are ju
 .. math:: D(T(x)), \quad D(T(G(z))), \quad \text{in both players' losses},
 
 so a discriminator that would learn few training images by heart sees many, and the generator does not learn T itself.
-Several maps follow each other. Noise comes from torch's global generator.
+Several maps follow each other. Noise comes from torch's global generator. T may change with the progress of the
+training.
 """
 
 from abc import ABC, abstractmethod
@@ -17,17 +18,25 @@ from genkit.component import Component, PositiveFloat, Probability, Range
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 
+Share = Annotated[float, Range(0.0, 1.0, open_low=True)]
+
 
 class Augmentation(Component, ABC):
-    """A random, differentiable map of examples to examples."""
+    """A random, differentiable map of examples to examples.
+
+    Attributes:
+        needs_horizon: Whether it depends on the progress of the training.
+    """
+
+    needs_horizon: bool = False
 
     @abstractmethod
     def check(self, spec: DataSpec) -> None:
         """Raises ConfigError for data that it is not defined on."""
 
     @abstractmethod
-    def __call__(self, x: Tensor) -> Tensor:
-        """(B, *shape) to the same, each example in a way of its own."""
+    def __call__(self, x: Tensor, progress: float) -> Tensor:
+        """(B, *shape) to the same, each example in a way of its own; `progress` of the training in [0, 1]."""
 
 
 class DiffAugment(Augmentation):
@@ -59,7 +68,7 @@ class DiffAugment(Augmentation):
         if spec.modality != "image":
             raise ConfigError(f"model.augment=DiffAugment is for images, not {spec.modality} data: model.augment=[]")
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, progress: float) -> Tensor:
         if self.brightness:
             x = x + self.brightness * _symmetric(x)
         if self.contrast:
@@ -112,8 +121,35 @@ class InstanceNoise(Augmentation):
 
     def check(self, spec: DataSpec) -> None: ...
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, progress: float) -> Tensor:
         return x + self.std * torch.randn_like(x)
+
+
+class AnnealedNoise(Augmentation):
+    """x + σ(t) ε, σ falling geometrically to `final` over the first `share` of the training, and then to nothing.
+
+    Under wide noise the data is a single hill, which no generator can take for its ridge alone; modes part one after
+    the other as it falls, each already held. Far apart and narrow modes are else found by chance, and lost again.
+
+    References: Sønderby et al. 2016, 1610.04490; Arjovsky & Bottou 2017, 1701.04862; Diffusion-GAN (Wang et al. 2022,
+    2206.02262).
+
+    Arguments:
+        std: σ at the beginning, in units of the data as it is scaled: half the way between modes.
+        final: σ at the end of the fall: less than the width of a mode.
+        share: Share of the training that it lasts.
+    """
+
+    def __init__(self, std: PositiveFloat = 0.5, final: PositiveFloat = 0.02, share: Share = 0.6) -> None:
+        self.std, self.final, self.share = std, final, share
+        self.needs_horizon = True
+
+    def check(self, spec: DataSpec) -> None: ...
+
+    def __call__(self, x: Tensor, progress: float) -> Tensor:
+        if progress >= self.share:
+            return x
+        return x + self.std * (self.final / self.std) ** (progress / self.share) * torch.randn_like(x)
 
 
 def _symmetric(x: Tensor) -> Tensor:

@@ -77,6 +77,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         self.latent_dim, self.loss = latent_dim, loss or RelativisticLoss()
         self.penalties, self.constraint, self.augment, self.code = penalties, constraint, augment, code
         self.phases = ("discriminator",) * n_critic + ("generator",)
+        self.needs_horizon = any(augmentation.needs_horizon for augmentation in augment)
         self.num_classes = classes_of(spec, conditional)
         self.generator = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)
         self.discriminator = Discriminator(
@@ -117,7 +118,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
     def judge(self, x: Tensor, y: Tensor | None = None) -> Verdict:
         """What the discriminator says of examples (B, *shape): in training, of augmented ones."""
         for augmentation in self.augment if self.training else ():
-            x = augmentation(x)
+            x = augmentation(x, self.progress)
         return self.discriminator(x, y)
 
     def _generator(self, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tensor]:

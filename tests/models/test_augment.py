@@ -5,7 +5,7 @@ import torch
 from model_cases import DIGITS, PLANE
 
 from genkit.errors import ConfigError
-from genkit.models.augment import DiffAugment, InstanceNoise
+from genkit.models.augment import AnnealedNoise, Augmentation, DiffAugment, InstanceNoise
 from genkit.noise import generator_of
 
 OFF = {"brightness": 0.0, "contrast": 0.0, "translation": 0.0, "cutout": 0.0}
@@ -13,14 +13,14 @@ X = torch.rand(64, 1, 8, 6, generator=generator_of(0, "images"), dtype=torch.flo
 
 
 def test_all_off_is_the_identity():
-    assert DiffAugment(**OFF)(X) is X
+    assert DiffAugment(**OFF)(X, 0.0) is X
 
 
 @pytest.mark.parametrize("part", OFF)
 def test_each_part_changes_examples_keeps_their_shape_and_lets_gradients_of_both_orders_through(part):
     torch.manual_seed(0)
     x = X.clone().requires_grad_()
-    out = DiffAugment(**OFF | {part: 0.4})(x)
+    out = DiffAugment(**OFF | {part: 0.4})(x, 0.0)
     assert out.shape == X.shape
     assert not torch.equal(out, X)
     (gradient,) = torch.autograd.grad(out.pow(3).sum(), x, create_graph=True)
@@ -34,18 +34,18 @@ def test_each_part_changes_examples_keeps_their_shape_and_lets_gradients_of_both
 def test_examples_are_changed_in_ways_of_their_own_that_the_seed_decides(part):
     same = X[:1].expand_as(X)
     torch.manual_seed(0)
-    first = DiffAugment(**OFF | {part: 0.4})(same)
+    first = DiffAugment(**OFF | {part: 0.4})(same, 0.0)
     assert (first - first[:1]).abs().max() > 0
     torch.manual_seed(0)
-    assert torch.equal(DiffAugment(**OFF | {part: 0.4})(same), first)
+    assert torch.equal(DiffAugment(**OFF | {part: 0.4})(same, 0.0), first)
 
 
 def test_brightness_adds_one_number_per_example_and_contrast_keeps_its_mean():
     torch.manual_seed(0)
-    moved = (DiffAugment(**OFF | {"brightness": 0.4})(X) - X).flatten(1)
+    moved = (DiffAugment(**OFF | {"brightness": 0.4})(X, 0.0) - X).flatten(1)
     torch.testing.assert_close(moved, moved[:, :1].expand_as(moved))
     assert 0.3 < moved.abs().max() <= 0.4
-    scaled = DiffAugment(**OFF | {"contrast": 0.4})(X)
+    scaled = DiffAugment(**OFF | {"contrast": 0.4})(X, 0.0)
     torch.testing.assert_close(scaled.mean((1, 2, 3)), X.mean((1, 2, 3)))
     ratio = scaled.flatten(1).std(1) / X.flatten(1).std(1)
     assert 0.6 <= ratio.min() < 0.7
@@ -54,7 +54,7 @@ def test_brightness_adds_one_number_per_example_and_contrast_keeps_its_mean():
 
 def test_translation_moves_the_whole_image_by_up_to_its_share_and_fills():
     torch.manual_seed(0)
-    moved = DiffAugment(**OFF | {"translation": 0.25}, fill=-1.0)(X)  # up to 2 rows, round(1.5) = 2 columns
+    moved = DiffAugment(**OFF | {"translation": 0.25}, fill=-1.0)(X, 0.0)  # up to 2 rows, round(1.5) = 2 columns
     padded = torch.nn.functional.pad(X, (2, 2, 2, 2), value=-1.0)
     windows = {
         (i, j): padded[:, :, i : i + 8, j : j + 6].eq(moved).flatten(1).all(1) for i in range(5) for j in range(5)
@@ -65,7 +65,7 @@ def test_translation_moves_the_whole_image_by_up_to_its_share_and_fills():
 
 def test_cutout_removes_a_rectangle_of_its_share():
     torch.manual_seed(0)
-    cut = DiffAugment(**OFF | {"cutout": 0.5}, fill=-1.0)(X)
+    cut = DiffAugment(**OFF | {"cutout": 0.5}, fill=-1.0)(X, 0.0)
     gone = cut[:, 0] == -1
     assert torch.equal(cut[:, 0][~gone], X[:, 0][~gone])
     assert gone.flatten(1).sum(1).max() == 4 * 3
@@ -73,15 +73,31 @@ def test_cutout_removes_a_rectangle_of_its_share():
     assert torch.equal(gone, rows[:, :, None] & columns[:, None])
 
 
-def test_instance_noise_is_standard_normal_times_its_deviation_on_any_data():
+@pytest.mark.parametrize(
+    ("noise", "progress", "std"),
+    [
+        (InstanceNoise(0.3), 0.0, 0.3),
+        (InstanceNoise(0.3), 0.9, 0.3),
+        (AnnealedNoise(0.9, 0.1, 0.5), 0.0, 0.9),
+        (AnnealedNoise(0.9, 0.1, 0.5), 0.25, 0.3),  # half of the fall: the geometric mean
+        (AnnealedNoise(0.9, 0.1, 0.5), 0.5 - 1e-9, 0.1),
+    ],
+)
+def test_noise_is_standard_normal_times_its_deviation_on_any_data(noise: Augmentation, progress: float, std: float):
     for spec in (DIGITS, PLANE):
-        InstanceNoise().check(spec)
+        noise.check(spec)
     torch.manual_seed(0)
     x = torch.zeros(4000, 2, dtype=torch.float64, requires_grad=True)
-    noisy = InstanceNoise(0.3)(x)
-    assert noisy.mean().abs() < 0.02
-    assert abs(noisy.std().item() - 0.3) < 0.01
+    noisy = noise(x, progress)
+    assert noisy.mean().abs() < 0.07 * std
+    assert noisy.std().item() == pytest.approx(std, rel=0.04)
     assert torch.equal(torch.autograd.grad(noisy.sum(), x)[0], torch.ones_like(x))
+
+
+def test_annealed_noise_ends_and_says_that_it_depends_on_the_length():
+    assert AnnealedNoise(share=0.5)(X, 0.5) is X
+    assert AnnealedNoise().needs_horizon
+    assert not InstanceNoise().needs_horizon
 
 
 def test_points_are_refused_in_one_line():

@@ -189,14 +189,15 @@ def test_real_and_generated_examples_are_augmented_for_both_players():
     seen = []
 
     class Remembered(DiffAugment):
-        def __call__(self, x):
-            seen.append(len(x))
-            return super().__call__(x)
+        def __call__(self, x, progress):
+            seen.append((len(x), progress))
+            return super().__call__(x, progress)
 
     model = gan(DIGITS, augment=(Remembered(),), penalties=())
+    model.progress = 0.25
     for phase in ("discriminator", "generator"):
         model.losses(batch(DIGITS), phase)
-    assert seen == [6] * 4
+    assert seen == [(6, 0.25)] * 4
 
 
 @pytest.mark.parametrize("spec", [PLANE, DIGITS], ids=["plane", "digits"])
