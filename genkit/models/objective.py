@@ -18,6 +18,7 @@ from torch import Tensor
 
 from genkit.component import Component, NonNegativeFloat, PositiveInt, Probability
 from genkit.distributions import normal_log_prob
+from genkit.errors import ConfigError
 from genkit.models.prior import NormalMixture
 
 
@@ -69,12 +70,14 @@ class Objective(Component, ABC):
     """A loss of `Draws`.
 
     Attributes:
-        draws: k.
         needs_horizon: Whether it depends on the progress of the training.
     """
 
-    draws: int = 1
     needs_horizon: bool = False
+
+    def draws(self, progress: float) -> int:
+        """k at `progress` in [0, 1] of the training, which is 1 outside training."""
+        return 1
 
     @abstractmethod
     def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
@@ -137,12 +140,27 @@ class ImportanceWeighted(Objective):
 
     References: Importance Weighted Autoencoders (Burda et al. 2015, 1509.00519).
 
+    k draws cost k passes of the decoder and pay late: they sharpen a posterior that the first steps, of one draw each,
+    have found.
+
     Arguments:
         k: Draws per example; 1 is the ELBO.
+        start, end: Shares of the training between which the draws grow geometrically from 1 to k; 0 and 0 take k
+            throughout.
+
+    Raises ConfigError if the growth ends before it starts.
     """
 
-    def __init__(self, k: PositiveInt = 50) -> None:
-        self.draws = k
+    def __init__(self, k: PositiveInt = 50, start: Probability = 0.0, end: Probability = 0.0) -> None:
+        if end < start:
+            raise ConfigError(f"model.objective.end={end:g} lies before model.objective.start={start:g}")
+        self.k, self.start, self.end = k, start, end
+        self.needs_horizon = end > 0
+
+    def draws(self, progress: float) -> int:
+        if progress >= self.end:
+            return self.k
+        return round(self.k ** ramp(max(0.0, progress - self.start), self.end - self.start))
 
     def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
         loss = -importance_bound(drawn.log_weights).mean()

@@ -107,10 +107,12 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         if self.training:
             self.prior.meet(x, y)
         q, prior = self.posterior(x, y), self.prior.mixture(self.posterior)
-        drawn = self.draws(x, y, q, prior, torch.randn(self.objective.draws, *q[0].shape, device=x.device).to(x))
-        if self.training:
-            return self.objective.losses(drawn, self.progress)
-        return {**self.objective.losses(drawn, 1.0), "active_units": active_units(drawn.mean)}
+        progress = self.progress if self.training else 1.0
+        drawn = self.draws(
+            x, y, q, prior, torch.randn(self.objective.draws(progress), *q[0].shape, device=x.device).to(x)
+        )
+        terms = self.objective.losses(drawn, progress)
+        return terms if self.training else {**terms, "active_units": active_units(drawn.mean)}
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The evidence lower bound in nats, averaged over `elbo_draws` draws."""

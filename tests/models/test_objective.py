@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from genkit.errors import ConfigError
 from genkit.models.aggregate import RBF, InfoVAE, InverseMultiquadric, TotalCorrelation, mmd, total_correlation
 from genkit.models.objective import ELBO, Capacity, Draws, ImportanceWeighted, Objective, importance_bound
 from genkit.models.prior import NormalMixture
@@ -37,7 +38,7 @@ OBJECTIVES: list[Objective] = [
 @pytest.mark.parametrize("components", [1, 4])
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: type(o).__name__)
 def test_every_objective_says_the_same_reconstruction_and_kl(objective, components):
-    d = drawn(objective.draws, components)
+    d = drawn(objective.draws(1.0), components)
     terms = objective.losses(d, 0.5)
     torch.testing.assert_close(terms["reconstruction"], -d.log_likelihood.mean())
     torch.testing.assert_close(terms["kl"], d.kl.sum(1).mean())
@@ -77,6 +78,21 @@ def test_log_weights_and_the_importance_bound_by_hand():
 def test_the_importance_bound_keeps_weights_that_would_underflow():
     log_w = torch.tensor([[-5000.0], [-5001.0]])
     assert importance_bound(log_w).item() == pytest.approx(-5000 + math.log((1 + math.exp(-1)) / 2))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "draws"),
+    [(0.0, 0.0, [81] * 5), (0.0, 1.0, [1, 3, 9, 27, 81]), (0.5, 1.0, [1, 1, 1, 9, 81]), (0.5, 0.5, [1, 1, 81, 81, 81])],
+)
+def test_weighted_draws_grow_geometrically_where_they_are_told_to(start, end, draws):
+    objective = ImportanceWeighted(81, start, end)
+    assert [objective.draws(progress) for progress in (0.0, 0.25, 0.5, 0.75, 1.0)] == draws
+    assert objective.needs_horizon == (end > 0)
+
+
+def test_a_growth_that_ends_before_it_starts_is_refused():
+    with pytest.raises(ConfigError, match=r"end=0\.2 lies before model\.objective\.start=0\.5"):
+        ImportanceWeighted(5, start=0.5, end=0.2)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.05, 0.1, 0.7, 1.0])
