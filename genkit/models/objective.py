@@ -158,9 +158,7 @@ class ImportanceWeighted(Objective):
         self.needs_horizon = end > 0
 
     def draws(self, progress: float) -> int:
-        if progress >= self.end:
-            return self.k
-        return round(self.k ** ramp(max(0.0, progress - self.start), self.end - self.start))
+        return 1 if progress < self.start else round(self.k ** ramp(progress - self.start, self.end - self.start))
 
     def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
         loss = -importance_bound(drawn.log_weights).mean()
