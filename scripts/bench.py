@@ -1,7 +1,7 @@
 """Speed as ratios, both sides measured in turns within one run: `python scripts/bench.py [trainer|save|start]`.
 
 * trainer: genkit's trainer against a plain PyTorch loop of the same model, data, optimizer, average and clipping.
-* save: a checkpoint (verified format, fsync) against one safetensors file and fsync.
+* save: a checkpoint and `latest` (hashes, fsync) against one safetensors file and fsync.
 * start: what a command costs before it does anything.
 
 Ratios are medians over rounds; run it on an idle machine.
@@ -9,6 +9,7 @@ Ratios are medians over rounds; run it on an idle machine.
 
 from __future__ import annotations
 
+import itertools
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -29,13 +30,15 @@ from rich.table import Table
 from safetensors.torch import save_file
 from torch import nn
 
-from genkit.checkpoint.write import write_checkpoint
+from genkit.checkpoint.state import flatten_state
+from genkit.checkpoint.write import Tensors, write_checkpoint
 from genkit.data.digits import Digits
 from genkit.data.loader import TrainLoader
 from genkit.models.base import GenerativeModel
 from genkit.models.vae import VAE
 from genkit.nn.conv import Conv
 from genkit.noise import seed_global
+from genkit.storage.atomic import fsync_folder
 from genkit.training import runner
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import ConstantLR
@@ -118,9 +121,11 @@ def through_loop(channels: tuple[int, ...], steps: int, data: Digits) -> float:
     return (time.perf_counter() - started) / (steps - WARM)
 
 
-def in_turns(first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float, float]:
+def in_turns(
+    first: Callable[[], float], second: Callable[[], float], rounds: int = ROUNDS
+) -> tuple[float, float, float]:
     """Median seconds of both and the median of the rounds' ratios first / second."""
-    pairs = [(first(), second()) for _ in range(ROUNDS)]
+    pairs = [(first(), second()) for _ in range(rounds)]
     ratios = [a / b for a, b in pairs]
     return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), statistics.median(ratios)
 
@@ -135,14 +140,30 @@ def bench_trainer(table: Table) -> None:
 
 
 def bench_save(table: Table) -> None:
+    """What a save of a run writes, `latest` included, against one file of the same tensors under a new name.
+
+    Both are durable when they end: the plain file and its folder are fsynced too.
+    """
     for megabytes in (1, 30, 150):
-        tensors = {f"w{i}": torch.randn(megabytes * 2**18 // 8) for i in range(8)}
+        model, training = state_of(megabytes)
         with tempfile.TemporaryDirectory(dir=".") as folder:
             ours, plain, ratio = in_turns(
-                partial(timed, partial(save_checkpoint, Path(folder), tensors)),
-                partial(timed, partial(save_plain, Path(folder, "plain.safetensors"), tensors)),
+                partial(timed, partial(save_checkpoint, Path(folder), itertools.count(1), model, training)),
+                partial(timed, partial(save_plain, Path(folder), itertools.count(1), model, training)),
+                5 * ROUNDS if megabytes == 1 else ROUNDS,  # some milliseconds, of which a flush is most
             )
         table.add_row(f"save, {megabytes} MiB", f"{1000 * ours:.0f} ms", f"{1000 * plain:.0f} ms", f"{ratio:.2f}")
+
+
+def state_of(megabytes: int) -> tuple[Tensors, dict[str, object]]:
+    """An average, live weights and the state of Adam, together of this size."""
+    model = nn.ParameterList(torch.randn(megabytes * 2**18 // 32) for _ in range(8))
+    optimizer = torch.optim.AdamW(model.parameters())
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return average, {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
 
 
 def timed(work: Callable[[], None]) -> float:
@@ -151,14 +172,25 @@ def timed(work: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
-    write_checkpoint(folder, time.monotonic_ns() % 10**8, config={}, model=tensors)
+def save_checkpoint(run: Path, steps: Iterator[int], model: Tensors, training: dict[str, object]) -> None:
+    tensors, tree = flatten_state(training)
+    write_checkpoint(
+        run / "checkpoints",
+        next(steps),
+        config={},
+        model=model,
+        training_tensors=tensors,
+        training={"state": tree},
+        pointers=("latest",),
+    )
 
 
-def save_plain(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    save_file(tensors, path)
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+def save_plain(folder: Path, steps: Iterator[int], model: Tensors, training: dict[str, object]) -> None:
+    tensors, _ = flatten_state(training)
+    path = folder / f"plain-{next(steps)}.safetensors"
+    save_file({**model, **tensors}, path)
+    fsync_folder(path)
+    fsync_folder(folder)
 
 
 def bench_start(table: Table) -> None:

@@ -52,7 +52,12 @@ def point(run: Path, pointer: Pointer, name: str) -> None:
     """
     if not is_step_name(name) or not (run / CHECKPOINTS / name).is_dir():
         raise CheckpointError(f"{shown(run)}: {pointer} cannot name {name!r}: there is no such checkpoint")
-    replace_file(run / pointer, f"{name}\n".encode("ascii"))
+    replace_file(run / pointer, pointer_text(name))
+
+
+def pointer_text(name: str) -> bytes:
+    """The content of `latest` or `best`."""
+    return f"{name}\n".encode("ascii")
 
 
 def pointed(run: Path, pointer: Pointer) -> str | None:
@@ -68,7 +73,7 @@ def pointed(run: Path, pointer: Pointer) -> str | None:
 def prune(run: Path, keep: int) -> list[Path]:
     """Deletes all but the newest `keep` complete checkpoints (at least one), `latest` and `best`.
 
-    Folders that are not complete are left for the user to judge. Call it after `point(run, "latest", …)`.
+    Folders that are not complete are left for the user to judge. Call it when `latest` is durable.
 
     Returns:
         What was deleted.

@@ -1,15 +1,21 @@
 """Writing a checkpoint so that a kill or a full disk at any instant costs nothing that was there before.
 
-    temporary folder beside it → files → manifest last → fsync of all → rename to a free name → fsync of the parent
+    temporary folder beside it → files → manifest last → fsync of all → rename to a free name → `latest` renamed over
+    the old one → fsync of both parents, at once
 
-Then, by the caller, `point(run, "latest", name)`, and only after that `prune`. An intact checkpoint of the same step is
-never overwritten: it is returned as it is, since a resumed run writes the same bytes again. A damaged one gives way.
+Only after that, by the caller, `prune`. A kill leaves the old `latest` or the new one, each naming a checkpoint that
+stands. A power loss between the renames and the end of the fsync may keep either without the other: a `latest` whose
+checkpoint is missing means the one before, which nobody has pruned yet. (Two flushes of the disk in place of four.)
+
+An intact checkpoint of the same step is never overwritten: it is returned as it is, since a resumed run writes the same
+bytes again. A damaged one gives way.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +24,11 @@ from torch import Tensor
 from genkit.checkpoint import strict_json
 from genkit.checkpoint.manifest import CONFIG, MANIFEST, MODEL, TRAINING, TRAINING_TENSORS, Entry, Manifest
 from genkit.checkpoint.read import find_checkpoint
-from genkit.checkpoint.retention import step_name
+from genkit.checkpoint.retention import Pointer, point, pointer_text, step_name
 from genkit.checkpoint.tensors import encode, size_of, split_aliases
 from genkit.checkpoint.verify import read_listed, verify_checkpoint
 from genkit.errors import CheckpointError
-from genkit.storage.atomic import discard, publish, temporary_folder, write_file
+from genkit.storage.atomic import discard, publish, temporary_file, temporary_folder, write_file
 from genkit.storage.disk import storage_errors
 from genkit.storage.exclusive import make_new
 
@@ -38,6 +44,7 @@ def write_checkpoint(
     model: Tensors,
     training_tensors: Tensors | None = None,
     training: JsonDict | None = None,
+    pointers: Sequence[Pointer] = (),
 ) -> Path:
     """Writes `checkpoints/step-%08d/`, complete and durable when this returns.
 
@@ -48,13 +55,16 @@ def write_checkpoint(
         model: The weights for use.
         training_tensors: Raw weights where `model` is an average, optimizer state.
         training: Counters and whatever else resuming needs, plain JSON (see `flatten_state`).
+        pointers: Which files of the run, the folder above `checkpoints`, name this checkpoint from now on.
 
     Raises:
         CheckpointError: something in the content cannot be stored exactly; nothing is left behind.
         StorageError: the disk refuses; nothing is left behind, earlier checkpoints are untouched.
     """
-    target = checkpoints / step_name(step)
+    target, run = checkpoints / step_name(step), checkpoints.parent
     if _is_intact(target):
+        for pointer in pointers:
+            point(run, pointer, target.name)
         return target
     texts = {CONFIG: strict_json.render(config, CONFIG)}
     if training is not None:
@@ -65,15 +75,17 @@ def write_checkpoint(
     needed = sum(map(len, texts.values())) + sum(size_of(stored) for stored, _ in arrays.values())
     with storage_errors(target, needed):
         checkpoints.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(target) as temporary:
-            files = {name: Entry(*write_file(temporary / name, [text])) for name, text in texts.items()}
+        with temporary_folder(target) as temporary, ExitStack() as notes:
+            files = {name: Entry(*write_file(temporary / name, [data])) for name, data in texts.items()}
             for name, (stored, _) in arrays.items():
                 files[name] = Entry(*write_file(temporary / name, encode(stored)))
             aliases = {name: tied for name, (_, tied) in arrays.items() if tied}
             _finish(temporary, Manifest("checkpoint", step, files, aliases))
+            text = pointer_text(target.name)
+            moves = [(notes.enter_context(temporary_file(run / pointer, text)), run / pointer) for pointer in pointers]
             if os.path.lexists(target):
                 discard(target)
-            publish(temporary, target)
+            publish((temporary, target), *moves)
     return target
 
 

@@ -2,7 +2,7 @@
 
     write_file  a new file of a folder that is not published yet
     whole_file  temporary sibling → fsync → rename over the old file → fsync of the folder
-    publish     temporary folder → fsync of all in it → rename to a name that is not in use → fsync of the parent
+    publish     temporary entries → fsync of all in them → each renamed to its name → fsync of the parents
     discard     rename to a temporary name → delete, so that half a folder never stands under its real name
     sweep       delete the temporary entries of dead processes
 
@@ -13,6 +13,7 @@ is not. Its name `.TARGET.HOST-PID-START-COUNT.tmp` says whose it is.
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import itertools
 import os
@@ -20,7 +21,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ from genkit.storage.process import Process, current
 _COUNT = itertools.count()
 _TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>\d+)-\d+\.tmp", re.DOTALL)
 _DAY = 86400.0
+_AT_ONCE = 8  # files
 
 
 def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> tuple[int, str]:
@@ -94,15 +96,32 @@ def temporary_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)  # the error that led here is the one to report
 
 
-def publish(temporary: Path, target: Path) -> None:
-    """Renames a finished folder to its name, which must be free or an empty folder; durable on return.
+@contextmanager
+def temporary_file(path: Path, data: bytes) -> Iterator[Path]:
+    """A new file beside `path` with this content, to be published; removed at the end unless it was."""
+    temporary = temporary_beside(path)
+    try:
+        write_file(temporary, [data])
+        yield temporary
+    finally:
+        with suppress(OSError):  # the error that led here is the one to report
+            temporary.unlink()
+
+
+def publish(*moves: tuple[Path, Path]) -> None:
+    """Renames finished temporary entries to their names, in this order; durable on return.
+
+    A folder's name must be free or that of an empty folder; a file takes the place of an older one. All content is
+    durable before the first name. The names become so together: after a power loss, a later one may stand without an
+    earlier one.
 
     Raises:
-        OSError: the name is taken (ENOTEMPTY, EEXIST, ENOTDIR), or the disk refuses.
+        OSError: a name is taken (ENOTEMPTY, EEXIST, ENOTDIR), or the disk refuses.
     """
-    fsync_all(temporary)
-    os.rename(temporary, target)
-    fsync_folder(target.parent)
+    fsync_together([path for temporary, _ in moves for path in _whole(temporary)])
+    for temporary, target in moves:
+        os.rename(temporary, target)
+    fsync_together(list(dict.fromkeys(target.parent for _, target in moves)))
 
 
 def discard(folder: Path) -> None:
@@ -125,13 +144,30 @@ def sweep(folder: Path) -> list[Path]:
 
 
 def fsync_all(folder: Path) -> None:
-    """Makes the files of a folder and their names durable, all at once, so that one flush of the disk serves several.
+    """Makes the files of a folder and their names durable."""
+    fsync_together(_whole(folder))
+
+
+def _whole(entry: Path) -> list[Path]:
+    """A file, or a folder and the files in it."""
+    return [entry, *entry.iterdir()] if entry.is_dir() else [entry]
+
+
+def fsync_together(paths: Sequence[Path]) -> None:
+    """Makes several files or folders durable all at once, so that one flush of the disk serves several.
 
     One after the other, four small files cost three times as much as one (measured on ext4).
     """
-    paths = [folder, *folder.iterdir()]
-    with ThreadPoolExecutor(len(paths)) as pool:
-        list(pool.map(fsync_folder, paths))
+    list(_flushers().map(fsync_folder, paths))
+
+
+@functools.cache
+def _flushers() -> ThreadPoolExecutor:
+    """Threads that are kept: to start them at each save would cost as much as the flush, on a quick disk."""
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fsync")
+
+
+os.register_at_fork(after_in_child=_flushers.cache_clear)  # threads do not survive a fork
 
 
 def fsync_folder(folder: Path) -> None:

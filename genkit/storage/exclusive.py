@@ -89,7 +89,7 @@ def _fill_and_rename(target: Path, names: Iterable[Path], fill: Fill) -> Path | 
 
 def _rename(temporary: Path, name: Path) -> bool:
     try:
-        publish(temporary, name)
+        publish((temporary, name))
     except OSError as error:
         if error.errno in _TAKEN:
             return False

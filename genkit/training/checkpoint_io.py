@@ -41,6 +41,7 @@ class FolderCheckpointIO(CheckpointIO):
         self.config = config
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """`storage_options`: which of "latest" and "best" name this checkpoint from now on."""
         state = checkpoint["state_dict"]
         live, averaged = _strip(state, LIVE), _strip(state, AVERAGED)
         rest = {key: value for key, value in checkpoint.items() if key not in ("state_dict", "hyper_parameters")}
@@ -59,6 +60,7 @@ class FolderCheckpointIO(CheckpointIO):
             model=averaged or live,
             training_tensors=tensors,
             training=training,
+            pointers=storage_options or (),
         )
 
     def load_checkpoint(

@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from genkit.checkpoint.retention import CHECKPOINTS, point, prune, step_name
+from genkit.checkpoint.retention import CHECKPOINTS, prune, step_name
 from genkit.data.dataset import Dataset
 from genkit.errors import ConfigError, NumericalError
 from genkit.training.module import GenerativeModule
@@ -56,7 +56,7 @@ class CheckpointWriter(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        score = self._score(pl_module.validated)
+        score = self._score(pl_module)
         improved = score is not None and self.options.better(score, self.best)
         if improved:
             self.best = score
@@ -66,9 +66,11 @@ class CheckpointWriter(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.save(trainer, pl_module)
 
-    def _score(self, validated: dict[str, float]) -> float | None:
-        """The monitored term; raises ConfigError where the model has no such term."""
-        monitor = self.options.monitor
+    def _score(self, module: GenerativeModule) -> float | None:
+        """The monitored term, None where this validation lacks it; raises ConfigError where none ever has it."""
+        monitor, validated = self.options.monitor, module.validated
+        if monitor in module.occasional:
+            return validated.get(monitor)
         if monitor is not None and monitor not in validated:
             raise ConfigError(
                 f"checkpoint.monitor={monitor}: this model's validation terms are {', '.join(validated)}; "
@@ -77,7 +79,7 @@ class CheckpointWriter(pl.Callback):
         return None if monitor is None else validated[monitor]
 
     def save(self, trainer: pl.Trainer, module: pl.LightningModule, best: bool = False) -> None:
-        """Writes the checkpoint of this step unless it stands, then points at it, then prunes.
+        """Writes the checkpoint of this step unless it stands, with what points at it; then prunes.
 
         Raises:
             NumericalError: a weight is not finite; the checkpoints written before stand.
@@ -88,12 +90,10 @@ class CheckpointWriter(pl.Callback):
             return
         refuse_non_finite(module, step)
         prepare(module.for_use, self.dataset, module.seed)
-        trainer.save_checkpoint(self.run / CHECKPOINTS / step_name(step))
+        pointers = ("latest", "best") if best else ("latest",)
+        trainer.save_checkpoint(self.run / CHECKPOINTS / step_name(step), storage_options=pointers)
         self.saved = step
         if trainer.is_global_zero:
-            point(self.run, "latest", step_name(step))
-            if best:
-                point(self.run, "best", step_name(step))
             prune(self.run, self.options.keep)
 
 

@@ -80,7 +80,7 @@ def test_content_that_cannot_be_kept_exactly_leaves_nothing(run: Path, content: 
 
 def save_for_ever(run: Path, first: int) -> None:
     for step in itertools.count(first):
-        point(run, "latest", save(run, step).name)
+        save(run, step, pointers=("latest",))
         prune(run, keep=2)
 
 
@@ -123,7 +123,7 @@ def die_at_call(run: Path, number: int) -> None:
 
     for name in ("mkdir", "fsync", "rename", "unlink", "rmdir"):
         setattr(os, name, counted(getattr(os, name)))
-    point(run, "latest", save(run, 2).name)
+    save(run, 2, pointers=("latest",))
     prune(run, keep=1)
     os._exit(0)
 
@@ -145,6 +145,37 @@ def test_a_kill_between_any_two_changes_of_the_disk_costs_nothing(run: Path, tmp
     assert len(ends) > 15
     assert [step for _, step in ends] == sorted(step for _, step in ends)
     assert {step for _, step in ends} == {1, 2}
+
+
+def test_pointers_follow_whether_the_checkpoint_is_new_or_stands(run: Path) -> None:
+    save(run, 1, pointers=("latest", "best"))
+    save(run, 2, pointers=("latest",))
+    assert (pointed(run, "latest"), pointed(run, "best")) == ("step-00000002", "step-00000001")
+    save(run, 2, pointers=("latest", "best"))
+    assert pointed(run, "best") == "step-00000002"
+    assert leftovers(run) == []
+
+
+def test_all_content_is_durable_before_the_first_name(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And all names before anything is pruned; the disk is flushed twice."""
+    log: list[tuple[str, str]] = []
+    fsync, rename = os.fsync, os.rename
+
+    def synced(descriptor: int) -> None:
+        log.append(("fsync", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name.split(".")[-1]))
+        fsync(descriptor)
+
+    def renamed(source: Path, target: Path) -> None:
+        log.append(("rename", target.name))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    save(run, 1, pointers=("latest",))
+    content = {("fsync", kind) for kind in ("json", "safetensors", "tmp")}
+    assert {*log[:7]} == content  # five files, their folder, the new `latest`
+    assert log[7:9] == [("rename", "step-00000001"), ("rename", "latest")]
+    assert sorted(log[9:]) == [("fsync", "checkpoints"), ("fsync", run.name)]
 
 
 def save_with_little_space(run: Path, report: Path) -> None:
