@@ -1,8 +1,9 @@
-"""Rebuild the shipped feature networks: `python scripts/build_features.py digits|mnist [--out FOLDER]`.
+"""Rebuild the shipped feature networks: `python scripts/build_features.py digits|mnist|cifar [--out FOLDER]`.
 
 Prints the test accuracy and the two sha256 that go into `genkit.metrics.features.PINNED`. Training is deterministic on
 one build of torch and one machine, no further: the shipped weights are the definition, this script their provenance.
-MNIST is read from `--data FOLDER_OR_FILE` or `$GENKIT_DATA`, an `.npz` with x_train, y_train, x_test, y_test.
+`--data FOLDER_OR_FILE`, else `$GENKIT_DATA`, holds `mnist.npz` with x_train, y_train, x_test, y_test, and CIFAR-10 as a
+`.zip` of pictures, `train/<class>/<name>` and `test/<class>/<name>`, 32x32 RGB in any format.
 
 Recipe: AdamW with a one-cycle rate, batch normalisation folded into the convolutions afterwards, affine augmentation
 (rotation, scale, shear, shift) and pixel noise of random strength, so that features stay meaningful on noisy samples.
@@ -16,6 +17,7 @@ import json
 import math
 import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import get_args
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -75,6 +78,15 @@ RECIPES = {
         shear=0.15,
         shift=2.0,
     ),
+    "cifar": Recipe(
+        (3, 32, 32),
+        256,
+        ((32, 3, True), (64, 3, True), (96, 3, False), (96, 3, True)),
+        dim=128,
+        epochs=6,
+        batch_size=128,
+        shift=3.0,
+    ),
 }
 
 
@@ -97,6 +109,25 @@ def read_mnist(path: Path) -> tuple[Labelled, Labelled]:
         Labelled(parts[f"x_{name}"][:, None].float() / 255, parts[f"y_{name}"].long()) for name in ("train", "test")
     )
     return train, test
+
+
+def read_cifar(path: Path) -> tuple[Labelled, Labelled]:
+    """The training and test images of a `.zip` of pictures, or of the one such file in a folder."""
+    found = sorted(path.glob("cifar10*.zip")) if path.is_dir() else [path]
+    if len(found) != 1:
+        sys.exit(f"{path} holds {len(found)} files cifar10*.zip: name one with --data")
+    with zipfile.ZipFile(found[0]) as file:
+        names = sorted(name for name in file.namelist() if not name.endswith("/"))
+        classes = sorted({name.split("/")[-2] for name in names})
+        train, test = (_pictures(file, names, part, classes) for part in ("train", "test"))
+    return train, test
+
+
+def _pictures(file: zipfile.ZipFile, names: list[str], part: str, classes: list[str]) -> Labelled:
+    chosen = [name for name in names if name.split("/")[-3] == part]
+    images = np.stack([np.asarray(Image.open(file.open(name)).convert("RGB")) for name in chosen])
+    y = torch.tensor([classes.index(name.split("/")[-2]) for name in chosen])
+    return Labelled(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 255, y)
 
 
 def affine(x: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -172,6 +203,9 @@ def train(recipe: Recipe, data: Labelled, test: Labelled) -> FeatureNet:
     return folded(net.eval()).to(memory_format=torch.contiguous_format)
 
 
+READERS = {"mnist": read_mnist, "cifar": read_cifar}
+
+
 @torch.no_grad()
 def accuracy(net: FeatureNet, data: Labelled) -> float:
     right = sum(int((net(x).argmax(1) == y).sum()) for x, y in zip(data.x.split(500), data.y.split(500), strict=True))
@@ -215,10 +249,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("GENKIT_DATA"))
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     args = parser.parse_args()
-    if args.name == "mnist" and args.data is None:
-        sys.exit("MNIST is needed: give --data FOLDER_OR_FILE or set GENKIT_DATA")
+    if args.name in READERS and args.data is None:
+        sys.exit(f"{args.name} is made from a file of yours: give --data FOLDER_OR_FILE or set GENKIT_DATA")
     torch.use_deterministic_algorithms(True)
-    data, test = read_digits() if args.name == "digits" else read_mnist(Path(args.data))
+    data, test = READERS[args.name](Path(args.data)) if args.name in READERS else read_digits()
     build(args.name, data, test, args.out)
 
 

@@ -26,6 +26,7 @@ from genkit.commands.restored import dataset_name
 from genkit.commands.scratch import fit_quietly
 from genkit.commands.train import less_memory
 from genkit.config.build import build
+from genkit.config.embed import embed
 from genkit.config.hydra_setup import compose_option
 from genkit.config.memory import memory_errors, shown_bytes
 from genkit.config.restore import restore
@@ -52,7 +53,8 @@ def run(cfg: DictConfig) -> None:
     if given := [key for key in ("resume", "run_dir") if settings[key] is not None]:
         raise ConfigError(f"{given[0]}=: genkit check keeps nothing: leave it out")
     console = make_console()
-    parts = build_parts(settings)
+    settings, models = embed(settings)
+    parts = build_parts(settings, given=models)
     with tempfile.TemporaryDirectory(prefix="genkit-check-") as scratch, memory_errors(less_memory(parts)):
         for line in _tried(parts, settings, Path(scratch)):
             console.print(line, soft_wrap=True)
@@ -122,6 +124,7 @@ def _train(parts: Parts, settings: Mapping[str, Any], scratch: Path, times: Time
         loggers=[],
         config=checkpoint_config(settings, parts.dataset),
         callbacks=[*parts.callbacks, times],
+        quick=parts.quick,
     )
     fit_quietly(trial, last)
 

@@ -21,6 +21,7 @@ from genkit import __version__
 from genkit.commands.command_line import command_line
 from genkit.commands.knob import Knob, knob_of
 from genkit.commands.restored import check_out, data_node, dataset_name, label_of, make_out, origin, restored
+from genkit.commands.scored_by import features_of, metrics_named, metrics_of
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
 from genkit.config.memory import memory_errors, smaller_batch
@@ -33,7 +34,6 @@ from genkit.metrics.base import ProbeMetric
 from genkit.metrics.baseline import STANDARD
 from genkit.metrics.cache import Cache, NoCache
 from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import FeatureExtractor, default_features
 from genkit.metrics.record import Record
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource, SampleSource, Source
@@ -63,7 +63,7 @@ def run(cfg: DictConfig) -> float | None:
     metrics, named = _metrics(settings, reference.spec)
     evaluator = Evaluator(
         metrics,
-        _features(settings, reference.spec),
+        features_of(settings, reference.spec),
         reference,
         named=named,
         batch_size=settings["batch_size"],
@@ -139,25 +139,7 @@ def _metrics(settings: Mapping[str, Any], spec: DataSpec) -> tuple[dict[str, Pro
         if spec.modality not in SUITES:
             raise ConfigError(f"there is no default suite for {spec.modality} data: name a metric=…")
         nodes = compose_option("metric", SUITES[spec.modality])
-    plugins = settings["plugins"]
-    metrics = {
-        name: build(node, at=f"metric.{name}", expect=ProbeMetric, plugins=plugins) for name, node in nodes.items()
-    }
-    return metrics, named and not _is_suite()
-
-
-def _is_suite() -> bool:
-    """Whether metric= named a suite on this command line."""
-    from genkit.config.hydra_setup import current_job
-
-    return any(word.startswith("metric=") and "suite/" in word for word in current_job().overrides)
-
-
-def _features(settings: Mapping[str, Any], spec: DataSpec) -> FeatureExtractor:
-    node = settings["features"]
-    if node is None:
-        return default_features(spec)
-    return build(node, at="features", expect=FeatureExtractor, plugins=settings["plugins"])
+    return metrics_of(nodes, settings), named and metrics_named()
 
 
 def _sources(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import lightning.pytorch as pl
@@ -13,7 +14,9 @@ from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
 from genkit.checkpoint import strict_json
+from genkit.commands.quick import quick_of
 from genkit.config.build import build, build_factory
+from genkit.config.embed import Given, check_fit, fill
 from genkit.config.memory import memory_errors
 from genkit.data.dataset import Dataset
 from genkit.errors import ConfigError
@@ -24,6 +27,7 @@ from genkit.training.ema import EMA
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
+from genkit.training.quick_scores import Quick
 from genkit.training.runner import make_trainer
 
 SCHEMA = "genkit.config/1"
@@ -41,10 +45,11 @@ class Parts:
     samples: SampleGridOptions
     loggers: Any
     callbacks: list[pl.Callback]
+    quick: Quick | None
 
 
-def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
-    """The parts of a run; raises ConfigError or DataError for the first mistake."""
+def build_parts(settings: Mapping[str, Any], trusted: bool = True, given: Given = MappingProxyType({})) -> Parts:
+    """The parts of a run, with trained models given to it; raises ConfigError or DataError for the first mistake."""
     plugins = tuple(settings["plugins"])
 
     def make(key: str, expect: type, **given: Any) -> Any:
@@ -62,9 +67,11 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
         for name, node in (settings["callbacks"] or {}).items()
     ]
     dataset = make("data", Dataset)
+    check_fit(given, dataset.spec)
     torch.manual_seed(seed_of(seed, "weights"))
     with memory_errors("choose a smaller model"):
         model = make("model", GenerativeModel, spec=dataset.spec)
+    fill(model, given)
     module = GenerativeModule(
         model,
         optimizer=optimizer,
@@ -77,7 +84,8 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True) -> Parts:
         check_every=trainer.log_every_n_steps,
     )
     module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
-    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks)
+    quick = quick_of(settings, dataset, model, trainer, checkpoint, trusted)
+    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks, quick)
 
 
 def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:

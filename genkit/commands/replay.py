@@ -24,6 +24,7 @@ from genkit.commands.parts import build_parts, checkpoint_config
 from genkit.commands.scratch import fit_quietly
 from genkit.commands.taken_over import recorded, same_data
 from genkit.config.build import refuse_interpolations
+from genkit.config.embed import embedded_again
 from genkit.errors import CheckpointError, ConfigError
 from genkit.storage.disk import shown
 from genkit.training.runner import Run
@@ -101,7 +102,7 @@ def _train(run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins
     after = next((c for c in checkpoints if c.step >= window.last), checkpoints[-1] if checkpoints else None)
     settings = recorded(run, after) | {"plugins": list(plugins), "logger": None}
     refuse_interpolations(settings, at="replay")
-    parts = build_parts(settings, trusted=False)
+    parts = build_parts(settings, trusted=False, given=embedded_again(settings) if window.start is None else {})
     same_data(run, read_info(run / RUN), parts.dataset)
     again = Run(
         name="replay",
@@ -115,6 +116,7 @@ def _train(run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins
         config=checkpoint_config(settings, parts.dataset),
         resume=None if window.start is None else (window.start.path, window.start.step),
         callbacks=parts.callbacks,
+        quick=parts.quick,
     )
     fit_quietly(again, window.last)
 

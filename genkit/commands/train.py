@@ -25,6 +25,7 @@ from genkit.commands.command_line import command_line
 from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.commands.taken_over import recorded, same_data, taking_over
 from genkit.config.build import refuse_interpolations
+from genkit.config.embed import as_recorded, embed, embedded_again
 from genkit.config.hydra_setup import current_job
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.resume import MAX_STEPS, lookup, merged
@@ -49,7 +50,11 @@ def run(cfg: DictConfig) -> float | None:
 
 
 def _start(settings: dict[str, Any], console: Console) -> float | None:
-    parts = build_parts(settings)
+    settings, given = embed(settings)
+    for found in given.values():
+        if found.checkpoint.notice is not None:
+            console.print(found.checkpoint.notice, soft_wrap=True)
+    parts = build_parts(settings, given=given)
     settings = _with_absolute_data(settings)
     label = _label(settings)
     target = _run_dir(settings["run_dir"], label)
@@ -68,7 +73,7 @@ def _resume(typed: dict[str, Any], console: Console) -> float | None:
     with RunFolder.open(path) as folder:
         checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
         base = recorded(folder.path, checkpoint)
-        drift, allowed = list[str](), tuple(typed["allow"])
+        drift, allowed, typed = list[str](), tuple(typed["allow"]), as_recorded(typed, base)
         settings = _with_absolute_data(merged(base, typed, current_job().keys, allowed, drift))
         settings["plugins"] = typed["plugins"]  # a checkpoint cannot choose its own
         refuse_interpolations(settings, at="resume")
@@ -79,7 +84,8 @@ def _resume(typed: dict[str, Any], console: Console) -> float | None:
             if folder.info["status"] != "done":  # stopped between the last checkpoint and this note
                 folder.update(status="done", exit_code=0)
             return None
-        parts = build_parts(settings, trusted=False)
+        given = embedded_again(settings) if checkpoint is None else {}
+        parts = build_parts(settings, trusted=False, given=given)
         if "data" in allowed:
             folder.update(data_fingerprint=fingerprint(parts.dataset))
         same_data(folder.path, folder.info, parts.dataset)
@@ -116,6 +122,7 @@ def _fit(
         config=config,
         resume=resume,
         callbacks=parts.callbacks,
+        quick=parts.quick,
     )
     status, code = "failed", 1
     try:

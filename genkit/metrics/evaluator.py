@@ -50,6 +50,7 @@ class Evaluator:
         cache: Where features of the reference and floors are kept; by default nowhere.
         floor_repeats: Real-versus-real pairs behind each floor; 0 leaves floors out (quick values while training).
         bootstrap_repeats: Resamples behind each interval; 0 leaves intervals out.
+        look_for_copies: Whether what is as near as real data is looked up in the training data unasked.
     """
 
     def __init__(
@@ -64,11 +65,12 @@ class Evaluator:
         cache: Cache | None = None,
         floor_repeats: int = 5,
         bootstrap_repeats: int = 50,
+        look_for_copies: bool = True,
     ) -> None:
         self.metrics, self.reference, self.named = metrics, reference, named
         self.spec = reference.spec
         self.seed = seed
-        self.bootstrap_repeats = bootstrap_repeats
+        self.bootstrap_repeats, self.look_for_copies = bootstrap_repeats, look_for_copies
         self.cache = cache or NoCache()
         self.prober = Prober(reference, features, batch_size, seed, self.cache)
         self.features = self.prober.features
@@ -113,9 +115,14 @@ class Evaluator:
         """
         source.check(self.spec)
         records = self._score(source, self.reference.data, self.reference.train, self.named)
-        if self.reference.train is not None and any(map(self._as_near_as_real, records)):
+        known = self.look_for_copies and self.reference.train is not None
+        if known and any(map(self._as_near_as_real, records)):
             records += self._suspected(source)
         return records
+
+    def obstacles(self, source: Source) -> dict[str, str]:
+        """By metric, why it cannot score this source, as far as can be told before any work."""
+        return self._obstacles(source, self.reference.data, self.reference.train, self.named)
 
     def _as_near_as_real(self, record: Record) -> bool:
         """Whether a distance between features cannot be told from, or is below, that of real data."""
@@ -133,11 +140,7 @@ class Evaluator:
             self.metrics = asked
 
     def _score(self, source: Source, real: Split, train: Split | None, named: bool) -> list[Record]:
-        blocked = {
-            name: reason
-            for name, m in self.metrics.items()
-            if (reason := self._obstacle(m, source, real, train, named))
-        }
+        blocked = self._obstacles(source, real, train, named)
         self._refuse(source, blocked, named)
         tallies = {name: Tally(metric) for name, metric in self.metrics.items() if name not in blocked}
         self.prober.feed(tallies.values(), source, real, train)
@@ -156,6 +159,10 @@ class Evaluator:
                 record = replace(records[name], params=params, time_s=seconds, ci95=intervals[name])
                 records[name] = self._judged(replace(record, floor=floors.get(name)), values[name])
         return list(records.values())
+
+    def _obstacles(self, source: Source, real: Split, train: Split | None, named: bool) -> dict[str, str]:
+        found = {name: self._obstacle(metric, source, real, train, named) for name, metric in self.metrics.items()}
+        return {name: reason for name, reason in found.items() if reason is not None}
 
     @staticmethod
     def _refuse(source: Source, blocked: dict[str, str], named: bool) -> None:

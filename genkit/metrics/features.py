@@ -45,6 +45,10 @@ PINNED = {
         "3cad7dba47b887871acda4161be9727ac677a1b2bb07e9dd2b46ccf2665070b1",
         "934508e67f2a0d7e99b1024954a52712a56b6f0382aab466ea7a13b86094755d",
     ),
+    "cifar": (
+        "8749e293b129d9c4b669462bdae43c8dd0c30c748df9da7820efbe1cd8152f3f",
+        "c9ed787fd2518c0be4540c98110f0ddca3314d79a4e0fc23ea15f78807f4e0e4",
+    ),
 }
 
 
@@ -146,7 +150,7 @@ class ClassifierFeatures(FeatureExtractor, Classifier):
     """The standardised live units of a shipped classifier's penultimate layer, before its ReLU.
 
     Args:
-        name: "digits" (8x8, 17 levels) or "mnist" (28x28, 256 levels).
+        name: "digits" (8x8, 17 levels), "mnist" (28x28, 256 levels) or "cifar" (3x32x32, 256 levels).
 
     Raises:
         ConfigError: there is no such network.

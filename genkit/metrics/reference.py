@@ -109,11 +109,23 @@ class Reference:
         """The real-versus-real pair number `repeat` for scores of n samples; see the module's text."""
         if self.dataset is not None:
             try:
-                fake, real = self.dataset.real_pair(n, repeat)
+                fake, real = self._pair_of(self.dataset, n, repeat)
             except DataError:  # the data is too small for n; the bootstrap below says so in its kind
                 return self._bootstrap(n, repeat)
-            return RealPair(fake, real, self.dataset.floor_kind)
+            return RealPair(
+                fake, real, self.dataset.floor_kind if self.split == "test" else f"train against {self.split}"
+            )
         return self._parts(n, repeat) if 2 * n <= len(self.data) else self._bootstrap(n, repeat)
+
+    def _pair_of(self, dataset: Dataset, n: int, repeat: int) -> tuple[Split, Split]:
+        """The dataset's own pairs are made for its test split; another split is compared with training examples."""
+        if self.split == "test":
+            return dataset.real_pair(n, repeat)
+        train = dataset.split("train")
+        if n > len(train):
+            raise DataError(f"n={n}: the training split has {len(train)} examples; choose a smaller n")
+        pick = torch.randperm(len(train), generator=generator_of(repeat, "floor", n))[:n]
+        return train[pick], self.data
 
     def _parts(self, n: int, repeat: int) -> RealPair:
         order = torch.randperm(len(self.data), generator=generator_of(repeat, "floor", n))

@@ -20,7 +20,7 @@ class EarlyStopping(pl.Callback, Component):
     References: Early Stopping – But When? (Prechelt 1998).
 
     Arguments:
-        monitor: The validation term, e.g. "val/loss".
+        monitor: The validation term, e.g. "val/loss", or a quick score, e.g. "quick/fid".
         mode: Which way is better.
         patience: Validations without improvement before it stops.
         min_delta: By how much a term must be better to count.
@@ -50,6 +50,8 @@ class EarlyStopping(pl.Callback, Component):
         """Raises ConfigError where the model has no such term."""
         assert isinstance(pl_module, GenerativeModule)
         terms = pl_module.validated
+        if self.monitor in pl_module.occasional and self.monitor not in terms:
+            return
         if self.monitor not in terms:
             known = ", ".join(terms)
             raise ConfigError(f"callbacks.early_stopping.monitor={self.monitor}: the validation terms are {known}")

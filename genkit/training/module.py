@@ -44,6 +44,7 @@ class GenerativeModule(pl.LightningModule):
         averaged: The averaged copy; None before the first step.
         latest: The latest loss terms by log key, still on the device.
         validated: The latest validation terms by log key.
+        occasional: Terms that some validations have and others have not.
 
     Raises:
         ConfigError: an override names no phase.
@@ -75,6 +76,7 @@ class GenerativeModule(pl.LightningModule):
         self.micro_batch = 0
         self.latest: dict[str, Tensor] = {}
         self.validated: dict[str, float] = {}
+        self.occasional: tuple[str, ...] = ()
         self._sums: dict[str, Tensor] = {}
         self._seen = 0
         self._batch: Batch = {}

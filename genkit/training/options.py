@@ -61,7 +61,8 @@ class CheckpointOptions(Component):
     Attributes:
         every_n_steps: Optimizer steps between checkpoints.
         keep: How many of the newest are kept; `latest` and `best` always are.
-        monitor: The validation term that decides `best`, e.g. "val/loss"; null keeps no best.
+        monitor: The validation term that decides `best`, e.g. "val/loss", or a quick score, e.g. "quick/fid"; null
+            keeps no best.
         mode: Whether the least or the greatest is best.
     """
 
@@ -75,6 +76,19 @@ class CheckpointOptions(Component):
         if best is None:
             return score == score  # NaN is never best
         return score < best if self.mode == "min" else score > best
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickOptions(Component):
+    """Scores while training, by the metrics that `metric=` names, of few samples against the validation examples.
+
+    Attributes:
+        every_n_steps: Optimizer steps between scores, a multiple of those between validations; None: each validation.
+        n: Samples, the same noise each time.
+    """
+
+    every_n_steps: Steps | None = None
+    n: Annotated[int, Range(2, 100_000)] = 200
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
 from genkit.training.pictures import SampleGrids
 from genkit.training.progress import TrainingProgress
+from genkit.training.quick_scores import Quick, QuickScores
 from genkit.training.signals import StopNow, StopSignal
 
 VAL_BATCH = 512
@@ -77,6 +78,7 @@ class Run:
         config: The config.json of its checkpoints.
         resume: A checkpoint folder to continue from and its step, or None.
         callbacks: More callbacks, which act before genkit's own.
+        quick: What is scored while training, or None.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Run:
     config: Mapping[str, Any]
     resume: tuple[Path, int] | None = None
     callbacks: Sequence[pl.Callback] = ()
+    quick: Quick | None = None
 
 
 def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
@@ -164,7 +167,9 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
 def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback]:
     """In the order in which they act at the end of a batch; the checkpoint comes last."""
     metrics = MetricsWriter(run.folder / "metrics.jsonl", run.trainer.log_every_n_steps)
+    quick = [] if run.quick is None else [QuickScores(run.quick, run.dataset, console)]
     return [
+        *quick,  # first: the others look at its scores
         *run.callbacks,
         TrainingProgress(console, run.name),
         metrics,

@@ -165,7 +165,8 @@ def test_constant_values_stay_finite() -> None:
         (MNIST, "mnist"),
         (PLANE, "raw"),
         (DataSpec((1, 28, 28), "image", (-1.0, 1.0), 16), "raw"),
-        (DataSpec((3, 32, 32), "image", (-1.0, 1.0), 256), "raw"),
+        (DataSpec((3, 32, 32), "image", (-1.0, 1.0), 256), "cifar"),
+        (DataSpec((3, 16, 16), "image", (-1.0, 1.0), 256), "raw"),
     ],
 )
 def test_default_is_the_network_made_for_the_data(spec: DataSpec, expected: str) -> None:
@@ -175,8 +176,8 @@ def test_default_is_the_network_made_for_the_data(spec: DataSpec, expected: str)
 
 
 def test_what_is_asked_wrongly_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"features\.name=cifar.*digits, mnist"):
-        ClassifierFeatures("cifar")
+    with pytest.raises(ConfigError, match=r"features\.name=fashion.*digits, mnist, cifar"):
+        ClassifierFeatures("fashion")
     with pytest.raises(ConfigError, match=r"features\.normalize=l2"):
         RawFeatures("l2")
     with pytest.raises(ConfigError, match="fitted on a reference"):

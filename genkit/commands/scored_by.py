@@ -1,0 +1,35 @@
+"""What `eval` and `train` share: the metrics and the features that a command line names, built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genkit.config.build import build
+from genkit.config.hydra_setup import current_job
+from genkit.data.spec import DataSpec
+from genkit.metrics.base import ProbeMetric
+from genkit.metrics.features import FeatureExtractor, default_features
+
+
+def metrics_of(nodes: Mapping[str, Any], settings: Mapping[str, Any], trusted: bool = True) -> dict[str, ProbeMetric]:
+    """The metrics of the nodes below `metric`, by name."""
+    plugins = settings["plugins"]
+    return {
+        name: build(node, at=f"metric.{name}", expect=ProbeMetric, plugins=plugins, trusted=trusted)
+        for name, node in nodes.items()
+    }
+
+
+def features_of(settings: Mapping[str, Any], spec: DataSpec, trusted: bool = True) -> FeatureExtractor:
+    """features=…, else those of the data."""
+    node = settings.get("features")
+    if node is None:
+        return default_features(spec)
+    return build(node, at="features", expect=FeatureExtractor, plugins=settings["plugins"], trusted=trusted)
+
+
+def metrics_named() -> bool:
+    """Whether this command line names metrics one by one: a suite's may be skipped, those that were named may not."""
+    named = [word for word in current_job().overrides if word.startswith("metric=")]
+    return bool(named) and not any("suite/" in word for word in named)
