@@ -1,4 +1,4 @@
-"""How often a network is asked: the price of a sample, whatever the sampler and its guidance make of it."""
+"""How often networks are asked: the price of a sample, whatever the sampler and its guidance make of it."""
 
 from types import TracebackType
 from typing import Self
@@ -7,25 +7,26 @@ from torch import nn
 
 
 class Evaluations:
-    """Counts the calls of a network while it is entered: `with Evaluations(net) as asked: …; asked.count`.
+    """Counts the calls of networks while it is entered: `with Evaluations(net) as asked: …; asked.count`.
 
     One call answers for a whole batch, so it counts once for each sample.
 
     Args:
-        network: The module whose forward passes are counted.
+        networks: The modules whose forward passes are counted, all in one sum.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network, self.count = network, 0
+    def __init__(self, *networks: nn.Module) -> None:
+        self.networks, self.count = networks, 0
 
     def __enter__(self) -> Self:
-        self.handle = self.network.register_forward_hook(self._saw)
+        self.handles = [network.register_forward_hook(self._saw) for network in self.networks]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.handle.remove()
+        for handle in self.handles:
+            handle.remove()
 
     def _saw(self, *_: object) -> None:
         self.count += 1

@@ -59,6 +59,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         super().__init__(spec)
         network = backbone or default_backbone
         latent_dim = latent_dim or min(16, spec.dim)
+        self.latent_shape = (latent_dim,)
         self.num_classes = classes_of(spec, conditional)
         self.encoder = network(in_shape=spec.shape, out_shape=(latent_dim,), num_classes=self.num_classes)
         self.decoder = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)

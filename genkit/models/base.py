@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 from torch import Tensor, nn
 
@@ -112,11 +112,17 @@ class LatentBound(Density):
 
 
 class Encoder(ABC):
-    """Ability: data to latent."""
+    """Ability: data to latent.
+
+    Attributes:
+        latent_shape: Shape of the latent of one example: (D,), or (C, H, W) where it is an image.
+    """
+
+    latent_shape: tuple[int, ...]
 
     @abstractmethod
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """(B, *shape) to the latent (B, latent_dim), deterministic (the mean where it is a distribution)."""
+        """(B, *shape) to the latent (B, *latent_shape), deterministic (the mean where it is a distribution)."""
 
 
 class Decoder(ABC):
@@ -124,7 +130,7 @@ class Decoder(ABC):
 
     @abstractmethod
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """(B, latent_dim) to (B, *shape)."""
+        """(B, *latent_shape) to (B, *shape)."""
 
 
 class NormalLatent(Decoder):
@@ -151,6 +157,18 @@ class Stepwise:
     evaluations: int | None = None
 
 
+class Guidable(ABC):
+    """Ability: samples can be moved away from those of a weaker model of the same data (autoguidance)."""
+
+    @abstractmethod
+    def guide(self, weak: GenerativeModel, scale: float, interval: tuple[float, float] | None = None) -> None:
+        """From now on D_weak + scale · (D − D_weak) samples, at the noise levels of `interval`, in the place of labels
+        left out; 1 is the model alone.
+
+        Raises ConfigError for a model that cannot serve.
+        """
+
+
 class Conditional(ABC):
     """Ability: the model can be conditioned on a label, if it was built with num_classes."""
 
@@ -166,6 +184,12 @@ class Conditional(ABC):
             raise ConfigError("this model is unconditional: it takes no y= (train it with model.conditional=true)")
         if y is None and self.num_classes is not None:
             raise ConfigError(f"this model is conditional: it needs labels y in 0 … {self.num_classes - 1}")
+
+
+class ModelFactory(Protocol):
+    """What an argument is that is a trained model itself: on the command line the path of its checkpoint."""
+
+    def __call__(self, *, spec: DataSpec) -> GenerativeModel: ...
 
 
 def classes_of(spec: DataSpec, conditional: bool) -> int | None:

@@ -14,21 +14,21 @@ from genkit.component import Probability, Range
 from genkit.data.spec import Batch, DataSpec
 from genkit.diffusion.denoiser import Clipped, Denoiser, Labelled, unlabelled
 from genkit.diffusion.evaluation import Evaluations
-from genkit.diffusion.guidance import EVERYWHERE, ClassifierFreeGuidance
+from genkit.diffusion.guidance import EVERYWHERE, Autoguidance, ClassifierFreeGuidance
 from genkit.diffusion.likelihood import DiffusionLikelihood, FlowLikelihood
 from genkit.diffusion.objective import Denoising, Objective
 from genkit.diffusion.parametrisation import DenoiserFactory, EDMDenoiser
 from genkit.diffusion.sampler import HeunSampler, SamplerFactory
 from genkit.diffusion.schedule import KarrasSchedule, Schedule
 from genkit.errors import ConfigError
-from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Stepwise, classes_of
+from genkit.models.base import Conditional, Density, GenerativeModel, Guidable, Noise, Stepwise, classes_of
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 
 Level = Annotated[float, Range(0.0, 1e6)]
 
 
-class Diffusion(GenerativeModel, Conditional, Density, Stepwise):
+class Diffusion(GenerativeModel, Conditional, Density, Stepwise, Guidable):
     """Denoising diffusion; its defaults are EDM's preconditioning, noise levels and sampler.
 
     References: Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al. 2022, 2206.00364).
@@ -85,6 +85,7 @@ class Diffusion(GenerativeModel, Conditional, Density, Stepwise):
             raise ConfigError(f"guidance scale {guidance_scale:g}: only a model with conditional=true can be guided")
         self.label_dropout, self.guidance_scale = label_dropout, guidance_scale
         self.guidance_interval, self.clip_denoised = guidance_interval, clip_denoised
+        self.weak: Diffusion | None = None
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x, y = batch["x"], self._labels(batch)
@@ -97,10 +98,20 @@ class Diffusion(GenerativeModel, Conditional, Density, Stepwise):
         sampler = self.sampler(denoiser=self._guided(n, y))
         eps = noise(*self.spec.shape)
         _, sigma = self.denoiser.schedule(torch.ones((), device=eps.device))
-        with Evaluations(self.denoiser.backbone) as asked:
+        networks = [model.denoiser.backbone for model in (self, self.weak) if model is not None]
+        with Evaluations(*networks) as asked:
             x = sampler(sigma * eps, noise)
         self.evaluations = asked.count
         return self.spec.clip(x)
+
+    def guide(self, weak: GenerativeModel, scale: float, interval: tuple[float, float] | None = None) -> None:
+        """By a diffusion model of such data on any schedule; one without labels guides one with them too."""
+        if not isinstance(weak, Diffusion):
+            raise ConfigError(f"guidance.weak: {type(weak).__name__} is no diffusion model: name a checkpoint of one")
+        refuse_other_data(self.spec, weak.spec)
+        if weak.num_classes not in (None, self.num_classes):
+            raise ConfigError("guidance.weak: it was trained with labels and this model without: name one without")
+        self.weak, self.guidance_scale, self.guidance_interval = weak, scale, interval or EVERYWHERE
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Of the model without guidance; see `likelihood`."""
@@ -125,9 +136,20 @@ class Diffusion(GenerativeModel, Conditional, Density, Stepwise):
     def _guided(self, n: int, y: Tensor | None) -> Denoiser:
         """The denoiser with its labels fixed, guided where a scale other than 1 is asked for, clipped last."""
         denoiser: Denoiser = Labelled(self.denoiser, y)
-        if self.num_classes is not None and y is not None and self.guidance_scale != 1.0:
+        if self.weak is not None and self.guidance_scale != 1.0:
+            weak = Labelled(self.weak.denoiser, None if self.weak.num_classes is None else y)
+            denoiser = Autoguidance(denoiser, weak, self.guidance_scale, self.guidance_interval)
+        elif self.num_classes is not None and y is not None and self.guidance_scale != 1.0:
             negative = unlabelled(self.denoiser, self.num_classes, n, y.device)
             denoiser = ClassifierFreeGuidance(denoiser, negative, self.guidance_scale, self.guidance_interval)
         if self.clip_denoised and self.spec.value_range is not None:
             denoiser = Clipped(denoiser, *self.spec.value_range)
         return denoiser
+
+
+def refuse_other_data(spec: DataSpec, weak: DataSpec) -> None:
+    """Raises ConfigError where the weaker model of a guidance was made for other data."""
+    for name in ("shape", "levels", "value_range"):
+        if (mine := getattr(spec, name)) != (other := getattr(weak, name)):
+            word = name.replace("_", " ")
+            raise ConfigError(f"guidance.weak: its data has the {word} {other}, this model's {mine}: name another one")

@@ -75,7 +75,7 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
         self.draws_x = draw_pixels or spec.levels is None
         self.num_classes = classes_of(spec, conditional)
         self.quantizer = quantizer or VectorQuantizer()
-        latent = (tokens * self.quantizer.channels,)
+        self.latent_shape = latent = (tokens * self.quantizer.channels,)
         self.encoder = network(in_shape=spec.shape, out_shape=latent, num_classes=self.num_classes)
         self.decoder = network(in_shape=latent, out_shape=spec.shape, num_classes=self.num_classes)
         self.likelihood = (likelihood or default_likelihood)(spec=spec)

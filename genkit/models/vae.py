@@ -78,7 +78,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
     ) -> None:
         super().__init__(spec)
         network = backbone or default_backbone
-        self.latent_dim, self.elbo_draws = latent_dim, elbo_draws
+        self.latent_dim, self.latent_shape, self.elbo_draws = latent_dim, (latent_dim,), elbo_draws
         self.draws_x = draw_pixels or spec.levels is None
         self.num_classes = classes_of(spec, conditional)
         self.objective = objective or ELBO()

@@ -39,6 +39,11 @@ def hurried(node: dict[str, Any]) -> dict[str, Any]:
     return {key: hurried(value) if isinstance(value, dict) else value for key, value in node.items()} | few
 
 
+def completed(node: dict[str, Any]) -> dict[str, Any]:
+    """A node with an untrained autoencoder in the place of the checkpoint that only the user can name."""
+    return {key: composed_model("autoencoder", ()) if value == "???" else value for key, value in node.items()}
+
+
 @dataclass(frozen=True)
 class Case:
     """One model on one kind of data."""
@@ -58,7 +63,7 @@ class Case:
 
     def node(self) -> dict[str, Any]:
         """The model's node as `genkit train model=…` composes it, but for numbers of steps."""
-        node = hurried(composed_model(self.model, self.words))
+        node = hurried(completed(composed_model(self.model, self.words)))
         return node | {"conditional": True} if self.conditional else node
 
     def build(self, spec: DataSpec | None = None) -> GenerativeModel:
