@@ -4,6 +4,8 @@ ckpt=A | ckpt=[A,B]            models, scored on the data that they were trained
 samples=FILE data=digits       files of samples against a dataset
 samples=A reference=B          two files, no model
 ckpt=A sweep.sampler.steps=[5,10,20]   one model at several settings of its sampling, as a curve
+
+Started by `torchrun --nproc-per-node N -m genkit eval …`, N processes share the samples and give the same scores.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from genkit.metrics.base import ProbeMetric
 from genkit.metrics.baseline import STANDARD
 from genkit.metrics.cache import Cache, NoCache
 from genkit.metrics.evaluator import Evaluator
+from genkit.metrics.processes import together
 from genkit.metrics.record import Record
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource, SampleSource, Source
@@ -51,7 +54,12 @@ def run(cfg: DictConfig) -> float | None:
     Returns the first score of the first source, for sweepers.
     """
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    console = make_console()
+    with together() as first:
+        return _scored(settings, make_console() if first else Console(quiet=True), first)
+
+
+def _scored(settings: dict[str, Any], console: Console, first: bool) -> float | None:
+    """As `run`; of several processes the first one prints and writes."""
     checkpoints, files = _paths(settings["ckpt"]), _paths(settings["samples"])
     _check_sources(checkpoints, files, settings)
     check_out(settings)
@@ -82,8 +90,9 @@ def run(cfg: DictConfig) -> float | None:
     print_table(records, console)
     if cache.problem is not None:
         console.print(f"[dim]{escape(cache.problem)}[/]", highlight=False, soft_wrap=True)
-    folder = _write(records, settings, models, knob, time.perf_counter() - started)
-    console.print(f"results: {shown(folder)}", soft_wrap=True)
+    if first:
+        folder = _write(records, settings, models, knob, time.perf_counter() - started)
+        console.print(f"results: {shown(folder)}", soft_wrap=True)
     return records[0].value
 
 
@@ -102,6 +111,7 @@ def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: M
     changes = {
         "temperature": settings["temperature"],
         "guidance.scale": guidance["scale"],
+        "guidance.weak": guidance["weak"],
         "guidance.interval": guidance["interval"],
         "sampler": sampler.get("steps"),
     }

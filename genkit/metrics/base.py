@@ -86,7 +86,7 @@ class ProbeMetric(Metric, Component, ABC):
 
     def __init__(self) -> None:
         # genkit's evaluator reduces explicitly; results never depend on the batch a value was computed in
-        super().__init__(compute_on_cpu=False, dist_sync_on_step=False)
+        super().__init__(compute_on_cpu=False, dist_sync_on_step=False, sync_on_compute=False)
 
     @abstractmethod
     def update(self, probe: Probe) -> None:

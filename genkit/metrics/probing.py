@@ -6,7 +6,7 @@ dequantisation noise of a real example is a function of (seed, its number).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from functools import cache, partial
 from itertools import chain
 from typing import Any
@@ -18,6 +18,7 @@ from genkit.data.dataset import Split
 from genkit.metrics.base import Probe
 from genkit.metrics.cache import Cache, name_of
 from genkit.metrics.features import Classifier, FeatureExtractor
+from genkit.metrics.processes import gather, share
 from genkit.metrics.reference import Reference, content_hash
 from genkit.metrics.source import Quantity, Source, dequantisation_noise, model_values
 from genkit.metrics.tally import Tally
@@ -52,7 +53,7 @@ class Prober:
         """All that the features of an example depend on besides its values."""
         return {**self.features.facts(self.spec), "fitted_to": self.reference.hash}
 
-    def feed(self, tallies: Iterable[Tally], source: Source, real: Split, train: Split | None) -> None:
+    def feed(self, tallies: Collection[Tally], source: Source, real: Split, train: Split | None) -> None:
         """All real data, then what a model may have copied, then all fakes, each only if a metric wants it."""
         wanted = {quantity for tally in tallies for quantity in tally.metric.requires}
         probes: list[Iterator[Probe]] = []
@@ -65,11 +66,16 @@ class Prober:
         for probe in chain.from_iterable(probes):
             for tally in tallies:
                 tally.take(probe)
+        gather(tallies)
+
+    def _batches(self, n: int) -> Iterator[range]:
+        """This process's share of n examples, in batches."""
+        own = share(n)
+        return (own[low : low + self.batch_size] for low in range(0, len(own), self.batch_size))
 
     def real(self, real: Split, source: Source) -> Iterator[Probe]:
         """Real data, with what `source` can say about it."""
-        for start in range(0, len(real), self.batch_size):
-            indices = range(start, min(start + self.batch_size, len(real)))
+        for indices in self._batches(len(real)):
             batch = real[torch.arange(indices.start, indices.stop)]
             x = model_values(batch.x, self.spec)
             quantities = self._shared("real", x, batch.y)
@@ -84,15 +90,14 @@ class Prober:
 
     def train(self, train: Split) -> Iterator[Probe]:
         """What a model may have copied."""
-        for start in range(0, len(train), self.batch_size):
-            indices = range(start, min(start + self.batch_size, len(train)))
+        for indices in self._batches(len(train)):
             batch = train[torch.arange(indices.start, indices.stop)]
             quantities = self._shared("train", model_values(batch.x, self.spec), batch.y)
             yield Probe(self.spec, quantities | self._known_features("train", train, indices))
 
     def fake(self, source: Source) -> Iterator[Probe]:
         """The fakes of `source`."""
-        for v, y in source.fakes(self.spec, self.seed, self.batch_size):
+        for v, y in source.fakes(self.spec, self.seed, self.batch_size, share(source.n)):
             yield Probe(self.spec, self._shared("fake", model_values(v, self.spec), y))
 
     def _shared(self, side: str, x: Tensor, y: Tensor | None) -> dict[str, Quantity]:

@@ -56,8 +56,10 @@ class Source(ABC):
         """Raises DataError or ConfigError where it does not give examples of such data."""
 
     @abstractmethod
-    def fakes(self, spec: DataSpec, seed: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Batches (x, y) of the n fakes; x (B, *shape) stored values on the CPU."""
+    def fakes(
+        self, spec: DataSpec, seed: int, batch_size: int, chosen: range
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Batches (x, y) of the chosen ones of the n fakes; x (B, *shape) stored values on the CPU."""
 
     @abstractmethod
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:
@@ -115,8 +117,10 @@ class SampleSource(Source):
         if (found := tuple(self.samples.x.shape[1:])) != spec.shape:
             raise DataError(f"{self.label}: its examples have the shape {found}, those of the reference {spec.shape}")
 
-    def fakes(self, spec: DataSpec, seed: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        for index in torch.arange(self.n).split(batch_size):
+    def fakes(
+        self, spec: DataSpec, seed: int, batch_size: int, chosen: range
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        for index in torch.arange(chosen.start, chosen.stop).split(batch_size):
             batch = self.samples[index]
             yield batch.x, batch.y
 
@@ -151,9 +155,12 @@ class ModelSource(Source):
                 f"{spec.levels}: choose the data= that it was trained on"
             )
 
-    def fakes(self, spec: DataSpec, seed: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def fakes(
+        self, spec: DataSpec, seed: int, batch_size: int, chosen: range
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
         self._seconds, start = 0.0, time.perf_counter()
-        for x, y in stream_samples(self.model, self.n, seed=seed, batch_size=batch_size, y=self.y):
+        options = {"seed": seed, "batch_size": batch_size, "start": chosen.start}
+        for x, y in stream_samples(self.model, len(chosen), y=self.y, **options):
             self._seconds += time.perf_counter() - start
             yield spec.unscale(x), y
             start = time.perf_counter()

@@ -1,0 +1,45 @@
+"""Several processes score as one does, to the last of six digits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_cases import done, refused
+
+METRICS = "[suite/digits8,suite/recon,suite/mnist28,suite/natural]"  # every metric of images
+OPTIONS = (f"metric={METRICS}", "metric.ndb.bins=20", "n=75", "bootstrap=7", "floor_repeats=2", "batch_size=16")
+
+
+def records(out: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((out / "results.json").read_text())["results"]
+    return found
+
+
+def numbers(record: dict[str, Any]) -> list[float]:
+    floor = record["floor"] or {"mean": 0.0, "sd": 0.0}
+    return [record["value"], *(record["ci95"] or ()), floor["mean"], floor["sd"]]
+
+
+def test_two_processes_equal_one(vae: Path, work: Path) -> None:
+    done("eval", f"ckpt={vae}", *OPTIONS, "out=one", "cache=false")
+    words = [f"ckpt={vae}", *OPTIONS, f"out={work / 'two'}", "cache=false"]
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    ended = subprocess.run([sys.executable, "-m", *torchrun, "-m", "genkit", "eval", *words], capture_output=True)
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert ended.stdout.count(b"results: ") == 1
+    one, two = records(work / "one"), records(work / "two")
+    assert [(r["source"], r["name"], r["status"]) for r in one] == [(r["source"], r["name"], r["status"]) for r in two]
+    scored = [(a, b) for a, b in zip(one, two, strict=True) if a["value"] is not None]
+    assert len({a["metric"] for a, _ in scored}) >= 15
+    for a, b in scored:
+        assert numbers(b) == pytest.approx(numbers(a), rel=1e-5, abs=1e-9), a["name"]
+
+
+def test_processes_that_are_not_there_are_one_line(vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "WORLD_SIZE=2" in refused(2, "eval", f"ckpt={vae}", "metric=fid")
