@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +13,11 @@ import torch
 from rich.console import Console
 
 from genkit.config.build import build
+from genkit.config.embed import origin_of
 from genkit.config.restore import Restored, restore
 from genkit.data.dataset import Dataset
 from genkit.errors import CheckpointError, ConfigError
+from genkit.models.base import Guidable
 from genkit.storage.disk import shown
 from genkit.storage.exclusive import make_new, make_stamped, refuse_in_use
 
@@ -38,24 +41,35 @@ def restored(path: str, settings: Mapping[str, Any], console: Console) -> Restor
     changes = {
         "sampler": {key: value for key, value in (settings["sampler"] or {}).items() if value is not None},
         "temperature": settings["temperature"],
-        "guidance.scale": settings["guidance"]["scale"],
-        "guidance.interval": settings["guidance"]["interval"],
     }
+    guidance = settings["guidance"]
+    if guidance["weak"] is None:
+        changes |= {"guidance.scale": guidance["scale"], "guidance.interval": guidance["interval"]}
     found = restore(path, weights=settings["weights"], plugins=settings["plugins"], changes=changes)
-    if found.checkpoint.notice is not None:
-        console.print(found.checkpoint.notice, soft_wrap=True)
+    if guidance["weak"] is not None:
+        found = _guided(found, settings)
+    for notice in {each.checkpoint.notice for each in (found, found.weak) if each is not None} - {None}:
+        console.print(notice, soft_wrap=True)
     found.model.to(device_of(settings["device"]))
     return found
 
 
+def _guided(found: Restored, settings: Mapping[str, Any]) -> Restored:
+    """The model guided by the weaker one that guidance.weak= names; raises ConfigError where it cannot be."""
+    guidance = settings["guidance"]
+    if not isinstance(found.model, Guidable):
+        raise ConfigError(f"guidance.weak: {type(found.model).__name__} cannot be guided: leave it out")
+    if guidance["scale"] is None:
+        raise ConfigError("guidance.weak: it goes with guidance.scale=, such as 2; 1 is the model alone")
+    weak = restore(guidance["weak"], weights=settings["weights"], plugins=settings["plugins"])
+    found.model.guide(weak.model, guidance["scale"], guidance["interval"])
+    return dataclasses.replace(found, weak=weak)
+
+
 def origin(found: Restored, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Where a model's samples and scores come from."""
-    return {
-        "ckpt": shown(found.checkpoint.path),
-        "ckpt_sha256": found.checkpoint.manifest.files["model.safetensors"].sha256,
-        "step": found.checkpoint.step,
-        "weights": settings["weights"],
-    }
+    weak = {} if found.weak is None else {"weak": origin_of(found.weak)}
+    return {**origin_of(found), "weights": settings["weights"], **weak}
 
 
 def data_node(found: Restored, changes: Mapping[str, Any]) -> dict[str, Any]:

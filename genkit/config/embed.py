@@ -42,7 +42,10 @@ def embed(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     given = {name: _named(name, node[name], plugins) for name in models_in(node, plugins) if name in node}
     if not given:
         return dict(settings), given
-    origins = {name: {"named": os.path.abspath(node[name]), **origin_of(found)} for name, found in given.items()}
+    origins = {
+        name: {**origin_of(found), "ckpt": str(found.checkpoint.path), "named": os.path.abspath(node[name])}
+        for name, found in given.items()
+    }
     model = node | {name: found.config["model"] for name, found in given.items()}
     return {**settings, "model": model, EMBEDDED: origins}, given
 
@@ -54,10 +57,10 @@ def models_in(node: Mapping[str, Any], plugins: Any = ()) -> list[str]:
 
 
 def origin_of(found: Restored) -> dict[str, Any]:
-    """Which checkpoint a model is of."""
+    """Which checkpoint a model is of, for records."""
     checkpoint = found.checkpoint
     return {
-        "ckpt": str(checkpoint.path),
+        "ckpt": shown(checkpoint.path),
         "ckpt_sha256": checkpoint.manifest.files[WEIGHTS].sha256,
         "step": checkpoint.step,
     }

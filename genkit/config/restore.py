@@ -40,11 +40,13 @@ class Restored:
         model: In eval mode, on the CPU.
         checkpoint: The verified folder.
         config: Its config.json.
+        weak: What guides it, where something does.
     """
 
     model: GenerativeModel
     checkpoint: Checkpoint
     config: dict[str, Any]
+    weak: Restored | None = None
 
 
 def load_model(path: str | Path, weights: str = "ema", plugins: Sequence[str] = ()) -> GenerativeModel:

@@ -19,6 +19,7 @@ DRAWING: dict[str, Any] = {
     "device": str,
     "temperature": NonNegativeFloat | None,
     "guidance.scale": Annotated[float, Range(0.0, 1e6)] | None,
+    "guidance.weak": str | None,
     "guidance.interval": tuple[float, float] | None,
 }
 SETTINGS: dict[str, dict[str, Any]] = {
