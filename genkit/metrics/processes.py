@@ -2,7 +2,8 @@
 
 The processes are those of `torch.distributed`; without it there is one. Shares are contiguous and gathered in the order
 of the processes, so that every metric finds its rows in the order in which one process would have collected them, and
-what depends on that order (subsets, resamples) is the same too. Every process then holds all rows and computes all values.
+what depends on that order (subsets, resamples) is the same too. Every process then holds all rows and computes all
+values.
 """
 
 from __future__ import annotations
