@@ -112,7 +112,6 @@ def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: M
         "temperature": settings["temperature"],
         "guidance.scale": guidance["scale"],
         "guidance.weak": guidance["weak"],
-        "guidance.weak": guidance["weak"],
         "guidance.interval": guidance["interval"],
         "sampler": sampler.get("steps"),
     }
