@@ -13,7 +13,9 @@ from genkit.diffusion.sampler import EulerSampler, HeunSampler
 from genkit.diffusion.schedule import KarrasSchedule, RectifiedSchedule
 from genkit.diffusion.stochastic import AncestralSampler
 from genkit.diffusion.times import LogNormalLevels
+from genkit.errors import ConfigError
 from genkit.models.diffusion import Diffusion
+from genkit.models.vae import VAE
 from genkit.nn.backbone import Backbone
 from genkit.noise import SampleNoise, generator_of
 
@@ -167,6 +169,56 @@ def test_network_calls_are_counted_whatever_guidance_makes_of_them():
     half = asked(guidance_scale=2.0, guidance_interval=(0.05, 5.0))
     assert 9 < half < 18
     assert asked(guidance_scale=2.0, guidance_interval=(1e5, 1e6)) == 9
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize("scale", [0.5, 2.0, 3.0])
+def test_a_wider_normal_guides_a_normal_to_a_narrower_one(schedule, scale):
+    """Both denoisers are linear, and the flow of the guided one ends at s^w s_weak^(1 − w)."""
+    model, weak = diffusion(sampler=partial(HeunSampler, steps=40)), diffusion(schedule=schedule)
+    model.denoiser.data_std.fill_(0.7)
+    weak.denoiser.data_std.fill_(1.0)
+    model.guide(weak, scale)
+    x = model.sample(4000, noise=SampleNoise(0, range(4000)))
+    torch.testing.assert_close(x.std(0), torch.full((2,), 0.7**scale), rtol=0.06, atol=0)
+
+
+@torch.no_grad()
+def test_guidance_of_scale_one_is_the_model_and_asks_nobody_else():
+    model, weak = diffusion(), diffusion()
+    weak.denoiser.backbone.values.fill_(0.5)
+    plain = model.sample(3, noise=SampleNoise(0, range(3)))
+    model.guide(weak, 1.0)
+    assert torch.equal(model.sample(3, noise=SampleNoise(0, range(3))), plain)
+    assert model.evaluations == 35
+    model.guide(weak, 2.0, (0.05, 5.0))
+    assert not torch.equal(model.sample(3, noise=SampleNoise(0, range(3))), plain)
+    assert 35 < model.evaluations < 70
+
+
+@torch.no_grad()
+def test_a_weaker_model_is_shown_the_same_labels_where_it_takes_them():
+    y = torch.tensor([0, 2])
+    for conditional in (True, False):
+        model, weak = diffusion(conditional=True), diffusion(conditional=conditional)
+        model.guide(weak, 2.0)
+        model.sample(2, y=y, noise=SampleNoise(0, range(2)))
+        assert all(torch.equal(seen, y) for seen in weak.denoiser.backbone.labels)
+        assert bool(weak.denoiser.backbone.labels) == conditional
+
+
+def test_a_model_of_other_data_does_not_guide():
+    wide = DataSpec(shape=(2,), modality="vector", value_range=(-4.0, 4.0), levels=16, num_classes=3)
+    for weak, said in (
+        (diffusion(DIGITS), "shape"),
+        (diffusion(wide), "levels"),
+        (diffusion(conditional=True), "labels"),
+        (VAE(spec=PLANE), "VAE is no diffusion model"),
+    ):
+        with pytest.raises(ConfigError, match=rf"guidance\.weak: .*{said}") as error:
+            diffusion().guide(weak, 2.0)
+        assert "\n" not in str(error.value)
 
 
 @torch.no_grad()
