@@ -28,6 +28,7 @@ from genkit.storage.exclusive import make_new, make_stamped
 
 CONFIG_YAML = "config.yaml"
 RUN = "run.json"
+METRICS = "metrics.jsonl"
 SCHEMA = "genkit.run/1"
 
 
@@ -106,7 +107,7 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         """The file of a `MetricsLog`."""
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     def update(self, **fields: Any) -> None:
         """Changes fields of `run.json` atomically, e.g. status="done", exit_code=0, wall_time=12.5."""

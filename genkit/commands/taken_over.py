@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from genkit.checkpoint.read import Checkpoint
 from genkit.checkpoint.run_folder import CONFIG_YAML
-from genkit.commands.parts import Parts, fingerprint
+from genkit.commands.parts import TYPED_ALONE, Parts, fingerprint
+from genkit.config.resume import ABSENT, differences
 from genkit.data.dataset import Dataset
 from genkit.errors import CheckpointError, ConfigError
 from genkit.storage.disk import shown
@@ -27,6 +28,12 @@ def recorded(run: Path, checkpoint: Checkpoint | None) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise CheckpointError(f"{shown(run)}: holds no training configuration: restore it from a copy")
     return settings
+
+
+def departures(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """In which of the keys that a run remembers two configurations differ, in words."""
+    for key in sorted({*before, *now} - {*TYPED_ALONE}):
+        yield from differences(key, before.get(key, ABSENT), now.get(key, ABSENT))
 
 
 def same_data(run: Path, info: Mapping[str, Any], dataset: Dataset) -> None:

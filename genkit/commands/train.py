@@ -18,12 +18,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.read import Checkpoint, find_checkpoint, is_run_folder
 from genkit.checkpoint.retention import step_folders
-from genkit.checkpoint.run_folder import RunFolder
+from genkit.checkpoint.run_folder import METRICS, RUN, RunFolder, read_info
 from genkit.commands.command_line import command_line
 from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
-from genkit.commands.taken_over import recorded, same_data, taking_over
+from genkit.commands.taken_over import departures, recorded, same_data, taking_over
 from genkit.config.build import refuse_interpolations
 from genkit.config.embed import as_recorded, embed, embedded_again
 from genkit.config.hydra_setup import current_job
@@ -58,6 +59,8 @@ def _start(settings: dict[str, Any], console: Console) -> float | None:
     settings = _with_absolute_data(settings)
     label = _label(settings)
     target = _run_dir(settings["run_dir"], label)
+    if target is not None and current_job().multirun and is_run_folder(target):
+        return _again(target, settings, console)
     require_free_disk(_bytes_needed(parts), target or Path("outputs"))
     config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
@@ -66,7 +69,21 @@ def _start(settings: dict[str, Any], console: Console) -> float | None:
         return _fit(folder, parts, config, settings, console, label, None)
 
 
-def _resume(typed: dict[str, Any], console: Console) -> float | None:
+def _again(path: Path, settings: dict[str, Any], console: Console) -> float | None:
+    """A job of a sweep that was started before in the same run_dir: skipped where it is done, else continued."""
+    if drift := list(departures(recorded(path, None), settings)):
+        raise ConfigError(
+            f"{shown(path)}: another job of this number stands here: {'; '.join(drift[:3])}: choose another run_dir="
+        )
+    if read_info(path / RUN)["status"] != "done":
+        return _resume({**settings, "resume": str(path)}, console, own=("run_dir",))
+    console.print(f"{shown(path)}: done before: skipped", soft_wrap=True)
+    scores = [line.get(settings["checkpoint"]["monitor"]) for line in MetricsLog(path / METRICS).records()]
+    return next((float(score) for score in reversed(scores) if score is not None), None)
+
+
+def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) -> float | None:
+    """Continues the run typed["resume"]; the keys `own` are no wish to change it."""
     path = Path(typed["resume"])
     if not is_run_folder(path):
         raise CheckpointError(f"resume={path}: no run folder: name the folder that `genkit train` made")
@@ -74,7 +91,8 @@ def _resume(typed: dict[str, Any], console: Console) -> float | None:
         checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
         base = recorded(folder.path, checkpoint)
         drift, allowed, typed = list[str](), tuple(typed["allow"]), as_recorded(typed, base)
-        settings = _with_absolute_data(merged(base, typed, current_job().keys, allowed, drift))
+        keys = [key for key in current_job().keys if key not in own]
+        settings = _with_absolute_data(merged(base, typed, keys, allowed, drift))
         settings["plugins"] = typed["plugins"]  # a checkpoint cannot choose its own
         refuse_interpolations(settings, at="resume")
         max_steps = lookup(settings, MAX_STEPS)
