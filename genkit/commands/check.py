@@ -32,8 +32,8 @@ from genkit.config.memory import memory_errors, shown_bytes
 from genkit.config.restore import restore
 from genkit.errors import ConfigError, GenkitError
 from genkit.metrics.base import ProbeMetric
+from genkit.metrics.default_features import default_features
 from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import default_features
 from genkit.metrics.record import Record
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource

@@ -9,7 +9,8 @@ from genkit.config.build import build
 from genkit.config.hydra_setup import current_job
 from genkit.data.spec import DataSpec
 from genkit.metrics.base import ProbeMetric
-from genkit.metrics.features import FeatureExtractor, default_features
+from genkit.metrics.default_features import default_features
+from genkit.metrics.features import FeatureExtractor
 
 
 def metrics_of(nodes: Mapping[str, Any], settings: Mapping[str, Any], trusted: bool = True) -> dict[str, ProbeMetric]:

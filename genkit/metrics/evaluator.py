@@ -127,7 +127,7 @@ class Evaluator:
     def _as_near_as_real(self, record: Record) -> bool:
         """Whether a distance between features cannot be told from, or is below, that of real data."""
         metric, floor = self.metrics[record.metric], record.floor
-        if floor is None or record.value is None or not (metric.uses_features and metric.divergence):
+        if floor is None or record.value is None or not _between_features(metric):
             return False
         return record.value <= floor.mean + 2 * floor.sd
 
@@ -222,7 +222,7 @@ class Evaluator:
 
     def _warnings(self, record: Record) -> Iterator[str]:
         metric, floor = self.metrics[record.metric], record.floor
-        if metric.uses_features and metric.divergence and record.n_fake is not None:
+        if _between_features(metric):
             dim = self.features.dim(self.spec)
             if record.n_fake <= dim:
                 yield f"{record.n_fake} samples in {dim} feature dimensions: too few for a stable value"
@@ -232,3 +232,8 @@ class Evaluator:
             yield from metric.warnings(record.value, None if floor is None else floor.mean)
         if floor is None and metric.has_floor and self.floors.repeats and record.n_fake is not None:
             yield "no floor could be measured"
+
+
+def _between_features(metric: ProbeMetric) -> bool:
+    """Whether it is a distance of samples from data in the feature space, which copied data makes small."""
+    return metric.uses_features and metric.divergence and {"real", "fake"} <= set(metric.requires)

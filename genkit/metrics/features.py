@@ -236,9 +236,3 @@ class RawFeatures(FeatureExtractor):
         if self.sd is None:
             raise ConfigError("raw features with normalize=std are fitted on a reference first, see `fitted`")
         return (values - self.mean) / self.sd
-
-
-def default_features(spec: DataSpec) -> FeatureExtractor:
-    """The shipped network made for such data, else the raw values standardised by the reference."""
-    shipped = (ClassifierFeatures(name) for name in PINNED)
-    return next((features for features in shipped if features.accepts(spec)), RawFeatures("std"))

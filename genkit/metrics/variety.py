@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Dataset
-from genkit.metrics.features import ClassifierFeatures, default_features, unit_range
+from genkit.metrics.default_features import default_features
+from genkit.metrics.features import Classifier, unit_range
 from genkit.metrics.mode import NO_MODE, assign_modes
 from genkit.noise import generator_of
 
@@ -101,9 +102,9 @@ class VarietyWatch:
         return CLOSE * float(nearest(self._rows(self.spec.scale(train[pick].x))).median())
 
     @cached_property
-    def classifier(self) -> ClassifierFeatures | None:
+    def classifier(self) -> Classifier | None:
         found = default_features(self.spec)
-        return found if isinstance(found, ClassifierFeatures) else None
+        return found if isinstance(found, Classifier) else None
 
     def _rows(self, x: Tensor) -> Tensor:
         return unit_range(x, self.spec).flatten(1)

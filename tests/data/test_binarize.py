@@ -8,7 +8,8 @@ from genkit.data.dataset import Dataset
 from genkit.data.digits import Digits
 from genkit.data.loader import TrainLoader
 from genkit.data.mnist import MNIST
-from genkit.metrics.features import ClassifierFeatures, default_features
+from genkit.metrics.default_features import default_features
+from genkit.metrics.features import ClassifierFeatures
 from genkit.noise import generator_of
 
 SPLITS = ("train", "val", "test")

@@ -13,6 +13,7 @@ from genkit.errors import ConfigError, DataError
 from genkit.metrics import features as features_module
 from genkit.metrics.base import Probe
 from genkit.metrics.baseline import pixel_gaussian
+from genkit.metrics.default_features import default_features
 from genkit.metrics.features import (
     DEAD,
     PINNED,
@@ -20,7 +21,6 @@ from genkit.metrics.features import (
     ClassifierFeatures,
     FeatureExtractor,
     RawFeatures,
-    default_features,
     unit_range,
 )
 from genkit.metrics.frechet import FrechetDistance
@@ -167,6 +167,7 @@ def test_constant_values_stay_finite() -> None:
         (DataSpec((1, 28, 28), "image", (-1.0, 1.0), 16), "raw"),
         (DataSpec((3, 32, 32), "image", (-1.0, 1.0), 256), "cifar"),
         (DataSpec((3, 16, 16), "image", (-1.0, 1.0), 256), "raw"),
+        (DataSpec((3, 28, 28), "image", (-1.0, 1.0), 256), "stacked_mnist"),
     ],
 )
 def test_default_is_the_network_made_for_the_data(spec: DataSpec, expected: str) -> None:

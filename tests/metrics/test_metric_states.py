@@ -10,6 +10,7 @@ from genkit.data.spec import DataSpec
 from genkit.metrics.assignment import Wasserstein
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.binning import DifferentBins
+from genkit.metrics.classes import ClassCoverage, ClassImbalance
 from genkit.metrics.copying import Authenticity, CopyingTest
 from genkit.metrics.embedding import EmbeddingDiscrepancy
 from genkit.metrics.energy import EnergyDistance
@@ -45,6 +46,8 @@ METRICS: dict[str, Callable[[], ProbeMetric]] = {
     "rfid": ReconstructionFrechet,
     "fid_infinity": FrechetInfinity,
     "inception_score": lambda: InceptionScore(splits=3),
+    "class_coverage": ClassCoverage,
+    "class_kl": ClassImbalance,
     "wasserstein": lambda: Wasserstein(points=20),
     "energy": EnergyDistance,
     "c2st": NeighbourTest,
