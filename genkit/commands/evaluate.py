@@ -10,6 +10,7 @@ Started by `torchrun --nproc-per-node N -m genkit eval …`, N processes share t
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,16 +36,19 @@ from genkit.errors import ConfigError
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.baseline import STANDARD
 from genkit.metrics.cache import Cache, NoCache
-from genkit.metrics.evaluator import Evaluator
+from genkit.metrics.evaluator import SUSPICION, Evaluator
+from genkit.metrics.neighbours import Neighbourhoods
 from genkit.metrics.processes import together
 from genkit.metrics.record import Record
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource, SampleSource, Source
 from genkit.report.console import make_console
+from genkit.report.picture import draw_neighbours
 from genkit.report.results import write_csv, write_json
 from genkit.report.table import print_table
 from genkit.storage.disk import shown
 
+PICTURED = 8  # samples in a picture of neighbours, twice
 SUITES = {"image": "suite/image", "vector": "suite/points2d"}  # what is scored where the user names no metric
 
 
@@ -87,11 +91,12 @@ def _scored(settings: dict[str, Any], console: Console, first: bool) -> float | 
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings["batch_size"])):
         records = _score(evaluator, sources, settings, console)
+        neighbours = _neighbours(evaluator, sources, records, settings["neighbours"]) if first else {}
     print_table(records, console)
     if cache.problem is not None:
         console.print(f"[dim]{escape(cache.problem)}[/]", highlight=False, soft_wrap=True)
     if first:
-        folder = _write(records, settings, models, knob, time.perf_counter() - started)
+        folder = _write(records, settings, models, knob, neighbours, time.perf_counter() - started)
         console.print(f"results: {shown(folder)}", soft_wrap=True)
     return records[0].value
 
@@ -222,11 +227,27 @@ def _score(
     return records
 
 
+def _neighbours(
+    evaluator: Evaluator, sources: Sequence[Source], records: Sequence[Record], rows: int | None
+) -> dict[str, Neighbourhoods]:
+    """By the picture's name, of each source; unless told otherwise, of those that were looked up for copies anyway."""
+    looked_up = {record.source for record in records if record.metric in SUSPICION and record.scored}
+    chosen = [source for source in sources if rows or (rows is None and source.label in looked_up)]
+    found = [(source.label, evaluator.neighbours(source, rows or PICTURED)) for source in chosen]
+    several = len(sources) > 1
+    return {
+        f"neighbours-{i}-{re.sub('[^A-Za-z0-9._-]+', '_', label)}.png" if several else "neighbours.png": pictured
+        for i, (label, pictured) in enumerate(found, 1)
+        if pictured is not None
+    }
+
+
 def _write(
     records: Sequence[Record],
     settings: Mapping[str, Any],
     models: Sequence[Restored],
     knob: Knob | None,
+    neighbours: Mapping[str, Neighbourhoods],
     seconds: float,
 ) -> Path:
     meta = {"genkit": __version__, "command": command_line(), "seconds": round(seconds, 3)}
@@ -236,6 +257,8 @@ def _write(
         write_csv(folder / "results.csv", records)
         if knob is not None:
             _draw_curve(folder, records, knob)
+        for name, found in neighbours.items():
+            draw_neighbours(folder / name, found.first, found.closest, found.spec)
 
     return make_out(settings, "eval", label_of(models[0]) if models else "samples", fill)
 

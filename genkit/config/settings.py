@@ -48,6 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "n": PositiveInt | None,
         "bootstrap": NonNegativeInt,
         "floor_repeats": NonNegativeInt,
+        "neighbours": NonNegativeInt | None,
         "baselines": bool | list[str],
         "cache": bool,
         "sweep.sampler.steps": list[PositiveInt] | None,

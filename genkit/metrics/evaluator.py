@@ -15,20 +15,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from genkit.data.dataset import Split
 from genkit.errors import ConfigError
+from genkit.metrics.bank import as_rows
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.baseline import BASELINES, REAL, STANDARD
 from genkit.metrics.cache import Cache, NoCache
 from genkit.metrics.copying import Authenticity, CopyingTest
 from genkit.metrics.features import Classifier, FeatureExtractor
 from genkit.metrics.floors import Floors
+from genkit.metrics.neighbours import LOOKED_AT, Neighbourhoods, neighbourhoods
 from genkit.metrics.probing import OF_FAKES, Prober
 from genkit.metrics.record import Record, blank, display_name
 from genkit.metrics.reference import Reference
-from genkit.metrics.source import ModelSource, SampleSource, Source
+from genkit.metrics.source import ModelSource, SampleSource, Source, model_values
 from genkit.metrics.tally import Tally
 from genkit.models.base import GenerativeModel
 
@@ -119,6 +122,20 @@ class Evaluator:
         if known and any(map(self._as_near_as_real, records)):
             records += self._suspected(source)
         return records
+
+    def neighbours(self, source: Source, rows: int) -> Neighbourhoods | None:
+        """The first samples of a source, and the least new ones, beside training images; None where there are none."""
+        train = self.reference.train
+        if train is None or self.spec.modality != "image":
+            return None
+        batches = source.fakes(self.spec, self.seed, self.prober.batch_size, range(min(source.n, LOOKED_AT)))
+        x = torch.cat([model_values(v, self.spec) for v, _ in batches])
+        known = model_values(train.x, self.spec)
+        if self.prober.featured:
+            pair = self.features(x, self.spec), self.prober.features_of(train)
+        else:
+            pair = as_rows(x), as_rows(known)
+        return neighbourhoods((x, pair[0]), (known, pair[1]), self.spec, rows)
 
     def obstacles(self, source: Source) -> dict[str, str]:
         """By metric, why it cannot score this source, as far as can be told before any work."""
@@ -224,7 +241,7 @@ class Evaluator:
         metric, floor = self.metrics[record.metric], record.floor
         if _between_features(metric):
             dim = self.features.dim(self.spec)
-            if record.n_fake <= dim:
+            if record.n_fake is not None and record.n_fake <= dim:
                 yield f"{record.n_fake} samples in {dim} feature dimensions: too few for a stable value"
             if floor is not None and record.value is not None and record.value < floor.mean - 2 * floor.sd:
                 yield BELOW

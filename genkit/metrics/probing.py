@@ -123,9 +123,9 @@ class Prober:
         lasting = [self.reference.data, *([] if self.reference.train is None else [self.reference.train])]
         if not self.featured or not any(split.x is other.x for other in lasting):
             return {}
-        return {f"{side}_features": lambda: self._features_of(split)[indices.start : indices.stop]}
+        return {f"{side}_features": lambda: self.features_of(split)[indices.start : indices.stop]}
 
-    def _features_of(self, split: Split) -> Tensor:
+    def features_of(self, split: Split) -> Tensor:
         """(N, F) of a whole split, from this process, from the cache, or computed."""
         if id(split.x) not in self._features:
             self._features[id(split.x)] = self._read_or_computed(split)

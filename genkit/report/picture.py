@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec, Modality
@@ -46,6 +47,15 @@ def draw_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSp
         save_pairs(path, x, reconstruction, spec)
     else:
         draw(path, reconstruction, spec, real=x, title="reconstructions")
+
+
+def draw_neighbours(path: str | Path, first: Tensor, closest: Tensor, spec: DataSpec) -> None:
+    """Two blocks side by side as a PNG, the first samples and the closest ones, each row a sample and its neighbours.
+
+    Both are images (R, 1 + K, *spec.shape) in model units.
+    """
+    blank = torch.full_like(first[:, :1], spec.value_range[0] if spec.value_range else 0.0)
+    draw_rows(path, torch.cat([first, blank, closest], 1), spec)
 
 
 def draw_rows(path: str | Path, rows: Tensor, spec: DataSpec, real: Tensor | None = None) -> None:

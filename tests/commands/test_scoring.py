@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_cases import TOY, arguments, digest, done, refused
+from PIL import Image
 from scipy.linalg import sqrtm
 
 SMALL = ("n=70", "bootstrap=3", "floor_repeats=2")
@@ -151,3 +152,15 @@ def test_without_out_it_goes_into_a_stamped_folder(vae: Path, work: Path) -> Non
     done("eval", f"ckpt={vae}", "metric=mse")
     (folder,) = (work / "outputs" / "eval").iterdir()
     assert folder.name.endswith("-vae-digits")
+
+
+def test_where_copies_are_looked_for_samples_stand_beside_training_images(vae: Path, work: Path) -> None:
+    options = ("baselines=false", "bootstrap=0", "floor_repeats=0", "n=70")
+    done("eval", f"ckpt={vae}", "metric=authenticity", *options, "out=one")
+    assert sorted(path.name for path in Path("one").iterdir()) == ["neighbours.png", "results.csv", "results.json"]
+    with Image.open("one/neighbours.png") as picture:  # 8 rows of 4 + 1 + 4 tiles of 56 pixels and gaps of 2
+        assert picture.size == (9 * 58 + 2, 8 * 58 + 2)
+    done("eval", f"ckpt=[{vae},{vae / 'checkpoints/step-00000004'}]", "metric=mse", "neighbours=2", *options, "out=two")
+    pictures = [path.name for path in sorted(Path("two").glob("*.png"))]
+    assert pictures == ["neighbours-1-vae_vae.png", "neighbours-2-vae_step-00000004.png"]
+    scores("none", f"ckpt={vae}", "metric=authenticity", "neighbours=0", *options)

@@ -1,0 +1,61 @@
+"""Samples beside the training examples nearest to them: copying as one sees it.
+
+Nearest is meant in the evaluator's features, since two drawings of one digit that are moved by a pixel are far apart in
+pixels. Two sets of samples are shown: the first ones, which say what is usual, and those that are nearest to any
+training example, which say what is worst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genkit.data.spec import DataSpec
+from genkit.metrics.bank import blocks, squared_distances
+
+NEAREST = 3  # training examples beside each sample
+LOOKED_AT = 200  # samples among which the nearest ones are sought
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """Rows of model values (R, 1 + NEAREST, *shape): a sample, then the training examples nearest to it, nearest first.
+
+    Attributes:
+        first: Of the first samples.
+        closest: Of those samples that are nearest to a training example, the nearest of all first.
+        spec: The data.
+    """
+
+    first: Tensor
+    closest: Tensor
+    spec: DataSpec
+
+
+def nearest_rows(points: Tensor, others: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """(n, k): squared distances of the points (n, D) to the nearest of the others (m, D), ascending; which they are."""
+    centre = others.mean(0)
+    points, others = points - centre, others - centre
+    found = points.new_empty(len(points), k), torch.empty(len(points), k, dtype=torch.int64)
+    for part in blocks(len(points), len(others)):
+        for out, values in zip(found, squared_distances(points[part], others).topk(k, largest=False), strict=True):
+            out[part] = values
+    return found
+
+
+def neighbourhoods(
+    samples: tuple[Tensor, Tensor], train: tuple[Tensor, Tensor], spec: DataSpec, rows: int, k: int = NEAREST
+) -> Neighbourhoods:
+    """Of values (n, *shape) with features (n, F), and training values (m, *shape) with features (m, F)."""
+    (x, features), (known, known_features) = samples, train
+    distance, which = nearest_rows(features, known_features, min(k, len(known)))
+    order = distance[:, 0].argsort(stable=True)[:rows]
+
+    def shown(chosen: Sequence[int] | Tensor) -> Tensor:
+        index = torch.as_tensor(chosen)
+        return torch.cat([x[index][:, None], known[which[index]]], 1)
+
+    return Neighbourhoods(shown(range(min(rows, len(x)))), shown(order), spec)

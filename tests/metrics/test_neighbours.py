@@ -1,0 +1,53 @@
+"""Nearest training examples, and the two choices of samples that are shown beside them."""
+
+import torch
+
+from genkit.data.dataset import Split
+from genkit.data.digits import Digits
+from genkit.data.spec import DataSpec
+from genkit.metrics.evaluator import Evaluator
+from genkit.metrics.features import ClassifierFeatures
+from genkit.metrics.frechet import FrechetDistance
+from genkit.metrics.neighbours import nearest_rows, neighbourhoods
+from genkit.metrics.reference import Reference
+from genkit.metrics.source import SampleSource
+
+SPEC = DataSpec((1, 1, 2), "image", (-1.0, 1.0), 256)
+
+
+def rows(n: int, seed: int) -> torch.Tensor:
+    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_nearest_rows_are_those_of_a_full_table() -> None:
+    points, others = rows(40, 0), rows(90, 1)
+    distance, which = nearest_rows(points, others, 3)
+    expected, order = torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist").sort(1)
+    torch.testing.assert_close(distance.sqrt(), expected[:, :3])
+    assert torch.equal(which, order[:, :3])
+
+
+def test_first_samples_and_the_least_new_ones_are_shown() -> None:
+    x, known = rows(30, 0), rows(50, 1)
+    x[17] = known[4]
+    shaped = [values.reshape(-1, 1, 1, 2) for values in (x, known)]
+    shown = neighbourhoods((shaped[0], x), (shaped[1], known), SPEC, rows=5)
+    assert shown.first.shape == shown.closest.shape == (5, 4, 1, 1, 2)
+    assert torch.equal(shown.first[:, 0], shaped[0][:5])
+    assert torch.equal(shown.closest[0, 0], shown.closest[0, 1])
+    gaps = (shown.closest[:, 0] - shown.closest[:, 1]).flatten(1).norm(dim=1)
+    assert torch.equal(gaps, gaps.sort().values)
+    few = neighbourhoods((shaped[0][:2], x[:2]), (shaped[1][:1], known[:1]), SPEC, rows=5)
+    assert few.first.shape == (2, 2, 1, 1, 2)
+
+
+def test_copies_stand_beside_their_originals() -> None:
+    data = Digits()
+    score = Evaluator(
+        {"fid": FrechetDistance()}, ClassifierFeatures("digits"), Reference.of(data, "digits"), named=True
+    )
+    copies = data.split("train").x[100:160]
+    shown = score.neighbours(SampleSource(Split(copies)), 4)
+    assert shown is not None
+    assert torch.equal(shown.first[:, 0], shown.first[:, 1])
+    assert torch.equal(shown.first[:, 0], data.spec.scale(copies[:4]))
