@@ -89,6 +89,18 @@ def test_changes_of_the_checkpoints_settings_change_the_samples(diffusion: Path,
     assert 7 <= facts["evaluations"] < 14 or change in expected
 
 
+def test_a_weaker_checkpoint_guides(diffusion: Path, work: Path) -> None:
+    weak = min((diffusion / "checkpoints").iterdir())
+    alone = sample(diffusion, "alone", "n=32")
+    one, two = (sample(diffusion, f"{w}", "n=32", f"guidance.weak={weak}", f"guidance.scale={w}") for w in (1, 9))
+    assert (one["x"] == alone["x"]).all()
+    assert (two["x"] != alone["x"]).any()
+    facts = json.loads((work / "9" / "samples.json").read_text())
+    sha = hashlib.sha256((weak / "model.safetensors").read_bytes()).hexdigest()
+    assert facts["model"]["weak"] == {"ckpt": str(weak), "ckpt_sha256": sha, "step": int(weak.name[-8:])}
+    assert facts["evaluations"] == 14
+
+
 def test_the_checkpoints_own_settings_change_nothing(diffusion: Path) -> None:
     before, after = (
         sample(diffusion, "a"),

@@ -132,8 +132,7 @@ class Laws:
         y = None if y is None else y[:5]
         if isinstance(model, Encoder):
             z = model.encode(x, y)
-            assert z.shape[:1] == (5,)
-            assert z.ndim == 2
+            assert z.shape == (5, *model.latent_shape)
             assert torch.equal(model.encode(x, y), z)
             if isinstance(model, Decoder):
                 assert model.decode(z, y).shape == x.shape
