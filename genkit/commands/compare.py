@@ -22,7 +22,7 @@ from genkit.report.console import make_console
 from genkit.report.table import ARROWS
 from genkit.storage.disk import shown
 
-USAGE = "genkit compare RESULTS RESULTS"
+USAGE = "genkit compare RESULTS… [metric=NAME,…] [out=FOLDER]"
 KEYS = ("out", "metric", "debug")
 
 

@@ -25,13 +25,13 @@ from genkit.commands.restored import check_out, label_of, make_out, origin, rest
 from genkit.commands.show import Picture, picture_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
-from genkit.data.samples import stream_samples_to
+from genkit.data.samples import samples_size, stream_samples_to
 from genkit.models.base import Stepwise
 from genkit.models.stream import labels_for, stream_samples
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
 from genkit.storage.atomic import whole_file
-from genkit.storage.disk import shown
+from genkit.storage.disk import require_free_disk, shown
 
 PICTURED = 64  # samples in the grid of images
 POINTS = 10_000  # samples in a scatter plot
@@ -47,6 +47,9 @@ def run(cfg: DictConfig) -> None:
     check_out(settings)
     found = restored(settings["ckpt"], settings, console)
     labels_for(found.model, range(1), settings["y"])  # refuses a label before anything is drawn
+    if settings["show"] is None:
+        size = samples_size(found.model.spec, settings["n"])  # at most: the file is compressed
+        require_free_disk(size, Path(settings["out"] or "outputs"), "draw fewer (n=)")
     picture = None if settings["show"] is None else picture_of(found, settings)
 
     def fill(folder: Path) -> None:

@@ -61,7 +61,7 @@ def _start(settings: dict[str, Any], console: Console) -> float | None:
     target = _run_dir(settings["run_dir"], label)
     if target is not None and current_job().multirun and is_run_folder(target):
         return _again(target, settings, console)
-    require_free_disk(_bytes_needed(parts), target or Path("outputs"))
+    require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
     config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
     with RunFolder.create(target, "train", label, config=OmegaConf.to_yaml(settings), info=info) as folder:

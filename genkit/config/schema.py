@@ -85,7 +85,8 @@ def _read_annotated(value: Any, hint: Any, at: str, nested: Nested) -> Any:
     result = _read_plain(value, base, hint, at) if base in WORDS else read(value, base, at, nested)
     for mark in marks:
         if isinstance(mark, Range) and isinstance(result, int | float):
-            _expect(result in mark, value, value, hint, at)
+            largest = f"; the largest is {mark.high:.0f}" if result > mark.high >= LARGE else ""
+            _expect(result in mark, value, value, hint, at, largest)
     return result
 
 

@@ -25,6 +25,18 @@ def batch_of(split: Split, spec: DataSpec) -> Batch:
     return {"x": x} if split.y is None else {"x": x, "y": split.y}
 
 
+LARGEST = 512
+
+
+def forward_batch(dataset: Dataset) -> int:
+    """How many examples to take at once where no gradient is asked for.
+
+    Nothing is kept for a backward pass then, so four training batches fit where one trains: who makes
+    data.batch_size smaller for want of memory makes these smaller too.
+    """
+    return min(LARGEST, 4 * dataset.batch_size)
+
+
 class TrainLoader:
     """An endless iterable over the training micro-batches of one process, from micro-batch `start` on.
 

@@ -8,6 +8,7 @@ file says how to undo that.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -56,7 +57,7 @@ def stream_samples_to(path: Path, spec: DataSpec, n: int, batches: Iterable[tupl
     Raises:
         StorageError: the file cannot be written.
     """
-    dtype = np.dtype(np.float32) if spec.levels is None else np.dtype(np.uint8 if spec.levels <= 256 else np.int64)
+    dtype = _stored_dtype(spec)
     labels: list[NDArray[np.int64]] = []
     with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("x.npy", "w", force_zip64=True) as entry:
@@ -68,6 +69,15 @@ def stream_samples_to(path: Path, spec: DataSpec, n: int, batches: Iterable[tupl
         if labels:
             with archive.open("y.npy", "w") as entry:
                 np.lib.format.write_array(entry, np.concatenate(labels), allow_pickle=False)
+
+
+def samples_size(spec: DataSpec, n: int) -> int:
+    """Bytes of n samples before compression."""
+    return n * _stored_dtype(spec).itemsize * math.prod(spec.shape)
+
+
+def _stored_dtype(spec: DataSpec) -> np.dtype[Any]:
+    return np.dtype(np.float32) if spec.levels is None else np.dtype(np.uint8 if spec.levels <= 256 else np.int64)
 
 
 def _write_header(entry: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

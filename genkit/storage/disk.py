@@ -53,12 +53,13 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def require_free_disk(needed: int, path: Path) -> None:
+def require_free_disk(needed: int, path: Path, advice: str) -> None:
     """Refuses to begin what cannot be finished.
 
     Args:
         needed: Bytes that will be written.
         path: Where; it need not exist yet.
+        advice: How to need less, in the words of the command.
 
     Raises:
         StorageError: less is free, with both figures.
@@ -66,6 +67,5 @@ def require_free_disk(needed: int, path: Path) -> None:
     free = free_bytes(path)
     if free < needed:
         raise StorageError(
-            f"{shown(path)}: {needed:,} bytes needed, {free:,} free: make room, keep fewer checkpoints, "
-            "or choose another output folder"
+            f"{shown(path)}: {needed:,} bytes needed, {free:,} free: make room, {advice}, or choose another output folder"
         )

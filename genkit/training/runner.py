@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 from rich.console import Console
 
 from genkit.data.dataset import Dataset
-from genkit.data.loader import TrainLoader, ValLoader
+from genkit.data.loader import TrainLoader, ValLoader, forward_batch
 from genkit.errors import ConfigError
 from genkit.training.checkpoint_io import FolderCheckpointIO
 from genkit.training.checkpointing import CheckpointWriter
@@ -30,7 +30,6 @@ from genkit.training.progress import TrainingProgress
 from genkit.training.quick_scores import Quick, QuickScores
 from genkit.training.signals import StopNow, StopSignal
 
-VAL_BATCH = 512
 ALL_THREADS = torch.get_num_threads()  # torch's own choice, which the jobs of a sweep come back to
 
 
@@ -156,7 +155,7 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
         world_size=trainer.world_size,
         rank=trainer.global_rank,
     )
-    val = ValLoader(run.dataset.split("val"), run.dataset.spec, VAL_BATCH)
+    val = ValLoader(run.dataset.split("val"), run.dataset.spec, forward_batch(run.dataset))
     try:
         trainer.fit(run.module, train, val, ckpt_path=path, weights_only=True)
     except SIGTERMException as early:  # it came before `on_train_start`, while Lightning's own handler was in place

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 import torch
 
 from genkit.data.dataset import Dataset
-from genkit.data.loader import ValLoader
+from genkit.data.loader import ValLoader, forward_batch
 from genkit.data.spec import Batch
 from genkit.models.base import GenerativeModel
 from genkit.noise import generator_of
 
 LARGEST = 4096  # examples: enough for the statistics of a latent, quick for any encoder
-BATCH = 512
 
 
 def prepare(model: GenerativeModel, dataset: Dataset, seed: int) -> GenerativeModel:
@@ -24,5 +23,5 @@ def prepare(model: GenerativeModel, dataset: Dataset, seed: int) -> GenerativeMo
 def _batches(dataset: Dataset, seed: int, device: torch.device) -> Iterator[Batch]:
     train = dataset.split("train")
     pick = torch.randperm(len(train), generator=generator_of(seed, "prepare"))[:LARGEST]
-    for batch in ValLoader(train[pick], dataset.spec, BATCH):
+    for batch in ValLoader(train[pick], dataset.spec, forward_batch(dataset)):
         yield {name: value.to(device) for name, value in batch.items()}

@@ -12,6 +12,7 @@ from command_cases import MLP, QUICK, SERVER, _entry, arguments, done, refused, 
 from genkit.checkpoint.read import find_checkpoint
 from genkit.config.memory import asked_for
 from genkit.models.vae import VAE
+from genkit.storage import disk
 
 REFUSAL = "[enforce fail at alloc_cpu.cpp:128] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
 REFUSAL += "allocate 68719476736 bytes. Error code 12 (Cannot allocate memory)"
@@ -86,3 +87,10 @@ def test_a_model_that_does_not_fit(work: Path, tmp_path: Path) -> None:
     assert "out of memory: 16.0 GiB could not be had: choose a smaller model" in said
     assert "Traceback" not in said
     assert not any(work.iterdir())
+
+
+def test_samples_that_do_not_fit_on_the_disk(vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first of them is drawn: 64 bytes each."""
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 6399)
+    said = refused(6, "sample", f"ckpt={vae}", "n=100", "out=out")
+    assert "out: 6,400 bytes needed, 6,399 free: make room, draw fewer (n=), or choose another output folder" in said

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Dataset, Split, SplitName
-from genkit.data.loader import TrainLoader, ValLoader
+from genkit.data.loader import TrainLoader, ValLoader, forward_batch
 from genkit.data.spec import Batch, DataSpec
 from genkit.errors import DataError
 
@@ -130,3 +130,8 @@ def test_validation_is_finite_and_in_order(n: int, sizes: list[int]) -> None:
     assert len(loader) == len(sizes)
     assert numbers(batches) == list(range(n))
     assert same(batches, list(loader))
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(1, 4), (128, 512), (4096, 512)])
+def test_a_batch_without_gradients_follows_the_training_batch(batch_size: int, expected: int) -> None:
+    assert forward_batch(Counted(8, batch_size)) == expected

@@ -122,9 +122,10 @@ def test_temporaries_of_another_host_are_left_for_a_day(tmp_path: Path, monkeypa
 
 def test_too_little_space_is_refused_with_both_figures(tmp_path: Path) -> None:
     where = tmp_path / "not" / "yet"
-    require_free_disk(1, where)
-    with pytest.raises(StorageError, match=rf"^{where}: {10**18:,} bytes needed, [0-9,]+ free: [^\n]*$"):
-        require_free_disk(10**18, where)
+    require_free_disk(1, where, "ask for less")
+    both = rf"^{where}: {10**18:,} bytes needed, [0-9,]+ free: [^\n]*ask for less[^\n]*$"
+    with pytest.raises(StorageError, match=both):
+        require_free_disk(10**18, where, "ask for less")
     assert free_bytes(where) > 0
 
 
