@@ -31,6 +31,13 @@ class Denoiser(nn.Module, ABC):
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         """x_t (B, *shape), t (B,), y (B,) int64 to E[x | x_t] (B, *shape)."""
 
+    def reverse(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """E[x | x_t] and by how much a step down is wider than the posterior, () or (B, *shape).
+
+        0 is the variance of the posterior q(x_s | x_t, x), 1 that of the step up (`stochastic.py`); 0 unless learned.
+        """
+        return self(x_t, t, y), x_t.new_zeros(())
+
 
 class MixtureDenoiser(Denoiser):
     r"""The exact denoiser of a mixture of isotropic Gaussians Σ w_k N(μ_k, s_k² I).
@@ -73,6 +80,9 @@ class Labelled(Denoiser):
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         return self.denoiser(x_t, t, self.y)
 
+    def reverse(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.denoiser.reverse(x_t, t, self.y)
+
 
 def unlabelled(denoiser: Denoiser, num_classes: int, n: int, device: torch.device) -> Labelled:
     """The denoiser asked without a label: the index after the last class."""
@@ -114,3 +124,7 @@ class Clipped(Denoiser):
 
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         return self.denoiser(x_t, t, y).clamp(self.low, self.high)
+
+    def reverse(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        mean, widening = self.denoiser.reverse(x_t, t, y)
+        return mean.clamp(self.low, self.high), widening

@@ -39,7 +39,15 @@ class ClassifierFreeGuidance(Denoiser):
         self.schedule = positive.schedule
 
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        towards, level = self.positive(x_t, t, y), self.schedule.level(t)
+        return self._away(self.positive(x_t, t, y), x_t, t, y)
+
+    def reverse(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        towards, widening = self.positive.reverse(x_t, t, y)
+        return self._away(towards, x_t, t, y), widening
+
+    def _away(self, towards: Tensor, x_t: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        """What is left of D (B, *shape) after guidance away from D_0."""
+        level = self.schedule.level(t)
         inside = (self.interval[0] <= level) & (level <= self.interval[1])
         if not inside.any():
             return towards

@@ -13,7 +13,9 @@ schedule's least noise on it, solved with finite steps: an estimate.
 **Bound.** For a chain of T steps whose reverse draws from q(x_s | x_t, D),
 
 .. math:: -\log p(x) \le KL(q(x_1 | x) \| N(0, \sigma_1^2)) + \tfrac12 \sum (snr_s - snr_t) \| x - D(x_t, t) \|^2
-          - E \log p(x \mid x_0).
+          - E \log p(x \mid x_0);
+
+a learned variance of the reverse step enters as in `learned_variance.py`.
 
 References: Song et al. 2020, 2011.13456; FFJORD (Grathwohl et al. 2018, 1810.01367); Ho et al. 2020, 2006.11239;
 Variational Diffusion Models (Kingma et al. 2021, 2107.00630).
@@ -37,6 +39,7 @@ from genkit.component import Component, NonNegativeInt, PositiveInt, Range
 from genkit.data.spec import DataSpec
 from genkit.diffusion.denoiser import Denoiser
 from genkit.diffusion.grid import KarrasGrid, LogSNRGrid
+from genkit.diffusion.schedule import Schedule
 
 Draw = Callable[[np.random.Generator], np.ndarray]
 
@@ -138,8 +141,9 @@ class VariationalBound(DiffusionLikelihood):
         nll = self._prior(denoiser, stored, times[0])
         for (t, s), noise in zip(pairwise(times), eps, strict=False):
             alpha, sigma = denoiser.schedule(t)
-            error = (denoiser(alpha * stored + sigma * noise, t.expand(len(x))) - stored).square().flatten(1).sum(1)
-            nll = nll + (denoiser.schedule.level(s) ** -2 - denoiser.schedule.level(t) ** -2) / 2 * error
+            mean, widening = denoiser.reverse(alpha * stored + sigma * noise, t.expand(len(x)))
+            step = divergence((mean - stored).square(), widening, t, s, denoiser.schedule)
+            nll = nll + step.flatten(1).sum(1)
         level = denoiser.schedule.level(times[-1])
         return self._decoded(stored + level * eps[-1], stored, level, spec) - nll
 
@@ -159,6 +163,24 @@ class VariationalBound(DiffusionLikelihood):
             centre = spec.scale(torch.tensor(value)).to(x)
             total = torch.logaddexp(total, -((noisy - centre) ** 2) / (2 * level**2))
         return (distance - total).flatten(1).sum(1) - x[0].numel() * math.log(spec.bin_width)
+
+
+def divergence(error: Tensor, widening: Tensor, t: Tensor, s: Tensor, schedule: Schedule) -> Tensor:
+    r"""KL of the reverse step from t to s from the true posterior, in nats for each value (B, *shape).
+
+    .. math:: \tfrac12 \big(l + e^{-l} (1 + (snr_s - snr_t)\, |x - D|^2) - 1\big), \qquad
+              l = 2 w \log(\sigma_t / \sigma_s)
+
+    Arguments:
+        error: |x − D|² (B, *shape).
+        widening: w, by how much the reverse step is wider than the posterior, () or (B, *shape).
+        t, s: Times, s ≤ t, of shapes that go with the error's.
+        schedule: How noise was added.
+    """
+    (_, sigma_t), (_, sigma_s) = schedule(t), schedule(s)
+    gain = schedule.level(s) ** -2 - schedule.level(t) ** -2
+    log_ratio = 2 * widening * (sigma_t / sigma_s).log()
+    return (log_ratio + torch.expm1(-log_ratio) + (-log_ratio).exp() * gain * error) / 2
 
 
 def drawn(x: Tensor, seed: int, draw: Draw) -> Tensor:

@@ -16,17 +16,29 @@ from genkit.diffusion.denoiser import expand_to
 from genkit.diffusion.parametrisation import NetworkDenoiser
 from genkit.diffusion.times import LogNormalLevels, Times
 from genkit.diffusion.weighting import OutputWeighting, Weighting
+from genkit.errors import ConfigError
 
 
 class Objective(Component, ABC):
-    """A loss of a network under a denoiser."""
+    """A loss of a network under a denoiser.
+
+    Attributes:
+        outputs: Values that it trains for each value of an example.
+    """
+
+    outputs = 1
 
     @abstractmethod
     def __call__(self, denoiser: NetworkDenoiser, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         """x (B, *shape) and labels y (B,) or None to "loss" and its named terms, each of shape ()."""
 
     def check(self, denoiser: NetworkDenoiser) -> None:
-        """Raises ConfigError for a denoiser that it cannot train; by default there is none."""
+        """Raises ConfigError for a denoiser that it cannot train: one that predicts more or less than is trained."""
+        if denoiser.outputs != self.outputs:
+            raise ConfigError(
+                f"model.objective: {type(self).__name__} does not train {type(denoiser).__name__}; "
+                "LearnedVarianceDenoiser and HybridDenoising (model=iddpm) go together"
+            )
 
 
 class Denoising(Objective):
@@ -45,8 +57,16 @@ class Denoising(Objective):
         self.coupling = coupling or IndependentCoupling()
 
     def __call__(self, denoiser: NetworkDenoiser, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        x_t, t = self.noised(denoiser, x, y)
+        return {"loss": self.weighted(denoiser, t, (denoiser(x_t, t, y) - x).square())}
+
+    def noised(self, denoiser: NetworkDenoiser, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x_t (B, *shape) and t (B,) of the examples x (B, *shape)."""
         t = self.times(len(x), denoiser.schedule, denoiser.data_std)
         eps = self.coupling(x, torch.randn_like(x), y)
         alpha, sigma = (expand_to(value, x) for value in denoiser.schedule(t))
-        error = (denoiser(alpha * x + sigma * eps, t, y) - x).square().flatten(1).mean(1)
-        return {"loss": (self.weighting(denoiser, t) * error).mean()}
+        return alpha * x + sigma * eps, t
+
+    def weighted(self, denoiser: NetworkDenoiser, t: Tensor, error: Tensor) -> Tensor:
+        """The weighted mean () of squared errors of D (B, *shape)."""
+        return (self.weighting(denoiser, t) * error.flatten(1).mean(1)).mean()

@@ -39,6 +39,7 @@ class NetworkDenoiser(Denoiser, Component):
     """
 
     data_std: Tensor
+    outputs = 1  # values that the network gives for each value of an example
 
     def __init__(self, *, backbone: Backbone, schedule: Schedule, data_std: Tensor) -> None:
         super().__init__()
@@ -51,11 +52,20 @@ class NetworkDenoiser(Denoiser, Component):
         """c_skip and c_out at alpha_t and sigma_t, all of one shape."""
 
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.mean_of(self.output(x_t, t, y), x_t, t)
+
+    def output(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        """What the network says of x_t (B, *shape): (B, outputs · C, …)."""
         alpha, sigma = (expand_to(value, x_t) for value in self.schedule(t))
         x, level = x_t / alpha, sigma / alpha
         total = (level**2 + self.data_std**2).sqrt()
+        return self.backbone(x / total, level.flatten().log() / 4, y)
+
+    def mean_of(self, output: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """D (B, *shape) for the network's F (B, *shape)."""
+        alpha, sigma = (expand_to(value, x_t) for value in self.schedule(t))
         skip, out = self.coefficients(alpha, sigma)
-        return skip * x + out * self.backbone(x / total, level.flatten().log() / 4, y)
+        return skip * (x_t / alpha) + out * output
 
     def weight(self, t: Tensor) -> Tensor:
         """(B,) to (B,): 1 / c_out², under which the error of F counts the same at every noise level."""

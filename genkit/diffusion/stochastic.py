@@ -54,7 +54,7 @@ class AncestralSampler(Sampler):
     r"""DDPM: each step draws from q(x_s | x_t, x = D).
 
     The variance lies between that of the posterior and that of the forward step, sigma_t² (1 − r), right for data of no
-    and of unit variance; it is interpolated in its logarithm.
+    and of unit variance; it is interpolated in its logarithm, as far as the network says where that was learned.
 
     References: Ho et al. 2020, 2006.11239; Nichol & Dhariwal 2021, 2102.09672, equation 15.
 
@@ -62,11 +62,12 @@ class AncestralSampler(Sampler):
         denoiser: D(x_t, t).
         steps: Number of steps.
         grid: Where they end; None: equal steps of t.
-        widening: 0: the posterior's variance ("fixed small"), 1: the forward step's ("fixed large").
+        widening: 0: the posterior's variance ("fixed small"), 1: the forward step's ("fixed large"); None: what the
+            denoiser learned, else 0.
     """
 
     def __init__(
-        self, *, denoiser: Denoiser, steps: Steps = 250, grid: Grid | None = None, widening: Probability = 0.0
+        self, *, denoiser: Denoiser, steps: Steps = 250, grid: Grid | None = None, widening: Probability | None = None
     ) -> None:
         super().__init__(denoiser, steps, grid)
         self.widening = widening
@@ -74,8 +75,10 @@ class AncestralSampler(Sampler):
     def step(self, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
         (alpha_t, sigma_t), (alpha_s, sigma_s) = self.denoiser.schedule(t), self.denoiser.schedule(s)
         ratio = (sigma_s * alpha_t / (alpha_s * sigma_t)) ** 2
-        mean = alpha_s / alpha_t * ratio * x_t + alpha_s * (1 - ratio) * self.mean(x_t, t)
-        scale = sigma_s ** (1 - self.widening) * sigma_t**self.widening
+        clean, learned = self.denoiser.reverse(x_t, t.expand(len(x_t)))
+        widening = learned if self.widening is None else self.widening
+        mean = alpha_s / alpha_t * ratio * x_t + alpha_s * (1 - ratio) * clean
+        scale = sigma_s * (sigma_t / sigma_s) ** widening
         return mean + scale * (1 - ratio).sqrt() * self.fresh(x_t)
 
 

@@ -69,14 +69,16 @@ class Diffusion(GenerativeModel, Conditional, Density, Stepwise, Guidable):
     ) -> None:
         super().__init__(spec)
         self.num_classes = classes_of(spec, conditional)
+        self.objective = objective or Denoising()
+        channels, *sides = spec.shape
+        out_shape = (self.objective.outputs * channels, *sides)
         net = (backbone or default_backbone)(
-            in_shape=spec.shape, out_shape=spec.shape, num_classes=self.num_classes, time=True
+            in_shape=spec.shape, out_shape=out_shape, num_classes=self.num_classes, time=True
         )
         self.denoiser = (denoiser or EDMDenoiser)(
             backbone=net, schedule=schedule or KarrasSchedule(), data_std=torch.tensor(1.0)
         )
         self.register_buffer("measured", torch.tensor(False))
-        self.objective = objective or Denoising()
         self.objective.check(self.denoiser)
         self.sampler = sampler or HeunSampler
         self.likelihood = likelihood or FlowLikelihood()
