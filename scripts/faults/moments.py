@@ -2,52 +2,167 @@
 
     python scripts/faults/moments.py --n 20
 
-SIGTERM: the exit code is 143 once the run exists, and no finished step is lost. A disk that is full (a limit on the
-size of files) or a folder that may not be written: never a success, never an older checkpoint lost. Eight processes
-that make a run folder in the same second make eight.
+SIGTERM: the exit code is 143, no finished step is lost; of samples or scores that were begun nothing is left. A disk
+that is full or read-only: never a success, never an older checkpoint lost, and the run that is resumed when there is
+room again ends with the files of one that nobody disturbed. Where this user may mount (root on Linux) the disk is a
+real one, of memory, that is filled or made read-only under the run; and everywhere each kind of write is refused by
+this process itself. Eight processes that make a run folder in the same second make eight.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from faults import SERVER, Child, Tally, leftovers, options, train, workplace
+from faults import SERVER, Child, Tally, digest, leftovers, options, train, workplace
 
 from genkit.checkpoint.read import find_checkpoint
 from genkit.checkpoint.retention import step_folders
 from genkit.checkpoint.run_folder import RunFolder
 from genkit.checkpoint.verify import verify_checkpoint
 
-PLAN = ("trainer.max_steps=120", "checkpoint.every_n_steps=10", "checkpoint.keep=3", "trainer.val_every_n_steps=25")
+STEPS = 120
+PLAN = (
+    f"trainer.max_steps={STEPS}",
+    "checkpoint.every_n_steps=10",
+    "checkpoint.keep=3",
+    "trainer.val_every_n_steps=25",
+)
 PLAN += ("trainer.log_every_n_steps=1", "samples.every_n_steps=0", "run_dir=run")
 STARTS = 8
+DISK = "size=64m"
 
 
-def terminated(number: int, n: int, life: float, work: Path, tally: Tally) -> None:
-    """SIGTERM after a share of a run's life that grows with the number."""
-    child = Child(train("vae", *PLAN), work)
-    child.process.join(0.7 * life * (number + 0.5) / n)  # of a life that a busy machine may shorten
-    child.kill(signal.SIGTERM)
+def logged(run: Path) -> int:
+    """The last step of which a run has told."""
+    try:
+        return int(json.loads((run / "metrics.jsonl").read_bytes().splitlines()[-1])["step"])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def wait_for(child: Child, run: Path, share: float, life: float) -> None:
+    """Until a run has done this share of its steps; a negative one is a share of the time before its first."""
+    begin = time.monotonic()
+    if share < 0:
+        child.process.join(-share * life)
+        return
+    while child.process.is_alive() and logged(run) < share * STEPS and time.monotonic() < begin + 300:
+        time.sleep(0.002)
+
+
+def shares(n: int) -> list[float]:
+    """Moments over a run: a fifth of them before its first step, none of them at its very end."""
+    early = n // 5
+    return [-0.9 * (i + 0.5) / early for i in range(early)] + [0.95 * i / (n - early) for i in range(n - early)]
+
+
+def shell_code(code: int | None) -> int | None:
+    """What a shell makes of a process's end: one that a signal killed, before it took the signal over, is 128 + it."""
+    return 128 - code if code is not None and code < 0 else code
+
+
+def terminated(share: float, start: float, work: Path, tally: Tally) -> None:
+    """SIGTERM at a moment of a training; `start` is the time that it needs for its first step."""
+    child, run = Child(train("vae", *PLAN), work), work / "run"
+    wait_for(child, run, share, start)
     sent = time.monotonic()
-    done, run = child.wait(), work / "run"
-    tally.add("SIGTERM")
+    child.kill(signal.SIGTERM)
+    done = child.wait()
+    tally.add("SIGTERM to a training")
     tally.counts["slowest stop, ms"] = max(tally.counts["slowest stop, ms"], int(1000 * (time.monotonic() - sent)))
-    ended = done.code == 0 and run.is_dir() and find_checkpoint(run).step == 120
-    tally.add("ended before the signal", int(ended))
-    tally.expect(done.code == 143 or ended, "SIGTERM: another exit code", f"{number}: {done.code} {done.said[-200:]}")
+    tally.expect(shell_code(done.code) == 143, "SIGTERM: another exit code", f"{share}: {done.code} {done.said[-200:]}")
     tally.expect("Traceback" not in done.said, "SIGTERM: tracebacks", done.said[-300:])
-    logged = (run / "metrics.jsonl").read_text().splitlines() if (run / "metrics.jsonl").is_file() else []
-    finished = max((int(line.split(",")[0].split(":")[1].strip("} ")) for line in logged), default=0)
-    saved = find_checkpoint(run).step if run.is_dir() and step_folders(run) else 0
-    tally.expect(saved >= finished, "SIGTERM: steps lost", f"{number}: step {saved} saved, {finished} finished")
+    saved, finished = find_checkpoint(run).step if run.is_dir() and step_folders(run) else 0, logged(run)
+    tally.add("of them after its first step", int(finished > 0))
+    tally.expect(saved >= finished, "SIGTERM: steps lost", f"{share}: step {saved} saved, {finished} finished")
     tally.expect(not leftovers(work), "SIGTERM: leftovers", str(leftovers(work)[:3]))
+
+
+def terminated_elsewhere(verb: str, share: float, life: float, argv: list[str], work: Path, tally: Tally) -> None:
+    """SIGTERM to a command that draws samples or scores them."""
+    child = Child([*argv, "out=out"], work)
+    child.process.join(share * life)
+    child.kill(signal.SIGTERM)
+    done = child.wait()
+    tally.add(f"SIGTERM to {verb}")
+    tally.expect(
+        shell_code(done.code) == 143,
+        f"SIGTERM to {verb}: another exit code",
+        f"{share}: {done.code} {done.said[-200:]}",
+    )
+    tally.expect("Traceback" not in done.said, f"SIGTERM to {verb}: tracebacks", done.said[-300:])
+    tally.expect(not any(work.iterdir()), f"SIGTERM to {verb}: leftovers", str(list(work.iterdir())))
+
+
+@contextlib.contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """A disk of memory mounted at `place`. Raises CalledProcessError where this user may not mount."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", DISK, "tmpfs", str(place)], check=True, capture_output=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def may_mount(place: Path) -> bool:
+    try:
+        with small_disk(place):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def fill(disk: Path) -> None:
+    """Leaves no byte free."""
+    with (disk / "ballast").open("wb", buffering=0) as file:
+        for size in (2**20, 2**12, 1):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
+
+
+def remount(disk: Path, mode: str) -> bool:
+    """ "ro" is refused while a file is open for writing."""
+    argv = ["mount", "-o", f"remount,{mode}", str(disk)]
+    return subprocess.run(argv, capture_output=True).returncode == 0
+
+
+def starved(kind: str, share: float, start: float, truth: dict[str, str], place: Path, tally: Tally) -> None:
+    """A real disk that is full, or read-only, from a moment on."""
+    with small_disk(place) as disk:
+        child, run = Child(train("vae", *PLAN), disk), disk / "run"
+        wait_for(child, run, share, start)
+        if kind == "full":
+            fill(disk)
+        else:
+            while child.process.is_alive() and not remount(disk, "ro"):
+                pass
+        done, name = child.wait(), f"a disk that is {kind}"
+        tally.add(name)
+        tally.expect(done.code == 6, f"{name}: another exit code", f"{share}: {done.code} {done.said[-300:]}")
+        tally.expect("done:" not in done.said and "Traceback" not in done.said, f"{name}: a success", done.said[-300:])
+        said = "run" in done.said and ("bytes needed" if kind == "full" else "cannot write") in done.said
+        tally.expect(said, f"{name}: not said", f"{share}: {done.said[-300:]}")
+        stand = step_folders(run) if run.is_dir() else []
+        for folder in stand:
+            verify_checkpoint(folder)
+        tally.add("checkpoints that stand after it", len(stand))
+        tally.expect(len(stand) >= min(3, logged(run) // 10), f"{name}: checkpoints lost", f"{logged(run)}: {stand}")
+        (disk / "ballast").unlink(missing_ok=True) if kind == "full" else remount(disk, "rw")
+        again = Child(["train", "resume=run"] if (run / "run.json").is_file() else train("vae", *PLAN), disk).wait()
+        same = again.code == 0 and digest(run) == truth and not leftovers(disk)
+        tally.expect(same, f"{name}: another end than in peace", f"{share}: {again.code} {again.said[-300:]}")
 
 
 def refuse_from(call: int, code: int, argv: list[str], cwd: Path, log: Path) -> None:
@@ -95,7 +210,7 @@ def refused(number: int, code: int, work: Path, tally: Tally) -> None:
     folders = step_folders(run) if run.is_dir() else []
     for folder in folders:
         verify_checkpoint(folder)
-    tally.add("checkpoints that stand after it", len(folders))
+    tally.add("checkpoints that stand after a refusal", len(folders))
     if folders:
         tally.expect(find_checkpoint(run).path in folders, f"{name}: checkpoints lost", str(folders))
 
@@ -121,19 +236,44 @@ def together(root: Path, tally: Tally) -> None:
     tally.expect(right, "starts that share a folder", f"{made} folders")
 
 
+def elsewhere(n: int, run: Path, work: Path, tally: Tally) -> None:
+    """SIGTERM at moments of sampling and of an evaluation."""
+    for verb, words in {"sample": ["n=20000"], "eval": ["n=2000", "baselines=false"]}.items():
+        argv, place = [verb, f"ckpt={run}", "batch_size=100", *words], work / verb
+        place.mkdir()
+        whole = Child([*argv, "out=out"], place).wait()
+        assert whole.code == 0, whole.said
+        for number in range(n):
+            place = work / f"{verb}-{number}"
+            place.mkdir()
+            terminated_elsewhere(verb, 0.6 * (number + 0.5) / n, whole.seconds, argv, place, tally)
+
+
 def main() -> int:
     arguments, tally = options(__doc__, 20), Tally()
+    n: int = arguments.n
     with workplace(arguments.folder) as work:
-        for number in range(arguments.n):
+        for number in range(n):
             together(work / f"together-{number}", tally)
-        for name in ("warm", "straight"):  # the first process waits for the imports of the server
+        for name in ("warm", "straight", "disk"):  # the first process waits for the imports of the server
             (work / name).mkdir()
-            straight = Child(train("vae", *PLAN), work / name).wait()
-            assert straight.code == 0, straight.said
-        for number in range(arguments.n):
-            for name in ("term", "disk"):
-                (work / f"{name}-{number}").mkdir()
-            terminated(number, arguments.n, straight.seconds, work / f"term-{number}", tally)
+        for name in ("warm", "straight"):
+            straight, begun = Child(train("vae", *PLAN), work / name), time.monotonic()
+            wait_for(straight, work / name / "run", 1 / STEPS, 0.0)
+            start, whole = time.monotonic() - begun, straight.wait()
+            assert whole.code == 0, whole.said
+        truth = digest(work / "straight" / "run")
+        for number, share in enumerate(shares(n)):
+            (work / f"term-{number}").mkdir()
+            terminated(share, start, work / f"term-{number}", tally)
+        elsewhere(n // 2, work / "straight" / "run", work, tally)
+        if may_mount(work / "disk"):
+            for number, share in enumerate(shares(n)):
+                starved(("full", "read-only")[number % 2], share, start, truth, work / "disk", tally)
+        else:
+            tally.add("real disks, which only root may mount")
+        for number in range(n):
+            (work / f"disk-{number}").mkdir()
             refused(number, (errno.ENOSPC, errno.EROFS)[number % 2], work / f"disk-{number}", tally)
     return tally.conclude("moments")
 

@@ -37,7 +37,10 @@ from genkit.data.spec import Batch
 from genkit.training import runner
 
 STEPS, EPOCH = 9, 6  # optimizer steps of a run; micro-batches of an epoch
-DATA = {"image": ("data=digits", "data.batch_size=133"), "vector": ("data=toy", "data.n_train=300", "data.eval_n=100")}
+DATA = {
+    "image": ("data=digits", "data.batch_size=133"),
+    "vector": ("data=toy", "data.n_train=300", "data.eval_n=100", "data.batch_size=50"),
+}
 PLAN = (f"trainer.max_steps={STEPS}", "trainer=cpu", "trainer.threads=1", "trainer.log_every_n_steps=1")
 PLAN += ("trainer.val_every_n_steps=7",)
 PLAN += ("checkpoint.every_n_steps=1", "checkpoint.keep=99", "checkpoint.monitor=null", "samples.every_n_steps=0")
@@ -65,11 +68,17 @@ class WithWorkers(TrainLoader):
         return iter(DataLoader(Numbered(self), batch_size=None, num_workers=2, multiprocessing_context="fork"))
 
 
-def modality(model: str) -> str:
-    """ "image" where the model knows images."""
+def words_of(model: str, work: Path) -> tuple[str, ...]:
+    """Data that the model knows, images first, and a small checkpoint for each model that it is made of."""
     node = composed("train", [f"model={model}", "--resolve"])["model"]
     cls: Any = resolve(node["_target_"], at="model")
-    return "image" if "image" in cls.modalities else "vector"
+    data = DATA["image" if "image" in cls.modalities else "vector"]
+    asked = [key for key, value in node.items() if value == "???"]
+    source = work / "source"
+    if asked and not source.is_dir():
+        code, said = run_genkit("train", "model=autoencoder", *data, *PLAN, f"run_dir={source}")
+        assert code == 0, said
+    return (*data, *(f"model.{key}={source}" for key in asked))
 
 
 def put_back(run: Path, copy: Path, step: int) -> Path:
@@ -86,10 +95,9 @@ def put_back(run: Path, copy: Path, step: int) -> Path:
 
 def trial(model: str, accumulate: int, work: Path, tally: Tally, words: Sequence[str] = ()) -> list[str]:
     """All cells of one model and one accumulation: "same", or what differs."""
-    run, data = work / f"{model}-{accumulate}", DATA[modality(model)]
-    size = ("data.batch_size=50",) if data == DATA["vector"] else ()
-    line = (f"model={model}", *data, *size, *PLAN, f"trainer.accumulate={accumulate}", *words, f"run_dir={run}")
-    code, said = run_genkit("train", *line)
+    run = work / f"{model}-{accumulate}"
+    line = (f"model={model}", *words_of(model, work), *PLAN, f"trainer.accumulate={accumulate}", *words)
+    code, said = run_genkit("train", *line, f"run_dir={run}")
     if not tally.expect(code == 0, "runs that fail", f"{model}: {said[-300:]}"):
         return ["failed"]
     truth, cells = digest(run), []

@@ -19,8 +19,9 @@ def scripts() -> dict[str, ModuleType]:
     import damage
     import faults
     import hostile
+    import resume
 
-    return {"configs": configs, "damage": damage, "faults": faults, "hostile": hostile}
+    return {"configs": configs, "damage": damage, "faults": faults, "hostile": hostile, "resume": resume}
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +68,13 @@ def test_malformed_configurations(
     assert not tally.broken
     assert refused > 10
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("model", "accumulate"), [("vq_vae", 1), ("latent_diffusion", 2)])
+def test_presets_resume_exactly(
+    scripts: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, accumulate: int
+) -> None:
+    """At the end of an epoch and within one, without workers and with two."""
+    monkeypatch.chdir(tmp_path)
+    tally = scripts["faults"].Tally()
+    assert scripts["resume"].trial(model, accumulate, tmp_path, tally, ["backbone=mlp"]) == ["same"] * 4, tally.broken
