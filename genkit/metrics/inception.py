@@ -8,7 +8,6 @@ publisher put into its name is refused.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +16,8 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
-from genkit.metrics.cache import user_folder
 from genkit.metrics.features import Classifier, FeatureExtractor, unit_range
+from genkit.metrics.weight_files import find_weights
 from genkit.nn.inception import InceptionV3
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
@@ -50,7 +49,7 @@ class InceptionFeatures(FeatureExtractor, Classifier):
         self.layer = layer
         self.name = "inception" if layer == "2048" else f"inception{layer}"
         self.id = f"inception/{layer}@{SHA256}/tf1-resize"
-        self.net = loaded(find_weights(weights))
+        self.net = loaded(find_weights("inception", FILE, f"sha256 {SHA256}…, {SOURCE}", weights))
 
     def accepts(self, spec: DataSpec) -> bool:
         return spec.modality == "image" and spec.shape[0] in (1, 3) and spec.levels is not None
@@ -74,22 +73,6 @@ def bytes_of(x: Tensor, spec: DataSpec) -> Tensor:
     """Model values (B, C, H, W) as float32 0 … 255 with three channels, whole numbers as in a file."""
     v = (255.0 * unit_range(x.cpu(), spec)).round().to(torch.float32)
     return v.expand(-1, 3, -1, -1)
-
-
-def find_weights(path: str | None) -> Path:
-    """The weights' file. Raises DataError with what to put where."""
-    own = os.environ.get("GENKIT_WEIGHTS")
-    named = [Path(text).expanduser() for text in (path, own) if text]
-    places = [place / FILE if place.is_dir() else place for place in named] + [user_folder() / "weights" / FILE]
-    if path is not None:
-        places = places[:1]
-    for place in places:
-        if place.is_file():
-            return place
-    where = path or f"$GENKIT_WEIGHTS or {places[-1].parent}"
-    raise DataError(
-        f"features=inception: put {FILE} (sha256 {SHA256}…, {SOURCE}) at {where}, or name it: features.weights="
-    )
 
 
 def loaded(path: Path, sha256: str = SHA256) -> InceptionV3:

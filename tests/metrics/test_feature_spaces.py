@@ -14,9 +14,10 @@ from genkit.metrics import inception
 from genkit.metrics.custom import CustomFeatures
 from genkit.metrics.features import RawFeatures
 from genkit.metrics.frechet import frechet_distance
-from genkit.metrics.inception import FILE, InceptionFeatures, bytes_of, find_weights, loaded
+from genkit.metrics.inception import FILE, InceptionFeatures, bytes_of, loaded
 from genkit.metrics.moments import Moments
 from genkit.metrics.pca import PrincipalComponents
+from genkit.metrics.weight_files import find_weights
 from genkit.nn.inception import InceptionV3
 
 SPEC = DataSpec((1, 3, 4), "image", (-1.0, 1.0), 256)
@@ -139,12 +140,12 @@ def test_weights_are_looked_for_in_order(nowhere: Path, monkeypatch: pytest.Monk
         folder.mkdir(parents=True)
         (folder / FILE).write_bytes(b"")
     monkeypatch.setenv("GENKIT_WEIGHTS", str(folders[1]))
-    assert find_weights(str(folders[0])) == folders[0] / FILE
-    assert find_weights(None) == folders[1] / FILE
+    assert find_weights("inception", FILE, "", str(folders[0])) == folders[0] / FILE
+    assert find_weights("inception", FILE, "", None) == folders[1] / FILE
     monkeypatch.delenv("GENKIT_WEIGHTS")
-    assert find_weights(None) == folders[2] / FILE
+    assert find_weights("inception", FILE, "", None) == folders[2] / FILE
     with pytest.raises(DataError, match="absent"):
-        find_weights(str(nowhere / "absent"))
+        find_weights("inception", FILE, "", str(nowhere / "absent"))
 
 
 def test_another_file_than_the_published_one_is_refused(tmp_path: Path) -> None:
