@@ -9,6 +9,7 @@ file says how to undo that.
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,7 @@ from genkit.data.dataset import Split
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
 from genkit.storage.atomic import whole_file
+from genkit.storage.disk import shown
 
 Array = NDArray[np.generic]
 
@@ -102,12 +104,14 @@ def _read_arrays(path: Path) -> tuple[Array, Array | None]:
             if key is None:
                 raise DataError(f"{path}: it has the arrays {', '.join(file.files)}; the samples must be called x")
             return file[key], file["y"] if "y" in file.files else None
+    except MemoryError as error:
+        raise DataError(f"{path}: declares an array that the memory cannot hold ({error})") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a readable .npz or .npy file without pickled objects ({error})") from error
 
 
 def _read_folder(path: Path) -> tuple[Array, None]:
-    files = sorted(path.glob("*.png"))
+    files = sorted(file for file in path.glob("*.png") if not file.name.startswith("."))
     if not files:
         raise DataError(f"{path}: no .png files in this folder; give a folder of PNG images or an .npz with key x")
     images = [_read_png(file) for file in files]
@@ -119,13 +123,22 @@ def _read_folder(path: Path) -> tuple[Array, None]:
 
 def _read_png(path: Path) -> Array:
     """(H, W, C) uint8, C = 1 or 3."""
+    if not path.is_file():  # a pipe would wait for a writer for ever
+        raise DataError(f"{shown(path)}: no regular file; take it out of the folder")
     try:
-        with Image.open(path) as image:
+        with (
+            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+            Image.open(path, formats=("PNG",)) as image,
+        ):
             if image.mode not in ("L", "RGB"):
-                raise DataError(f"{path}: a PNG of mode {image.mode}; store 8-bit grey (L) or RGB")
+                raise DataError(f"{shown(path)}: a PNG of mode {image.mode}; store 8-bit grey (L) or RGB")
             return np.atleast_3d(np.asarray(image))
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"{path}: not a readable PNG image") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(
+            f"{shown(path)}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; take it out of the folder"
+        ) from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise DataError(f"{shown(path)}: not a readable PNG image") from error
 
 
 def _spec_of_array(x: Array, path: Path) -> DataSpec:

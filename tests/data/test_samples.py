@@ -1,5 +1,11 @@
 """Files of samples: what is written is what is read, and everything that is no stored value is refused in one line."""
 
+import io
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +139,60 @@ def test_images_of_one_folder_have_one_size(tmp_path: Path) -> None:
         Image.fromarray(np.zeros((i, i), np.uint8)).save(tmp_path / f"{i}.png")
     with pytest.raises(DataError, match=r"5\.png: its shape differs from that of 4\.png"):
         read_samples(tmp_path)
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that says how large it is, and nothing else."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = (struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in (header, b"IDAT", b"IEND"))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def picture(mode: str, form: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (4, 4)).save(file, form)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a readable PNG"),
+        (png(4, 4), "not a readable PNG"),
+        (picture("L")[:-30], "not a readable PNG"),
+        (picture("L", "JPEG"), "not a readable PNG"),
+        (picture("CMYK", "TIFF"), "not a readable PNG"),
+        (png(30_000, 30_000), "more than 89,478,485 pixels"),
+        (png(12_000, 12_000), "more than 89,478,485 pixels"),
+        *((picture(mode), f"a PNG of mode {mode}") for mode in ("P", "1", "LA", "RGBA", "I;16")),
+        (os.mkfifo, "no regular file"),
+        (os.mkdir, "no regular file"),
+        (lambda path: os.symlink("nowhere", path), "no regular file"),
+        (lambda path: os.symlink(path, path), "no regular file"),
+    ],
+)
+def test_odd_images_are_refused_by_name(
+    content: bytes | Callable[[Path], None], message: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = tmp_path / "odd\n.png"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        content(path)
+    with pytest.raises(DataError, match=rf"^[^\n]*odd\\n\.png[^\n]*{message}[^\n]*$"):
+        read_samples(tmp_path)
+    assert not len(recwarn)
+
+
+def test_hidden_files_are_no_samples(tmp_path: Path) -> None:
+    for name in ("a.png", "._a.png"):
+        (tmp_path / name).write_bytes(picture("L"))
+    assert len(read_samples(tmp_path)) == 1
+
+
+def test_an_array_that_is_declared_too_large_is_the_fault_of_its_file(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive, archive.open("x.npy", "w") as entry:
+        description = {"descr": "|u1", "fortran_order": False, "shape": (2**40, 64, 64, 1)}
+        np.lib.format.write_array_header_1_0(entry, description)
+    with pytest.raises(DataError, match=r"a\.npz: declares an array that the memory cannot hold"):
+        read_samples(tmp_path / "a.npz")
