@@ -3,9 +3,10 @@ r"""Improved DDPM: a network that also says how wide a step of the reverse chain
 The variance of the reverse step lies between that of the posterior, right for data without spread, and that of the
 forward step, right for data of unit variance. A second output v of the network places it, value by value,
 
-.. math:: \log \Sigma = w \log \beta_{t|s} + (1 - w) \log \tilde\beta_{t|s}, \qquad w = (v + 1) / 2,
+.. math:: \log \Sigma = w \log \beta_{t|s} + (1 - w) \log \tilde\beta_{t|s}, \qquad w = \mathrm{sigmoid}(v),
 
-which the squared error of ε says nothing about. So the variational bound is added, its gradient stopped at the mean,
+which the squared error of ε says nothing about (in the paper w = (v + 1) / 2, which a network far from trained lets
+grow without end). So the variational bound is added, its gradient stopped at the mean,
 
 .. math:: L = L_{simple} + \lambda \sum_t KL\big(q(x_s \mid x_t, x) \,\|\, N(\mathrm{sg}(\mu), \Sigma)\big),
 
@@ -41,7 +42,7 @@ class LearnedVarianceDenoiser(NoiseDenoiser):
 
     def reverse(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         eps, v = self.output(x_t, t, y).chunk(2, dim=1)
-        return self.mean_of(eps, x_t, t), (v + 1) / 2
+        return self.mean_of(eps, x_t, t), v.sigmoid()
 
 
 class HybridDenoising(Denoising):

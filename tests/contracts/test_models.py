@@ -84,7 +84,7 @@ class Laws:
         whole = subject.sample(range(8))
         torch.manual_seed(123)  # the global generator is no source of samples
         for indices in ([5], [7, 1, 6]):
-            torch.testing.assert_close(subject.sample(indices), whole[indices], rtol=1e-5, atol=1e-4)
+            torch.testing.assert_close(subject.sample(indices), whole[indices], rtol=1e-4, atol=1e-4)
         assert (subject.sample([0], seed=1) - whole[:1]).abs().max() > 1e-3
 
     def test_labels_are_used_asked_for_and_refused(self, subject):

@@ -88,7 +88,7 @@ def test_the_bound_finds_the_exact_variance_of_a_step(t):
     covariance = alpha * alpha_s * STD**2 + alpha / alpha_s * sigma_s**2  # x_t = alpha / alpha_s x_s + noise
     exact = (alpha_s * STD) ** 2 + sigma_s**2 - covariance**2 / ((alpha * STD) ** 2 + sigma**2)
     ratio = (sigma_s * alpha / (alpha_s * sigma)) ** 2
-    widening = (denoiser.backbone.v + 1) / 2
+    widening = denoiser.backbone.v.sigmoid()
     found = sigma_s**2 * (sigma / sigma_s) ** (2 * widening) * (1 - ratio)
     torch.testing.assert_close(found, exact, rtol=0.01, atol=0.0)
 
@@ -122,7 +122,7 @@ def test_its_mean_is_that_of_the_noise_alone():
 
 
 def test_wrappers_carry_it_to_the_sampler():
-    denoiser = learned(0.5)
+    denoiser = learned(1.0)
     chains = {
         "bare": denoiser,
         "labelled": Labelled(denoiser, None),
@@ -134,7 +134,7 @@ def test_wrappers_carry_it_to_the_sampler():
     def run(chain, widening: float | None) -> Tensor:
         return AncestralSampler(denoiser=chain, steps=6, widening=widening)(x, SampleNoise(0, range(6)))
 
-    fixed = run(denoiser, 0.75)
+    fixed = run(denoiser, torch.tensor(1.0).sigmoid().item())
     for name, chain in chains.items():
         torch.testing.assert_close(run(chain, None), fixed, msg=name)
     assert not torch.allclose(run(denoiser, 0.0), fixed)
