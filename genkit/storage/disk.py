@@ -67,5 +67,6 @@ def require_free_disk(needed: int, path: Path, advice: str) -> None:
     free = free_bytes(path)
     if free < needed:
         raise StorageError(
-            f"{shown(path)}: {needed:,} bytes needed, {free:,} free: make room, {advice}, or choose another output folder"
+            f"{shown(path)}: {needed:,} bytes needed, {free:,} free: make room, {advice}, "
+            "or choose another output folder"
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,14 @@ def test_a_signal_ends_a_sweep_too(work: Path) -> None:
     ).wait()
     assert answer.code == 143, answer.said
     assert [path.name for path in (work / "runs").iterdir()] == ["0-vae-digits"]
+
+
+def test_a_reader_that_leaves_does_not_end_the_training(work: Path) -> None:
+    """As in `genkit train … | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "genkit", *arguments("vae", *PLAN, "run_dir=run")]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=120)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert (run_json(work / "run")["status"], pointed(work / "run", "latest")) == ("done", "step-00000012")
