@@ -68,7 +68,7 @@ def write_checkpoint(
         return target
     texts = {CONFIG: strict_json.render(config, CONFIG)}
     if training is not None:
-        texts[TRAINING] = strict_json.render(training, TRAINING)
+        texts[TRAINING] = strict_json.render(training, TRAINING, indent=None)
     arrays = {MODEL: split_aliases(model)}
     if training_tensors is not None:
         arrays[TRAINING_TENSORS] = split_aliases(training_tensors)

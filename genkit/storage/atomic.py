@@ -34,6 +34,7 @@ _COUNT = itertools.count()
 _TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>\d+)-\d+\.tmp", re.DOTALL)
 _DAY = 86400.0
 _AT_ONCE = 8  # files
+_LARGE = 2**18  # bytes that are hashed while they are written
 
 
 def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> tuple[int, str]:
@@ -44,8 +45,12 @@ def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> tuple[int, s
     size, digest = 0, hashlib.sha256()
     with open(path, "xb") as file:
         for chunk in chunks:
+            hashing = _threads().submit(digest.update, chunk) if len(chunk) >= _LARGE else None
             file.write(chunk)
-            digest.update(chunk)
+            if hashing is None:
+                digest.update(chunk)
+            else:
+                hashing.result()
             size += len(chunk)
     return size, digest.hexdigest()
 
@@ -158,16 +163,16 @@ def fsync_together(paths: Sequence[Path]) -> None:
 
     One after the other, four small files cost three times as much as one (measured on ext4).
     """
-    list(_flushers().map(fsync_folder, paths))
+    list(_threads().map(fsync_folder, paths))
 
 
 @functools.cache
-def _flushers() -> ThreadPoolExecutor:
-    """Threads that are kept: to start them at each save would cost as much as the flush, on a quick disk."""
-    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fsync")
+def _threads() -> ThreadPoolExecutor:
+    """They are kept: to start them at each save would cost as much as the flush, on a quick disk."""
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage")
 
 
-os.register_at_fork(after_in_child=_flushers.cache_clear)  # threads do not survive a fork
+os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not survive a fork
 
 
 def fsync_folder(folder: Path) -> None:

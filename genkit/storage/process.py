@@ -39,7 +39,15 @@ class Process:
 
 def current() -> Process:
     """This process."""
-    return Process(os.getpid(), socket.gethostname(), _start(os.getpid()), _boot())
+    return Process(os.getpid(), socket.gethostname(), _own_start(), _boot())
+
+
+@functools.cache
+def _own_start() -> int | None:
+    return _start(os.getpid())
+
+
+os.register_at_fork(after_in_child=_own_start.cache_clear)
 
 
 def _is_other(recorded: int | None, seen: int | None) -> bool:
