@@ -27,6 +27,7 @@ from genkit.metrics.interval import bootstrap_interval, resamples
 from genkit.metrics.moments import Moments
 
 RELATIVE_CUT = 1e-12
+ROWS = 8192  # of which moments are taken at once; fewer cost merges, more a copy
 
 
 def covariance_factor(covariance: Tensor) -> Tensor:
@@ -113,7 +114,7 @@ class FrechetDistance(PairMetric):
         real, fake = self.banks()
         if max(len(real), len(fake)) < real.shape[1]:
             return frechet_distance_of_rows(real, fake)
-        left, right = Moments.over(self.pieces("real")), Moments.over(self.pieces("fake"))
+        left, right = (Moments.over(rows.split(ROWS)) for rows in (real, fake))
         return frechet_distance(left.mean, left.covariance, right.mean, right.covariance)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:

@@ -26,13 +26,14 @@ from torch import Tensor
 from genkit.component import NonNegativeInt, PositiveFloat, PositiveInt
 from genkit.data.spec import Modality
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric, blocks, squared_distances
+from genkit.metrics.bank import BLOCK_ELEMENTS, PairMetric, blocks, squared_distances
 from genkit.metrics.interval import normal_interval
 from genkit.noise import generator_of
 
 Kernel = Callable[[Tensor, Tensor], Tensor]  # (n, D), (m, D) -> (n, m)
 
 MEDIAN_ROWS = 2000
+STRIPS = 8  # in which a square of pairs is cut at least, so that nearly half of it need not be computed
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class PolynomialKernel:
     offset: float = 1.0
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        return (x @ y.T / x.shape[1] + self.offset) ** self.degree
+        offset = torch.tensor(self.offset, dtype=x.dtype)
+        return torch.addmm(offset, x, y.T, alpha=1.0 / x.shape[1]).pow_(self.degree)
 
 
 @dataclass(frozen=True)
@@ -259,10 +261,12 @@ class GaussianDiscrepancy(PairMetric):
 
 
 def _off_diagonal(rows: Tensor, kernel: Kernel) -> Tensor:
-    """(n,): per row the sum of its kernel with every other row."""
-    sums = rows.new_empty(len(rows))
-    for part in blocks(len(rows), len(rows)):
-        matrix = kernel(rows[part], rows)
-        matrix.diagonal(part.start).zero_()
-        sums[part] = matrix.sum(1)
+    """(n,): per row the sum of its kernel with every other row; each pair is computed once."""
+    n = len(rows)
+    sums = rows.new_zeros(n)
+    for part in blocks(n, max(n, BLOCK_ELEMENTS * STRIPS // max(n, 1))):
+        matrix = kernel(rows[part], rows[part.start :])
+        matrix.diagonal().zero_()
+        sums[part] += matrix.sum(1)
+        sums[part.stop :] += matrix[:, part.stop - part.start :].sum(0)
     return sums

@@ -23,7 +23,7 @@ from genkit.metrics.manifold import Coverage, Precision
 from genkit.metrics.mode import ModeCoverage
 from genkit.metrics.reconstruction import MeanSquaredError
 from genkit.metrics.reference import Floor, Reference, content_hash
-from genkit.metrics.source import dequantisation_noise
+from genkit.metrics.source import ModelSource, dequantisation_noise
 from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor, Stepwise
 from genkit.models.stream import stream_samples
 
@@ -476,3 +476,31 @@ def test_drawing_samples_is_timed_and_samples_of_a_file_are_not() -> None:
     assert nll.seconds_per_1000 is None
     [read, *_] = evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("val"))
     assert read.seconds_per_1000 is None
+
+
+class Wide(GenerativeModel):
+    """A network whose products are long enough to round differently with the number of rows."""
+
+    def __init__(self) -> None:
+        super().__init__(PLANE)
+        torch.manual_seed(0)
+        self.net = torch.nn.Sequential(torch.nn.Linear(700, 700), torch.nn.SiLU(), torch.nn.Linear(700, 2))
+
+    def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        return self.net(noise(700))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 500])
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_samples_are_the_same_to_the_last_bit_in_any_batches_and_any_parts(batch_size: int, parts: int) -> None:
+    n = 150
+    source = ModelSource(Wide(), n)
+    [(whole, _)] = [*source.fakes(PLANE, 0, n, range(64))]
+    shares = [range(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
+    drawn = torch.cat([x for share in shares for x, _ in source.fakes(PLANE, 0, batch_size, share)])
+    assert len(drawn) == n
+    assert torch.equal(drawn[:64], whole)
+    assert torch.equal(drawn, torch.cat([x for x, _ in source.fakes(PLANE, 0, 64, range(n))]))
