@@ -28,6 +28,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "run_dir": str | None,
         "resume": str | None,
         "allow": list[str],
+        "callbacks": dict[str, Any] | None,
+        "metric": dict[str, Any] | None,
         "optimizer_overrides": dict[str, dict[str, float | bool | None]],
     },
     "sample": COMMON
@@ -43,6 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     | DRAWING
     | {
         "ckpt": Paths,
+        "metric": dict[str, Any] | None,
         "samples": Paths,
         "reference": str | None,
         "n": PositiveInt | None,

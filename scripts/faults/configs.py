@@ -28,7 +28,7 @@ from genkit.config.settings import check_settings
 from genkit.errors import GenkitError
 
 MODELS = ("autoencoder", "vae", "gan", "flow", "diffusion")
-TYPED_APART = {"run_dir", "resume", "allow", "debug", "plugins", "callbacks", "logger"}
+TYPED_APART = {"run_dir", "resume", "allow", "debug", "plugins"}
 WRONG: list[Any] = [
     float("nan"), float("inf"), -float("inf"), 2**70, -(2**70), 1e300, -1e300, "text", "", "${seed}", "é\n\x1b[31m", [],
     [[1, [2]]], {}, {"a": 1}, {"_target_": "os.system"}, {"_target_": "genkit.cli.os.system"}, {"_target_": 3},
@@ -80,9 +80,7 @@ def broken(settings: dict[str, Any], dice: random.Random) -> tuple[dict[str, Any
         node[name] = 1
         return settings, (*path[:-1], name), kind
     if kind == "class" and isinstance(node, dict) and "_target_" in node:
-        node["_target_"] = dice.choice(
-            ["builtins.eval", "os.system", "genkit.nn.mlp.MLPP", "subprocess.Popen", 3, None]
-        )
+        node["_target_"] = dice.choice(CLASSES)
         return settings, (*path[:-1], "_target_"), kind
     node[key] = dice.choice(WRONG)
     return settings, path, "value"
