@@ -29,6 +29,8 @@ from genkit.storage.disk import shown
 
 Array = NDArray[np.generic]
 
+LOSSY = (".jpg", ".jpeg")  # pictures whose pixels are not those that were sampled
+
 
 def read_samples(path: Path | str, spec: DataSpec | None = None) -> Split:
     """Samples from a file or folder, channels first: uint8 (n, C, H, W), or float32/float64 (n, D) as in the file.
@@ -112,6 +114,8 @@ def _read_arrays(path: Path) -> tuple[Array, Array | None]:
 
 def _read_folder(path: Path) -> tuple[Array, None]:
     files = sorted(file for file in path.glob("*.png") if not file.name.startswith("."))
+    if not files and (lossy := [file for file in path.glob("*") if file.suffix.lower() in LOSSY]):
+        raise DataError(f"{path}: {lossy[0].name} is JPEG, which changes pixels: write PNG, or an .npz with key x")
     if not files:
         raise DataError(f"{path}: no .png files in this folder; give a folder of PNG images or an .npz with key x")
     images = [_read_png(file) for file in files]

@@ -123,11 +123,14 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "0.png").write_text("no image")
+    (tmp_path / "lossy").mkdir()
+    (tmp_path / "lossy" / "0.JPG").write_text("any")
     for name, message in {
         "absent.npz": "no such file",
         "text.npz": "not a readable",
         "cut.npz": "not a readable",
         "empty": "no .png files",
+        "lossy": "0.JPG is JPEG, which changes pixels: write PNG",
         "folder": "0.png: not a readable PNG",
     }.items():
         with pytest.raises(DataError, match=message):
