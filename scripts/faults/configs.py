@@ -23,6 +23,7 @@ from typing import Any
 from faults import Tally, options, run_genkit, workplace
 
 from genkit.commands.parts import build_parts
+from genkit.config.failure import failure_of
 from genkit.config.hydra_app import run_app
 from genkit.config.settings import check_settings
 from genkit.errors import GenkitError
@@ -98,7 +99,7 @@ def attempt(number: int, tally: Tally, dice: random.Random) -> bool:
             build_parts(settings)
     except GenkitError as error:
         tally.add(f"refused: {kind}")
-        message = str(error)
+        message = failure_of(error).line
         top = str(path[0]).split(".")[0]
         tally.expect(top in message, "the message names no key", f"{model}: {where}: {message}")
         tally.expect("\n" not in message.strip(), "not one line", f"{where}: {message!r}")
