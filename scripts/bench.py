@@ -1,14 +1,19 @@
-"""Speed as ratios, both sides measured in turns within one run: `python scripts/bench.py [trainer|save|start]`.
+"""Speed as ratios, both sides measured in turns within one run: `python scripts/bench.py [trainer|save|start|metrics]`.
 
 * trainer: genkit's trainer against a plain PyTorch loop of the same model, data, optimizer, average and clipping.
 * save: a checkpoint and `latest` (hashes, fsync) against one safetensors file and fsync.
 * start: what a command costs before it does anything.
+* metrics: scores of 10,000 against 10,000 rows of 128 features, against torchmetrics' and prdc's of the same rows, in
+  CPU seconds of all threads; prdc only where it is installed.
 
 Ratios are medians over rounds; run it on an idle machine.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import io
 import itertools
 import os
 
@@ -28,12 +33,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
+from torchmetrics import Metric
 
 from genkit.checkpoint.state import flatten_state
 from genkit.checkpoint.write import Tensors, write_checkpoint
 from genkit.data.digits import Digits
 from genkit.data.loader import TrainLoader
+from genkit.data.spec import DataSpec
+from genkit.metrics.base import Probe, ProbeMetric
+from genkit.metrics.frechet import FrechetDistance
+from genkit.metrics.kernel import SubsetKernelDistance
+from genkit.metrics.manifold import Coverage, Density, Precision, Recall
 from genkit.models.base import GenerativeModel
 from genkit.models.vae import VAE
 from genkit.nn.conv import Conv
@@ -200,7 +211,99 @@ def bench_start(table: Table) -> None:
         table.add_row(f"genkit {' '.join(words)}", f"{statistics.median(seconds):.2f} s", "", "")
 
 
-BENCHES = {"trainer": bench_trainer, "save": bench_save, "start": bench_start}
+ROWS, DIM, BATCH, NEIGHBOURS, METRIC_ROUNDS = 10_000, 128, 500, 5, 3
+
+
+def bench_metrics(table: Table) -> None:
+    """Values agree before times are compared: to 1e-3 with torchmetrics, which computes in float32."""
+    generator = torch.Generator().manual_seed(0)
+    real = torch.randn(ROWS, DIM, generator=generator)
+    fake = 1.1 * torch.randn(ROWS, DIM, generator=generator) + 0.05
+    peers: dict[str, tuple[list[ProbeMetric], Callable[[Tensor, Tensor], list[float]], float]] = {
+        "fid, torchmetrics": ([FrechetDistance()], frechet_of_torchmetrics, 1e-3),
+        # subsets of another generator, hence the tolerance; all that is compared here computes in float64 but the last
+        "kid, torchmetrics in float64": ([SubsetKernelDistance()], kid_in_double_of_torchmetrics, 5e-2),
+        "kid, torchmetrics in float32": ([SubsetKernelDistance()], kid_of_torchmetrics, 5e-2),
+    }
+    if importlib.util.find_spec("prdc") is None:
+        table.add_row("precision … coverage, prdc", "", "not installed", "")
+    else:
+        balls = [kind(k=NEIGHBOURS) for kind in (Precision, Recall, Density, Coverage)]
+        peers["precision … coverage, prdc"] = (balls, balls_of_prdc, 1e-3)
+    for name, (metrics, theirs, tolerance) in peers.items():
+        for mine, other in zip(ours_of(metrics, real, fake), theirs(real, fake), strict=True):
+            assert abs(mine - other) <= tolerance * abs(other), (name, mine, other)
+        rounds = [
+            (cpu_timed(partial(ours_of, metrics, real, fake)), cpu_timed(partial(theirs, real, fake)))
+            for _ in range(METRIC_ROUNDS)
+        ]
+        ours, plain = (statistics.median(column) for column in zip(*rounds, strict=True))
+        ratio = statistics.median(a / b for a, b in rounds)
+        table.add_row(name, f"{ours:.2f} CPU s", f"{plain:.2f} CPU s", f"{ratio:.2f}")
+
+
+def cpu_timed(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def ours_of(metrics: list[ProbeMetric], real: Tensor, fake: Tensor) -> list[float]:
+    """The metrics' values, all fed by one pass as the evaluator does."""
+    spec = DataSpec((DIM,), "vector")
+    for metric in metrics:
+        metric.reset()
+    for a, b in zip(real.split(BATCH), fake.split(BATCH), strict=True):
+        batch = {"real_features": a.double(), "fake_features": b.double()}
+        probe = Probe(spec, {name: lambda rows=rows: rows for name, rows in batch.items()})
+        for metric in metrics:
+            metric.update(probe)
+    return [float(metric.compute()) for metric in metrics]
+
+
+class Rows(nn.Module):
+    """Features that are there already."""
+
+    num_features = DIM
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def frechet_of_torchmetrics(real: Tensor, fake: Tensor) -> list[float]:
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    return [fed(FrechetInceptionDistance(feature=Rows()), real, fake)]
+
+
+def kid_of_torchmetrics(real: Tensor, fake: Tensor) -> list[float]:
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    torch.manual_seed(0)  # its subsets come from the global generator
+    return [fed(KernelInceptionDistance(feature=Rows(), subsets=100, subset_size=1000), real, fake)]
+
+
+def kid_in_double_of_torchmetrics(real: Tensor, fake: Tensor) -> list[float]:
+    return kid_of_torchmetrics(real.double(), fake.double())
+
+
+def fed(metric: Metric, real: Tensor, fake: Tensor) -> float:
+    for side, rows in ((True, real), (False, fake)):
+        for batch in rows.split(BATCH):
+            metric.update(batch, real=side)
+    value = metric.compute()
+    return float(value[0] if isinstance(value, tuple) else value)
+
+
+def balls_of_prdc(real: Tensor, fake: Tensor) -> list[float]:
+    from prdc import compute_prdc
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = compute_prdc(real.numpy(), fake.numpy(), nearest_k=NEIGHBOURS)
+    return [float(found[name]) for name in ("precision", "recall", "density", "coverage")]
+
+
+BENCHES = {"trainer": bench_trainer, "save": bench_save, "start": bench_start, "metrics": bench_metrics}
 
 
 def main() -> None:

@@ -82,9 +82,15 @@ class PairMetric(ProbeMetric, ABC):
             ConfigError: fewer than `least` rows on a side, or different numbers of columns.
             NumericalError: a row is not finite.
         """
-        real, fake = (self._rows(name) for name in ("real", "fake"))
-        if real.shape[1] != fake.shape[1]:
-            raise ConfigError(f"{self._name}: real rows have {real.shape[1]} columns and fake rows {fake.shape[1]}")
+        real, fake = self.checked()
+        return _joined(real), _joined(fake)
+
+    def checked(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The batches of the real and of the fake rows, without a copy. Raises as `banks`."""
+        real, fake = (self._checked(name) for name in ("real", "fake"))
+        left, right = (pieces[0].shape[1] for pieces in (real, fake))
+        if left != right:
+            raise ConfigError(f"{self._name}: real rows have {left} columns and fake rows {right}")
         return real, fake
 
     def pieces(self, name: str) -> list[Tensor]:
@@ -104,15 +110,25 @@ class PairMetric(ProbeMetric, ABC):
         return type(self).__name__
 
     def _rows(self, name: str) -> Tensor:
+        return _joined(self._checked(name))
+
+    def _checked(self, name: str) -> list[Tensor]:
         pieces = self.pieces(name)
         n = sum(map(len, pieces))
         if n < self.least:
             raise ConfigError(f"{self._name} needs at least {self.least} {name} samples, got {n}: raise n=")
-        rows = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-        if not torch.isfinite(rows).all():
-            bad = int((~torch.isfinite(rows)).any(1).nonzero()[0])
-            raise NumericalError(f"{self._name}: {name} row {bad} is not finite: the samples or the features diverged")
-        return rows
+        if not all(bool(torch.isfinite(piece.sum())) for piece in pieces):  # a sum overflows where a value nearly does
+            finite = torch.isfinite(_joined(pieces)).all(1)
+            if not finite.all():
+                bad = int((~finite).nonzero()[0])
+                raise NumericalError(
+                    f"{self._name}: {name} row {bad} is not finite: the samples or the features diverged"
+                )
+        return pieces
+
+
+def _joined(pieces: list[Tensor]) -> Tensor:
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
 
 def _same(left: list[Tensor], right: list[Tensor]) -> bool:

@@ -27,7 +27,6 @@ from genkit.metrics.interval import bootstrap_interval, resamples
 from genkit.metrics.moments import Moments
 
 RELATIVE_CUT = 1e-12
-ROWS = 8192  # of which moments are taken at once; fewer cost merges, more a copy
 
 
 def covariance_factor(covariance: Tensor) -> Tensor:
@@ -111,10 +110,10 @@ class FrechetDistance(PairMetric):
 
     def compute(self) -> Tensor:
         """() ≥ 0. Raises ConfigError for fewer than two rows on a side, NumericalError for rows that are not finite."""
-        real, fake = self.banks()
-        if max(len(real), len(fake)) < real.shape[1]:
-            return frechet_distance_of_rows(real, fake)
-        left, right = (Moments.over(rows.split(ROWS)) for rows in (real, fake))
+        real, fake = self.checked()
+        if max(sum(map(len, real)), sum(map(len, fake))) < real[0].shape[1]:
+            return frechet_distance_of_rows(torch.cat(real), torch.cat(fake))
+        left, right = Moments.over(real), Moments.over(fake)
         return frechet_distance(left.mean, left.covariance, right.mean, right.covariance)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
