@@ -16,6 +16,7 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from genkit.report.scatter import DPI, save_figure
 
@@ -50,7 +51,9 @@ def main(argv: list[str] | None = None) -> None:
         floors += [float(row["floor"]) for row in rows if row["floor"]]
     if floors:
         axes.axhline(floors[0], color="0.5", linestyle="--", label="real against real")
-    axes.set(xscale="log", yscale="log", xlabel="evaluations of the network per sample", ylabel=options.metric)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.set(yscale="log", xlabel="evaluations of the network per sample", ylabel=options.metric)
     axes.grid(alpha=0.25, which="both")
     axes.legend()
     options.out.parent.mkdir(parents=True, exist_ok=True)
