@@ -125,7 +125,7 @@ def may_mount(place: Path) -> bool:
 
 def fill(disk: Path) -> None:
     """Leaves no byte free."""
-    with (disk / "ballast").open("wb", buffering=0) as file:
+    with (disk / "ballast").open("ab", buffering=0) as file:
         for size in (2**20, 2**12, 1):
             with contextlib.suppress(OSError):
                 while file.write(bytes(size)) == size:
@@ -144,7 +144,9 @@ def starved(kind: str, share: float, start: float, truth: dict[str, str], place:
         child, run = Child(train("vae", *PLAN), disk), disk / "run"
         wait_for(child, run, share, start)
         if kind == "full":
-            fill(disk)
+            while child.process.is_alive():  # also what a pruned checkpoint leaves
+                fill(disk)
+                child.process.join(0.01)
         else:
             while child.process.is_alive() and not remount(disk, "ro"):
                 pass
