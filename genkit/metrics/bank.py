@@ -19,6 +19,8 @@ from genkit.metrics.base import Probe, ProbeMetric
 
 BLOCK_ELEMENTS = 2**20  # 8 MB of float64; a block and its temporaries stay under 60 MB
 
+SAME = 1e-6  # of the largest value: what a network's rounding may make of equal samples in different batches
+
 T = TypeVar("T")
 
 
@@ -74,6 +76,12 @@ class PairMetric(ProbeMetric, ABC):
         for bank, source in zip((self.real, self.fake), self.sources, strict=True):
             if source in probe:
                 bank.append(as_rows(probe[source]))
+
+    def warnings(self, value: float, floor: float | None) -> Iterator[str]:
+        pieces = self.pieces("fake")
+        first = pieces[0][:1]
+        if all(bool(((piece - first).abs() <= SAME * first.abs().max()).all()) for piece in pieces):
+            yield "all samples are the same"
 
     def banks(self) -> tuple[Tensor, Tensor]:
         """The real (m, D) and the fake (n, D) rows.

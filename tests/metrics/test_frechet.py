@@ -175,6 +175,8 @@ def test_collapsed_samples_leave_the_variance_of_the_reference(shape: tuple[int,
     wanted = float((x.mean(0) - 1.0).square().sum() + x.var(0).sum())
     assert fid(x, constant) == pytest.approx(wanted, rel=1e-12)
     assert fid(constant, x) == pytest.approx(wanted, rel=1e-12)
+    assert list(metric_of(x, constant, batch_size=7).warnings(wanted, None)) == ["all samples are the same"]
+    assert list(metric_of(constant, x, batch_size=7).warnings(wanted, None)) == []
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
