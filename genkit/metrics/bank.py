@@ -78,9 +78,7 @@ class PairMetric(ProbeMetric, ABC):
                 bank.append(as_rows(probe[source]))
 
     def warnings(self, value: float, floor: float | None) -> Iterator[str]:
-        pieces = self.pieces("fake")
-        first = pieces[0][:1]
-        if all(bool(((piece - first).abs() <= SAME * first.abs().max()).all()) for piece in pieces):
+        if _constant(self.pieces("fake")):
             yield "all samples are the same"
 
     def banks(self) -> tuple[Tensor, Tensor]:
@@ -133,6 +131,14 @@ class PairMetric(ProbeMetric, ABC):
                     f"{self._name}: {name} row {bad} is not finite: the samples or the features diverged"
                 )
         return pieces
+
+
+def _constant(pieces: list[Tensor]) -> bool:
+    """Whether all rows of all batches are one and the same."""
+    if not pieces:
+        return False
+    first = pieces[0][:1]
+    return all(bool(((piece - first).abs() <= SAME * first.abs().max()).all()) for piece in pieces)
 
 
 def _joined(pieces: list[Tensor]) -> Tensor:

@@ -174,7 +174,7 @@ class Evaluator:
             if name not in blocked:
                 params, seconds = tally.params(), tally.seconds
                 record = replace(records[name], params=params, time_s=seconds, ci95=intervals[name])
-                records[name] = self._judged(replace(record, floor=floors.get(name)), values[name])
+                records[name] = self._judged(replace(record, floor=floors.get(name)), values[name], tally.metric)
         return list(records.values())
 
     def _obstacles(self, source: Source, real: Split, train: Split | None, named: bool) -> dict[str, str]:
@@ -230,15 +230,15 @@ class Evaluator:
     def _dequantisation_name(self, source: Source) -> str:
         return "none" if self.spec.levels is None else f"{source.dequantisation}, one draw per example"
 
-    def _judged(self, record: Record, value: float | None) -> Record:
-        """The record with its value, its warnings and its status."""
+    def _judged(self, record: Record, value: float | None, metric: ProbeMetric) -> Record:
+        """The record with its value, its warnings and its status; `metric` has seen the data."""
         if value is None or not math.isfinite(value):
             return replace(record, status="not finite", ci95=None)
-        warnings = tuple(self._warnings(replace(record, value=value)))
+        warnings = tuple(self._warnings(replace(record, value=value), metric))
         return replace(record, value=value, warnings=warnings, status="warn" if warnings else "ok")
 
-    def _warnings(self, record: Record) -> Iterator[str]:
-        metric, floor = self.metrics[record.metric], record.floor
+    def _warnings(self, record: Record, metric: ProbeMetric) -> Iterator[str]:
+        floor = record.floor
         if _between_features(metric):
             dim = self.features.dim(self.spec)
             if record.n_fake is not None and record.n_fake <= dim:
