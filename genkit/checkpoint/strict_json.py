@@ -20,6 +20,8 @@ from genkit.storage.disk import shown
 LARGEST = 16 * 2**20  # bytes
 DEEPEST = 64  # levels of nesting
 
+_PLAIN = {str, int, bool, type(None)}  # nothing to check: most of a state, and a save waits for it
+
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
@@ -63,16 +65,18 @@ def parse(data: bytes, path: Path) -> Any:
 
 
 def _check(value: object, where: str, depth: int) -> None:
-    if depth > DEEPEST:
+    if depth >= DEEPEST and isinstance(value, dict | list | tuple):
         raise CheckpointError(f"{where}: nested deeper than {DEEPEST} levels: flatten it")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise CheckpointError(f"{where}: the key {key!r} is no string, which JSON would change: use a string")
-            _check(item, f"{where}.{key}", depth + 1)
+            if type(item) not in _PLAIN:
+                _check(item, f"{where}.{key}", depth + 1)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            _check(item, f"{where}[{index}]", depth + 1)
+            if type(item) not in _PLAIN:
+                _check(item, f"{where}[{index}]", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise CheckpointError(f"{where}: {value} has no place in JSON: use a finite number or null")
     elif not isinstance(value, str | int | float | bool | None):

@@ -1,11 +1,11 @@
 """Writing a checkpoint so that a kill or a full disk at any instant costs nothing that was there before.
 
-    temporary folder beside it → files → manifest last → fsync of all → rename to a free name → `latest` renamed over
-    the old one → fsync of both parents, at once
+    temporary folder beside it → files → manifest last → fsync of all → rename to a free name → fsync of its parent →
+    `latest` renamed over the old one → fsync of its parent
 
-Only after that, by the caller, `prune`. A kill leaves the old `latest` or the new one, each naming a checkpoint that
-stands. A power loss between the renames and the end of the fsync may keep either without the other: a `latest` whose
-checkpoint is missing means the one before, which nobody has pruned yet. (Two flushes of the disk in place of four.)
+Only after that, by the caller, `prune`. At any instant `latest` is the old one or the new one, each naming a checkpoint
+that stands, after a power loss too. (Three flushes of the disk: the content of `latest` is made durable with that of
+the checkpoint.)
 
 An intact checkpoint of the same step is never overwritten: it is returned as it is, since a resumed run writes the same
 bytes again. A damaged one gives way.

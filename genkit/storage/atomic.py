@@ -2,7 +2,7 @@
 
     write_file  a new file of a folder that is not published yet
     whole_file  temporary sibling → fsync → rename over the old file → fsync of the folder
-    publish     temporary entries → fsync of all in them → each renamed to its name → fsync of the parents
+    publish     temporary entries → fsync of all in them → one after the other: rename to its name → fsync of its parent
     discard     rename to a temporary name → delete, so that half a folder never stands under its real name
     sweep       delete the temporary entries of dead processes
 
@@ -117,7 +117,7 @@ def publish(*moves: tuple[Path, Path]) -> None:
     """Renames finished temporary entries to their names, in this order; durable on return.
 
     A folder's name must be free or that of an empty folder; a file takes the place of an older one. All content is
-    durable before the first name. The names become so together: after a power loss, a later one may stand without an
+    durable before the first name, and each name before the next: after a power loss no later one stands without an
     earlier one.
 
     Raises:
@@ -126,7 +126,7 @@ def publish(*moves: tuple[Path, Path]) -> None:
     fsync_together([path for temporary, _ in moves for path in _whole(temporary)])
     for temporary, target in moves:
         os.rename(temporary, target)
-    fsync_together(list(dict.fromkeys(target.parent for _, target in moves)))
+        fsync_folder(target.parent)
 
 
 def discard(folder: Path) -> None:

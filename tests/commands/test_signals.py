@@ -68,7 +68,7 @@ def test_nothing_is_left_of_a_command_that_was_stopped(
     argv = {
         "train": arguments("vae", *PLAN, "run_dir=run"),
         "sample": ["sample", f"ckpt={vae}", "n=40", "batch_size=10", "out=out"],
-        "eval": ["eval", f"ckpt={vae}", "n=40", "batch_size=10", "out=out", "metric=fid", "baselines=false"],
+        "eval": ["eval", f"ckpt={vae}", "n=100", "batch_size=10", "out=out", "metric=fid", "baselines=false"],
     }[verb]
     found, said = code_of(work, place, call, number, argv)
     assert found == code, said

@@ -82,4 +82,4 @@ def test_placeholders_are_there_to_be_set_and_vanish_under_an_option(evaluate):
 
 def test_guidance_and_temperature(evaluate):
     config = evaluate("guidance.scale=2", "temperature=0.7")
-    assert (config["guidance"], config["temperature"]) == ({"scale": 2, "interval": None}, 0.7)
+    assert (config["guidance"], config["temperature"]) == ({"scale": 2, "interval": None, "weak": None}, 0.7)

@@ -67,7 +67,7 @@ def test_the_usage_lines_of_plain_verbs_hold(work, genkit, capsys):
     for verb in [name for name, verb in cli.VERBS.items() if not verb.hydra and name != "list"]:
         _, _, *words = help_of(verb, capsys=capsys).removeprefix("usage: ").split()
         places = {"RUN_OR_CHECKPOINT": "run", "FOLDER": "new", "RESULTS": "scores"}
-        words = [word for word in words if not word.startswith("[")]  # what may be left out
+        words = [word.rstrip("…") for word in words if not word.startswith("[")]  # without what may be left out
         filled = [functools.reduce(lambda word, name: word.replace(name, places[name]), places, word) for word in words]
         assert genkit(verb, *filled) == 0, filled
         capsys.readouterr()
