@@ -106,7 +106,7 @@ def check_fit(given: Given, spec: DataSpec) -> None:
     """Raises ConfigError for a model of data other than `spec`."""
     for name, found in given.items():
         mine = found.model.spec
-        if (mine.shape, mine.levels, mine.value_range) != (spec.shape, spec.levels, spec.value_range):
+        if mine.departure(spec) is not None:
             raise ConfigError(
                 f"model.{name}: {shown(found.checkpoint.path)} models {_words(mine)}, the data is {_words(spec)}: name "
                 "a model that was trained on this data"

@@ -49,6 +49,11 @@ class DataSpec:
         """D, the number of values in one example."""
         return prod(self.shape)
 
+    def departure(self, other: DataSpec) -> str | None:
+        """The first of shape, levels and value range in which the values of other data differ, None where none does."""
+        fields = ("shape", "levels", "value_range")
+        return next((name for name in fields if getattr(self, name) != getattr(other, name)), None)
+
     @property
     def bin_width(self) -> float:
         """(hi − lo) / levels: the width of one stored level in scaled units. Raises DataError without levels."""

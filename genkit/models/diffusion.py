@@ -151,7 +151,6 @@ class Diffusion(GenerativeModel, Conditional, Density, Stepwise, Guidable):
 
 def refuse_other_data(spec: DataSpec, weak: DataSpec) -> None:
     """Raises ConfigError where the weaker model of a guidance was made for other data."""
-    for name in ("shape", "levels", "value_range"):
-        if (mine := getattr(spec, name)) != (other := getattr(weak, name)):
-            word = name.replace("_", " ")
-            raise ConfigError(f"guidance.weak: its data has the {word} {other}, this model's {mine}: name another one")
+    if (name := spec.departure(weak)) is not None:
+        word, mine, other = name.replace("_", " "), getattr(spec, name), getattr(weak, name)
+        raise ConfigError(f"guidance.weak: its data has the {word} {other}, this model's {mine}: name another one")
