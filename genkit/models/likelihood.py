@@ -26,9 +26,18 @@ from genkit.errors import ConfigError
 class Likelihood(nn.Module, Component, ABC):
     """p(x | out) with `out` (B, *spec.shape) from a decoder; scales are parameters of the likelihood itself."""
 
-    @abstractmethod
+    def __init__(self, *, spec: DataSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.low, self.high = spec.value_range or (-math.inf, math.inf)
+
     def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
-        """log p(x | out) in nats as a density, (B, *shape) to (B,)."""
+        """log p(x | out) in nats as a density; x (B, *shape) and out (B, *shape) to (B,), (k, B, *shape) to (k, B)."""
+        return self.log_density(x, out).flatten(-len(self.spec.shape)).sum(-1)
+
+    @abstractmethod
+    def log_density(self, x: Tensor, out: Tensor) -> Tensor:
+        """What each value adds to `log_prob`: of the shape of out, against which x broadcasts."""
 
     @abstractmethod
     def mean(self, out: Tensor) -> Tensor:
@@ -52,14 +61,12 @@ class DiscretizedLogistic(Likelihood):
     """
 
     def __init__(self, *, spec: DataSpec) -> None:
-        super().__init__()
-        if spec.levels is None or spec.value_range is None:
+        super().__init__(spec=spec)
+        if spec.levels is None:
             raise ConfigError("model.likelihood: DiscretizedLogistic needs data with levels; use Gaussian")
-        self.spec = spec
-        self.low, self.high = spec.value_range
         self.log_scale = nn.Parameter(torch.full(spec.shape, -1.5))
 
-    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+    def log_density(self, x: Tensor, out: Tensor) -> Tensor:
         half = self.spec.bin_width / 2
         x = self.spec.centre(x)  # any point of a bin has the bin's mass
         inverse = torch.exp(-self.log_scale)
@@ -70,7 +77,7 @@ class DiscretizedLogistic(Likelihood):
         log_lower = torch.where(first, 0.0, F.logsigmoid(-lower))
         inside = torch.log(-torch.expm1(-self.spec.bin_width * inverse))
         log_mass = log_upper + log_lower + torch.where(first | last, 0.0, inside)
-        return (log_mass - math.log(self.spec.bin_width)).flatten(1).sum(1)
+        return log_mass - math.log(self.spec.bin_width)
 
     def mean(self, out: Tensor) -> Tensor:
         return out.clamp(self.low, self.high)
@@ -87,16 +94,14 @@ class Bernoulli(Likelihood):
     """
 
     def __init__(self, *, spec: DataSpec) -> None:
-        super().__init__()
-        if spec.levels != 2 or spec.value_range is None:
+        super().__init__(spec=spec)
+        if spec.levels != 2:
             raise ConfigError("model.likelihood: Bernoulli needs data with two levels (data.binarize=dynamic)")
-        self.spec = spec
-        self.low = spec.value_range[0]
         self.middle = self.low + spec.bin_width
 
-    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
-        log_mass = F.logsigmoid(torch.where(x >= self.middle, out, -out))
-        return (log_mass - math.log(self.spec.bin_width)).flatten(1).sum(1)
+    def log_density(self, x: Tensor, out: Tensor) -> Tensor:
+        away = torch.where(x >= self.middle, -1.0, 1.0)  # of x, which k draws share: a pass over out costs k times that
+        return -F.softplus(away * out) - math.log(self.spec.bin_width)
 
     def mean(self, out: Tensor) -> Tensor:
         return self._between(torch.sigmoid(out))
@@ -113,13 +118,12 @@ class Gaussian(Likelihood):
     """Normal density with one learned standard deviation per dimension; draws are clipped to the data's range."""
 
     def __init__(self, *, spec: DataSpec) -> None:
-        super().__init__()
-        self.low, self.high = spec.value_range or (-math.inf, math.inf)
+        super().__init__(spec=spec)
         self.log_std = nn.Parameter(torch.zeros(spec.shape))
 
-    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+    def log_density(self, x: Tensor, out: Tensor) -> Tensor:
         z = (x - out) * torch.exp(-self.log_std)
-        return (-0.5 * z.square() - self.log_std - 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+        return -0.5 * z.square() - self.log_std - 0.5 * math.log(2 * math.pi)
 
     def mean(self, out: Tensor) -> Tensor:
         return out.clamp(self.low, self.high)

@@ -11,6 +11,7 @@ in nats; a mean over pixels would be another objective.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -99,8 +100,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         k, (mean, log_var) = len(eps), q
         z = mean + torch.exp(log_var / 2) * eps
         out = self.decoder(z.flatten(0, 1), y=None if y is None else y.repeat(k)).to(x.dtype)
-        log_likelihood = self.likelihood.log_prob(x.expand(k, *x.shape).flatten(0, 1), out)
-        return Draws(mean, log_var, z, log_likelihood.unflatten(0, (k, -1)), prior)
+        return Draws(mean, log_var, z, self.likelihood.log_prob(x, out.unflatten(0, (k, -1))), prior)
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x, y = batch["x"], self.labels_of(batch)
@@ -108,11 +108,9 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
             self.prior.meet(x, y)
         q, prior = self.posterior(x, y), self.prior.mixture(self.posterior)
         progress = self.progress if self.training else 1.0
-        drawn = self.draws(
-            x, y, q, prior, torch.randn(self.objective.draws(progress), *q[0].shape, device=x.device).to(x)
-        )
-        terms = self.objective.losses(drawn, progress)
-        return terms if self.training else {**terms, "active_units": active_units(drawn.mean)}
+        eps = torch.randn(self.objective.draws(progress), *q[0].shape, device=x.device).to(x)
+        terms = self.objective.drawn(partial(self.draws, x, y, q, prior), eps, progress)
+        return terms if self.training else {**terms, "active_units": active_units(q[0])}
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The evidence lower bound in nats, averaged over `elbo_draws` draws."""

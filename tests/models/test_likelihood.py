@@ -144,3 +144,13 @@ def test_the_data_chooses_the_likelihood():
             Bernoulli(spec=spec)
     with pytest.raises(ConfigError, match="use Gaussian"):
         DiscretizedLogistic(spec=vector)
+
+
+@pytest.mark.parametrize("kind", [Bernoulli, DiscretizedLogistic, Gaussian])
+def test_several_outputs_of_an_example_are_scored_against_the_same_x(kind):
+    spec = DataSpec(shape=(1, 2, 3), modality="image", value_range=(-1.0, 1.0), levels=2)
+    g = generator_of(0, "shared")
+    x, out = spec.scale(torch.randint(2, (4, 1, 2, 3), generator=g)), torch.randn(5, 4, 1, 2, 3, generator=g)
+    likelihood = kind(spec=spec)
+    each = torch.stack([likelihood.log_prob(x, one) for one in out])
+    torch.testing.assert_close(likelihood.log_prob(x, out), each)

@@ -8,7 +8,16 @@ from torch import Tensor
 
 from genkit.errors import ConfigError
 from genkit.models.aggregate import RBF, InfoVAE, InverseMultiquadric, TotalCorrelation, mmd, total_correlation
-from genkit.models.objective import ELBO, Capacity, Draws, ImportanceWeighted, Objective, importance_bound
+from genkit.models.objective import (
+    ELBO,
+    Capacity,
+    Draw,
+    Draws,
+    ImportanceWeighted,
+    Objective,
+    ResampledImportance,
+    importance_bound,
+)
 from genkit.models.prior import NormalMixture
 from genkit.noise import generator_of
 
@@ -29,6 +38,7 @@ OBJECTIVES: list[Objective] = [
     ELBO(beta=4.0, free_bits=0.5),
     Capacity(),
     ImportanceWeighted(5),
+    ResampledImportance(5),
     TotalCorrelation(),
     InfoVAE(),
     InfoVAE(alpha=0.0, weight=10.0, kernel=RBF(0.5)),
@@ -78,6 +88,68 @@ def test_log_weights_and_the_importance_bound_by_hand():
 def test_the_importance_bound_keeps_weights_that_would_underflow():
     log_w = torch.tensor([[-5000.0], [-5001.0]])
     assert importance_bound(log_w).item() == pytest.approx(-5000 + math.log((1 + math.exp(-1)) / 2))
+
+
+class LinearGaussian:
+    """x = 1.3 under z ~ N(0, 1), x | z ~ N(θ z, 1) and q = N(μ, σ²), in which gradients can be written down."""
+
+    def __init__(self, batch: int) -> None:
+        self.theta = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+        self.mean = torch.full((batch, 1), 0.4, dtype=torch.float64, requires_grad=True)
+        self.log_var = torch.full((batch, 1), -1.0, dtype=torch.float64, requires_grad=True)
+        self.prior = NormalMixture(torch.zeros(1, 1).double(), torch.zeros(1, 1).double())
+        self.eps = torch.randn(4, batch, 1, generator=generator_of(0, "linear"), dtype=torch.float64)
+
+    @property
+    def draw(self) -> Draw:
+        def draw(eps: Tensor) -> Draws:
+            z = self.mean + torch.exp(self.log_var / 2) * eps
+            of_x = torch.distributions.Normal(self.theta * z[..., 0], 1.0).log_prob(torch.tensor(1.3).double())
+            return Draws(self.mean, self.log_var, z, of_x, self.prior)
+
+        return draw
+
+    def gradients(self, loss: Tensor) -> list[Tensor]:
+        """Of θ, and of μ and log σ² as means over the examples, from a loss that is a mean over them."""
+        return [g.sum() for g in torch.autograd.grad(loss, [self.theta, self.mean, self.log_var])]
+
+
+def test_a_resampled_loss_is_the_bound_and_its_gradient_that_of_all_draws_on_average():
+    """θ: autograd through all draws. μ, log σ²: Σ w̃² ∂log w/∂z ∂z/∂φ, by hand."""
+    model = LinearGaussian(batch=3)
+    every = model.draw(model.eps)
+    bound = ImportanceWeighted(4).losses(every, 1.0)["loss"]
+    theta = torch.autograd.grad(bound, model.theta)[0]
+    torch.manual_seed(0)
+    terms = ResampledImportance(4, kept=200_000).drawn(model.draw, model.eps, 1.0)
+    assert float(terms["loss"].detach()) == pytest.approx(float(bound))
+    z = every.z.detach()[..., 0]
+    slope = model.theta.detach() * (1.3 - model.theta.detach() * z) - z + model.eps[..., 0] / math.exp(-0.5)
+    squared = every.log_weights.detach().softmax(0).square()
+    mean = -(squared * slope).sum(0).mean()
+    log_var = -(squared * slope * model.eps[..., 0] * math.exp(-0.5) / 2).sum(0).mean()
+    for found, expected in zip(model.gradients(terms["loss"]), (theta, mean, log_var), strict=True):
+        assert float(found) == pytest.approx(float(expected), abs=0.006)  # 5 standard errors of the resampling
+
+
+def test_both_gradients_of_the_importance_bound_agree_over_many_examples():
+    model = LinearGaussian(batch=100_000)
+    torch.manual_seed(0)
+    plain, resampled = (
+        model.gradients(objective.drawn(model.draw, model.eps, 1.0)["loss"])
+        for objective in (ImportanceWeighted(4), ResampledImportance(4))
+    )
+    for expected, found in zip(plain, resampled, strict=True):
+        assert float(found) == pytest.approx(float(expected), abs=0.015)  # 4 standard errors of the draws
+
+
+def test_without_gradients_all_draws_are_weighed_and_none_drawn_anew():
+    model = LinearGaussian(batch=3)
+    with torch.no_grad():
+        expected, found = (
+            objective.drawn(model.draw, model.eps, 1.0) for objective in (ImportanceWeighted(4), ResampledImportance(4))
+        )
+    assert expected == found
 
 
 @pytest.mark.parametrize(
