@@ -9,7 +9,8 @@ training data (`prepare`). Members of the family are recipes over these four par
 * plain: no part,
 * denoising: a corruption (`genkit/models/corruption.py`),
 * sparse, contractive: a penalty on the latents (`genkit/models/autoencoder_penalty.py`),
-* regularised (RAE): penalties on the latents and on the decoder.
+* regularised (RAE): penalties on the latents and on the decoder, or in the place of the second a decoder whose weights
+  have spectral norm one.
 """
 
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ from genkit.models.corruption import CorruptionFactory
 from genkit.models.latent import GaussianMixture, LatentDensityFactory
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
+from genkit.nn.spectral import spectrally_normalised
 
 
 class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional):
@@ -41,6 +43,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         corruption: Of the encoder's input while training; None for none.
         latent_penalty: R_z; None for none.
         decoder_penalty: R_d; None for none.
+        spectral_decoder: Whether every weight of the decoder has spectral norm one.
         conditional: Whether to use the data's labels.
     """
 
@@ -54,6 +57,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         corruption: CorruptionFactory | None = None,
         latent_penalty: LatentPenalty | None = None,
         decoder_penalty: DecoderPenalty | None = None,
+        spectral_decoder: bool = False,
         conditional: bool = False,
     ) -> None:
         super().__init__(spec)
@@ -63,6 +67,8 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         self.num_classes = classes_of(spec, conditional)
         self.encoder = network(in_shape=spec.shape, out_shape=(latent_dim,), num_classes=self.num_classes)
         self.decoder = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)
+        if spectral_decoder:
+            spectrally_normalised(self.decoder)
         self.latent_density = (latent_density or GaussianMixture)(latent_dim=latent_dim)
         self.corruption = None if corruption is None else corruption(spec=spec)
         self.latent_penalty, self.decoder_penalty = latent_penalty, decoder_penalty

@@ -145,40 +145,13 @@ class Capacity(Objective):
 
 
 class ImportanceWeighted(Objective):
-    """The importance-weighted bound, which tightens with k.
-
-    References: Importance Weighted Autoencoders (Burda et al. 2015, 1509.00519).
+    r"""The importance-weighted bound, which tightens with k.
 
     k draws cost k passes of the decoder and pay late: they sharpen a posterior that the first steps, of one draw each,
     have found.
 
-    Arguments:
-        k: Draws per example; 1 is the ELBO.
-        start, end: Shares of the training between which the draws grow geometrically from 1 to k; 0 and 0 take k
-            throughout.
-
-    Raises ConfigError if the growth ends before it starts.
-    """
-
-    def __init__(self, k: PositiveInt = 50, start: Probability = 0.0, end: Probability = 0.0) -> None:
-        if end < start:
-            raise ConfigError(f"model.objective.end={end:g} lies before model.objective.start={start:g}")
-        self.k, self.start, self.end = k, start, end
-        self.needs_horizon = end > 0
-
-    def draws(self, progress: float) -> int:
-        return 1 if progress < self.start else round(self.k ** ramp(progress - self.start, self.end - self.start))
-
-    def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
-        loss = -importance_bound(drawn.log_weights).mean()
-        return {"loss": loss, "reconstruction": drawn.reconstruction, "kl": drawn.kl.sum(1).mean()}
-
-
-class ResampledImportance(ImportanceWeighted):
-    r"""The importance-weighted bound, whose gradient passes through a few of the k draws.
-
-    All draws are weighed without a gradient, and `kept` of them are drawn anew with the probabilities w̃ of their
-    weights. What stands in the gradients as a sum over all draws is an expectation over those,
+    With `kept`, all draws are weighed without a gradient, and `kept` of them are drawn anew with the probabilities w̃ of
+    their weights. What stands in the gradients as a sum over all draws is an expectation over those,
 
     .. math:: \nabla_\theta = E_{i \sim \tilde w} \nabla_\theta \log p_\theta(x, z_i), \qquad
               \nabla_\phi = E_{i \sim \tilde w}\, \tilde w_i\,
@@ -188,23 +161,39 @@ class ResampledImportance(ImportanceWeighted):
     reparameterised gradient, whose ratio of signal to noise does not fall with k as that of the plain one does
     (Rainforth et al. 2018, 1802.04537).
 
-    References: Importance Weighted Autoencoders (Burda et al. 2015, 1509.00519, which mentions the resampling); Doubly
-    Reparameterized Gradient Estimators for Monte Carlo Objectives (Tucker et al. 2018, 1810.04152).
+    References: Importance Weighted Autoencoders (Burda et al. 2015, 1509.00519); Doubly Reparameterized Gradient
+    Estimators for Monte Carlo Objectives (Tucker et al. 2018, 1810.04152).
 
     Arguments:
-        k: Draws per example.
-        kept: Draws per example that gradients pass through.
-        start, end: Shares of the training between which the draws grow from 1 to k.
+        k: Draws per example; 1 is the ELBO.
+        kept: Draws per example that gradients pass through; None takes all, by the plain gradient.
+        start, end: Shares of the training between which the draws grow geometrically from 1 to k; 0 and 0 take k
+            throughout.
+
+    Raises ConfigError if the growth ends before it starts.
     """
 
     def __init__(
-        self, k: PositiveInt = 50, kept: PositiveInt = 1, start: Probability = 0.0, end: Probability = 0.0
+        self,
+        k: PositiveInt = 50,
+        kept: PositiveInt | None = None,
+        start: Probability = 0.0,
+        end: Probability = 0.0,
     ) -> None:
-        super().__init__(k, start, end)
-        self.kept = kept
+        if end < start:
+            raise ConfigError(f"model.objective.end={end:g} lies before model.objective.start={start:g}")
+        self.k, self.kept, self.start, self.end = k, kept, start, end
+        self.needs_horizon = end > 0
+
+    def draws(self, progress: float) -> int:
+        return 1 if progress < self.start else round(self.k ** ramp(progress - self.start, self.end - self.start))
+
+    def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
+        loss = -importance_bound(drawn.log_weights).mean()
+        return {"loss": loss, "reconstruction": drawn.reconstruction, "kl": drawn.kl.sum(1).mean()}
 
     def drawn(self, draw: Draw, eps: Tensor, progress: float) -> dict[str, Tensor]:
-        if not torch.is_grad_enabled():
+        if self.kept is None or not torch.is_grad_enabled():
             return super().drawn(draw, eps, progress)
         with torch.no_grad():
             every = draw(eps)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from model_cases import DIGITS, PLANE, Affine
 from torch import Tensor
+from torch.nn import Linear
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
@@ -21,6 +22,7 @@ from genkit.models.autoencoder_penalty import (
 from genkit.models.corruption import GaussianNoise, Masking
 from genkit.models.latent import Gaussian, GaussianMixture
 from genkit.models.latent_kernel import KernelDensity
+from genkit.nn.mlp import MLP
 from genkit.noise import SampleNoise, generator_of
 
 
@@ -190,3 +192,19 @@ def test_any_density_can_stand_behind_the_samples(density):
     with torch.no_grad():
         z = model.latent_density.sample(SampleNoise(0, range(9)))
         torch.testing.assert_close(model.sample(9, noise=SampleNoise(0, range(9))), model.decode(z))
+
+
+def test_a_spectral_decoder_stretches_nothing_whatever_its_weights_and_the_encoder_is_free():
+    torch.manual_seed(0)
+    model = Autoencoder(spec=DIGITS, backbone=partial(MLP, width=32, depth=1), spectral_decoder=True).train()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(5.0)
+    for _ in range(200):  # a step of power iteration each
+        model.losses({"x": torch.randn(2, *DIGITS.shape)}, "model")
+    largest = {
+        half: [torch.linalg.matrix_norm(layer.weight, 2).item() for layer in net.modules() if isinstance(layer, Linear)]
+        for half, net in (("encoder", model.encoder), ("decoder", model.decoder))
+    }
+    assert largest["decoder"] == pytest.approx([1.0] * 4, abs=1e-3)
+    assert min(largest["encoder"]) > 1.5

@@ -15,7 +15,6 @@ from genkit.models.objective import (
     Draws,
     ImportanceWeighted,
     Objective,
-    ResampledImportance,
     importance_bound,
 )
 from genkit.models.prior import NormalMixture
@@ -38,7 +37,7 @@ OBJECTIVES: list[Objective] = [
     ELBO(beta=4.0, free_bits=0.5),
     Capacity(),
     ImportanceWeighted(5),
-    ResampledImportance(5),
+    ImportanceWeighted(5, kept=1),
     TotalCorrelation(),
     InfoVAE(),
     InfoVAE(alpha=0.0, weight=10.0, kernel=RBF(0.5)),
@@ -121,7 +120,7 @@ def test_a_resampled_loss_is_the_bound_and_its_gradient_that_of_all_draws_on_ave
     bound = ImportanceWeighted(4).losses(every, 1.0)["loss"]
     theta = torch.autograd.grad(bound, model.theta)[0]
     torch.manual_seed(0)
-    terms = ResampledImportance(4, kept=200_000).drawn(model.draw, model.eps, 1.0)
+    terms = ImportanceWeighted(4, kept=200_000).drawn(model.draw, model.eps, 1.0)
     assert float(terms["loss"].detach()) == pytest.approx(float(bound))
     z = every.z.detach()[..., 0]
     slope = model.theta.detach() * (1.3 - model.theta.detach() * z) - z + model.eps[..., 0] / math.exp(-0.5)
@@ -137,7 +136,7 @@ def test_both_gradients_of_the_importance_bound_agree_over_many_examples():
     torch.manual_seed(0)
     plain, resampled = (
         model.gradients(objective.drawn(model.draw, model.eps, 1.0)["loss"])
-        for objective in (ImportanceWeighted(4), ResampledImportance(4))
+        for objective in (ImportanceWeighted(4), ImportanceWeighted(4, kept=1))
     )
     for expected, found in zip(plain, resampled, strict=True):
         assert float(found) == pytest.approx(float(expected), abs=0.015)  # 4 standard errors of the draws
@@ -147,7 +146,8 @@ def test_without_gradients_all_draws_are_weighed_and_none_drawn_anew():
     model = LinearGaussian(batch=3)
     with torch.no_grad():
         expected, found = (
-            objective.drawn(model.draw, model.eps, 1.0) for objective in (ImportanceWeighted(4), ResampledImportance(4))
+            objective.drawn(model.draw, model.eps, 1.0)
+            for objective in (ImportanceWeighted(4), ImportanceWeighted(4, kept=1))
         )
     assert expected == found
 
@@ -157,7 +157,7 @@ def test_without_gradients_all_draws_are_weighed_and_none_drawn_anew():
     [(0.0, 0.0, [81] * 5), (0.0, 1.0, [1, 3, 9, 27, 81]), (0.5, 1.0, [1, 1, 1, 9, 81]), (0.5, 0.5, [1, 1, 81, 81, 81])],
 )
 def test_weighted_draws_grow_geometrically_where_they_are_told_to(start, end, draws):
-    objective = ImportanceWeighted(81, start, end)
+    objective = ImportanceWeighted(81, start=start, end=end)
     assert [objective.draws(progress) for progress in (0.0, 0.25, 0.5, 0.75, 1.0)] == draws
     assert objective.needs_horizon == (end > 0)
 
