@@ -1,10 +1,10 @@
 r"""Strided convolutions without pooling, as in DCGAN: each layer halves, or doubles, the resolution.
 
 Encoder: 4x4 convolutions of stride 2, leaky ReLU, no normalisation, so that a discriminator's slope stays what its
-weights make it; where those are clipped it needs one (`normalised`). Decoder: a linear layer to the smallest map, 4x4
-transposed convolutions of stride 2, each followed by group normalisation, which unlike DCGAN's batch normalisation
-leaves the examples of a batch apart, and ReLU. A label adds E e to every layer before its nonlinearity. With
-`attention`, the map of the second lowest resolution attends to itself (SAGAN).
+weights make it. Decoder: a linear layer to the smallest map, 4x4 transposed convolutions of stride 2, each followed by
+group normalisation, which unlike DCGAN's batch normalisation leaves the examples of a batch apart, and ReLU. A label
+adds E e to every layer before its nonlinearity. With `attention`, the map of the second lowest resolution attends to
+itself (SAGAN).
 
 Odd sizes are rounded up on the way down and cropped on the way up.
 """
@@ -72,13 +72,12 @@ class StridedEncoder(nn.Module):
         channels: Sequence[int],
         condition: int | None,
         attention: bool,
-        normalised: bool,
     ) -> None:
         super().__init__()
         widths = [in_channels, *channels]
-        self.layers = nn.ModuleList(  # the first sees the image itself, whose scale is not to be hidden
-            StridedLayer(nn.Conv2d(a, b, 4, stride=2, padding=1), b, condition, normalised=normalised and i > 0)
-            for i, (a, b) in enumerate(pairwise(widths))
+        self.layers = nn.ModuleList(
+            StridedLayer(nn.Conv2d(a, b, 4, stride=2, padding=1), b, condition, normalised=False)
+            for a, b in zip(widths[:-1], channels, strict=True)
         )
         self.attend_at = max(0, len(channels) - 2)
         self.attention = GatedAttention2d(channels[self.attend_at]) if attention else nn.Identity()
@@ -146,7 +145,6 @@ class StridedConv(Backbone):
         time: Must be False: this network takes no time.
         channels: Width per halving, finest first; halvings below 2x2 are left out.
         attention: Self-attention at the second lowest resolution; its width must then be a multiple of 8.
-        normalised: Whether the encoder's convolutions but the first are normalised by groups, as the decoder's are.
     """
 
     def __init__(
@@ -158,7 +156,6 @@ class StridedConv(Backbone):
         time: bool = False,
         channels: tuple[Width, ...] = (32, 64, 128),
         attention: bool = False,
-        normalised: bool = False,
     ) -> None:
         super().__init__()
         image = in_shape if len(in_shape) == 3 else out_shape
@@ -177,7 +174,7 @@ class StridedConv(Backbone):
         self.embedding = condition_embedding(channels[-1], num_classes, time=False)
         self.net: StridedEncoder | StridedDecoder
         if len(in_shape) == 3:
-            self.net = StridedEncoder(in_shape[0], out_shape[0], sizes, channels, condition, attention, normalised)
+            self.net = StridedEncoder(in_shape[0], out_shape[0], sizes, channels, condition, attention)
         else:
             self.net = StridedDecoder(in_shape[0], out_shape[0], sizes, channels, condition, attention)
 
