@@ -86,6 +86,18 @@ class DataSpec:
         """Model values (B, *shape) clipped into the range; unbounded data comes back as it is."""
         return x if self.value_range is None else x.clamp(*self.value_range)
 
+    def squash(self, out: Tensor) -> Tensor:
+        """Any numbers (B, *shape) through a tanh into the range; of discrete data, between the outer bins' centres.
+
+        What a network says to lie far outside is then just what the data holds there. Unbounded data is left
+        alone.
+        """
+        if self.value_range is None:
+            return out
+        lo, hi = self.value_range
+        half = (hi - lo - (0.0 if self.levels is None else self.bin_width)) / 2
+        return (lo + hi) / 2 + half * torch.tanh(out)
+
     def dequantise(self, x: Tensor, u: Tensor) -> Tensor:
         """Bin centres x and noise u in [0, 1), same shape, to points that fill [lo, hi) (Theis 2015, 1511.01844).
 

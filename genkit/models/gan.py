@@ -112,8 +112,14 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         self.check_labels(y)
-        x = self.generator(z if self.code is None else self.code.encode(z), y=y)
-        return self.spec.clip(x)
+        return self.generated(z if self.code is None else self.code.encode(z), y)
+
+    def generated(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """G(z), (B, *shape), for latents with their code: squashed into the data's range, in training as in sampling.
+
+        An unbounded G is told of noise around a constant background pixel by pixel; a bounded one leaves it behind.
+        """
+        return self.spec.squash(self.generator(z, y=y))
 
     def judge(self, x: Tensor, y: Tensor | None = None) -> Verdict:
         """What the discriminator says of examples (B, *shape): in training, of augmented ones."""
@@ -122,14 +128,14 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         return self.discriminator(x, y)
 
     def _generator(self, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tensor]:
-        real, fake = self.judge(x, y), self.judge(self.generator(z, y=y), y)
+        real, fake = self.judge(x, y), self.judge(self.generated(z, y), y)
         adversarial = self.loss.generator(real.logits, fake.logits)
         recognised = self.discriminator.head.recognition(fake.h, y) | self._recovered(fake.h, z)
         return {"loss": adversarial + sum(recognised.values()), "adversarial": adversarial, **recognised}
 
     def _discriminator(self, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
-            fake = self.generator(z, y=y)
+            fake = self.generated(z, y)
         penalised = self.training and bool(self.penalties)  # second derivatives only where they train something
         x, fake = x.detach().requires_grad_(penalised), fake.requires_grad_(penalised)
         of_real, of_fake = self.judge(x, y), self.judge(fake, y)

@@ -61,8 +61,16 @@ def test_values_outside_the_range_are_clipped(spec: DataSpec) -> None:
     assert spec.unscale(torch.tensor([-100.0, 100.0])).tolist() == [0, spec.levels - 1]
 
 
+def test_squashed_numbers_lie_between_the_middles_of_the_outer_levels_in_their_order(spec: DataSpec) -> None:
+    x = spec.scale(all_levels(spec)).double().flatten()
+    squashed = spec.squash(torch.tensor([-100.0, -1.0, 0.0, 1.0, 100.0]).double())
+    torch.testing.assert_close(squashed[[0, 2, 4]], torch.stack((x[0], (x[0] + x[-1]) / 2, x[-1])), rtol=0, atol=1e-6)
+    assert (squashed.diff() > 0).all()
+
+
 def test_continuous_data_is_left_alone() -> None:
     x = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(VECTOR.squash(x), x)
     assert torch.equal(VECTOR.scale(x), x)
     assert torch.equal(VECTOR.unscale(x), x)
     assert torch.equal(VECTOR.dequantise(x, torch.zeros_like(x)), x)

@@ -216,10 +216,23 @@ def test_samples_are_decoded_noise_inside_the_range(code):
     with torch.no_grad():
         model.generator.linear.bias.copy_(3 * torch.randn(64))
         z = SampleNoise(0, range(4))(model.latent_dim)
-        expected = model.generator(z if code is None else code.encode(z)).clamp(-1, 1)
+        expected = DIGITS.squash(model.generator(z if code is None else code.encode(z)))
         assert torch.equal(model.decode(z), expected)
         assert torch.equal(model.sample(4, noise=noise), expected)
-    assert expected.abs().max() == 1
+    assert 0.9 < expected.abs().max() < 1
+
+
+def test_the_discriminator_is_shown_what_is_sampled():
+    """Inside the range, where the real examples are: an unbounded generator would be told apart by its range alone."""
+    model, seen = gan(DIGITS), []
+    judged = model.discriminator.forward
+    model.discriminator.forward = lambda x, y=None: (seen.append(x), judged(x, y))[1]
+    with torch.no_grad():
+        model.generator.linear.bias.fill_(100.0)
+    for phase in ("discriminator", "generator"):
+        model.losses({"x": torch.zeros(4, *DIGITS.shape)}, phase)
+    assert len(seen) == 4
+    assert max(x.max().item() for x in seen) == pytest.approx(1 - DIGITS.bin_width / 2)
 
 
 def test_augmented_points_and_convolved_points_are_refused():
