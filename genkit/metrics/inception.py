@@ -1,8 +1,7 @@
 """Features of Inception-v3 (2015-12-05), in which published FIDs are measured; `fid` then stands without brackets.
 
 The weights (96 MB) are not shipped. They are looked for at `features.weights=FILE`, in the file or folder
-`$GENKIT_WEIGHTS`, and in the cache; nothing is downloaded. A file whose sha256 does not begin with the digits that its
-publisher put into its name is refused.
+`$GENKIT_WEIGHTS`, and in the cache; nothing is downloaded. A file with another sha256 is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from genkit.metrics.weight_files import find_weights
 from genkit.nn.inception import InceptionV3
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
-SHA256 = "6726825d"  # the first digits, as published in the file's name
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SOURCE = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/" + FILE
 DIMS = {"64": 64, "192": 192, "768": 768, "2048": 2048}
 
@@ -48,8 +47,8 @@ class InceptionFeatures(FeatureExtractor, Classifier):
     def __init__(self, layer: Tap = "2048", weights: str | None = None) -> None:
         self.layer = layer
         self.name = "inception" if layer == "2048" else f"inception{layer}"
-        self.id = f"inception/{layer}@{SHA256}/tf1-resize"
-        self.net = loaded(find_weights("inception", FILE, f"sha256 {SHA256}…, {SOURCE}", weights))
+        self.id = f"inception/{layer}@{SHA256[:8]}/tf1-resize"
+        self.net = loaded(find_weights("inception", FILE, f"sha256 {SHA256}, {SOURCE}", weights))
 
     def accepts(self, spec: DataSpec) -> bool:
         return spec.modality == "image" and spec.shape[0] in (1, 3) and spec.levels is not None
@@ -84,9 +83,9 @@ def loaded(path: Path, sha256: str = SHA256) -> InceptionV3:
                 digest.update(chunk)
     except OSError as error:
         raise DataError(f"features.weights={path}: cannot be read ({error.strerror})") from error
-    if not digest.hexdigest().startswith(sha256):
+    if digest.hexdigest() != sha256:
         raise DataError(
-            f"features.weights={path}: its sha256 is {digest.hexdigest()[:8]}…, not {sha256}…: fetch it again"
+            f"features.weights={path}: its sha256 is {digest.hexdigest()[:8]}…, not {sha256[:8]}…: fetch it again"
         )
     with torch.device("meta"):  # what the file holds takes the place of every parameter
         net = InceptionV3().eval()

@@ -1,6 +1,7 @@
 """Feature spaces beside the shipped ones: principal components, a network of the user's, Inception's weights."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_absent_weights_are_one_line_that_says_which_file_to_put_where(nowhere: 
     line = str(caught.value)
     assert "\n" not in line
     assert str(nowhere / "cache" / "weights") in line
-    assert "6726825d" in line
+    assert re.search(r"sha256 6726825d[0-9a-f]{56}\b", line)
 
 
 def test_weights_are_looked_for_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +154,8 @@ def test_another_file_than_the_published_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not 6726825d"):
         loaded(tmp_path / FILE)
     digest = hashlib.sha256(b"not weights").hexdigest()
+    with pytest.raises(DataError, match=f"not {digest[:8]}"):
+        loaded(tmp_path / FILE, digest[:-1] + "x")  # every digit counts, not those of the file's name alone
     with pytest.raises(DataError, match="no weights of Inception") as caught:
         loaded(tmp_path / FILE, digest)
     assert "\n" not in str(caught.value)
