@@ -35,6 +35,17 @@ def normal_kl(mean: Tensor, log_var: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
 
 
+def truncated_normal(eps: Tensor, bound: float) -> Tensor:
+    """Standard normal draws eps, any shape, to those of the normal truncated to [−bound, bound], by its inverse CDF.
+
+    Each draw is a monotone function of its own eps, odd around 0, so a larger bound moves it away from 0 continuously.
+    """
+    # of the lower half alone and through log Φ, where they keep their digits
+    tail = torch.special.log_ndtr(torch.tensor(-bound, dtype=torch.float64)).exp()
+    below = torch.special.log_ndtr(-eps.double().abs()).exp()
+    return -torch.special.ndtri(tail + below * (1 - 2 * tail)).to(eps) * eps.sign()
+
+
 def normal_log_prob(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """log N(z; mean, e^log_var) in nats, per dimension, shapes that broadcast."""
     return -0.5 * ((z - mean).square() * torch.exp(-log_var) + log_var + log(2 * pi))

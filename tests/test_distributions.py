@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from genkit.distributions import bits_per_dim, normal_kl, normal_log_prob
+from genkit.distributions import bits_per_dim, normal_kl, normal_log_prob, truncated_normal
 from genkit.noise import generator_of
 
 
@@ -59,3 +59,21 @@ def test_kl_vanishes_at_the_prior_alone():
     assert value.abs().max() == 0
     assert at_prior.grad is not None
     assert at_prior.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize("bound", [0.05, 0.7, 2.0, 6.0])
+def test_a_truncated_normal_has_its_quantiles_inside_its_bound(bound):
+    eps = Normal(0.0, 1.0).icdf(torch.linspace(0.001, 0.999, 999, dtype=torch.float64))
+    z, phi = truncated_normal(eps, bound), Normal(0.0, 1.0).cdf
+    low, high = phi(torch.tensor([-bound, bound]).double())
+    torch.testing.assert_close((phi(z) - low) / (high - low), phi(eps))
+    assert z.abs().max() < bound
+    torch.testing.assert_close(z, -z.flip(0))
+
+
+def test_a_truncated_normal_far_out_is_the_normal_itself_and_keeps_its_tail():
+    eps = torch.tensor([-30.0, -9.0, -0.0, 1e-6, 0.5, 9.0, 30.0])
+    assert truncated_normal(eps, 1.5).abs().max() <= 1.5
+    assert truncated_normal(eps, 1.5).isfinite().all()
+    torch.testing.assert_close(truncated_normal(eps, 38.0)[1:-1], eps[1:-1])
+    assert truncated_normal(eps, 1.5).dtype == eps.dtype

@@ -115,6 +115,7 @@ def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: M
     sampler, guidance = settings["sampler"] or {}, settings["guidance"]
     changes = {
         "temperature": settings["temperature"],
+        "truncation": settings["truncation"],
         "guidance.scale": guidance["scale"],
         "guidance.weak": guidance["weak"],
         "guidance.interval": guidance["interval"],

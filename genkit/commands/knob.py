@@ -9,7 +9,7 @@ from typing import Any
 
 from genkit.errors import ConfigError
 
-KNOBS = ("sampler.steps", "guidance.scale", "temperature")
+KNOBS = ("sampler.steps", "guidance.scale", "temperature", "truncation")
 
 
 @dataclass(frozen=True)

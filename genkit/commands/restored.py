@@ -41,6 +41,7 @@ def restored(path: str, settings: Mapping[str, Any], console: Console) -> Restor
     changes = {
         "sampler": {key: value for key, value in (settings["sampler"] or {}).items() if value is not None},
         "temperature": settings["temperature"],
+        "truncation": settings["truncation"],
     }
     guidance = settings["guidance"]
     if guidance["weak"] is None:

@@ -35,6 +35,16 @@ from genkit.storage.disk import require_free_disk, shown
 
 PICTURED = 64  # samples in the grid of images
 POINTS = 10_000  # samples in a scatter plot
+DRAWN_WITH = (
+    "n",
+    "seed",
+    "y",
+    "sampler",
+    "temperature",
+    "truncation",
+    "guidance",
+    "device",
+)  # keys kept beside samples
 
 
 def run(cfg: DictConfig) -> None:
@@ -106,6 +116,6 @@ def _facts(found: Restored, settings: dict[str, Any]) -> dict[str, Any]:
         "command": command_line(),
         "model": origin(found, settings),
         "spec": found.model.spec.to_json(),
-        **{key: settings[key] for key in ("n", "seed", "y", "sampler", "temperature", "guidance", "device")},
+        **{key: settings[key] for key in DRAWN_WITH},
         "evaluations": found.model.evaluations if isinstance(found.model, Stepwise) else None,
     }

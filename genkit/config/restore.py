@@ -27,6 +27,7 @@ from genkit.training.names import RAW
 MODEL_GROUPS = ("sampler",)  # keys of `genkit sample` that stand under the same name in a model's node
 MODEL_KEYS = {
     "temperature": "temperature",
+    "truncation": "truncation",
     "guidance.scale": "guidance_scale",
     "guidance.interval": "guidance_interval",
 }

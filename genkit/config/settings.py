@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from genkit.component import NonNegativeFloat, NonNegativeInt, PositiveInt, Range
+from genkit.component import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
 from genkit.config.catalog import SHARED
 from genkit.config.schema import describe, read
 from genkit.errors import ConfigError
@@ -18,6 +18,7 @@ DRAWING: dict[str, Any] = {
     "batch_size": PositiveInt,
     "device": str,
     "temperature": NonNegativeFloat | None,
+    "truncation": PositiveFloat | None,
     "guidance.scale": Annotated[float, Range(0.0, 1e6)] | None,
     "guidance.weak": str | None,
     "guidance.interval": tuple[float, float] | None,
@@ -57,6 +58,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "sweep.sampler.steps": list[PositiveInt] | None,
         "sweep.guidance.scale": list[Annotated[float, Range(0.0, 1e6)]] | None,
         "sweep.temperature": list[NonNegativeFloat] | None,
+        "sweep.truncation": list[PositiveFloat] | None,
     },
 }
 

@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor, nn
 
-from genkit.component import Range, Width
+from genkit.component import PositiveFloat, Range, Width
 from genkit.data.spec import Batch, DataSpec, Modality
+from genkit.distributions import truncated_normal
 from genkit.models.adversarial import AdversarialLoss, RelativisticLoss
 from genkit.models.augment import Augmentation
 from genkit.models.base import Conditional, GenerativeModel, Noise, NormalLatent, classes_of
@@ -47,6 +48,8 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         features: Width of the discriminator's last layer.
         n_critic: Discriminator steps per generator step.
         conditional: Whether to use the data's labels.
+        truncation: Samples come from latents of the normal truncated to [−t, t], as typical as t is small (Brock et al.
+            2018, 1809.11096); None takes the whole of it.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         features: Width = 64,
         n_critic: Annotated[int, Range(1, 100)] = 1,
         conditional: bool = False,
+        truncation: PositiveFloat | None = None,
     ) -> None:
         super().__init__(spec)
         for augmentation in augment:
@@ -74,7 +78,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         if code is not None:
             code.check(latent_dim)
         network = backbone or quick_backbone(spec.shape)
-        self.latent_dim, self.loss = latent_dim, loss or RelativisticLoss()
+        self.latent_dim, self.truncation, self.loss = latent_dim, truncation, loss or RelativisticLoss()
         self.penalties, self.constraint, self.augment, self.code = penalties, constraint, augment, code
         self.phases = ("discriminator",) * n_critic + ("generator",)
         self.needs_horizon = any(augmentation.needs_horizon for augmentation in augment)
@@ -108,7 +112,8 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         return self._generator(x, y, z) if phase == "generator" else self._discriminator(x, y, z)
 
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
-        return self.decode(noise(self.latent_dim), y)
+        z = noise(self.latent_dim)
+        return self.decode(z if self.truncation is None else truncated_normal(z, self.truncation), y)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         self.check_labels(y)

@@ -54,6 +54,12 @@ def diffusion(runs: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def gan(runs: Path) -> Path:
+    """4 steps on digits."""
+    return trained(runs, "gan", "trainer.max_steps=4")
+
+
+@pytest.fixture(scope="session")
 def flow(runs: Path) -> Path:
     """4 steps on points."""
     return trained(runs, "flow", *TOY, "trainer.max_steps=4")

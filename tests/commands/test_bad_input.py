@@ -95,6 +95,8 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("sample ckpt=d y=10", 2, ["y=10", "0 … 9"]),
     ("sample ckpt=v weights=best", 2, ["weights: 'best'", "ema, raw"]),
     ("sample ckpt=d temperature=0.5", 2, ["temperature", "leave it out"]),
+    ("sample ckpt=d truncation=0.5", 2, ["truncation", "leave it out"]),
+    ("sample ckpt=v truncation=0", 2, ["truncation: 0"]),
     ("sample ckpt=v sampler.steps=5", 2, ["sampler", "leave it out"]),
     ("sample ckpt=v guidance.scale=2", 2, ["guidance.scale", "leave it out"]),
     ("sample ckpt=d guidance.weak=d", 2, ["guidance.weak", "guidance.scale="]),

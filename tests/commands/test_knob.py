@@ -40,6 +40,13 @@ def test_temperature_is_a_knob_too(flow: Path) -> None:
     assert [r["model"]["temperature"] for r in records("swept") if r["metric"] == "fid"] == [0.5, 1.0]
 
 
+def test_truncation_is_one_for_latents(gan: Path) -> None:
+    done("eval", f"ckpt={gan}", "sweep.truncation=[0.3,3.0]", "out=swept", *SMALL)
+    assert [r["model"]["truncation"] for r in records("swept") if r["metric"] == "fid"] == [0.3, 3.0]
+    done("sample", f"ckpt={gan}", "n=8", "truncation=0.3", "out=typical")
+    assert json.loads(Path("typical/samples.json").read_text())["truncation"] == 0.3
+
+
 REFUSED = {
     "two knobs": ("sweep.temperature=[1.0] sweep.sampler.steps=[2]", "one at a time"),
     "nothing": ("sweep.sampler.steps=[]", "at least one value"),

@@ -7,6 +7,7 @@ import torch
 from model_cases import DIGITS, PLANE, Affine
 from test_adversarial import LOSSES
 
+from genkit.distributions import truncated_normal
 from genkit.errors import ConfigError
 from genkit.models.adversarial import NonSaturatingLoss, RelativisticLoss, WassersteinLoss
 from genkit.models.augment import DiffAugment, InstanceNoise
@@ -220,6 +221,16 @@ def test_samples_are_decoded_noise_inside_the_range(code):
         assert torch.equal(model.decode(z), expected)
         assert torch.equal(model.sample(4, noise=noise), expected)
     assert 0.9 < expected.abs().max() < 1
+
+
+def test_truncation_bounds_the_latents_that_are_sampled_from_and_no_others():
+    whole, model = gan(DIGITS), gan(DIGITS, truncation=0.3)
+    z = SampleNoise(0, range(500))(model.latent_dim)
+    with torch.no_grad():
+        drawn = model.sample(500, noise=SampleNoise(0, range(500)))
+        assert torch.equal(drawn, whole.decode(truncated_normal(z, 0.3)))
+        assert torch.equal(model.decode(z), whole.decode(z))
+        assert drawn.std(0).mean() < 0.5 * whole.decode(z).std(0).mean()
 
 
 def test_the_discriminator_is_shown_what_is_sampled():
