@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
 from genkit.checkpoint import strict_json
+from genkit.commands.machine import device_name
 from genkit.commands.quick import quick_of
 from genkit.config.build import build, build_factory
 from genkit.config.embed import Given, check_fit, fill
@@ -46,6 +47,7 @@ class Parts:
     loggers: Any
     callbacks: list[pl.Callback]
     quick: Quick | None
+    device: str  # its name
 
 
 def build_parts(settings: Mapping[str, Any], trusted: bool = True, given: Given = MappingProxyType({})) -> Parts:
@@ -56,7 +58,8 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True, given: Given 
         return build(settings[key], at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
 
     trainer, seed = make("trainer", TrainerOptions), settings["seed"]
-    make_trainer(trainer, logger=False)  # refuses a device that is not there, before anything is written
+    # refuses a device that is not there, before anything is written
+    device = device_name(make_trainer(trainer, logger=False).strategy.root_device)
     checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
     schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings["ema"] is not None else None
     optimizer = build_factory(settings["optimizer"], at="optimizer", expect=Optimizer, plugins=plugins)
@@ -85,7 +88,7 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True, given: Given 
     )
     module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
     quick = quick_of(settings, dataset, model, trainer, checkpoint, trusted)
-    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks, quick)
+    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks, quick, device)
 
 
 def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:

@@ -104,9 +104,12 @@ def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
     torch.set_num_threads(options.threads or ALL_THREADS)
     try:
         trainer = _trainer(options, **more)
-    except (MisconfigurationException, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise ConfigError(f"trainer: accelerator={options.accelerator} cannot be used here: {line}") from error
+    except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
+        line = str(error).strip().splitlines()[0].rstrip(".!")
+        advice = "choose trainer.accelerator=cpu"
+        raise ConfigError(
+            f"trainer: accelerator={options.accelerator} cannot be used here: {line}: {advice}"
+        ) from error
     if trainer.precision != options.precision:
         raise ConfigError(
             f"trainer.precision={options.precision}: this device would use {trainer.precision}: choose that"
