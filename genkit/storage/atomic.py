@@ -69,25 +69,35 @@ def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
     Raises:
         StorageError: it cannot be written; the old content stands.
     """
-    temporary = temporary_beside(path)
     with storage_errors(path, needed):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, path)
-            fsync_folder(path.parent)
-        finally:
-            with suppress(OSError):  # the error that led here is the one to report
-                temporary.unlink()
+        with _replacing(path) as file:
+            yield file
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Puts `data` at `path`, as `whole_file` does."""
-    with whole_file(path, len(data)) as file:
+    """Puts `data` at `path`, as `whole_file` does, in a folder that is there: one that vanished is not made again.
+
+    Raises:
+        StorageError: it cannot be written; the old content stands.
+    """
+    with storage_errors(path, len(data)), _replacing(path) as file:
         file.write(data)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    temporary = temporary_beside(path)
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+        fsync_folder(path.parent)
+    finally:
+        with suppress(OSError):  # the error that led here is the one to report
+            temporary.unlink()
 
 
 @contextmanager
