@@ -32,6 +32,7 @@ from genkit.training.quick_scores import Quick
 from genkit.training.runner import make_trainer
 
 SCHEMA = "genkit.config/1"
+EXTRAS = {"TensorBoardLogger": "pip install 'genkit-toolkit[tensorboard]'"}
 TYPED_ALONE = ("resume", "allow", "run_dir", "debug")  # keys of one command, which no run remembers
 
 
@@ -98,9 +99,8 @@ def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
         factory(save_dir=os.curdir)
     except ModuleNotFoundError as error:
         name = str(node["_target_"]).rpartition(".")[2]
-        raise ConfigError(
-            f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
-        ) from error
+        missing = f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
+        raise ConfigError(f"{missing}: {EXTRAS.get(name, 'install it')}, or leave logger= out") from error
     return factory
 
 
