@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -87,6 +88,29 @@ def test_a_run_folder_that_vanishes_is_not_made_again(work: Path, monkeypatch: p
     assert answer.err.count("\n") == 1
     assert [path.name for path in work.iterdir()] == ["moved"]
     assert open_checkpoint(work / "moved" / "checkpoints" / "step-00000004").step == 4
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC])
+def test_a_disk_that_refuses_from_some_step_on(work: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A code and the path, the checkpoint before as it was; with room again the run ends as an undisturbed one."""
+    rename = os.rename
+
+    def refusing(source: Path, target: Path) -> None:
+        if Path(target).name == "step-00000008":
+            raise OSError(code, os.strerror(code))
+        rename(source, target)
+
+    command = arguments("vae", *PLAN)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refusing)
+        answer = genkit(*command, "run_dir=run")
+    assert answer.code == 6
+    assert "step-00000008: cannot write" in answer.err
+    assert answer.err.count("\n") == 1
+    assert (run_json(work / "run")["status"], pointed(work / "run", "latest")) == ("failed", "step-00000004")
+    assert "resuming at step 4 (exact)" in done("train", "resume=run")
+    done(*command, "run_dir=straight")
+    assert digest(work / "run" / "checkpoints") == digest(work / "straight" / "checkpoints")
 
 
 def test_a_signal_ends_a_sweep_too(work: Path) -> None:
