@@ -94,21 +94,6 @@ class RunFolder:
         sweep_run(folder)
         return cls(folder, read_info(folder / RUN))
 
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / CHECKPOINTS
-
-    @property
-    def samples(self) -> Path:
-        """Folder of the sample grids; made by who writes the first."""
-        return self.path / "samples"
-
-    @property
-    def metrics(self) -> Path:
-        """The file of a `MetricsLog`."""
-        return self.path / METRICS
-
     def update(self, **fields: Any) -> None:
         """Changes fields of `run.json` atomically, e.g. status="done", exit_code=0, wall_time=12.5."""
         self.info = self.info | fields

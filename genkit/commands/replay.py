@@ -19,7 +19,7 @@ from torch import Tensor
 from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.read import Checkpoint, open_checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS, step_folders, step_name
-from genkit.checkpoint.run_folder import RUN, read_info
+from genkit.checkpoint.run_folder import METRICS, RUN, read_info
 from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import build_parts, checkpoint_config
 from genkit.commands.scratch import fit_quietly
@@ -62,7 +62,7 @@ def replay(run: Path, steps: int, plugins: Sequence[str], console: Console) -> N
         ConfigError: nothing was recorded within so few steps.
     """
     checkpoints = [open_checkpoint(folder) for folder in reversed(step_folders(run))]
-    lines = MetricsLog(run / "metrics.jsonl").records()
+    lines = MetricsLog(run / METRICS).records()
     window = choose_window(checkpoints, lines, steps)
     if window is None:
         raise ConfigError(f"replay={steps}: nothing was recorded within so few steps of {shown(run)}: raise replay=")
@@ -129,7 +129,7 @@ def _train(
 
 
 def _differences(window: Window, scratch: Path) -> Iterator[str]:
-    again = [line for line in MetricsLog(scratch / "metrics.jsonl").records() if line["step"] <= window.last]
+    again = [line for line in MetricsLog(scratch / METRICS).records() if line["step"] <= window.last]
     for old, new in zip(window.lines, again, strict=False):
         keys = [key for key in old if old[key] != new.get(key)]
         if keys:

@@ -94,7 +94,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.rename(temporary, path)
-        fsync_folder(path.parent)
+        fsync_path(path.parent)
     finally:
         with suppress(OSError):  # the error that led here is the one to report
             temporary.unlink()
@@ -139,7 +139,7 @@ def publish(first: tuple[Path, Path], *referring: tuple[Path, Path]) -> None:
         for temporary, target in moves:
             _rename(temporary, target)
         for parent in {target.parent for _, target in moves}:
-            fsync_folder(parent)
+            fsync_path(parent)
 
 
 def _rename(temporary: Path, target: Path) -> None:
@@ -149,9 +149,11 @@ def _rename(temporary: Path, target: Path) -> None:
     as long as for a flush (measured on ext4): it goes on beside the flush of the folder.
     """
     replaced = _held(target)
-    os.rename(temporary, target)
-    if replaced is not None:
-        _threads().submit(os.close, replaced)
+    try:
+        os.rename(temporary, target)
+    finally:
+        if replaced is not None:
+            _threads().submit(os.close, replaced)
 
 
 def _held(path: Path) -> int | None:
@@ -198,7 +200,7 @@ def fsync_together(paths: Sequence[Path]) -> None:
 
     One after the other, four small files cost three times as much as one (measured on ext4).
     """
-    list(_threads().map(fsync_folder, paths))
+    list(_threads().map(fsync_path, paths))
 
 
 @functools.cache
@@ -210,9 +212,9 @@ def _threads() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not survive a fork
 
 
-def fsync_folder(folder: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Makes the names in a folder, or the content of a file, durable, on the file systems that can."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
