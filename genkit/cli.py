@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     Without `argv` it is the process's own, and signals become exit codes too.
     """
     if argv is None:
+        open_closed_outputs()
         install_signal_handlers()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin slow everything on shared cores
     try:
@@ -75,6 +76,17 @@ def install_signal_handlers() -> None:
     """SIGINT ends the process with 130, SIGTERM with 143; training installs finer ones."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminate)
+
+
+def open_closed_outputs() -> None:
+    """Where the shell closed an output (`>&-`), what is printed goes nowhere, and no file takes its number."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "w"))
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

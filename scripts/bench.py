@@ -49,7 +49,7 @@ from genkit.models.base import GenerativeModel
 from genkit.models.vae import VAE
 from genkit.nn.conv import Conv
 from genkit.noise import seed_global
-from genkit.storage.atomic import fsync_folder
+from genkit.storage.atomic import fsync_path
 from genkit.training import runner
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import ConstantLR
@@ -200,8 +200,8 @@ def save_plain(folder: Path, steps: Iterator[int], model: Tensors, training: dic
     tensors, _ = flatten_state(training)
     path = folder / f"plain-{next(steps)}.safetensors"
     save_file({**model, **tensors}, path)
-    fsync_folder(path)
-    fsync_folder(folder)
+    fsync_path(path)
+    fsync_path(folder)
 
 
 def bench_start(table: Table) -> None:

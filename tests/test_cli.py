@@ -1,6 +1,7 @@
 """The entry point: what it imports, what it answers at once, and how a process of it ends."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -100,6 +101,13 @@ def test_a_closed_pipe_is_quiet():
     os.close(write)
     assert done.returncode == 141
     assert not done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_outputs_are_nobodys_fault(closed):
+    command = f"exec {shlex.quote(sys.executable)} -m genkit {{}} {closed}"
+    for words, code in (("list models", 0), ("list nothing", 2)):
+        assert subprocess.run(["sh", "-c", command.format(words)], capture_output=True).returncode == code
 
 
 def test_any_working_directory_and_python_m(tmp_path):

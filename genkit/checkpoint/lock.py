@@ -45,7 +45,9 @@ def acquire(folder: Path) -> None:
 
 
 def release(folder: Path) -> None:
-    """Gives the folder up, if this process owns it; the empty lock file stays."""
+    """Gives the folder up, if this process owns it and it still is there; the empty lock file stays."""
+    if not folder.is_dir():
+        return
     with storage_errors(folder / LOCK), _opened(folder / LOCK) as descriptor:
         if _read(descriptor, folder) == current():
             os.ftruncate(descriptor, 0)

@@ -107,11 +107,6 @@ def find_checkpoint(path: Path | str) -> Checkpoint:
     raise CheckpointError(f"{shown(folder)}: every checkpoint of this run is damaged: restore one from a copy")
 
 
-def resolve(path: Path | str) -> Path:
-    """The checkpoint folder that `find_checkpoint` opens."""
-    return find_checkpoint(path).path
-
-
 def is_run_folder(folder: Path) -> bool:
     """Whether this is a folder of a run, rather than of one checkpoint."""
     if os.path.lexists(folder / MANIFEST):

@@ -94,21 +94,6 @@ class RunFolder:
         sweep_run(folder)
         return cls(folder, read_info(folder / RUN))
 
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / CHECKPOINTS
-
-    @property
-    def samples(self) -> Path:
-        """Folder of the sample grids; made by who writes the first."""
-        return self.path / "samples"
-
-    @property
-    def metrics(self) -> Path:
-        """The file of a `MetricsLog`."""
-        return self.path / METRICS
-
     def update(self, **fields: Any) -> None:
         """Changes fields of `run.json` atomically, e.g. status="done", exit_code=0, wall_time=12.5."""
         self.info = self.info | fields
@@ -134,11 +119,15 @@ def read_info(path: Path) -> dict[str, Any]:
 
 
 def _record(verb: str, info: Mapping[str, Any]) -> dict[str, Any]:
-    torch = importlib.metadata.version("torch")  # not imported: this module serves commands that need no tensor
-    versions = {"genkit": __version__, "python": platform.python_version(), "torch": torch}
     start = {"schema": SCHEMA, "verb": verb, "status": "running", "exit_code": None, "wall_time": 0.0}
     start["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return start | dict(info) | {"versions": versions | dict(info.get("versions", {}))}
+    return start | dict(info) | {"versions": versions() | dict(info.get("versions", {}))}
+
+
+def versions() -> dict[str, str]:
+    """Of what every run depends on."""
+    torch = importlib.metadata.version("torch")  # not imported: this module serves commands that need no tensor
+    return {"genkit": __version__, "python": platform.python_version(), "torch": torch}
 
 
 def _fill(folder: Path, files: Mapping[str, bytes]) -> None:

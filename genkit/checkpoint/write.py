@@ -49,7 +49,7 @@ def write_checkpoint(
     """Writes `checkpoints/step-%08d/`, complete and durable when this returns.
 
     Args:
-        checkpoints: Folder of a run's checkpoints; made when missing.
+        checkpoints: Folder of a run's checkpoints; made when missing, the run folder is not.
         step: Optimizer steps done, at least 0.
         config: All that rebuilds the model, plain JSON.
         model: The weights for use.
@@ -74,7 +74,7 @@ def write_checkpoint(
         arrays[TRAINING_TENSORS] = split_aliases(training_tensors)
     needed = sum(map(len, texts.values())) + sum(size_of(stored) for stored, _ in arrays.values())
     with storage_errors(target, needed):
-        checkpoints.mkdir(parents=True, exist_ok=True)
+        checkpoints.mkdir(exist_ok=True)  # in a run folder that is there: one that vanished is not made again
         with temporary_folder(target) as temporary, ExitStack() as notes:
             files = {name: Entry(*write_file(temporary / name, [data])) for name, data in texts.items()}
             for name, (stored, _) in arrays.items():

@@ -27,6 +27,8 @@ DISTRIBUTION = "genkit-toolkit"
 SECONDS = 300  # for one import
 LITTLE = 2**30  # bytes of free disk that are worth a note
 HEAVY = ("numpy", "torch", "torchvision", "torchmetrics", "lightning.pytorch", "hydra", "sklearn", "matplotlib")
+DISTRIBUTIONS = {"hydra": "hydra-core", "sklearn": "scikit-learn"}  # where pip knows a package by another name
+COMPOSE = ("train", "--cfg", "job")
 
 # Imports what it is told to, in that order, and prints a JSON line for each: what is missing, or how it failed.
 PROBE = r"""
@@ -74,7 +76,7 @@ def run(argv: list[str]) -> int:
         print(f"usage: {USAGE}")
         return 0
     broken = 0
-    for look in (versions, requirements, imports, folders, data):
+    for look in (versions, requirements, imports, composing, folders, data):
         for finding in look():
             print(finding.show(), flush=True)
             broken += finding.state == "broken"
@@ -144,17 +146,50 @@ def _finding(name: str, record: dict[str, str], code: int, records: dict[str, di
         case "missing" if name == "torchvision":
             return Finding("ok", "torchvision is not installed, and not needed")
         case "missing":
-            return Finding("broken", f"{name} is not installed", f"pip install {name.partition('.')[0]}")
+            return Finding("broken", f"{name} is not installed", f"pip install {_distribution(name)}")
         case "begun":
-            return Finding("broken", f"{name}: importing it ends the process ({code})", f"pip install --force {name}")
+            repair = f"pip install --force-reinstall {_distribution(name)}"
+            return Finding("broken", f"{name}: importing it ends the process ({code})", repair)
     torch = records.get("torch", {}).get("version", "")
-    if name == "torchvision":
+    before = next(earlier for earlier, other in records.items() if other.get("said") == record["said"])
+    if before != name:
+        repair = f"it fails as {before} does: repair that first"
+    elif name == "torchvision":
         repair = f"pip uninstall torchvision, or install the one made for torch {torch}: lightning imports it"
     elif name.startswith("hydra_plugins."):
         repair = f"every Hydra command imports it: pip uninstall {_owner(name)}"
     else:
-        repair = f"pip install --force-reinstall {name.partition('.')[0]}"
+        repair = f"pip install --force-reinstall {_distribution(name)}"
     return Finding("broken", f"{name}: {record['said']}", repair)
+
+
+def _distribution(name: str) -> str:
+    """What pip calls a package."""
+    package = name.partition(".")[0]
+    return DISTRIBUTIONS.get(package, package)
+
+
+def composing() -> Iterator[Finding]:
+    """A plugin that can be imported may still break every command: one composes a configuration."""
+    done = subprocess.run([sys.executable, "-m", "genkit", *COMPOSE], capture_output=True, text=True, timeout=SECONDS)
+    what = f"genkit {' '.join(COMPOSE)}"
+    if done.returncode == 0:
+        yield Finding("ok", f"{what} composes a configuration")
+        return
+    said = (done.stderr.strip() or f"ends with {done.returncode}").splitlines()[-1].removeprefix("genkit: ")
+    said = re.sub(r" \((`genkit doctor`|debug=true)[^()]*\)$", "", said)
+    plugins = sorted({_owner(f"hydra_plugins.{name}") for name in _plugins()})
+    otherwise = f"pip uninstall {' '.join(plugins)}" if plugins else "report this as a bug"
+    repair = f"repair what is broken above; where nothing is, {otherwise}"
+    yield Finding("broken", f"{what}: {said}", repair)
+
+
+def _plugins() -> Iterator[str]:
+    """The names of the installed packages of Hydra plugins."""
+    for place in sys.path:
+        folder = Path(place, "hydra_plugins")
+        if folder.is_dir():
+            yield from (entry.stem for entry in folder.iterdir() if not entry.name.startswith("_"))
 
 
 def _owner(module: str) -> str:
@@ -186,7 +221,7 @@ def _folder(what: str, folder: Path, repair: str, needed: bool = True) -> Findin
             file.flush()
     except OSError as error:
         state: Literal["broken", "note"] = "broken" if needed else "note"
-        return Finding(state, f"{what} {shown(there)}: cannot write ({error.strerror})", repair)
+        return Finding(state, f"{what} {shown(folder)}: cannot write ({error.strerror})", repair)
     free = free_bytes(there)
     short = free < LITTLE
     return Finding(

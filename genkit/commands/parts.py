@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
 from genkit.checkpoint import strict_json
+from genkit.commands.machine import device_name
 from genkit.commands.quick import quick_of
 from genkit.config.build import build, build_factory
 from genkit.config.embed import Given, check_fit, fill
@@ -31,6 +32,7 @@ from genkit.training.quick_scores import Quick
 from genkit.training.runner import make_trainer
 
 SCHEMA = "genkit.config/1"
+EXTRAS = {"TensorBoardLogger": "pip install 'genkit-toolkit[tensorboard]'"}
 TYPED_ALONE = ("resume", "allow", "run_dir", "debug")  # keys of one command, which no run remembers
 
 
@@ -46,6 +48,7 @@ class Parts:
     loggers: Any
     callbacks: list[pl.Callback]
     quick: Quick | None
+    device: str  # its name
 
 
 def build_parts(settings: Mapping[str, Any], trusted: bool = True, given: Given = MappingProxyType({})) -> Parts:
@@ -56,7 +59,8 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True, given: Given 
         return build(settings[key], at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
 
     trainer, seed = make("trainer", TrainerOptions), settings["seed"]
-    make_trainer(trainer, logger=False)  # refuses a device that is not there, before anything is written
+    # refuses a device that is not there, before anything is written
+    device = device_name(make_trainer(trainer, logger=False).strategy.root_device)
     checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
     schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings["ema"] is not None else None
     optimizer = build_factory(settings["optimizer"], at="optimizer", expect=Optimizer, plugins=plugins)
@@ -85,7 +89,7 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True, given: Given 
     )
     module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
     quick = quick_of(settings, dataset, model, trainer, checkpoint, trusted)
-    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks, quick)
+    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks, quick, device)
 
 
 def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
@@ -95,9 +99,8 @@ def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
         factory(save_dir=os.curdir)
     except ModuleNotFoundError as error:
         name = str(node["_target_"]).rpartition(".")[2]
-        raise ConfigError(
-            f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
-        ) from error
+        missing = f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
+        raise ConfigError(f"{missing}: {EXTRAS.get(name, 'install it')}, or leave logger= out") from error
     return factory
 
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.read import Checkpoint, open_checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS, step_folders, step_name
-from genkit.checkpoint.run_folder import RUN, read_info
+from genkit.checkpoint.run_folder import METRICS, RUN, read_info
+from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import build_parts, checkpoint_config
 from genkit.commands.scratch import fit_quietly
 from genkit.commands.taken_over import recorded, same_data
@@ -61,17 +62,19 @@ def replay(run: Path, steps: int, plugins: Sequence[str], console: Console) -> N
         ConfigError: nothing was recorded within so few steps.
     """
     checkpoints = [open_checkpoint(folder) for folder in reversed(step_folders(run))]
-    lines = MetricsLog(run / "metrics.jsonl").records()
+    lines = MetricsLog(run / METRICS).records()
     window = choose_window(checkpoints, lines, steps)
     if window is None:
         raise ConfigError(f"replay={steps}: nothing was recorded within so few steps of {shown(run)}: raise replay=")
     with tempfile.TemporaryDirectory(prefix="genkit-replay-") as scratch:
-        _train(run, window, checkpoints, plugins, Path(scratch))
+        here = _train(run, window, checkpoints, plugins, Path(scratch))
         found = list(_differences(window, Path(scratch)))
     span = f"steps {window.first + 1} to {window.last}"
     if found:
         shown_ones = "; ".join(found[:LISTED]) + (f"; and {len(found) - LISTED} more" if len(found) > LISTED else "")
-        raise CheckpointError(f"{shown(run)}: replaying {span} differs: {shown_ones}")
+        reasons = list(inexact(read_info(run / RUN), here))
+        elsewhere = f" (another machine trained it: {'; '.join(reasons)})" if reasons else ""
+        raise CheckpointError(f"{shown(run)}: replaying {span} differs: {shown_ones}{elsewhere}")
     against = [*([f"{window.end.path.name}"] if window.end else []), *([f"{len(window.lines)} lines of metrics.jsonl"])]
     console.print(f"bit-identical: {span}, compared with {' and '.join(against)}", soft_wrap=True)
 
@@ -98,7 +101,10 @@ def choose_window(checkpoints: Sequence[Checkpoint], lines: Sequence[Mapping[str
     return None
 
 
-def _train(run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins: Sequence[str], scratch: Path) -> None:
+def _train(
+    run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins: Sequence[str], scratch: Path
+) -> dict[str, Any]:
+    """Trains the window's steps in `scratch`; returns what `machine` says here."""
     after = next((c for c in checkpoints if c.step >= window.last), checkpoints[-1] if checkpoints else None)
     settings = recorded(run, after) | {"plugins": list(plugins), "logger": None}
     refuse_interpolations(settings, at="replay")
@@ -119,10 +125,11 @@ def _train(run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins
         quick=parts.quick,
     )
     fit_quietly(again, window.last)
+    return machine(parts.device)
 
 
 def _differences(window: Window, scratch: Path) -> Iterator[str]:
-    again = [line for line in MetricsLog(scratch / "metrics.jsonl").records() if line["step"] <= window.last]
+    again = [line for line in MetricsLog(scratch / METRICS).records() if line["step"] <= window.last]
     for old, new in zip(window.lines, again, strict=False):
         keys = [key for key in old if old[key] != new.get(key)]
         if keys:

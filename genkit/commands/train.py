@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -23,6 +22,7 @@ from genkit.checkpoint.read import Checkpoint, find_checkpoint, is_run_folder
 from genkit.checkpoint.retention import step_folders
 from genkit.checkpoint.run_folder import METRICS, RUN, RunFolder, read_info
 from genkit.commands.command_line import command_line
+from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.commands.taken_over import departures, recorded, same_data, taking_over
 from genkit.config.build import refuse_interpolations
@@ -109,10 +109,12 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
         same_data(folder.path, folder.info, parts.dataset)
         if checkpoint is not None and drift:
             parts = taking_over(parts, checkpoint, lookup(base, "optimizer._target_"), settings)
-        _announce(console, path, checkpoint, parts, lookup(base, MAX_STEPS), drift)
+        here = machine(parts.device)
+        reasons = [*drift, *inexact(folder.info, here)]
+        _announce(console, path, checkpoint, parts, lookup(base, MAX_STEPS), reasons)
         config = checkpoint_config(settings, parts.dataset)
         resume = None if checkpoint is None else (checkpoint.path, checkpoint.step)
-        folder.update(status="running", exit_code=None)
+        folder.update(status="running", exit_code=None, **here)
         return _fit(folder, parts, config, settings, console, _label(settings, folder), resume)
 
 
@@ -177,7 +179,7 @@ def _announce(
     checkpoint: Checkpoint | None,
     parts: Parts,
     max_steps_before: int,
-    drift: Sequence[str],
+    reasons: Sequence[str],
 ) -> None:
     if checkpoint is None:
         console.print(f"{shown(path)}: no checkpoint yet: starting at step 0", soft_wrap=True)
@@ -187,7 +189,7 @@ def _announce(
     changed = parts.trainer.max_steps != max_steps_before and (
         parts.module.lr_schedule.needs_horizon or parts.module.model.needs_horizon
     )
-    reasons = [*drift, *(["horizon changed"] if changed else [])]
+    reasons = [*reasons, *(["horizon changed"] if changed else [])]
     exact = f"not exact: {'; '.join(reasons)}" if reasons else "exact"
     console.print(f"{shown(path)}: resuming at step {checkpoint.step} ({exact})", soft_wrap=True)
 
@@ -219,15 +221,11 @@ def _bytes_needed(parts: Parts) -> int:
 
 
 def _info(settings: Mapping[str, Any], parts: Parts) -> dict[str, Any]:
-    import lightning
-
     return {
         "command": command_line(),
         "label": _label(settings),
         "seed": settings["seed"],
         "data_fingerprint": fingerprint(parts.dataset),
-        "device": parts.trainer.accelerator,
         "host": platform.node(),
-        "threads": torch.get_num_threads(),
-        "versions": {"lightning": lightning.__version__},
+        **machine(parts.device),
     }

@@ -3,7 +3,7 @@
 GenkitError            its own line and code            a full disk, a forbidden path    6
 a Hydra or YAML error  what it says, 2                  a closed pipe                    nothing, 141 (as SIGPIPE)
 memory that is lacking what was asked for, 1
-anything else          "internal error: Type: text", 1
+anything else          "internal error: Type: text", 1; where an import failed, `genkit doctor` can say more
 """
 
 from __future__ import annotations
@@ -46,7 +46,14 @@ def failure_of(error: Exception) -> Failure:
         return Failure(ConfigError.exit_code, f"error: {text[:LIMIT]}")
     if (asked := asked_for(error)) is not None:
         return Failure(1, f"error: out of memory: {asked} could not be had: ask for less, or free some")
-    return Failure(1, f"internal error: {type(error).__name__}: {text[:LIMIT]} (debug=true shows the traceback)")
+    hint = "`genkit doctor` looks for what is broken here, " if while_importing(error) else ""
+    return Failure(1, f"internal error: {type(error).__name__}: {text[:LIMIT]} ({hint}debug=true shows the traceback)")
+
+
+def while_importing(error: Exception) -> bool:
+    """Whether it was raised while a module was looked for or executed."""
+    frames = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
+    return isinstance(error, ImportError) or any(name.startswith("<frozen importlib") for name in frames)
 
 
 def tell(error: Exception, debug: bool) -> Failure:

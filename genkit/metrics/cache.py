@@ -23,7 +23,7 @@ from torch import Tensor
 
 from genkit.errors import StorageError
 from genkit.metrics.base import ProbeMetric
-from genkit.storage.atomic import replace_file
+from genkit.storage.atomic import whole_file
 
 FORMAT = 1  # raise it whenever the arithmetic of a feature space or a metric changes
 
@@ -95,7 +95,8 @@ class Cache:
         content = save({key: value.contiguous() for key, value in tensors.items()})
         digest = hashlib.sha256(content).hexdigest().encode()
         try:
-            replace_file(self._path(name), digest + b"\n" + content)
+            with whole_file(self._path(name)) as file:
+                file.write(digest + b"\n" + content)
         except StorageError as error:
             self.problem = f"the cache is done without: {error}"
 

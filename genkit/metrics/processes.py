@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from genkit.errors import ConfigError
+from genkit.errors import ConfigError, GenkitError
 from genkit.metrics.tally import Tally
 
 Gathered = dict[tuple[int, ...], tuple[list[Tensor], list[Tensor]]]  # by the batches' identity: they, and all rows
@@ -27,7 +27,9 @@ Gathered = dict[tuple[int, ...], tuple[list[Tensor], list[Tensor]]]  # by the ba
 def together() -> Iterator[bool]:
     """Joins the processes that `torchrun` started, if it did; yields whether this is the first of them.
 
-    Raises ConfigError where $WORLD_SIZE announces processes that cannot be found.
+    Raises:
+        ConfigError: $WORLD_SIZE announces processes that cannot be found.
+        GenkitError: another of them ended before its share was done.
     """
     if os.environ.get("WORLD_SIZE", "1") == "1":
         yield True
@@ -41,6 +43,12 @@ def together() -> Iterator[bool]:
         ) from error
     try:
         yield dist.get_rank() == 0
+    except RuntimeError as error:
+        if "gloo" not in str(error):  # what connects them has no type of error of its own
+            raise
+        raise GenkitError(
+            f"another of the {dist.get_world_size()} processes ended too early: see what it said, and start all again"
+        ) from error
     finally:
         dist.destroy_process_group()
 

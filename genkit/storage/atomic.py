@@ -2,7 +2,8 @@
 
     write_file  a new file of a folder that is not published yet
     whole_file  temporary sibling → fsync → rename over the old file → fsync of the folder
-    publish     temporary entries → fsync of all in them → one after the other: rename to its name → fsync of its parent
+    publish     temporary entries → fsync of all in them → rename of the first → fsync of its parent → the same for what
+                refers to it
     discard     rename to a temporary name → delete, so that half a folder never stands under its real name
     sweep       delete the temporary entries of dead processes
 
@@ -68,25 +69,35 @@ def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
     Raises:
         StorageError: it cannot be written; the old content stands.
     """
-    temporary = temporary_beside(path)
     with storage_errors(path, needed):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, path)
-            fsync_folder(path.parent)
-        finally:
-            with suppress(OSError):  # the error that led here is the one to report
-                temporary.unlink()
+        with _replacing(path) as file:
+            yield file
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Puts `data` at `path`, as `whole_file` does."""
-    with whole_file(path, len(data)) as file:
+    """Puts `data` at `path`, as `whole_file` does, in a folder that is there: one that vanished is not made again.
+
+    Raises:
+        StorageError: it cannot be written; the old content stands.
+    """
+    with storage_errors(path, len(data)), _replacing(path) as file:
         file.write(data)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    temporary = temporary_beside(path)
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+        fsync_path(path.parent)
+    finally:
+        with suppress(OSError):  # the error that led here is the one to report
+            temporary.unlink()
 
 
 @contextmanager
@@ -113,27 +124,53 @@ def temporary_file(path: Path, data: bytes) -> Iterator[Path]:
             temporary.unlink()
 
 
-def publish(*moves: tuple[Path, Path]) -> None:
-    """Renames finished temporary entries to their names, in this order; durable on return.
+def publish(first: tuple[Path, Path], *referring: tuple[Path, Path]) -> None:
+    """Renames finished temporary entries to their names: the first one, then those that refer to it; durable on return.
 
     A folder's name must be free or that of an empty folder; a file takes the place of an older one. All content is
-    durable before the first name, and each name before the next: after a power loss no later one stands without an
-    earlier one.
+    durable before the first name, and that name before those that refer to it: after a power loss no reference stands
+    without what it names. (Some file systems keep no order of their own, as ext4 without a journal.)
 
     Raises:
         OSError: a name is taken (ENOTEMPTY, EEXIST, ENOTDIR), or the disk refuses.
     """
-    fsync_together([path for temporary, _ in moves for path in _whole(temporary)])
-    for temporary, target in moves:
+    fsync_together([path for temporary, _ in (first, *referring) for path in _whole(temporary)])
+    for moves in ([first], referring):
+        for temporary, target in moves:
+            _rename(temporary, target)
+        for parent in {target.parent for _, target in moves}:
+            fsync_path(parent)
+
+
+def _rename(temporary: Path, target: Path) -> None:
+    """Lets go of the file that had the name in another thread.
+
+    A disk mounted with `discard` gives its blocks back at once, and who drops the last reference to it waits for that
+    as long as for a flush (measured on ext4): it goes on beside the flush of the folder.
+    """
+    replaced = _held(target)
+    try:
         os.rename(temporary, target)
-        fsync_folder(target.parent)
+    finally:
+        if replaced is not None:
+            _threads().submit(os.close, replaced)
+
+
+def _held(path: Path) -> int | None:
+    """A descriptor of the file, None where there is none that can be opened."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def discard(folder: Path) -> None:
     """Deletes a folder; after a kill it stands whole under its name or is a temporary entry for `sweep`."""
     temporary = temporary_beside(folder)
     os.rename(folder, temporary)
-    _remove(temporary)
+    files = [entry for entry in temporary.iterdir() if entry.is_symlink() or not entry.is_dir()]
+    list(_threads().map(os.unlink, files))  # together, since each may wait for the disk (see `_rename`)
+    shutil.rmtree(temporary)
 
 
 def sweep(folder: Path) -> list[Path]:
@@ -144,7 +181,7 @@ def sweep(folder: Path) -> list[Path]:
     with storage_errors(folder):
         left = [entry for entry in sorted(folder.iterdir()) if _is_left(entry)]
         for entry in left:
-            _remove(entry, ignore_errors=True)  # another process may be sweeping the same entry
+            _remove(entry)
     return [entry for entry in left if not os.path.lexists(entry)]
 
 
@@ -163,7 +200,7 @@ def fsync_together(paths: Sequence[Path]) -> None:
 
     One after the other, four small files cost three times as much as one (measured on ext4).
     """
-    list(_threads().map(fsync_folder, paths))
+    list(_threads().map(fsync_path, paths))
 
 
 @functools.cache
@@ -175,9 +212,9 @@ def _threads() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not survive a fork
 
 
-def fsync_folder(folder: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Makes the names in a folder, or the content of a file, durable, on the file systems that can."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -207,8 +244,8 @@ def _is_left(entry: Path) -> bool:
     return Process(int(match["pid"]), host, int(match["start"]) or None).is_dead()
 
 
-def _remove(entry: Path, ignore_errors: bool = False) -> None:
+def _remove(entry: Path) -> None:
     if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry, ignore_errors)
+        shutil.rmtree(entry, ignore_errors=True)  # another process may be sweeping the same entry
     else:
         entry.unlink(missing_ok=True)

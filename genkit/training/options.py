@@ -17,7 +17,8 @@ class TrainerOptions(Component):
         devices: Number of processes, one device each; one, until several are tested.
         strategy: How several processes share the work; a phase leaves other phases' parameters without gradient, hence
             "ddp_find_unused_parameters_true".
-        precision: Lightning's name of a number format, e.g. "32-true" or "bf16-mixed".
+        precision: Lightning's name of a number format. Weights are float32 in all of them, as noise and data are: what
+            is drawn while training comes from the same weights.
         max_steps: Optimizer steps, all phases counted.
         accumulate: Micro-batches per optimizer step.
         gradient_clip: Largest norm of the gradient, 0 for none.
@@ -30,7 +31,7 @@ class TrainerOptions(Component):
     accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
     devices: Annotated[int, Range(1, 1)] = 1
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = "auto"
-    precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     max_steps: Steps = 1000
     accumulate: Annotated[int, Range(1, 65536)] = 1
     gradient_clip: NonNegativeFloat = 1.0

@@ -17,6 +17,7 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from rich.console import Console
 
+from genkit.checkpoint.run_folder import METRICS
 from genkit.data.dataset import Dataset
 from genkit.data.loader import TrainLoader, ValLoader, forward_batch
 from genkit.errors import ConfigError
@@ -104,9 +105,12 @@ def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
     torch.set_num_threads(options.threads or ALL_THREADS)
     try:
         trainer = _trainer(options, **more)
-    except (MisconfigurationException, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise ConfigError(f"trainer: accelerator={options.accelerator} cannot be used here: {line}") from error
+    except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
+        line = str(error).strip().splitlines()[0].rstrip(".!")
+        advice = "choose trainer.accelerator=cpu"
+        raise ConfigError(
+            f"trainer: accelerator={options.accelerator} cannot be used here: {line}: {advice}"
+        ) from error
     if trainer.precision != options.precision:
         raise ConfigError(
             f"trainer.precision={options.precision}: this device would use {trainer.precision}: choose that"
@@ -165,7 +169,7 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
 
 def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback]:
     """In the order in which they act at the end of a batch; the checkpoint comes last."""
-    metrics = MetricsWriter(run.folder / "metrics.jsonl", run.trainer.log_every_n_steps)
+    metrics = MetricsWriter(run.folder / METRICS, run.trainer.log_every_n_steps)
     quick = [] if run.quick is None else [QuickScores(run.quick, run.dataset, console)]
     return [
         *quick,  # first: the others look at its scores

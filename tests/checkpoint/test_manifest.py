@@ -193,6 +193,7 @@ def test_a_checkpoint_may_be_named_through_a_link_but_its_files_may_not(run: Pat
 
 
 def test_equal_content_gives_equal_files(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
     one, other = save(run, 3), save(tmp_path / "other", 3)
     assert {f.name: f.read_bytes() for f in one.iterdir()} == {f.name: f.read_bytes() for f in other.iterdir()}
 

@@ -141,7 +141,7 @@ def test_what_is_no_run_is_not_opened_and_not_touched(tmp_path: Path) -> None:
 def die_while_saving(path: Path) -> None:
     run = create(path)
     save(path, 1)
-    temporary_beside(run.checkpoints / "step-00000002").mkdir()
+    temporary_beside(run.path / "checkpoints" / "step-00000002").mkdir()
     os.kill(os.getpid(), 9)
 
 

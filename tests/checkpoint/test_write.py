@@ -157,7 +157,7 @@ def test_pointers_follow_whether_the_checkpoint_is_new_or_stands(run: Path) -> N
 
 
 def test_all_content_is_durable_before_the_first_name(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And each name before the next one, which may refer to it; the disk is flushed three times."""
+    """And the checkpoint's name before those that refer to it; the disk is flushed three times."""
     log: list[tuple[str, str]] = []
     fsync, rename = os.fsync, os.rename
 
@@ -171,11 +171,11 @@ def test_all_content_is_durable_before_the_first_name(run: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "rename", renamed)
-    save(run, 1, pointers=("latest",))
+    save(run, 1, pointers=("latest", "best"))
     content = {("fsync", kind) for kind in ("json", "safetensors", "tmp")}
-    assert {*log[:7]} == content  # five files, their folder, the new `latest`
-    names = [("rename", "step-00000001"), ("fsync", "checkpoints"), ("rename", "latest"), ("fsync", run.name)]
-    assert log[7:] == names
+    assert {*log[:8]} == content  # five files, their folder, the new `latest` and `best`
+    first, last = [("rename", "step-00000001"), ("fsync", "checkpoints")], ("fsync", run.name)
+    assert log[8:] == [*first, ("rename", "latest"), ("rename", "best"), last]
 
 
 def save_with_little_space(run: Path, report: Path) -> None:

@@ -52,6 +52,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("train sampler=null", 2, ["sampler=null", "leave sampler= out"]),
     ("train trainer.precision=8", 2, ["trainer.precision: 8", "32-true"]),
     ("train trainer.precision=16-mixed", 2, ["trainer.precision=16-mixed", "bf16-mixed"]),
+    ("train trainer.precision=bf16-true", 2, ["trainer.precision: 'bf16-true'", "bf16-mixed"]),
     ("train trainer.max_steps=0", 2, ["trainer.max_steps: 0", "≥ 1"]),
     ("train trainer.max_steps=1e3", 2, ["trainer.max_steps", "write 1000"]),
     ("train trainer.max_steps=null", 2, ["trainer.max_steps: null"]),
@@ -163,4 +164,6 @@ def test_a_logger_whose_package_is_missing(work: Path, monkeypatch: pytest.Monke
         raise ModuleNotFoundError("Neither `tensorboard` nor `tensorboardX` is available. Try pip.")
 
     monkeypatch.setattr(TensorBoardLogger, "__init__", missing)
-    assert "TensorBoardLogger needs a package" in refused(2, *TRAIN, "logger=tensorboard")
+    said = refused(2, *TRAIN, "logger=tensorboard")
+    assert "TensorBoardLogger needs a package" in said
+    assert "pip install 'genkit-toolkit[tensorboard]'" in said

@@ -34,6 +34,13 @@ def test_every_part_is_tried_and_nothing_kept(work: Path, scratch: Path, family:
     assert not any(scratch.iterdir())
 
 
+def test_products_in_bfloat16(work: Path) -> None:
+    """Pictures while training are drawn too."""
+    precision = "trainer.precision=bf16-mixed"
+    assert "read back to the last bit" in done("check", "model=vae", *MLP, *QUICK, precision)
+    done("train", "model=vae", *MLP, *QUICK, precision, "trainer.max_steps=1", "samples.every_n_steps=1", "run_dir=run")
+
+
 def test_a_run_that_is_shorter_than_the_trial(work: Path) -> None:
     assert "2 steps in about" in done("check", "model=vae", *MLP, *QUICK, "trainer.max_steps=2")
 

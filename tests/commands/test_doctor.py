@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from command_cases import genkit
 from genkit.commands import doctor
 from genkit.storage import disk
 
+ROOT = Path(doctor.__file__).parents[2]
 TORCHVISION = "raise RuntimeError('operator torchvision::nms does not exist\\nand more')\n"
 
 
@@ -37,7 +39,49 @@ def test_a_broken_torchvision_and_a_package_that_is_not_there(outside: Path) -> 
     assert vision.line == "torchvision: RuntimeError: operator torchvision::nms does not exist"
     assert "pip uninstall torchvision" in vision.repair
     assert missing.repair == "pip install nothing_of_that_name"
+    assert {doctor._distribution(name) for name in doctor.HEAVY} == {
+        "numpy", "torch", "torchvision", "torchmetrics", "lightning", "hydra-core", "scikit-learn", "matplotlib",
+    }  # fmt: skip
     assert [finding.state for finding in doctor.imports(("torchvisio",))] == ["broken"]
+
+
+def test_what_fails_because_another_package_does_is_told_so(outside: Path) -> None:
+    package(outside, "torchvision", TORCHVISION)
+    package(outside, "torchmetrics", "import torchvision")
+    vision, metrics = doctor.imports(("torchvision", "torchmetrics"))
+    assert "pip uninstall torchvision" in vision.repair
+    assert metrics.repair == "it fails as torchvision does: repair that first"
+
+
+BREAKS_LATER = """
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+class Breaks(SearchPathPlugin):
+    def manipulate_search_path(self, search_path):
+        raise RuntimeError("no path for you")
+"""
+
+
+def test_a_hydra_plugin_that_breaks_when_it_is_used(outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(outside), str(ROOT))))
+    (finding,) = doctor.composing()
+    assert finding.state == "ok"
+    package(outside, "hydra_plugins.breaks", BREAKS_LATER)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(outside)])
+    (finding,) = doctor.composing()
+    assert (finding.state, "no path for you" in finding.line) == ("broken", True)
+    assert finding.repair.endswith("pip uninstall the package with hydra_plugins.breaks")
+
+
+def test_a_command_points_to_the_doctor_where_an_import_fails(outside: Path) -> None:
+    """In a fresh process: this one has imported everything."""
+    package(outside, "torch", TORCHVISION)
+    command = [sys.executable, "-m", "genkit", "export", "ckpt=nowhere", "out=x"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert ended.returncode == 1
+    assert "torchvision::nms does not exist" in ended.stderr
+    assert "`genkit doctor` looks for what is broken here" in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 def test_an_import_that_ends_the_process_is_named_and_hides_nothing_before_it(outside: Path) -> None:
@@ -111,7 +155,7 @@ def test_data_that_is_not_where_it_is_said_to_be(work: Path, monkeypatch: pytest
 
 def test_the_exit_code_says_whether_anything_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = doctor.Finding("broken", "this", "that")
-    for name in ("requirements", "imports", "folders", "data"):
+    for name in ("requirements", "imports", "composing", "folders", "data"):
         monkeypatch.setattr(doctor, name, lambda: iter(()))
     assert genkit("doctor").code == 0
     monkeypatch.setattr(doctor, "data", lambda: iter([broken]))

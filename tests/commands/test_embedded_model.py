@@ -107,11 +107,13 @@ def test_a_hostile_one_is_refused_as_anywhere(source: Path, work: Path, key: str
     found = find_checkpoint(source)
     bad = found.config()
     bad["model"] = {**bad["model"], key: value} if key != "_target_" else {"_target_": value}
+    (work / "bad").mkdir()
     path = write_checkpoint(work / "bad" / "checkpoints", 1, config=bad, model=found.model())
     assert said in refused(4, *LATENT, f"model.autoencoder={path}", "run_dir=new")
     train(source, "run", 1)
     outer = find_checkpoint("run")
     config = outer.config()
     config["model"]["autoencoder"] = bad["model"]
+    (work / "worse").mkdir()
     path = write_checkpoint(work / "worse" / "checkpoints", 1, config=config, model=outer.model())
     assert said in refused(4, "sample", f"ckpt={path}", "n=1")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_cases import done, refused
+from command_cases import SERVER, _entry, done, refused
 
 METRICS = "[suite/digits8,suite/recon,suite/mnist28,suite/natural]"  # every metric of images
 OPTIONS = (f"metric={METRICS}", "metric.ndb.bins=20", "n=75", "bootstrap=7", "floor_repeats=2", "batch_size=16")
@@ -38,6 +41,35 @@ def test_two_processes_equal_one(vae: Path, work: Path) -> None:
     assert len({a["metric"] for a, _ in scored}) >= 15
     for a, b in scored:
         assert numbers(b) == pytest.approx(numbers(a), rel=1e-5, abs=1e-9), a["name"]
+
+
+def one_of_two(rank: int, port: int, argv: list[str], cwd: Path, log: Path) -> None:
+    """`genkit argv` as one of two processes, of which the second is killed when its share is done."""
+    from genkit.metrics import processes
+
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
+    if rank == 1:
+        processes._agree = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment, return-value]
+    _entry(argv, cwd, log, {})
+
+
+def test_a_process_that_dies_ends_the_others(vae: Path, work: Path, tmp_path: Path) -> None:
+    """With a line and a code, and nothing half-written."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = ["eval", f"ckpt={vae}", "n=40", "metric=fid", "baselines=false", "out=out", "cache=false"]
+    logs = [tmp_path / f"log-{rank}" for rank in range(2)]
+    processes = [SERVER.Process(target=one_of_two, args=(rank, port, argv, work, logs[rank])) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    said = logs[0].read_text()
+    assert [process.exitcode for process in processes] == [1, -signal.SIGKILL], said
+    assert said.splitlines()[-1].startswith("genkit: error: another of the 2 processes ended too early")
+    assert "Traceback" not in said
+    assert not any(work.iterdir())
 
 
 def test_processes_that_are_not_there_are_one_line(vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:

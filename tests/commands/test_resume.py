@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from command_cases import MLP, QUICK, Child, arguments, digest, done, genkit, li
 
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.run_folder import RunFolder
+from genkit.models.autoencoder import Autoencoder
 
 
 @pytest.fixture
@@ -241,6 +243,22 @@ def test_changed_data_is_refused_and_moved_data_is_found(work: Path) -> None:
     assert "resuming at step 2" in done("train", "resume=run", "trainer.max_steps=4", "data.root=moved")
     config = json.loads((work / "run" / "checkpoints" / "step-00000004" / "config.json").read_text())
     assert config["data"]["root"] == config["train"]["data"]["root"] == str(work / "moved")
+
+
+def test_data_that_vanishes_after_it_was_read_is_not_missed(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = Autoencoder.losses
+
+    def moving(self: Autoencoder, *args: Any) -> Any:
+        if (work / "data").is_dir():
+            (work / "data").rename(work / "moved")
+        return losses(self, *args)
+
+    mnist(work / "data")
+    monkeypatch.setattr(Autoencoder, "losses", moving)
+    options = ("data=mnist", "data.root=data", "trainer.max_steps=2", "run_dir=run", "trainer.val_every_n_steps=1")
+    done("train", "model=autoencoder", *MLP, *QUICK, *options)
+    assert not (work / "data").exists()
+    assert "data" in refused(3, "train", "resume=run", "trainer.max_steps=4")
 
 
 PLUGIN = """

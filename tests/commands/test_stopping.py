@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from command_cases import Child, Done, arguments, digest, done, lines, run_json
+from command_cases import Child, Done, arguments, digest, done, genkit, lines, run_json
 
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.retention import pointed
+from genkit.models.vae import VAE
 
 PLAN = (
     "trainer.max_steps=12",
@@ -57,14 +60,57 @@ def test_a_stopped_run_goes_on_exactly(work: Path, step: int) -> None:
     assert run_json(work / "run")["status"] == "done"
 
 
-def test_a_second_sigint_does_not_wait_for_the_checkpoint(work: Path) -> None:
-    answer = stopped(work, signal.SIGINT, signal.SIGINT)
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_second_sigint_does_not_wait_for_the_checkpoint(work: Path, count: int) -> None:
+    answer = stopped(work, *[signal.SIGINT] * count)
     assert answer.code == 130, answer.said
     assert "Traceback" not in answer.said
     run = work / "run"
     assert (run_json(run)["status"], run_json(run)["exit_code"]) == ("interrupted", 130)
     assert pointed(run, "latest") == "step-00000004"
     assert "resuming at step 4 (exact)" in done("train", "resume=run")
+
+
+def test_a_run_folder_that_vanishes_is_not_made_again(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moved away or deleted between two steps: the run ends with the path, what was moved is as it was."""
+    losses = VAE.losses
+
+    def moving(self: VAE, *args: Any) -> Any:
+        if self.training and self.step == 6:
+            (work / "run").rename(work / "moved")
+        return losses(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VAE, "losses", moving)
+        answer = genkit(*arguments("vae", *PLAN, "run_dir=run"))
+    assert answer.code == 6
+    assert answer.err.startswith(f"genkit: error: {work / 'run'}")
+    assert answer.err.count("\n") == 1
+    assert [path.name for path in work.iterdir()] == ["moved"]
+    assert open_checkpoint(work / "moved" / "checkpoints" / "step-00000004").step == 4
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC])
+def test_a_disk_that_refuses_from_some_step_on(work: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A code and the path, the checkpoint before as it was; with room again the run ends as an undisturbed one."""
+    rename = os.rename
+
+    def refusing(source: Path, target: Path) -> None:
+        if Path(target).name == "step-00000008":
+            raise OSError(code, os.strerror(code))
+        rename(source, target)
+
+    command = arguments("vae", *PLAN)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refusing)
+        answer = genkit(*command, "run_dir=run")
+    assert answer.code == 6
+    assert "step-00000008: cannot write" in answer.err
+    assert answer.err.count("\n") == 1
+    assert (run_json(work / "run")["status"], pointed(work / "run", "latest")) == ("failed", "step-00000004")
+    assert "resuming at step 4 (exact)" in done("train", "resume=run")
+    done(*command, "run_dir=straight")
+    assert digest(work / "run" / "checkpoints") == digest(work / "straight" / "checkpoints")
 
 
 def test_a_signal_ends_a_sweep_too(work: Path) -> None:

@@ -3,9 +3,10 @@
 import io
 import os
 import struct
+import weakref
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genkit.data.samples import read_samples, spec_of, write_samples
+from genkit.data.samples import read_samples, spec_of, stream_samples_to, write_samples
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
 
@@ -39,6 +40,22 @@ def test_what_is_written_is_read(spec: DataSpec, labelled: bool, tmp_path: Path)
     assert torch.equal(back.x, x)
     assert (back.y is None) if y is None else torch.equal(back.y, y)
     assert [path.name for path in tmp_path.iterdir()] == ["samples.npz"]
+
+
+def test_one_batch_at_a_time_is_held(tmp_path: Path) -> None:
+    """So a million samples need the memory of ten thousand."""
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def batches() -> Iterator[tuple[torch.Tensor, None]]:
+        for _ in range(20):
+            batch = torch.zeros(5, 2)
+            held.append(weakref.ref(batch))
+            yield batch, None
+            del batch
+            assert sum(ref() is not None for ref in held) <= 1  # what the writer has not let go yet
+
+    stream_samples_to(tmp_path / "samples.npz", PLANE, 100, batches())
+    assert len(read_samples(tmp_path / "samples.npz", PLANE)) == 100
 
 
 def test_images_are_stored_channels_last(tmp_path: Path) -> None:

@@ -172,3 +172,9 @@ def test_the_fault_scripts_are_those_of_the_page():
     said = {ticked(name)[0] for name, _ in table(DOCS / "reliability.md", "script")}
     found = {path.name for path in (ROOT / "scripts" / "faults").glob("*.py")} - {"faults.py"}
     assert said == found
+
+
+def test_every_fault_has_a_test_that_exists():
+    for _, name in table(DOCS / "reliability.md", "what goes wrong"):
+        path, _, function = ticked(name)[0].partition("::")
+        assert f"\ndef {function}(" in (ROOT / "tests" / path).read_text(encoding="utf-8"), name

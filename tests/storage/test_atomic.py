@@ -4,12 +4,22 @@ import errno
 import multiprocessing
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from genkit.errors import StorageError
-from genkit.storage.atomic import fsync_all, replace_file, sweep, temporary_beside, whole_file
+from genkit.storage.atomic import (
+    discard,
+    fsync_all,
+    publish,
+    replace_file,
+    sweep,
+    temporary_beside,
+    temporary_file,
+    whole_file,
+)
 from genkit.storage.disk import free_bytes, require_free_disk, shown
 
 
@@ -72,6 +82,42 @@ def test_a_refusal_of_one_of_many_is_not_lost(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match="Input/output"):
         fsync_all(tmp_path)
+
+
+def test_a_replaced_file_is_let_go_beside_the_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who drops the last reference may wait for the disk: not the thread that saves."""
+    path, let_go, closed_by, close = tmp_path / "latest", threading.Event(), list[int](), os.close
+
+    def closed(descriptor: int) -> None:
+        if os.fstat(descriptor).st_nlink == 0:
+            closed_by.append(threading.get_ident())
+            close(descriptor)
+            let_go.set()
+        else:
+            close(descriptor)
+
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "close", closed)
+    with temporary_file(path, b"new") as temporary:
+        publish((temporary, path))
+    assert let_go.wait(60)
+    assert len(closed_by) == 1
+    assert closed_by != [threading.get_ident()]
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["latest"]
+
+
+def test_a_folder_is_discarded_with_whatever_a_user_put_into_it(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "step-00000001", tmp_path / "outside"
+    (folder / "notes" / "more").mkdir(parents=True)
+    outside.mkdir()
+    for path in (folder / "a", folder / "b", folder / "notes" / "c", outside / "kept"):
+        path.write_bytes(b"x")
+    (folder / "link").symlink_to(outside)
+    (folder / "dangling").symlink_to(tmp_path / "nowhere")
+    discard(folder)
+    assert os.listdir(tmp_path) == ["outside"]
+    assert os.listdir(outside) == ["kept"]
 
 
 def test_new_files_have_the_users_permissions(tmp_path: Path) -> None:

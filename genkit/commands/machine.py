@@ -1,0 +1,44 @@
+"""What the last bits of a run depend on besides its configuration: the device, the number of threads, the versions.
+
+run.json remembers them. A run that goes on elsewhere says that it is not exact, and why.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from genkit.checkpoint.run_folder import versions
+from genkit.config.resume import ABSENT, differences, lookup
+
+COMPARED = ("device", "threads", "versions.genkit", "versions.lightning", "versions.torch")
+
+
+def device_name(device: torch.device) -> str:
+    """ "cpu", or the kind of the device and which one it is, e.g. "cuda (NVIDIA A100-SXM4-80GB)"."""
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def machine(device: str) -> dict[str, Any]:
+    """The fields of run.json that tell of this machine; `device` as `device_name` has it."""
+    return {
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "versions": versions() | {"lightning": importlib.metadata.version("lightning")},
+    }
+
+
+def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Why a run may not go on bit for bit on the machine `now`, in words.
+
+    Args:
+        before: The run.json of the run.
+        now: What `machine` says here.
+    """
+    for key in COMPARED:
+        yield from differences(key, lookup(before, key, ABSENT), lookup(now, key, ABSENT))
+    if now["device"] != "cpu":
+        yield "bits are promised on a CPU alone"

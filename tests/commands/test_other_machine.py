@@ -1,0 +1,100 @@
+"""A run that began on another machine, here on a CPU: its model samples and is scored; resuming says what differs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_cases import done, refused, run_json
+
+from genkit.checkpoint.read import open_checkpoint
+from genkit.checkpoint.write import write_checkpoint
+
+GPU = "cuda (NVIDIA H100 80GB HBM3)"
+
+
+@pytest.fixture
+def copied(vae: Path, work: Path) -> Path:
+    return shutil.copytree(vae, work / "run", copy_function=shutil.copyfile)
+
+
+def begun_elsewhere(run: Path, dtype: torch.dtype = torch.float32, **record: object) -> None:
+    """As if a GPU had trained this run up to step 4: what its files would say, and the numbers that they would hold."""
+    checkpoint = open_checkpoint(run / "checkpoints" / "step-00000004")
+    config, model, (tensors, training) = checkpoint.config(), checkpoint.model(), checkpoint.training()
+    config["train"]["trainer"] |= {"accelerator": "gpu", "precision": "bf16-mixed"}
+    for state in (model, tensors):
+        state |= {name: value.to(dtype) for name, value in state.items() if value.is_floating_point()}
+    shutil.rmtree(run / "checkpoints")
+    write_checkpoint(
+        run / "checkpoints",
+        4,
+        config=config,
+        model=model,
+        training_tensors=tensors,
+        training=training,
+        pointers=("latest",),
+    )
+    record = {**run_json(run), "status": "interrupted", "device": GPU, **record}
+    (run / "run.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_model_of_a_gpu_is_used_on_a_cpu(copied: Path, dtype: torch.dtype) -> None:
+    begun_elsewhere(copied, dtype)
+    done("sample", f"ckpt={copied}", "n=4", "out=samples")
+    assert np.isfinite(np.load("samples/samples.npz")["x"]).all()
+    done("eval", f"ckpt={copied}", "n=20", "metric=fid", "baselines=false", "out=scores")
+    done("export", f"ckpt={copied}", "out=export")
+    done("verify", f"ckpt={copied}")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_run_of_a_gpu_goes_on_on_a_cpu_where_that_is_accepted(copied: Path) -> None:
+    begun_elsewhere(copied)
+    here = "accelerator=gpu cannot be used here: No supported gpu backend found: choose trainer.accelerator=cpu"
+    assert here in refused(2, "train", f"resume={copied}")
+    change = "trainer.accelerator=cpu"
+    assert "accept them with allow=[trainer.accelerator]" in refused(2, "train", f"resume={copied}", change)
+    said = done("train", f"resume={copied}", change, "allow=[trainer.accelerator]")
+    assert f"(not exact: trainer.accelerator: 'gpu' became 'cpu'; device: '{GPU}' became 'cpu')" in said
+    assert (run_json(copied)["status"], run_json(copied)["device"]) == ("done", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"device": GPU}, f"device: '{GPU}' became 'cpu'"),
+        ({"threads": 4096}, "threads: 4096 became "),
+        ({"versions": {"torch": "1.0"}}, "versions.torch: '1.0' became "),
+    ],
+)
+def test_what_a_run_depends_on_besides_its_configuration(copied: Path, record: dict[str, object], said: str) -> None:
+    shutil.rmtree(copied / "checkpoints" / "step-00000006")
+    (copied / "latest").write_text("step-00000004\n")
+    before = run_json(copied)
+    versions = {**before["versions"], **record.pop("versions", {})}  # type: ignore[dict-item]
+    (copied / "run.json").write_text(json.dumps({**before, **record, "versions": versions}))
+    told = done("train", f"resume={copied}")
+    assert "resuming at step 4 (not exact: " + said in told
+    shutil.rmtree(copied / "checkpoints" / "step-00000006")
+    (copied / "latest").write_text("step-00000004\n")
+    assert "resuming at step 4 (exact)" in done("train", f"resume={copied}")  # the same machine as last time
+    assert run_json(copied)["versions"] == before["versions"]
+
+
+def test_a_replay_that_differs_says_that_the_machine_does(copied: Path) -> None:
+    begun_elsewhere(copied, torch.bfloat16)  # rounded weights, as no CPU has them
+    settings = json.loads((copied / "checkpoints" / "step-00000004" / "config.json").read_text())
+    settings["train"]["trainer"] |= {"accelerator": "cpu", "precision": "32-true"}
+    checkpoint = open_checkpoint(copied / "checkpoints" / "step-00000004")
+    shutil.move(copied / "checkpoints", copied / "old")
+    old = open_checkpoint(copied / "old" / checkpoint.path.name)
+    write_checkpoint(copied / "checkpoints", 4, config=settings, model=old.model())
+    shutil.rmtree(copied / "old")
+    said = refused(4, "verify", f"ckpt={copied}", "replay=20")
+    assert f"another machine trained it: device: '{GPU}' became 'cpu'" in said
