@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
-from genkit.config.build import build, check
+from genkit.config.build import build, check, parameters
+from genkit.config.resolve import resolve
 from genkit.data.spec import DataSpec, Modality
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
@@ -78,27 +79,30 @@ def restore(
     config = checkpoint.config()
     node, spec = _parts(config, checkpoint)
     _check_own(node, plugins, checkpoint)
-    node = changed(node, changes or {})
+    node = changed(node, changes or {}, plugins)
     state = _weights(checkpoint, weights)
     model = _build_within(node, spec, plugins, state, checkpoint)
     model.load_state_dict(state)
     return Restored(model.eval().requires_grad_(False), checkpoint, config)
 
 
-def changed(node: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def changed(node: Mapping[str, Any], changes: Mapping[str, Any], plugins: Sequence[str] = ()) -> dict[str, Any]:
     """The model's node with sampling keys replaced; None means the checkpoint's value.
+
+    What the model can be told is asked of its class: a checkpoint written before it had the key lacks it.
 
     Raises:
         ConfigError: the model has no such key.
     """
     result = dict(node)
+    known = parameters(resolve(node["_target_"], at="model", plugins=plugins, trusted=False))
     for key, value in changes.items():
         if value is None or value == {}:
             continue
         name = MODEL_KEYS.get(key, key)
-        if name not in node:
+        if name not in known:
             raise ConfigError(f"{key}: {node.get('_target_', 'this model')} has none: leave it out")
-        replaces = not isinstance(value, Mapping) or "_target_" in value or not isinstance(node[name], Mapping)
+        replaces = not isinstance(value, Mapping) or "_target_" in value or not isinstance(node.get(name), Mapping)
         result[name] = value if replaces else {**node[name], **value}
     return result
 
