@@ -230,6 +230,8 @@ def bench_metrics(table: Table) -> None:
     else:
         balls = [kind(k=NEIGHBOURS) for kind in (Precision, Recall, Density, Coverage)]
         peers["precision … coverage, prdc"] = (balls, balls_of_prdc, 1e-3)
+        all_six = [FrechetDistance(), SubsetKernelDistance(), *balls]
+        peers["all six, torchmetrics in float32 and prdc"] = (all_six, six_of_peers, 5e-2)
     for name, (metrics, theirs, tolerance) in peers.items():
         for mine, other in zip(ours_of(metrics, real, fake), theirs(real, fake), strict=True):
             assert abs(mine - other) <= tolerance * abs(other), (name, mine, other)
@@ -301,6 +303,11 @@ def balls_of_prdc(real: Tensor, fake: Tensor) -> list[float]:
     with contextlib.redirect_stdout(io.StringIO()):
         found = compute_prdc(real.numpy(), fake.numpy(), nearest_k=NEIGHBOURS)
     return [float(found[name]) for name in ("precision", "recall", "density", "coverage")]
+
+
+def six_of_peers(real: Tensor, fake: Tensor) -> list[float]:
+    """What a user of both programs runs for the same scores."""
+    return [*frechet_of_torchmetrics(real, fake), *kid_of_torchmetrics(real, fake), *balls_of_prdc(real, fake)]
 
 
 BENCHES = {"trainer": bench_trainer, "save": bench_save, "start": bench_start, "metrics": bench_metrics}

@@ -19,6 +19,9 @@ from torch import Tensor
 
 from genkit.errors import ConfigError
 
+STRIPS = 8  # in which a symmetric product is cut at most, so that nearly half of it need not be computed
+LEAST_STRIP = 64  # columns below which a product is slower than the half that it saves
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -39,8 +42,7 @@ class Moments:
         """The moments of rows (n, D), n ≥ 1."""
         rows = rows.to(torch.float64)
         mean = rows.mean(0)
-        centred = rows - mean
-        return cls(len(rows), mean, centred.T @ centred)
+        return cls(len(rows), mean, _gram(rows - mean))
 
     @classmethod
     def over(cls, pieces: Iterable[Tensor]) -> Moments:
@@ -61,8 +63,8 @@ class Moments:
         """The moments of both sets together."""
         count = self.count + other.count
         delta = other.mean - self.mean
-        between = torch.outer(delta, delta) * (self.count * other.count / count)
-        return Moments(count, self.mean + delta * (other.count / count), self.scatter + other.scatter + between)
+        scatter = (self.scatter + other.scatter).addr_(delta, delta, alpha=self.count * other.count / count)
+        return Moments(count, self.mean + delta * (other.count / count), scatter)
 
     @property
     def covariance(self) -> Tensor:
@@ -70,3 +72,15 @@ class Moments:
         if self.count < 2:
             raise ConfigError(f"a covariance needs at least 2 rows, got {self.count}: raise n=")
         return self.scatter / (self.count - 1)
+
+
+def _gram(rows: Tensor) -> Tensor:
+    """rowsᵀ rows (D, D) of rows (n, D): each strip of columns with itself and those after it, mirrored."""
+    dim = rows.shape[1]
+    width = max(LEAST_STRIP, -(-dim // STRIPS))
+    gram = rows.new_empty(dim, dim)
+    for low in range(0, dim, width):
+        high = min(low + width, dim)
+        gram[low:high, low:] = rows[:, low:high].T @ rows[:, low:]
+        gram[high:, low:high] = gram[low:high, high:].T
+    return gram

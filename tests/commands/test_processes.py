@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 from command_cases import SERVER, _entry, done, refused
 
-METRICS = "[suite/digits8,suite/recon,suite/mnist28,suite/natural]"  # every metric of images
-OPTIONS = (f"metric={METRICS}", "metric.ndb.bins=20", "n=75", "bootstrap=7", "floor_repeats=2", "batch_size=16")
+SMALL = ("n=75", "bootstrap=7", "floor_repeats=2", "batch_size=16")
+# a fixture's run, with every metric of its data, and how many of them it can be scored by at least
+CASES = {
+    "vae": (("metric=[suite/digits8,suite/recon,suite/mnist28,suite/natural]", "metric.ndb.bins=20"), 15),
+    "flow": (("metric=suite/points2d",), 8),
+}
 
 
 def records(out: Path) -> list[dict[str, Any]]:
@@ -28,9 +32,12 @@ def numbers(record: dict[str, Any]) -> list[float]:
     return [record["value"], *(record["ci95"] or ()), floor["mean"], floor["sd"]]
 
 
-def test_two_processes_equal_one(vae: Path, work: Path) -> None:
-    done("eval", f"ckpt={vae}", *OPTIONS, "out=one", "cache=false")
-    words = [f"ckpt={vae}", *OPTIONS, f"out={work / 'two'}", "cache=false"]
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_equal_one(case: str, work: Path, request: pytest.FixtureRequest) -> None:
+    metrics, least = CASES[case]
+    options = [f"ckpt={request.getfixturevalue(case)}", *metrics, *SMALL, "cache=false"]
+    done("eval", *options, "out=one")
+    words = [*options, f"out={work / 'two'}"]
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     ended = subprocess.run([sys.executable, "-m", *torchrun, "-m", "genkit", "eval", *words], capture_output=True)
     assert ended.returncode == 0, ended.stderr.decode()
@@ -38,7 +45,7 @@ def test_two_processes_equal_one(vae: Path, work: Path) -> None:
     one, two = records(work / "one"), records(work / "two")
     assert [(r["source"], r["name"], r["status"]) for r in one] == [(r["source"], r["name"], r["status"]) for r in two]
     scored = [(a, b) for a, b in zip(one, two, strict=True) if a["value"] is not None]
-    assert len({a["metric"] for a, _ in scored}) >= 15
+    assert len({a["metric"] for a, _ in scored}) >= least
     for a, b in scored:
         assert numbers(b) == pytest.approx(numbers(a), rel=1e-5, abs=1e-9), a["name"]
 

@@ -48,3 +48,10 @@ def test_too_few_rows_are_refused() -> None:
         _ = Moments.of(ROWS[:1]).covariance
     with pytest.raises(ConfigError, match="no rows"):
         Moments.over([ROWS[:0]])
+
+
+@pytest.mark.parametrize("dim", [63, 64, 65, 200, 700])
+def test_strips_give_the_whole_scatter(dim: int) -> None:
+    rows = torch.randn(20, dim, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 3.0
+    scatter = Moments.of(rows).scatter
+    assert relative_error(scatter, 19 * torch.cov(rows.T)) < 1e-13
