@@ -1,34 +1,42 @@
-"""Inception-v3 against numbers of torch-fidelity's class with the same seeded weights, and TensorFlow 1's resize."""
+"""Inception-v3 against numbers of torch-fidelity's class with the same seeded weights, and TensorFlow 1's resize (T35).
+
+scripts/peer_inception.py made the numbers.
+"""
+
+import json
+from pathlib import Path
 
 import pytest
 import torch
-from inception_case import seeded
+from inception_case import IMAGES, SMALL, fingerprint, image, seeded
 
-from genkit.nn.inception import TAPS, resized
+from genkit.nn.inception import TAPS, InceptionV3, resized
 
-# sum and root mean square of each tap of the image below, by torch_fidelity 0.4.0
-EXPECTED = {
-    "64": (22.331004, 0.51652687),
-    "192": (136.06773, 1.1135258),
-    "768": (879.41262, 1.9818868),
-    "2048": (3827.0014, 3.2164671),
-    "logits_unbiased": (480.52333, 14.785763),
-    "logits": (481.95426, 14.785702),
-}
+PEER = json.loads(Path(__file__).with_name("inception_peer.json").read_text(encoding="utf-8"))
 
 
-@torch.no_grad()
-def test_every_tap_is_what_torch_fidelity_computes() -> None:
-    net = seeded()
+@pytest.fixture(scope="module")
+def net() -> InceptionV3:
+    return seeded()
+
+
+def test_the_network_has_the_published_parameters(net: InceptionV3) -> None:
     assert len(net.state_dict()) == 566
     assert sum(p.numel() for p in net.parameters()) == 23_850_960
-    image = (torch.arange(3 * 20 * 31).reshape(1, 3, 20, 31) * 37 % 256).float()
-    taps = net(image)
+
+
+@pytest.mark.parametrize(("height", "width"), IMAGES)
+@torch.no_grad()
+def test_every_tap_is_what_torch_fidelity_computes(net: InceptionV3, height: int, width: int) -> None:
+    taps = net(image(height, width))
     assert tuple(taps) == TAPS
-    for name, (total, size) in EXPECTED.items():
-        tap = taps[name].double()
-        assert float(tap.square().mean().sqrt()) == pytest.approx(size, rel=1e-5), name
-        assert float(tap.sum()) == pytest.approx(total, rel=1e-4), name
+    for name, wanted in PEER["taps"][f"{height}x{width}"].items():
+        found = fingerprint(taps[name])
+        assert found == pytest.approx(wanted, rel=1e-5, abs=1e-5 * max(1.0, wanted[0])), name
+
+
+def test_resize_is_torch_fidelity_s() -> None:
+    assert resized(image(*SMALL), 9).flatten().tolist() == pytest.approx(PEER["resized"], rel=1e-6, abs=1e-6)
 
 
 def test_a_pixel_reads_at_its_number_times_the_ratio() -> None:
