@@ -37,6 +37,7 @@ from genkit.models.base import GenerativeModel
 
 BELOW = "below the real-versus-real floor: possible copying of the training data"
 
+ROUNDING = 1e-9  # relative, within which two distances are one
 SUSPICION: dict[str, ProbeMetric] = {"authenticity": Authenticity(), "c_t": CopyingTest()}
 
 
@@ -146,7 +147,9 @@ class Evaluator:
         metric, floor = self.metrics[record.metric], record.floor
         if floor is None or record.value is None or not _between_features(metric):
             return False
-        return record.value <= floor.mean + 2 * floor.sd
+        return record.value <= floor.mean + 2 * floor.sd + ROUNDING * abs(
+            floor.mean
+        )  # repeats may be one set reordered
 
     def _suspected(self, source: Source) -> list[Record]:
         """Authenticity and C_T of samples as good as real data, unless they were asked for anyway."""

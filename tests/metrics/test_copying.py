@@ -36,6 +36,11 @@ def test_fresh_data_is_authentic_unless_it_is_a_mutual_neighbour(dim: int, mutua
     assert scored(Authenticity(), train, fresh) == pytest.approx(1 - mutual, abs=0.02)
 
 
+def test_half_of_fresh_normal_data_in_five_dimensions_is_authentic() -> None:
+    shares = [scored(Authenticity(), randn(1000, 5, 2 * i), randn(1000, 5, 2 * i + 1)) for i in range(4)]
+    assert sum(shares) / 4 == pytest.approx(0.5, abs=0.04)
+
+
 def test_what_is_off_the_data_is_authentic() -> None:
     assert scored(Authenticity(), randn(300, 4, 0), 100 + randn(300, 4, 1)) == 1.0
 

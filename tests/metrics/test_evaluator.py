@@ -2,13 +2,18 @@
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from genkit.data.dataset import Dataset, KnownDensity, KnownModes, Split, SplitName
+from genkit.data.samples import read_samples
 from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Probe, ProbeMetric
@@ -420,6 +425,61 @@ def test_one_changed_pixel_of_the_reference_is_another_entry(tmp_path: Path) -> 
     cached_score(tmp_path, TinyImages())
     x[0, 0, 0, 0] = (int(x[0, 0, 0, 0]) + 1) % 16
     assert cached_score(tmp_path, changed)[0] == 150 + 100 + 5 * 100
+
+
+class Layer(Costly):
+    """… of another layer, or after another resize: what a feature network's id tells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.id = "another"
+
+
+MISSES: dict[str, tuple[int, dict[str, Any]]] = {  # examples through the features where the cache holds n = 100
+    "nothing": (100, {}),
+    "another n": (90 + 5 * 90, {"n": 90}),  # the reference's features are there, the floors are not
+    "another layer": (150 + 100 + 5 * 100, {"features": Layer}),
+    "another metric": (100 + 5 * 100, {"metric": KernelDistance}),
+}
+
+
+@pytest.mark.parametrize("change", MISSES)
+def test_what_differs_in_anything_is_computed_again_and_nothing_else(change: str, tmp_path: Path) -> None:
+    wanted, changed = MISSES[change]
+    cached_score(tmp_path, TinyImages())
+    setting = {"n": 100, "features": Costly, "metric": FrechetDistance} | changed
+    features = setting["features"]()
+    score = evaluator({"m": setting["metric"]()}, TinyImages(), features=features, cache=Cache(tmp_path))
+    score.score_samples(torch.full((setting["n"], *IMAGE.shape), 3, dtype=torch.uint8))
+    assert features.examples == wanted
+
+
+def test_the_same_images_in_a_folder_a_file_and_a_dataset_are_one_entry(tmp_path: Path) -> None:
+    """The name of a file is nowhere in an entry's name, its values are."""
+    test = TinyImages().split("test").x
+    stored = test.movedim(1, -1).numpy()
+    spec = replace(IMAGE, levels=256)  # as PNGs are read
+    np.savez(tmp_path / "named.npz", x=stored)
+    np.save(tmp_path / "other.npy", stored)
+    (tmp_path / "images").mkdir()
+    for i, image in enumerate(stored):
+        Image.fromarray(image[..., 0]).save(tmp_path / "images" / f"{i:03d}.png")
+    references = [Reference(spec, Split(test), "dataset")]
+    references += [Reference(spec, read_samples(tmp_path / n, spec), n) for n in ("named.npz", "other.npy", "images")]
+    examples = []
+    for reference in references:
+        features = Costly()
+        Evaluator(
+            {"fid": FrechetDistance()},
+            features,
+            reference,
+            named=True,
+            cache=Cache(tmp_path / "cache"),
+            floor_repeats=2,
+        ).score_samples(test[:60])
+        examples.append(features.examples)
+    assert len({reference.hash for reference in references}) == 1
+    assert examples == [150 + 60 + 2 * 150, 60, 60, 60]
 
 
 def test_a_damaged_cache_is_computed_again(tmp_path: Path) -> None:

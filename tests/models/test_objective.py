@@ -84,6 +84,27 @@ def test_log_weights_and_the_importance_bound_by_hand():
     torch.testing.assert_close(ImportanceWeighted(5).losses(d, 0.0)["loss"], -log_w.exp().mean(0).log().mean())
 
 
+def log_weights(mean: float, var: float, k: int, rows: int) -> Tensor:
+    """(k, rows) of z ~ N(0, 1), x | z ~ N(z, 1/2) at x = 1.3, whose proposals are N(mean, var)."""
+    pairs = torch.tensor([[0.0, 1.0], [mean, var]], dtype=torch.float64)
+    prior, proposal = (torch.distributions.Normal(m, v.sqrt()) for m, v in pairs)
+    z = mean + var**0.5 * torch.randn(k, rows, generator=generator_of(0, "k", k), dtype=torch.float64)
+    log_likelihood = torch.distributions.Normal(1.3 * torch.ones_like(z), torch.full_like(z, 0.5).sqrt()).log_prob(z)
+    return log_likelihood + prior.log_prob(z) - proposal.log_prob(z)
+
+
+def test_the_importance_bound_of_a_linear_model_is_exact_or_rises_to_the_evidence():
+    """x ~ N(0, 3/2), so log p(1.3) = −1.68500442; the posterior is N(2.6/3, 1/3)."""
+    evidence = -0.5 * math.log(2 * math.pi * 1.5) - 1.3**2 / 3
+    assert evidence == pytest.approx(-1.68500442, abs=1e-8)
+    for k in (1, 10, 100):
+        exact = importance_bound(log_weights(2.6 / 3, 1 / 3, k, 50))
+        torch.testing.assert_close(exact, torch.full((50,), evidence, dtype=torch.float64), rtol=0, atol=1e-12)
+    one, ten, hundred = (importance_bound(log_weights(0.5, 0.5, k, 4000)).mean().item() for k in (1, 10, 100))
+    assert one + 0.05 < ten < hundred < evidence + 0.005
+    assert hundred == pytest.approx(evidence, abs=0.01)
+
+
 def test_the_importance_bound_keeps_weights_that_would_underflow():
     log_w = torch.tensor([[-5000.0], [-5001.0]])
     assert importance_bound(log_w).item() == pytest.approx(-5000 + math.log((1 + math.exp(-1)) / 2))
