@@ -36,8 +36,8 @@ from genkit.metrics.tally import Tally
 from genkit.models.base import GenerativeModel
 
 BELOW = "below the real-versus-real floor: possible copying of the training data"
-
 ROUNDING = 1e-9  # relative, within which two distances are one
+
 SUSPICION: dict[str, ProbeMetric] = {"authenticity": Authenticity(), "c_t": CopyingTest()}
 
 

@@ -1,13 +1,4 @@
-"""Mistakes that others have made, put in on purpose: the tests of this folder must see each of them.
-
-Where the parity tests of the metrics' reference stand, by their numbers there:
-
-* T1 to T6, T8, T9, T11: test_frechet; T7: test_frechet and test_moments; T10: test_frechet_infinity.
-* T12 to T17: test_kernel, and for sums by moments test_polynomial; T18: test_inception_score.
-* T19 to T21: test_manifold; T22: test_transport; T23: test_energy; T24: test_assignment; T25: test_two_sample; T26: test_binning.
-* T27: test_mode; T28: test_classes; T29: ../models/test_objective; T31: test_likelihood_metrics, ../test_distributions;
-  T32: ../diffusion/test_flow_likelihood; T34: test_copying; T35: ../nn/test_inception; T36: test_cache, test_evaluator.
-"""
+"""Mistakes that others have made, put in on purpose: the tests of this folder must see each of them."""
 
 import math
 from collections.abc import Callable
