@@ -1,4 +1,4 @@
-"""Inception-v3 against numbers of torch-fidelity's class with the same seeded weights, and TensorFlow 1's resize (T35).
+"""Inception-v3 against numbers of torch-fidelity's class with the same seeded weights, and TensorFlow 1's resize.
 
 scripts/peer_inception.py made the numbers.
 """
