@@ -220,11 +220,19 @@ def _score(
     with console.status("scoring") as status:
         for source in sources:
             status.update(f"scoring {source.label}")
-            records += evaluator.score(source)
+            records += _some_scored(evaluator.score(source), source)
         if settings["baselines"]:
             status.update("scoring baselines")
             chosen = STANDARD if settings["baselines"] is True else settings["baselines"]
             records += evaluator.score_baselines(sources[0].n, chosen)
+    return records
+
+
+def _some_scored(records: list[Record], source: Source) -> list[Record]:
+    """The records of a source; raises ConfigError where no metric at all could score it."""
+    if not any(record.scored or record.status == "not finite" for record in records):
+        first = records[0]
+        raise ConfigError(f"no metric can score {source.label}, {first.metric} for one: {first.status[len('n/a: ') :]}")
     return records
 
 

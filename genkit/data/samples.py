@@ -97,6 +97,8 @@ def spec_of(samples: Split) -> DataSpec:
 
 
 def _read_arrays(path: Path) -> tuple[Array, Array | None]:
+    if path.suffix.lower() in (".png", *LOSSY):
+        raise DataError(f"{path}: one image; give a folder of PNG images, or an .npz with key x")
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
@@ -109,12 +111,13 @@ def _read_arrays(path: Path) -> tuple[Array, Array | None]:
     except MemoryError as error:
         raise DataError(f"{path}: declares an array that the memory cannot hold ({error})") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable .npz or .npy file without pickled objects ({error})") from error
+        raise DataError(f"{path}: not a readable .npz or .npy file without pickled objects") from error
 
 
 def _read_folder(path: Path) -> tuple[Array, None]:
-    files = sorted(file for file in path.glob("*.png") if not file.name.startswith("."))
-    if not files and (lossy := [file for file in path.glob("*") if file.suffix.lower() in LOSSY]):
+    entries = sorted(file for file in path.glob("*") if not file.name.startswith("."))
+    files = [file for file in entries if file.suffix == ".png"]
+    if lossy := [file for file in entries if file.suffix.lower() in LOSSY]:
         raise DataError(f"{path}: {lossy[0].name} is JPEG, which changes pixels: write PNG, or an .npz with key x")
     if not files:
         raise DataError(f"{path}: no .png files in this folder; give a folder of PNG images or an .npz with key x")

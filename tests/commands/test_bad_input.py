@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_cases import refused
+from command_cases import done, refused
+from PIL import Image
 
 TRAIN = ("train", "model=vae", "trainer=cpu", "trainer.max_steps=1", "run_dir=new")
 
@@ -29,12 +30,26 @@ def place(tmp_path_factory: pytest.TempPathFactory, vae: Path, diffusion: Path) 
         "points": rng.standard_normal((20, 2)),
         "one": rng.standard_normal((1, 2)),
         "none": np.zeros((0, 2)),
+        "digits": rng.integers(0, 17, (60, 8, 8, 1)).astype(np.uint8),
+        "constant": np.full((60, 8, 8, 1), 7, np.uint8),
+        "single": np.full((1, 8, 8, 1), 7, np.uint8),
+        "gaps": np.full((5, 8, 8, 1), np.nan, np.float32),
         "objects": np.array([{}], dtype=object),
     }
     for name, array in arrays.items():
         np.savez(folder / f"{name}.npz", x=array)
     np.savez(folder / "unnamed.npz", z=np.zeros(3))
     (folder / "text.npz").write_text("no array")
+    for file, sides, form in (
+        ("mixed/0", 8, "png"),
+        ("mixed/1", 9, "png"),
+        ("lossy/0", 8, "png"),
+        ("lossy/1", 8, "jpeg"),
+    ):
+        (folder / file).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((sides, 8), np.uint8)).save(folder / f"{file}.{form}")
+    for file in ("damaged.pth", "damaged.safetensors", "in the way"):
+        (folder / file).write_text("no weights")
     for name in ("full", "bad data"):
         (folder / name).mkdir()
     (folder / "full" / "mine.txt").write_text("mine")
@@ -42,6 +57,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, vae: Path, diffusion: Path) 
     (folder / "model.ckpt").write_bytes(b"PK")
     return folder
 
+
+WEIGHTED = "eval samples=digits.npz data=digits metric=fid"
 
 # command line, exit code, what its one line must hold
 CASES: list[tuple[str, int, list[str]]] = [
@@ -132,6 +149,23 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("eval samples=one.npz reference=points.npz metric=fid", 2, ["metric=fid"]),
     ("eval samples=points.npz reference=large.npz metric=fid", 3, ["points", "(2,)"]),
     ("eval samples=full data=digits", 3, ["full", "PNG"]),
+    ("eval samples=gaps.npz data=digits", 3, ["gaps.npz", "sample 0", "not finite"]),
+    ("eval samples=single.npz data=digits", 2, ["no metric can score single", "raise n="]),
+    ("eval samples=single.npz data=digits metric=inception_score", 2, ["inception_score", "1 samples"]),
+    ("eval ckpt=v n=1 metric=[fid,kid]", 2, ["metric=fid", "raise n="]),
+    ("eval samples=mixed data=digits", 3, ["mixed/1.png", "one size"]),
+    ("eval samples=lossy data=digits", 3, ["lossy", "1.jpeg is JPEG"]),
+    ("eval samples=lossy/1.jpeg data=digits", 3, ["lossy/1.jpeg", "folder of PNG"]),
+    ("eval samples=digits.npz data=digits n=61", 2, ["n=61", "60 samples"]),
+    (f"{WEIGHTED} features=inception features.weights=damaged.pth", 3, ["damaged.pth", "sha256"]),
+    (f"{WEIGHTED} features=inception features.weights=nowhere", 3, ["nowhere", "put pt_inception"]),
+    (f"{WEIGHTED} features=dinov2 features.weights=damaged.safetensors", 3, ["damaged.safetensors", "DINOv2"]),
+    (f"{WEIGHTED} features=mnist", 2, ["metric=fid", "not made for (1, 8, 8)"]),
+    (f"{WEIGHTED} out=points.npz/x", 6, ["points.npz/x"]),
+    ("eval samples=digits.npz data=digits metric=mse", 2, ["metric=mse", "needs a model"]),
+    ("eval ckpt=d metric=mse", 2, ["metric=mse", "Diffusion gives no reconstruction"]),
+    ("eval ckpt=d metric=iwae", 2, ["metric=iwae", "Diffusion gives no bound"]),
+    ("eval ckpt=v metric=mode_kl", 2, ["metric=mode_kl", "defined on vector data"]),
     ("export ckpt=v", 2, ["out= is missing"]),
     ("export ckpt=v out=full", 2, ["full: in use"]),
     ("verify ckpt=full", 4, ["full"]),
@@ -147,6 +181,19 @@ def test_one_line(place: Path, monkeypatch: pytest.MonkeyPatch, line: str, code:
     argv = [*TRAIN, *typed] if verb == "train" else [verb, *typed]
     said = refused(code, *argv)
     assert all(word in said for word in words), said
+
+
+def test_constant_samples_are_scored_and_said(place: Path, work: Path) -> None:
+    options = ("data=digits", "metric=[fid,coverage]", "floor_repeats=1", "bootstrap=2", "baselines=false", "out=out")
+    said = done("eval", f"samples={place / 'constant.npz'}", *options)
+    assert "all samples are the same" in said
+
+
+def test_a_cache_that_cannot_be_used_is_said(place: Path, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENKIT_CACHE", str(place / "in the way"))
+    options = ("data=digits", "metric=fid", "floor_repeats=1", "bootstrap=2", "baselines=false", "out=out")
+    assert "the cache is done without" in done("eval", f"samples={place / 'digits.npz'}", *options)
+    assert (work / "out" / "results.json").is_file()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -142,12 +142,20 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder" / "0.png").write_text("no image")
     (tmp_path / "lossy").mkdir()
     (tmp_path / "lossy" / "0.JPG").write_text("any")
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "0.png").write_bytes(picture("L"))
+    (tmp_path / "beside" / "1.jpeg").write_bytes(picture("L", "JPEG"))
+    (tmp_path / "single.png").write_bytes(picture("L"))
+    (tmp_path / "single.jpg").write_bytes(picture("L", "JPEG"))
     for name, message in {
         "absent.npz": "no such file",
         "text.npz": "not a readable",
         "cut.npz": "not a readable",
         "empty": "no .png files",
         "lossy": "0.JPG is JPEG, which changes pixels: write PNG",
+        "beside": "1.jpeg is JPEG, which changes pixels: write PNG",
+        "single.png": "one image; give a folder",
+        "single.jpg": "one image; give a folder",
         "folder": "0.png: not a readable PNG",
     }.items():
         with pytest.raises(DataError, match=message):
