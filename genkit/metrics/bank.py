@@ -50,6 +50,18 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     return torch.addmm(y2, x, y.T, alpha=-2.0).add_(x2[:, None]).clamp_min_(0.0)
 
 
+def nearest_squared(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    """The k nearest of the others (m, D) of each of the points (n, D), nearest first; centre the rows first.
+
+    Their squared distances (n, k), and which they are (n, k) int64.
+    """
+    found = points.new_empty(len(points), k), torch.empty(len(points), k, dtype=torch.int64)
+    for part in blocks(len(points), len(others)):
+        d2 = squared_distances(points[part], others)
+        found[0][part], found[1][part] = d2.min(1, keepdim=True) if k == 1 else d2.topk(k, largest=False)
+    return found
+
+
 class PairMetric(ProbeMetric, ABC):
     """A metric of two sets of rows.
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveInt
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric, blocks, squared_distances
+from genkit.metrics.bank import PairMetric, nearest_squared, squared_distances
 from genkit.metrics.interval import Z, wilson_interval
 from genkit.noise import generator_of
 
@@ -27,10 +27,7 @@ ITERATIONS = 50
 
 def nearest(rows: Tensor, centres: Tensor) -> Tensor:
     """(n,) int64: the nearest of the centres (K, D) of each row (n, D)."""
-    cell = torch.empty(len(rows), dtype=torch.int64)
-    for part in blocks(len(rows), len(centres)):
-        cell[part] = squared_distances(rows[part], centres).argmin(1)
-    return cell
+    return nearest_squared(rows, centres)[1][:, 0]
 
 
 def spread_start(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:

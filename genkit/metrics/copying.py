@@ -25,24 +25,16 @@ import torch
 from torch import Tensor
 
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric, as_rows, blocks, squared_distances
+from genkit.metrics.bank import PairMetric, as_rows, blocks, nearest_squared, squared_distances
 from genkit.metrics.base import Probe, Requirement
 from genkit.metrics.interval import Z, wilson_interval
 
 SUSPICIOUS = -3.0  # fresh data is below it once in 740 times
 
 
-def nearest_squared(points: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """(n,) squared distance of each of the points (n, D) to the nearest of the others (m, D), and (n,) which it is."""
-    found, which = points.new_empty(len(points)), torch.empty(len(points), dtype=torch.int64)
-    for part in blocks(len(points), len(others)):
-        found[part], which[part] = squared_distances(points[part], others).min(1)
-    return found, which
-
-
 def authentic(fake: Tensor, train: Tensor) -> Tensor:
     """(n,) bool: which of the samples (n, D) are farther from the training data (m, D) than its points are."""
-    distance, which = nearest_squared(fake, train)
+    distance, which = (found[:, 0] for found in nearest_squared(fake, train))
     looked_up, place = which.unique(return_inverse=True)  # of 60,000 training points, those that are nearest to any
     return distance > squared_isolation(train, looked_up)[place]
 
@@ -132,7 +124,7 @@ class CopyingTest(PairMetric):
         if train.shape[1] != real.shape[1]:
             raise ConfigError("CopyingTest: the training rows have another number of columns")
         centre = train.mean(0)
-        left, right = (nearest_squared(rows - centre, train - centre)[0] for rows in (fake, real))
+        left, right = (nearest_squared(rows - centre, train - centre)[0][:, 0] for rows in (fake, real))
         return torch.tensor(mann_whitney(left, right), dtype=torch.float64)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:

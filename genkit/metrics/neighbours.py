@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
-from genkit.metrics.bank import blocks, squared_distances
+from genkit.metrics.bank import nearest_squared
 
 NEAREST = 3  # training examples beside each sample
 LOOKED_AT = 200  # samples among which the nearest ones are sought
@@ -35,23 +35,13 @@ class Neighbourhoods:
     spec: DataSpec
 
 
-def nearest_rows(points: Tensor, others: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """(n, k): squared distances of the points (n, D) to the nearest of the others (m, D), ascending; which they are."""
-    centre = others.mean(0)
-    points, others = points - centre, others - centre
-    found = points.new_empty(len(points), k), torch.empty(len(points), k, dtype=torch.int64)
-    for part in blocks(len(points), len(others)):
-        for out, values in zip(found, squared_distances(points[part], others).topk(k, largest=False), strict=True):
-            out[part] = values
-    return found
-
-
 def neighbourhoods(
     samples: tuple[Tensor, Tensor], train: tuple[Tensor, Tensor], spec: DataSpec, rows: int, k: int = NEAREST
 ) -> Neighbourhoods:
     """Of values (n, *shape) with features (n, F), and training values (m, *shape) with features (m, F)."""
     (x, features), (known, known_features) = samples, train
-    distance, which = nearest_rows(features, known_features, min(k, len(known)))
+    centre = known_features.mean(0)
+    distance, which = nearest_squared(features - centre, known_features - centre, min(k, len(known)))
     order = distance[:, 0].argsort(stable=True)[:rows]
 
     def shown(chosen: Sequence[int] | Tensor) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveFloat, PositiveInt, Range
-from genkit.metrics.bank import PairMetric, blocks, squared_distances
+from genkit.metrics.bank import PairMetric, nearest_squared
 from genkit.metrics.interval import wilson_interval
 from genkit.noise import generator_of
 
@@ -92,11 +92,8 @@ class NeighbourTest(ClassifierTest):
         self.k = k
 
     def score(self, x: Tensor, y: Tensor, asked: Tensor) -> Tensor:
-        votes, signs = asked.new_empty(len(asked)), 2.0 * y.to(asked.dtype) - 1.0
-        for part in blocks(len(asked), len(x)):
-            near = squared_distances(asked[part], x).topk(min(self.k, len(x)), largest=False).indices
-            votes[part] = signs[near].sum(1)
-        return votes
+        _, near = nearest_squared(asked, x, min(self.k, len(x)))
+        return (2.0 * y.to(asked.dtype) - 1.0)[near].sum(1)
 
     def params(self) -> dict[str, Any]:
         return {"classifier": "nearest neighbours", "k": self.k, **super().params()}

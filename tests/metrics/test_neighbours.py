@@ -1,14 +1,17 @@
 """Nearest training examples, and the two choices of samples that are shown beside them."""
 
+import pytest
 import torch
 
 from genkit.data.dataset import Split
 from genkit.data.digits import Digits
 from genkit.data.spec import DataSpec
+from genkit.metrics import bank
+from genkit.metrics.bank import nearest_squared
 from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.features import ClassifierFeatures
 from genkit.metrics.frechet import FrechetDistance
-from genkit.metrics.neighbours import nearest_rows, neighbourhoods
+from genkit.metrics.neighbours import neighbourhoods
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import SampleSource
 
@@ -19,12 +22,14 @@ def rows(n: int, seed: int) -> torch.Tensor:
     return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_nearest_rows_are_those_of_a_full_table() -> None:
+@pytest.mark.parametrize("k", [1, 3])
+def test_nearest_rows_are_those_of_a_full_table(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank, "BLOCK_ELEMENTS", 1000)
     points, others = rows(40, 0), rows(90, 1)
-    distance, which = nearest_rows(points, others, 3)
+    distance, which = nearest_squared(points, others, k)
     expected, order = torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist").sort(1)
-    torch.testing.assert_close(distance.sqrt(), expected[:, :3])
-    assert torch.equal(which, order[:, :3])
+    torch.testing.assert_close(distance.sqrt(), expected[:, :k])
+    assert torch.equal(which, order[:, :k])
 
 
 def test_first_samples_and_the_least_new_ones_are_shown() -> None:
