@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Iterator
+from math import isqrt
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -40,6 +41,17 @@ def blocks(n: int, columns: int) -> Iterator[slice]:
         yield slice(low, min(low + step, n))
 
 
+def tiles(n: int, m: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of range(n) and range(m) that cut the pairs into squares of at most BLOCK_ELEMENTS.
+
+    Unlike strips of `blocks`, which become thin where columns are many, squares read few rows for many pairs.
+    """
+    side = max(1, isqrt(BLOCK_ELEMENTS))
+    for low in range(0, n, side):
+        for left in range(0, m, side):
+            yield slice(low, min(low + side, n)), slice(left, min(left + side, m))
+
+
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     """|x_i − y_j|² of rows (n, D) and (m, D) as (n, m), by one matrix product; centre the rows first.
 
@@ -51,15 +63,18 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def nearest_squared(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-    """The k nearest of the others (m, D) of each of the points (n, D), nearest first; centre the rows first.
+    """The k ≤ m nearest of the others (m, D) of each of the points (n, D), nearest first; centre the rows first.
 
-    Their squared distances (n, k), and which they are (n, k) int64.
+    Their squared distances (n, k), and which they are (n, k) int64; of equal ones the first ones count as nearer.
     """
-    found = points.new_empty(len(points), k), torch.empty(len(points), k, dtype=torch.int64)
-    for part in blocks(len(points), len(others)):
-        d2 = squared_distances(points[part], others)
-        found[0][part], found[1][part] = d2.min(1, keepdim=True) if k == 1 else d2.topk(k, largest=False)
-    return found
+    found, which = points.new_full((len(points), k), torch.inf), torch.zeros(len(points), k, dtype=torch.int64)
+    for part, tile in tiles(len(points), len(others)):
+        d2 = squared_distances(points[part], others[tile])
+        near = d2.min(1, keepdim=True) if k == 1 else d2.topk(min(k, d2.shape[1]), largest=False)
+        values, index = torch.cat([found[part], near[0]], 1), torch.cat([which[part], near[1] + tile.start], 1)
+        order = values.argsort(dim=1, stable=True)[:, :k]
+        found[part], which[part] = values.gather(1, order), index.gather(1, order)
+    return found, which
 
 
 class PairMetric(ProbeMetric, ABC):

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric, as_rows, blocks, nearest_squared, squared_distances
+from genkit.metrics.bank import PairMetric, as_rows, nearest_squared
 from genkit.metrics.base import Probe, Requirement
 from genkit.metrics.interval import Z, wilson_interval
 
@@ -36,17 +36,8 @@ def authentic(fake: Tensor, train: Tensor) -> Tensor:
     """(n,) bool: which of the samples (n, D) are farther from the training data (m, D) than its points are."""
     distance, which = (found[:, 0] for found in nearest_squared(fake, train))
     looked_up, place = which.unique(return_inverse=True)  # of 60,000 training points, those that are nearest to any
-    return distance > squared_isolation(train, looked_up)[place]
-
-
-def squared_isolation(points: Tensor, chosen: Tensor) -> Tensor:
-    """(k,): the squared distance of the chosen ones (k,) of the points (m, D) to the nearest other point, m ≥ 2."""
-    found = points.new_empty(len(chosen))
-    for part in blocks(len(chosen), len(points)):
-        d2 = squared_distances(points[chosen[part]], points)
-        d2.scatter_(1, chosen[part][:, None], torch.inf)
-        found[part] = d2.min(1).values
-    return found
+    isolation = nearest_squared(train[looked_up], train, 2)[0][:, 1]  # the nearest of all is the point itself, at 0
+    return distance > isolation[place]
 
 
 def mann_whitney(left: Tensor, right: Tensor) -> float:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from genkit.component import PositiveInt
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric, blocks, squared_distances
+from genkit.metrics.bank import PairMetric, nearest_squared, squared_distances, tiles
 from genkit.metrics.interval import mean_interval, wilson_interval
 
 RIM = 1e-9
@@ -42,12 +42,7 @@ def squared_radii(points: Tensor, k: int) -> Tensor:
     """
     if k >= len(points):
         raise ConfigError(f"k={k} neighbours of {len(points)} points: k must be smaller; raise n= or lower k")
-    radii = points.new_empty(len(points))
-    for part in blocks(len(points), len(points)):
-        d2 = squared_distances(points[part], points)
-        d2.diagonal(part.start).fill_(torch.inf)
-        radii[part] = d2.topk(k, largest=False).values[:, -1]
-    return radii
+    return nearest_squared(points, points, k + 1)[0][:, k]  # the nearest of all is the point itself, at 0
 
 
 class Membership(NamedTuple):
@@ -67,14 +62,14 @@ class Membership(NamedTuple):
 def membership(centres: Tensor, radii2: Tensor, points: Tensor) -> Membership:
     """Of points (n, D) in balls with centres (m, D) and squared radii (m,)."""
     held = torch.zeros(len(centres), dtype=torch.bool, device=centres.device)
-    in_some = torch.empty(len(points), dtype=torch.bool, device=points.device)
-    in_open = torch.empty(len(points), dtype=torch.int64, device=points.device)
-    for part in blocks(len(points), len(centres)):
-        d2 = squared_distances(points[part], centres)
-        closed = d2 <= radii2 * (1.0 + RIM)
-        in_some[part] = closed.any(1)
-        in_open[part] = (d2 < radii2 * (1.0 - RIM)).sum(1)
-        held |= closed.any(0)
+    in_some = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    in_open = torch.zeros(len(points), dtype=torch.int64, device=points.device)
+    for part, tile in tiles(len(points), len(centres)):
+        d2 = squared_distances(points[part], centres[tile])
+        closed = d2 <= radii2[tile] * (1.0 + RIM)
+        in_some[part] |= closed.any(1)
+        in_open[part] += (d2 < radii2[tile] * (1.0 - RIM)).sum(1)
+        held[tile] |= closed.any(0)
     return Membership(in_some, in_open, held)
 
 

@@ -7,7 +7,7 @@ from genkit.data.dataset import Split
 from genkit.data.digits import Digits
 from genkit.data.spec import DataSpec
 from genkit.metrics import bank
-from genkit.metrics.bank import nearest_squared
+from genkit.metrics.bank import nearest_squared, tiles
 from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.features import ClassifierFeatures
 from genkit.metrics.frechet import FrechetDistance
@@ -30,6 +30,25 @@ def test_nearest_rows_are_those_of_a_full_table(k: int, monkeypatch: pytest.Monk
     expected, order = torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist").sort(1)
     torch.testing.assert_close(distance.sqrt(), expected[:, :k])
     assert torch.equal(which, order[:, :k])
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_of_equally_near_ones_in_several_tiles_the_first_is_nearest(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank, "BLOCK_ELEMENTS", 4)
+    others = rows(3, 0).repeat(3, 1)
+    distance, which = nearest_squared(others[:3], others, k)
+    assert torch.equal(distance, torch.zeros(3, k).double())
+    assert torch.equal(which, torch.tensor([[0, 3], [1, 4], [2, 5]])[:, :k])
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (3, 20), (20, 3), (7, 7)])
+def test_tiles_cover_every_pair_once(n: int, m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank, "BLOCK_ELEMENTS", 17)
+    seen = torch.zeros(n, m)
+    for part, tile in tiles(n, m):
+        seen[part, tile] += 1
+        assert seen[part, tile].numel() <= 17
+    assert torch.equal(seen, torch.ones(n, m))
 
 
 def test_first_samples_and_the_least_new_ones_are_shown() -> None:
