@@ -25,6 +25,7 @@ from genkit.metrics.kernel import (
     median_distance,
     mmd_squared,
 )
+from genkit.noise import generator_of
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -149,6 +150,28 @@ def test_what_cannot_be_measured_is_refused() -> None:
         fed(GaussianDiscrepancy(), torch.ones(9, 2), normal(9, 2)).compute()
     with pytest.raises(ConfigError, match="bandwidths is empty"):
         GaussianDiscrepancy(())
+
+
+@pytest.mark.parametrize(("m", "n", "subsets", "size"), [(40, 30, 7, 10), (25, 31, 9, 25), (30, 30, 1, 11)])
+def test_subsets_are_random_pairs_without_replacement(m: int, n: int, subsets: int, size: int) -> None:
+    metric = SubsetKernelDistance(subsets, size)
+    side = math.ceil(math.sqrt(subsets))
+    for rows in (m, n):
+        drawn = metric._drawn(rows, side, torch.Generator().manual_seed(0))
+        assert [len(part) for part in drawn] == [size] * side
+        assert all(len(part.unique()) == size for part in drawn)
+        counts = torch.bincount(torch.cat(drawn[: rows // size]), minlength=rows)
+        assert int(counts.max()) == 1  # while whole subsets are left, no row comes twice
+
+
+def test_subsets_are_averaged_over_all_their_pairs() -> None:
+    x, y = normal(40, 4), 1.2 * normal(45, 4, seed=1)
+    metric = fed(SubsetKernelDistance(subsets=7, subset_size=10), x, y)
+    generator = generator_of(0, "kid")
+    reals, fakes = (metric._drawn(len(rows), 3, generator) for rows in (x, y))
+    pairs = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]
+    each = [by_double_loop(x[reals[i]], y[fakes[j]], PolynomialKernel()) for i, j in pairs]
+    assert float(metric.compute()) == pytest.approx(sum(each) / 7, rel=1e-10)
 
 
 def test_sums_know_the_unbiased_estimate() -> None:
