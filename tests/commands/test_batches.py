@@ -14,7 +14,7 @@ CASES = {
     "autoencoder": ((), f"[{OF_SAMPLES},mse]"),
     "vae": ((), f"[{OF_SAMPLES},elbo]"),
     "gan": ((), f"[{OF_SAMPLES}]"),
-    "flow": ((), f"[{OF_SAMPLES},bits_per_dim]"),
+    "flow": ((), f"[{OF_SAMPLES}]"),
     "diffusion": (("sampler.steps=3",), f"[{OF_SAMPLES}]"),
 }
 N = 90
