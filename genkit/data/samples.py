@@ -30,6 +30,8 @@ from genkit.storage.disk import shown
 Array = NDArray[np.generic]
 
 LOSSY = (".jpg", ".jpeg")  # pictures whose pixels are not those that were sampled
+OTHERS = (".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")  # pictures that would be left out in silence
+LARGEST = float(np.finfo(np.float32).max)  # what a model can draw; squares of larger values overflow in distances
 
 
 def read_samples(path: Path | str, spec: DataSpec | None = None) -> Split:
@@ -97,7 +99,7 @@ def spec_of(samples: Split) -> DataSpec:
 
 
 def _read_arrays(path: Path) -> tuple[Array, Array | None]:
-    if path.suffix.lower() in (".png", *LOSSY):
+    if path.suffix.lower() in (".png", *LOSSY, *OTHERS):
         raise DataError(f"{path}: one image; give a folder of PNG images, or an .npz with key x")
     try:
         file = np.load(path, allow_pickle=False)
@@ -116,9 +118,11 @@ def _read_arrays(path: Path) -> tuple[Array, Array | None]:
 
 def _read_folder(path: Path) -> tuple[Array, None]:
     entries = sorted(file for file in path.glob("*") if not file.name.startswith("."))
-    files = [file for file in entries if file.suffix == ".png"]
+    files = [file for file in entries if file.suffix.lower() == ".png"]
     if lossy := [file for file in entries if file.suffix.lower() in LOSSY]:
         raise DataError(f"{path}: {lossy[0].name} is JPEG, which changes pixels: write PNG, or an .npz with key x")
+    if others := [file for file in entries if file.suffix.lower() in OTHERS]:
+        raise DataError(f"{path}: {others[0].name} is no PNG: write PNG, or an .npz with key x")
     if not files:
         raise DataError(f"{path}: no .png files in this folder; give a folder of PNG images or an .npz with key x")
     images = [_read_png(file) for file in files]
@@ -170,11 +174,14 @@ def _values(x: Array, spec: DataSpec, path: Path) -> Tensor:
     if not np.isfinite(x).all():
         bad = int(np.argmax(~np.isfinite(x).reshape(len(x), -1).all(1)))
         raise DataError(f"{path}: sample {bad} has a value that is not finite")
-    return _discrete(x, spec, path) if spec.levels else _continuous(x)
+    return _discrete(x, spec, path) if spec.levels else _continuous(x, path)
 
 
-def _continuous(x: Array) -> Tensor:
+def _continuous(x: Array, path: Path) -> Tensor:
     narrow = x.dtype in (np.float16, np.float32)
+    if not narrow and (size := np.abs(x.reshape(len(x), -1)).max(1)).max() > LARGEST:
+        bad = int(np.argmax(size > LARGEST))
+        raise DataError(f"{path}: sample {bad} has a value of size {size[bad]:.3g}; store values within ±{LARGEST:.2g}")
     return torch.from_numpy(x.astype(np.float32 if narrow else np.float64))
 
 

@@ -28,6 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, vae: Path, diffusion: Path) 
         "large": np.zeros((5, 28, 28, 1), np.uint8),
         "nan": np.array([[1.0, np.nan]]),
         "points": rng.standard_normal((20, 2)),
+        "huge": 1e160 * rng.standard_normal((20, 2)),
         "one": rng.standard_normal((1, 2)),
         "none": np.zeros((0, 2)),
         "digits": rng.integers(0, 17, (60, 8, 8, 1)).astype(np.uint8),
@@ -45,6 +46,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, vae: Path, diffusion: Path) 
         ("mixed/1", 9, "png"),
         ("lossy/0", 8, "png"),
         ("lossy/1", 8, "jpeg"),
+        ("others/0", 8, "png"),
+        ("others/1", 8, "bmp"),
     ):
         (folder / file).parent.mkdir(exist_ok=True)
         Image.fromarray(np.zeros((sides, 8), np.uint8)).save(folder / f"{file}.{form}")
@@ -146,6 +149,8 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("eval samples=text.npz data=digits", 3, ["text.npz"]),
     ("eval samples=none.npz data=toy", 3, ["none.npz", "n ≥ 1"]),
     ("eval samples=nan.npz reference=points.npz metric=fid", 3, ["nan.npz", "sample 0"]),
+    ("eval samples=huge.npz reference=points.npz", 3, ["huge.npz", "sample 0", "within ±3.4e+38"]),
+    ("eval samples=points.npz reference=huge.npz metric=fid", 3, ["huge.npz", "within ±3.4e+38"]),
     ("eval samples=one.npz reference=points.npz metric=fid", 2, ["metric=fid"]),
     ("eval samples=points.npz reference=large.npz metric=fid", 3, ["points", "(2,)"]),
     ("eval samples=full data=digits", 3, ["full", "PNG"]),
@@ -155,6 +160,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("eval ckpt=v n=1 metric=[fid,kid]", 2, ["metric=fid", "raise n="]),
     ("eval samples=mixed data=digits", 3, ["mixed/1.png", "one size"]),
     ("eval samples=lossy data=digits", 3, ["lossy", "1.jpeg is JPEG"]),
+    ("eval samples=others data=digits", 3, ["others", "1.bmp is no PNG"]),
     ("eval samples=lossy/1.jpeg data=digits", 3, ["lossy/1.jpeg", "folder of PNG"]),
     ("eval samples=digits.npz data=digits n=61", 2, ["n=61", "60 samples"]),
     (f"{WEIGHTED} features=inception features.weights=damaged.pth", 3, ["damaged.pth", "sha256"]),

@@ -115,6 +115,7 @@ WRONG = {
     "dimension": (PLANE, {"x": np.ones((3, 4))}, r"stored as \(n, 2\)"),
     "empty": (PLANE, {"x": np.ones((0, 2))}, "n ≥ 1"),
     "not finite": (PLANE, {"x": np.array([[1.0, 2.0], [3.0, np.nan]])}, "sample 1 has a value that is not finite"),
+    "beyond float32": (PLANE, {"x": np.array([[1.0, 2.0], [3.0, -1e39]])}, r"sample 1 .* 1e\+39; store values within"),
     "complex": (PLANE, {"x": np.ones((3, 2), complex)}, "type complex128"),
     "objects": (PLANE, {"x": np.array([[1, 2]], dtype=object)}, "without pickled objects"),
     "key": (PLANE, {"samples": np.ones((3, 2))}, "it has the arrays samples; the samples must be called x"),
@@ -145,6 +146,9 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "beside").mkdir()
     (tmp_path / "beside" / "0.png").write_bytes(picture("L"))
     (tmp_path / "beside" / "1.jpeg").write_bytes(picture("L", "JPEG"))
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "0.png").write_bytes(picture("L"))
+    (tmp_path / "another" / "1.bmp").write_bytes(picture("L", "BMP"))
     (tmp_path / "single.png").write_bytes(picture("L"))
     (tmp_path / "single.jpg").write_bytes(picture("L", "JPEG"))
     for name, message in {
@@ -154,12 +158,19 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         "empty": "no .png files",
         "lossy": "0.JPG is JPEG, which changes pixels: write PNG",
         "beside": "1.jpeg is JPEG, which changes pixels: write PNG",
+        "another": "1.bmp is no PNG: write PNG",
         "single.png": "one image; give a folder",
         "single.jpg": "one image; give a folder",
         "folder": "0.png: not a readable PNG",
     }.items():
         with pytest.raises(DataError, match=message):
             read_samples(tmp_path / name, PLANE)
+
+
+def test_the_case_of_a_suffix_plays_no_part(tmp_path: Path) -> None:
+    for name in ("0.png", "1.PNG"):
+        (tmp_path / name).write_bytes(picture("L"))
+    assert len(read_samples(tmp_path)) == 2
 
 
 def test_images_of_one_folder_have_one_size(tmp_path: Path) -> None:
