@@ -123,7 +123,7 @@ def _value(record: Record) -> str:
 def _against_floor(record: Record) -> str:
     if (ratio := record.ratio_to_floor) is not None:
         colour = "green" if ratio <= GOOD else "yellow" if ratio <= FAIR else "red"
-        return f"[{colour}]{ratio:.1f}x[/]"
+        return f"[{colour}]{f'{ratio:.1f}' if ratio < 1e6 else number(ratio)}x[/]"
     difference = record.difference_to_floor
     return "" if difference is None else f"{'+' if difference >= 0 else ''}{number(difference)}"
 

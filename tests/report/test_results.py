@@ -120,6 +120,11 @@ def test_numbers_have_three_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
+def test_a_huge_ratio_to_the_floor_keeps_its_column() -> None:
+    assert FID.floor is not None
+    assert "1.00e+30x" in printed(replace(FID, value=1e30 * FID.floor.mean))
+
+
 def test_names_carry_their_features() -> None:
     assert display_name("fid", "digits") == "fid[digits]"
     assert display_name("fid", "inception") == "fid"
