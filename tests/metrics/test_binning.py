@@ -54,6 +54,13 @@ def test_z_is_the_two_proportion_test() -> None:
     assert float(z[2]) == 0.0
 
 
+@pytest.mark.parametrize(("left", "share"), [(50, 0.0), (37, 0.0), (36, 1.0)])
+def test_a_bin_differs_at_the_five_percent_level(left: int, share: float) -> None:
+    """50 and 50 against 37 and 63: |z| = 1.85; against 36 and 64: 2.00."""
+    real, fake = (torch.tensor([0.0] * n + [10.0] * (100 - n)).double()[:, None] for n in (50, left))
+    assert float(scored(real, fake, 2).compute()) == share
+
+
 def test_jensen_shannon_of_disjoint_distributions_is_log_two() -> None:
     p, q = torch.tensor([0.5, 0.5, 0.0, 0.0]).double(), torch.tensor([0.0, 0.0, 0.3, 0.7]).double()
     assert jensen_shannon(p, q) == pytest.approx(0.6931471805599453)

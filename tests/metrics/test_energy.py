@@ -5,7 +5,9 @@ import torch
 from scipy.stats import energy_distance
 from torch import Tensor
 
-from genkit.metrics.energy import DistanceSums, energy, leave_one_out
+from genkit.data.spec import DataSpec
+from genkit.metrics.base import Probe
+from genkit.metrics.energy import DistanceSums, EnergyDistance, energy, leave_one_out
 
 
 def randn(n: int, d: int, seed: int) -> Tensor:
@@ -24,6 +26,17 @@ def test_two_points_by_hand() -> None:
     x, y = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[3.0], [5.0]]).double()
     assert float(energy(DistanceSums.of(x, y), 0)) == pytest.approx(7 - 0.5 - 1)
     assert float(energy(DistanceSums.of(x, y), 1)) == pytest.approx(7 - 1 - 2)
+
+
+@pytest.mark.parametrize(("unbiased", "pairs"), [(False, 9), (True, 6)])
+def test_the_metric_is_the_plain_estimate_unless_told_otherwise(unbiased: bool, pairs: int) -> None:
+    """x = {0, 1, 2}, y = {2, 3, 4}: cross distances sum to 18, those within to 8 on each side."""
+    x, y = (torch.arange(3.0).double()[:, None] + shift for shift in (0.0, 2.0))
+    metric = EnergyDistance(unbiased=unbiased)
+    metric.update(Probe(DataSpec((1,), "vector"), {"real": lambda: x, "fake": lambda: y}))
+    assert float(metric.compute()) == pytest.approx(2 * 18 / 9 - 2 * 8 / pairs)
+    low, high = metric.interval(0, 0)
+    assert low <= float(metric.compute()) <= high
 
 
 def test_unbiased_estimate_is_zero_on_average() -> None:

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from scipy.stats import linregress
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe
-from genkit.metrics.frechet import frechet_distance, weighted_distances
+from genkit.metrics.frechet import bootstrap_distances, frechet_distance, weighted_distances
 from genkit.metrics.frechet_infinity import FrechetInfinity, fitted_line
+from genkit.metrics.interval import Z
 from genkit.metrics.moments import Moments
 
 
@@ -29,6 +31,24 @@ def test_an_exact_line_is_found() -> None:
     assert line.slope == pytest.approx(30.0, rel=1e-12)
     assert line.error == pytest.approx(0.0, abs=1e-12)
     assert line.r2 == pytest.approx(1.0)
+
+
+def test_the_error_of_the_intercept_is_that_of_least_squares() -> None:
+    sizes, noise = torch.tensor([100, 150, 200, 400, 900]), randn(5, 1, 3)[:, 0]
+    distances = 0.7 + 30.0 / sizes.double() + 0.01 * noise
+    line, other = fitted_line(sizes, distances), linregress(1 / sizes.double(), distances)
+    assert (line.intercept, line.error) == pytest.approx((other.intercept, other.intercept_stderr), rel=1e-9)
+    assert line.r2 == pytest.approx(other.rvalue**2, rel=1e-9)
+
+
+def test_the_interval_is_of_the_line_and_of_the_samples() -> None:
+    real, fake = randn(400, 2, 0), 1.2 * randn(400, 2, 1)
+    metric = scored(real, fake, smallest=40)
+    low, high = metric.interval(20, 0)
+    spread = float(bootstrap_distances(real, fake, repeats=20, seed=0).std())
+    line = metric.once(metric._line)
+    assert ((high - low) / 2) ** 2 == pytest.approx(Z**2 * (spread**2 + line.error**2), rel=1e-9)
+    assert line.error > 0.01 * spread
 
 
 def test_a_subset_s_distance_is_that_of_its_rows() -> None:

@@ -59,6 +59,33 @@ def test_weights_are_scikit_learn_s() -> None:
     torch.testing.assert_close(logistic_weights(x, y, 2.5), torch.from_numpy(other.coef_[0]), rtol=0, atol=1e-5)
 
 
+class Recorder(ClassifierTest):
+    """Tells nothing, and keeps the rows that it was fitted to."""
+
+    def __init__(self) -> None:
+        super().__init__(folds=5, seed=0)
+        self.fitted: list[Tensor] = []
+
+    def score(self, x: Tensor, y: Tensor, asked: Tensor) -> Tensor:
+        self.fitted.append(x)
+        return torch.zeros(len(asked), dtype=torch.float64)
+
+
+def test_columns_are_standardised_by_the_rows_of_the_fit_alone() -> None:
+    test = Recorder()
+    assert scored(test, randn(50, 2, 0), 5.0 * randn(50, 2, 1) + 3.0) == 0.5
+    assert [len(x) for x in test.fitted] == [80] * 5
+    for x in test.fitted:
+        torch.testing.assert_close(x.mean(0), torch.zeros(2).double(), rtol=0, atol=1e-12)
+        torch.testing.assert_close(x.std(0), torch.ones(2).double(), rtol=0, atol=1e-12)
+
+
+def test_of_the_larger_set_rows_are_taken_from_all_of_it() -> None:
+    """Its rows are in the order of their values: the first 300 alone could be told from any fresh ones."""
+    real = randn(3000, 1, 0).sort(0).values
+    assert scored(NeighbourTest(), real, randn(300, 1, 1)) == pytest.approx(0.5, abs=0.08)
+
+
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(ConfigError, match="at least 10"):
         scored(NeighbourTest(), randn(9, 2, 0), randn(9, 2, 1))
