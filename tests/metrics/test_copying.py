@@ -41,10 +41,10 @@ def test_half_of_fresh_normal_data_in_five_dimensions_is_authentic() -> None:
     assert sum(shares) / 4 == pytest.approx(0.5, abs=0.04)
 
 
-def test_authentic_is_farther_than_the_neighbour_s_neighbour() -> None:
-    """Of training points 0 and 1, which are 1 apart: −1 and 2 are as far from the nearest, 2.5 and −1.5 are farther."""
-    train, fake = (torch.tensor(rows).double()[:, None] for rows in ([0.0, 1.0], [-1.0, 2.0, 2.5, -1.5]))
-    assert scored(Authenticity(), train, fake) == 0.5
+def test_a_copy_of_what_stands_twice_in_the_training_data_is_not_authentic() -> None:
+    """It is as far from the nearest example, 0, as that one is from its own neighbour."""
+    train, fake = (torch.tensor(rows).double()[:, None] for rows in ([0.0, 0.0, 1.0, 4.0], [0.0, 0.1, 5.0]))
+    assert scored(Authenticity(), train, fake) == pytest.approx(1 / 3)
 
 
 def test_what_is_off_the_data_is_authentic() -> None:

@@ -482,6 +482,17 @@ def test_the_same_images_in_a_folder_a_file_and_a_dataset_are_one_entry(tmp_path
     assert examples == [150 + 60 + 2 * 150, 60, 60, 60]
 
 
+def test_the_same_numbers_of_another_scale_are_another_entry(tmp_path: Path) -> None:
+    test, examples = TinyImages().split("test").x, []
+    for levels in (IMAGE.levels, 256, IMAGE.levels):
+        features, reference = Costly(), Reference(replace(IMAGE, levels=levels), Split(test), "images")
+        Evaluator(
+            {"fid": FrechetDistance()}, features, reference, named=True, cache=Cache(tmp_path), floor_repeats=2
+        ).score_samples(test[:60])
+        examples.append(features.examples)
+    assert examples == [150 + 60 + 2 * 150, 150 + 60 + 2 * 150, 60]
+
+
 def test_a_damaged_cache_is_computed_again(tmp_path: Path) -> None:
     _, floors = cached_score(tmp_path, TinyImages())
     for file in tmp_path.iterdir():

@@ -161,6 +161,13 @@ def test_another_file_than_the_published_one_is_refused(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_inception_sees_whole_numbers_whatever_the_levels() -> None:
+    spec = DataSpec((1, 1, 17), "image", (-1.0, 1.0), 17)
+    values = bytes_of(spec.scale(torch.arange(17, dtype=torch.uint8).reshape(1, 1, 1, 17)), spec)
+    assert values.shape == (1, 3, 1, 17)
+    assert values[0, 0, 0].tolist() == [round(255 * level / 16) for level in range(17)]
+
+
 def test_features_are_the_network_s_and_grey_becomes_three_channels(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,18 @@ def test_constant_values_stay_finite() -> None:
     assert torch.isfinite(fitted(torch.rand(5, 1, 2, 2), spec)).all()
 
 
+def test_a_pixel_that_hardly_varies_is_divided_by_a_hundredth_of_the_largest_deviation() -> None:
+    spec = DataSpec((1, 1, 3), "image", (-1.0, 1.0), 256)
+    v = torch.zeros(30, 1, 1, 3, dtype=torch.uint8)
+    v[:, 0, 0, 0], v[0, 0, 0, 1], v[::2, 0, 0, 2] = 8 * torch.arange(30), 1, 3
+    deviations = v.double().flatten(1).std(0, correction=0)
+    assert deviations[1] < 0.01 * deviations[0] < deviations[2]
+    deviations[1] = 0.01 * deviations[0]
+    x = spec.scale(v)
+    expected = (v.double().flatten(1) - v.double().flatten(1).mean(0)) / deviations
+    torch.testing.assert_close(RawFeatures("std").fitted(x, spec)(x, spec), expected)
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
