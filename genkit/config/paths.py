@@ -41,7 +41,8 @@ def quoted(path: str) -> str:
 
 
 def _quoted_parts(text: str) -> str:
-    return ",".join(quoted(_unquoted(part)) for part in split_paths(text))
+    """The paths of a list without empty ones, as `[]` and a comma at the end have: they name the working directory."""
+    return ",".join(quoted(_unquoted(part)) for part in split_paths(text) if part)
 
 
 def split_paths(text: str) -> list[str]:

@@ -12,6 +12,9 @@ import torch
 from command_cases import done, refused
 from PIL import Image
 
+from genkit.checkpoint.read import find_checkpoint
+from genkit.checkpoint.write import write_checkpoint
+
 TRAIN = ("train", "model=vae", "trainer=cpu", "trainer.max_steps=1", "run_dir=new")
 
 
@@ -21,6 +24,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, vae: Path, diffusion: Path) 
     folder = tmp_path_factory.mktemp("place")
     for name, run in (("v", vae), ("d", diffusion)):
         shutil.copytree(run, folder / name, copy_function=shutil.copyfile)
+    good = find_checkpoint(vae)
+    lost = {name: value * torch.nan if value.is_floating_point() else value for name, value in good.model().items()}
+    (folder / "diverged").mkdir()
+    write_checkpoint(folder / "diverged", 1, config=good.config(), model=lost)
     rng = np.random.default_rng(0)
     arrays: dict[str, np.ndarray] = {
         "scaled": rng.random((5, 8, 8, 1)),
@@ -131,6 +138,10 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("sample ckpt=v out=full", 2, ["full: in use", "out="]),
     ("eval", 2, ["ckpt=", "samples="]),
     ("eval ckpt=v samples=points.npz", 2, ["ckpt=", "samples=", "one of them"]),
+    ("eval ckpt=[] metric=fid", 2, ["ckpt=", "samples=", "one of them"]),
+    ("sample ckpt=diverged/step-00000001 out=new", 5, ["sample 0 is not finite", "diverged"]),
+    ("eval ckpt=diverged/step-00000001 metric=fid n=60", 5, ["sample 0 is not finite", "diverged"]),
+    ("eval ckpt=diverged/step-00000001 metric=nll", 5, ["example 0 is NaN", "diverged"]),
     ("eval ckpt=[v,nowhere]", 4, ["nowhere"]),
     ("eval ckpt=v metric=[fid,kit]", 2, ["metric=kit", "did you mean kid?"]),
     ("eval ckpt=v features.normalize=min features=raw", 2, ["features.normalize=min"]),
