@@ -115,14 +115,13 @@ def test_two_files_in_float64(work: Path) -> None:
     assert records[0]["reference"]["name"] == "b.npy"
 
 
-@pytest.mark.parametrize("n", [1, 50])
-def test_constant_samples_have_a_score_or_a_reason(work: Path, n: int) -> None:
-    np.savez("constant.npz", x=np.full((n, 8, 8, 1), 7, np.uint8))
+def test_constant_samples_have_a_score_or_a_reason(work: Path) -> None:
+    np.savez("constant.npz", x=np.full((50, 8, 8, 1), 7, np.uint8))
     records = scores("out", "samples=constant.npz", "data=digits", "bootstrap=3", "floor_repeats=2", "baselines=false")
     assert len({record["metric"] for record in records}) >= 6
     for record in records:
         assert (record["value"] is None) == record["status"].startswith("n/a: "), record
-    assert any("all samples are the same" in str(record) for record in records) == (n > 1)
+    assert any("all samples are the same" in str(record) for record in records)
 
 
 def test_models_of_different_data_are_not_put_in_one_table(flow: Path, work: Path) -> None:
