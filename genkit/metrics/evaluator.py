@@ -147,9 +147,8 @@ class Evaluator:
         metric, floor = self.metrics[record.metric], record.floor
         if floor is None or record.value is None or not _between_features(metric):
             return False
-        return record.value <= floor.mean + 2 * floor.sd + ROUNDING * abs(
-            floor.mean
-        )  # repeats may be one set reordered
+        rounding = ROUNDING * abs(floor.mean)  # the repeats may be one set reordered, with no spread of their own
+        return record.value <= floor.mean + 2 * floor.sd + rounding
 
     def _suspected(self, source: Source) -> list[Record]:
         """Authenticity and C_T of samples as good as real data, unless they were asked for anyway."""
