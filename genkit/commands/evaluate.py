@@ -39,7 +39,7 @@ from genkit.metrics.cache import Cache, NoCache
 from genkit.metrics.evaluator import SUSPICION, Evaluator
 from genkit.metrics.neighbours import Neighbourhoods
 from genkit.metrics.processes import together
-from genkit.metrics.record import Record
+from genkit.metrics.record import NOT_APPLICABLE, NOT_FINITE, Record
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource, SampleSource, Source
 from genkit.report.console import make_console
@@ -216,11 +216,9 @@ def _score(
     settings: Mapping[str, Any],
     console: Console,
 ) -> list[Record]:
-    records: list[Record] = []
     with console.status("scoring") as status:
-        for source in sources:
-            status.update(f"scoring {source.label}")
-            records += _some_scored(evaluator.score(source), source)
+        records = evaluator.score(*sources, starting=lambda source: status.update(f"scoring {source.label}"))
+        _refuse_unscored(records)
         if settings["baselines"]:
             status.update("scoring baselines")
             chosen = STANDARD if settings["baselines"] is True else settings["baselines"]
@@ -228,12 +226,12 @@ def _score(
     return records
 
 
-def _some_scored(records: list[Record], source: Source) -> list[Record]:
-    """The records of a source; raises ConfigError where no metric at all could score it."""
-    if not any(record.scored or record.status == "not finite" for record in records):
+def _refuse_unscored(records: Sequence[Record]) -> None:
+    """Raises ConfigError where no metric at all could score anything."""
+    if not any(record.scored or record.status == NOT_FINITE for record in records):
         first = records[0]
-        raise ConfigError(f"no metric can score {source.label}, {first.metric} for one: {first.status[len('n/a: ') :]}")
-    return records
+        reason = first.status.removeprefix(NOT_APPLICABLE)
+        raise ConfigError(f"no metric can score {first.source}, {first.metric} for one: {reason}")
 
 
 def _neighbours(

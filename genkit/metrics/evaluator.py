@@ -4,14 +4,14 @@ One pass over the real data and one over the fakes feed all metrics, batch by ba
 log-density, reconstruction) is computed at most once however many metrics ask for it. Features of the reference are
 kept between sources, and so are the floors, which depend on n but not on what is scored.
 
-A metric that cannot apply (the model has no density, the data no known modes, the samples are too few) is an error with
-the reason where the user named it, and a record that says "n/a: reason" where it came with a default suite.
+A metric that cannot apply (the model has no density, the data no known modes, the samples are too few) leaves a record
+that says "n/a: reason". Where the user named it and it can score none of the sources, it is an error with the reason.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from genkit.metrics.features import Classifier, FeatureExtractor
 from genkit.metrics.floors import Floors
 from genkit.metrics.neighbours import LOOKED_AT, Neighbourhoods, neighbourhoods
 from genkit.metrics.probing import OF_FAKES, Prober
-from genkit.metrics.record import Record, blank, display_name
+from genkit.metrics.record import NOT_APPLICABLE, NOT_FINITE, Record, blank, display_name
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource, SampleSource, Source, model_values
 from genkit.metrics.tally import Tally
@@ -109,15 +109,29 @@ class Evaluator:
                 rows += self._score(source, self.reference.data, self.reference.train, named=False)
         return [replace(record, baseline=True) for record in rows if record.scored and record.n_fake is not None]
 
-    def score(self, source: Source) -> list[Record]:
-        """One record per metric; two more about copying where a distance is no larger than real data's.
+    def score(self, *sources: Source, starting: Callable[[Source], None] = lambda source: None) -> list[Record]:
+        """One record per source and metric; two more about copying where a distance is no larger than real data's.
+
+        Args:
+            *sources: What to score, one after the other.
+            starting: Called with each source before its turn.
 
         Raises:
-            ConfigError: a metric that the user named cannot apply.
+            ConfigError: a metric that the user named can score none of the sources.
             DataError: samples of another shape.
             NumericalError: samples or features are not finite.
         """
-        source.check(self.spec)
+        for source in sources:
+            source.check(self.spec)
+        self._refuse([self.obstacles(source) for source in sources], sources)
+        records: list[list[Record]] = []
+        for source in sources:
+            starting(source)
+            records.append(self._score_one(source))
+        self._refuse([_obstacles_met(found) for found in records], sources)
+        return [record for found in records for record in found]
+
+    def _score_one(self, source: Source) -> list[Record]:
         records = self._score(source, self.reference.data, self.reference.train, self.named)
         known = self.look_for_copies and self.reference.train is not None
         if known and any(map(self._as_near_as_real, records)):
@@ -160,18 +174,16 @@ class Evaluator:
 
     def _score(self, source: Source, real: Split, train: Split | None, named: bool) -> list[Record]:
         blocked = self._obstacles(source, real, train, named)
-        self._refuse(source, blocked, named)
         tallies = {name: Tally(metric) for name, metric in self.metrics.items() if name not in blocked}
         self.prober.feed(tallies.values(), source, real, train)
         values = {name: tally.value() for name, tally in tallies.items()}
         intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in tallies.items()}
         blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
-        self._refuse(source, blocked, named)
         scored = {name: self.metrics[name] for name in tallies if name not in blocked}
         floors = self.floors.at(source.n, scored)
         records = {name: self._blank(name, source, len(real)) for name in self.metrics}
         for name, reason in blocked.items():
-            records[name] = replace(records[name], status=f"n/a: {reason}")
+            records[name] = replace(records[name], status=f"{NOT_APPLICABLE}{reason}")
         for name, tally in tallies.items():
             if name not in blocked:
                 params, seconds = tally.params(), tally.seconds
@@ -183,11 +195,12 @@ class Evaluator:
         found = {name: self._obstacle(metric, source, real, train, named) for name, metric in self.metrics.items()}
         return {name: reason for name, reason in found.items() if reason is not None}
 
-    @staticmethod
-    def _refuse(source: Source, blocked: dict[str, str], named: bool) -> None:
-        if named and blocked:
-            name, reason = next(iter(blocked.items()))
-            raise ConfigError(f"metric={name} cannot score {source.label}: {reason}")
+    def _refuse(self, blocked: Sequence[Mapping[str, str]], sources: Sequence[Source]) -> None:
+        """Raises ConfigError for a named metric that all sources have an obstacle to, with the first one's."""
+        for name in self.metrics if self.named else ():
+            if blocked and all(name in found for found in blocked):
+                reason = blocked[0][name]
+                raise ConfigError(f"metric={name} cannot score {sources[0].label}: {reason}")
 
     def _obstacle(
         self, metric: ProbeMetric, source: Source, real: Split, train: Split | None, named: bool
@@ -235,7 +248,7 @@ class Evaluator:
     def _judged(self, record: Record, value: float | None, metric: ProbeMetric) -> Record:
         """The record with its value, its warnings and its status; `metric` has seen the data."""
         if value is None or not math.isfinite(value):
-            return replace(record, status="not finite", ci95=None)
+            return replace(record, status=NOT_FINITE, ci95=None)
         warnings = tuple(self._warnings(replace(record, value=value), metric))
         return replace(record, value=value, warnings=warnings, status="warn" if warnings else "ok")
 
@@ -251,6 +264,11 @@ class Evaluator:
             yield from metric.warnings(record.value, None if floor is None else floor.mean)
         if floor is None and metric.has_floor and self.floors.repeats and record.n_fake is not None:
             yield "no floor could be measured"
+
+
+def _obstacles_met(records: Sequence[Record]) -> dict[str, str]:
+    """By metric, why it did not score the source of these records."""
+    return {r.metric: r.status.removeprefix(NOT_APPLICABLE) for r in records if r.status.startswith(NOT_APPLICABLE)}
 
 
 def _between_features(metric: ProbeMetric) -> bool:

@@ -26,6 +26,9 @@ import torch
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.reference import Floor
 
+NOT_APPLICABLE = "n/a: "  # a status begins with it where the metric cannot score the source; the reason follows
+NOT_FINITE = "not finite"  # the status of a value that is infinite or no number
+
 BARE = "inception"  # the one feature space whose Fréchet distance is called plainly "fid"
 
 

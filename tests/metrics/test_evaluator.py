@@ -300,6 +300,20 @@ def test_samples_alone_have_no_density() -> None:
         evaluator({"nll": NegativeLogLikelihood()}, TinyImages()).score_samples(TinyImages().split("val"), "a.npz")
 
 
+def test_a_named_metric_is_refused_only_where_it_can_score_no_source() -> None:
+    """Of a sampler and of one that reconstructs, mse is the second one's alone: both are scored, one cell is n/a."""
+    score = evaluator({"fid": FrechetDistance(), "mse": MeanSquaredError()}, TinyImages())
+    sampler, capable = ModelSource(Sampler(IMAGE), 90, "gan"), ModelSource(Capable(IMAGE), 90, "vae")
+    turns: list[str] = []
+    records = score.score(sampler, capable, starting=lambda source: turns.append(source.label))
+    assert turns == ["gan", "vae"]
+    status = {(record.source, record.metric): record.status.partition(":")[0] for record in records}
+    assert status["gan", "mse"] == "n/a"
+    assert [record.value for record in records if record.metric == "mse"][1] is not None
+    with pytest.raises(ConfigError, match="metric=mse cannot score gan: Sampler gives no reconstruction"):
+        score.score(sampler, sampler, starting=lambda source: pytest.fail("work before the refusal"))
+
+
 def test_samples_of_another_shape_are_refused() -> None:
     with pytest.raises(DataError, match=r"a\.npz: its examples have the shape \(1, 3, 2\)"):
         evaluator(image_metrics(), TinyImages()).score_samples(torch.zeros(5, 1, 3, 2, dtype=torch.uint8), "a.npz")
