@@ -72,7 +72,10 @@ class Wasserstein(PairMetric):
         return max(mean - half, 0.0) ** 0.5, (mean + half) ** 0.5
 
     def params(self) -> dict[str, Any]:
-        return {"order": 2, "points": self.points, "subsets": len(self.once(self._costs)), "seed": self.seed}
+        return {"order": 2, "points": self.points, "subsets": self.subsets, "seed": self.seed}
+
+    def findings(self) -> dict[str, Any]:
+        return {"subsets used": len(self.once(self._costs))}
 
     def _costs(self, real: Tensor, fake: Tensor) -> Tensor:
         """(subsets,): W₂² of each pair of subsets."""

@@ -72,6 +72,7 @@ class ProbeMetric(Metric, Component, ABC):
             otherwise value − floor.
         best_at_floor: Whether both a lower and a higher value than real data's are worse; such scores rank nothing.
         has_floor: Whether real against real is measured; False where theory says what it is.
+        measures_bound: Whether the value is a bound on the likelihood by name (an ELBO), so that bounds may be ranked.
     """
 
     requires: ClassVar[tuple[Requirement, ...]] = ("real", "fake")
@@ -82,6 +83,7 @@ class ProbeMetric(Metric, Component, ABC):
     divergence: ClassVar[bool] = True
     best_at_floor: ClassVar[bool] = False
     has_floor: ClassVar[bool] = True
+    measures_bound: ClassVar[bool] = False
     full_state_update: ClassVar[bool] = False  # type: ignore[misc]
 
     def __init__(self) -> None:
@@ -105,5 +107,12 @@ class ProbeMetric(Metric, Component, ABC):
         return iter(())
 
     def params(self) -> dict[str, Any]:
-        """What one must know to reproduce the value: k, kernel, estimator, …"""
+        """The choices behind the value: k, kernel, estimator, seed, …; plain values, every argument among them.
+
+        Two values of a metric are compared only where these are equal.
+        """
+        return {}
+
+    def findings(self) -> dict[str, Any]:
+        """Facts that the data gave besides the value: the slope of a fit, the terms of a mean, …; plain values."""
         return {}

@@ -95,9 +95,11 @@ class DifferentBins(PairMetric):
         return wilson_interval(round(float(self.compute()) * self.bins), self.bins)
 
     def params(self) -> dict[str, Any]:
+        return {"bins": self.bins, "seed": self.seed}
+
+    def findings(self) -> dict[str, Any]:
         real, fake = self.once(self._counts)
-        divergence = jensen_shannon(real / real.sum(), fake / fake.sum())
-        return {"bins": self.bins, "seed": self.seed, "jensen_shannon": divergence}
+        return {"jensen_shannon": jensen_shannon(real / real.sum(), fake / fake.sum())}
 
     def _counts(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """How many real and how many fake rows lie in each cell, (K,) float64 each."""

@@ -91,6 +91,5 @@ class ClassImbalance(ClassMetric):
         drawn = [kl_to_uniform(classes.repeat_interleave(c), k) for c in resamples(len(classes), repeats, seed)]
         return bootstrap_interval(float(self.compute()), torch.tensor(drawn, dtype=torch.float64), least=0.0)
 
-    def params(self) -> dict[str, Any]:
-        k, n = int(self.num_classes), len(self.classes())
-        return {**super().params(), "by chance": (k - 1) / (2 * n)}
+    def findings(self) -> dict[str, Any]:
+        return {"by chance": (int(self.num_classes) - 1) / (2 * len(self.classes()))}

@@ -75,7 +75,7 @@ class Authenticity(PairMetric):
             share = f"{100 * value:.0f} % of the samples are authentic, of fresh data {100 * floor:.0f} %"
             yield f"{share}: the training data was copied"
 
-    def params(self) -> dict[str, Any]:
+    def findings(self) -> dict[str, Any]:
         return {"train": len(self.banks()[0])}
 
     def _met(self) -> Tensor:
@@ -128,7 +128,10 @@ class CopyingTest(PairMetric):
             yield f"closer to the training data than held-out data is (z = {value:.1f}): the training data was copied"
 
     def params(self) -> dict[str, Any]:
-        return {"train": len(self._rows("seen")), "cells": 1, "fresh data": 0}
+        return {"cells": 1}
+
+    def findings(self) -> dict[str, Any]:
+        return {"train": len(self._rows("seen")), "fresh data": 0}
 
 
 def _centred_authentic(train: Tensor, fake: Tensor) -> Tensor:

@@ -186,8 +186,12 @@ class Evaluator:
             records[name] = replace(records[name], status=f"{NOT_APPLICABLE}{reason}")
         for name, tally in tallies.items():
             if name not in blocked:
-                params, seconds = tally.params(), tally.seconds
-                record = replace(records[name], params=params, time_s=seconds, ci95=intervals[name])
+                facts: dict[str, Any] = {
+                    "params": tally.params(),
+                    "findings": tally.findings(),
+                    "time_s": tally.seconds,
+                }
+                record = replace(records[name], ci95=intervals[name], **facts)
                 records[name] = self._judged(replace(record, floor=floors.get(name)), values[name], tally.metric)
         return list(records.values())
 

@@ -75,8 +75,11 @@ class FrechetInfinity(PairMetric):
         return normal_interval(line.intercept, (line.error**2 + spread**2) ** 0.5)
 
     def params(self) -> dict[str, Any]:
+        return {"points": self.points, "smallest": self.smallest, "seed": self.seed}
+
+    def findings(self) -> dict[str, Any]:
         line = self.once(self._line)
-        return {"points": self.points, "slope": line.slope, "r2": line.r2, "seed": self.seed}
+        return {"slope": line.slope, "r2": line.r2}
 
     def _line(self, real: Tensor, fake: Tensor) -> Line:
         n, dim = fake.shape

@@ -79,8 +79,10 @@ class InceptionScore(ProbeMetric):
         return bootstrap_interval(float(self.compute()), torch.stack(scores), least=1.0) if scores else None
 
     def params(self) -> dict[str, Any]:
-        rows = self._rows()
-        return {"splits": self.splits, "of_all": float(inception_score(rows)), "classes": rows.shape[1]}
+        return {"splits": self.splits, "seed": self.seed, "classes": self._rows().shape[1]}
+
+    def findings(self) -> dict[str, Any]:
+        return {"of_all": float(inception_score(self._rows()))}
 
     def _rows(self) -> Tensor:
         n = sum(map(len, self.log_probs)) if isinstance(self.log_probs, list) else len(self.log_probs)

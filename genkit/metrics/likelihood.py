@@ -57,6 +57,7 @@ class ELBO(ExampleMean):
     """−ELBO in nats per example: an upper bound on −log P(x)."""
 
     requires: ClassVar[tuple[Requirement, ...]] = ("log_prob", "importance")
+    measures_bound: ClassVar[bool] = True
     units: ClassVar[str] = "nats"
     divergence: ClassVar[bool] = False
 
@@ -75,6 +76,7 @@ class IWAE(ExampleMean):
     """
 
     requires: ClassVar[tuple[Requirement, ...]] = ("log_prob", "importance")
+    measures_bound: ClassVar[bool] = True
     units: ClassVar[str] = "nats"
     divergence: ClassVar[bool] = False
 

@@ -106,14 +106,14 @@ class HighQuality(ModeMetric):
     """The share of samples within `sigmas` standard deviations of the nearest mode."""
 
     def compute(self) -> Tensor:
-        """() in [0, 1]; `params` says what a perfect model reaches."""
+        """() in [0, 1]; `findings` says what a perfect model reaches."""
         return (self.modes() != NO_MODE).to(torch.float64).mean()
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:
         return wilson_interval(len(self.reached()), len(self.modes()))
 
-    def params(self) -> dict[str, Any]:
-        return {**super().params(), "ceiling": quality_ceiling(int(self.dim), self.sigmas)}
+    def findings(self) -> dict[str, Any]:
+        return {"ceiling": quality_ceiling(int(self.dim), self.sigmas)}
 
 
 class ModeImbalance(ModeMetric):

@@ -7,7 +7,9 @@ The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the 
     floor {mean, sd, repeats, kind} | null, ratio_to_floor (divergences) or difference_to_floor, n_fake, n_ref,
     evaluations (of the network for one sample, models that sample step by step only), seconds_per_1000 (samples
     drawn), baseline (a trivial row), kind ("exact" | "lower" | "estimate", likelihoods only), dequantisation,
-    params, features {id, normalize, dim, quantize} | null, reference {name, split, n, hash},
+    params (the choices behind the value: k, kernel, …), findings (what the data gave besides: a slope, …),
+    measures_bound (the metric is a bound by name, such as an ELBO), features {id, normalize, dim, quantize} | null,
+    reference {name, split, n, hash},
     model {family, parameters, …} | null, seed, time_s, env
 
 A likelihood's `kind` speaks of the model's log-density at the dequantised point: "exact" is its value, "lower" a bound.
@@ -62,6 +64,8 @@ class Record:
     kind: str | None = None
     dequantisation: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    findings: dict[str, Any] = field(default_factory=dict)
+    measures_bound: bool = False
     features: dict[str, Any] | None = None
     model: dict[str, Any] | None = None
     time_s: float = 0.0
@@ -103,6 +107,7 @@ def blank(identifier: str, metric: ProbeMetric, **facts: Any) -> Record:
         direction="near" if metric.best_at_floor else "max" if metric.higher_is_better else "min",
         unit=metric.units,
         divergence=metric.divergence,
+        measures_bound=metric.measures_bound,
         **facts,
     )
 

@@ -37,8 +37,10 @@ class Tally:
         return self._timed(partial(self.metric.interval, repeats, seed)) if repeats else None
 
     def params(self) -> dict[str, Any]:
-        """What the metric says about itself now that it has seen the data (a bandwidth taken from the reference, …)."""
         return self._timed(self.metric.params) or {}
+
+    def findings(self) -> dict[str, Any]:
+        return self._timed(self.metric.findings) or {}
 
     def _timed(self, work: Callable[[], T]) -> T | None:
         if self.stopped is not None:

@@ -55,7 +55,10 @@ class ClassifierTest(PairMetric, ABC):
         return wilson_interval(round(float(right.sum())), len(right))
 
     def params(self) -> dict[str, Any]:
-        return {"folds": self.folds, "seed": self.seed, "rows": len(self.once(self._right))}
+        return {"folds": self.folds, "seed": self.seed}
+
+    def findings(self) -> dict[str, Any]:
+        return {"rows": len(self.once(self._right))}
 
     def _right(self, real: Tensor, fake: Tensor) -> Tensor:
         """(2n,): 1 per row whose label was told, 0 where not, 1/2 where the classifier was undecided."""

@@ -48,7 +48,7 @@ def test_it_is_what_pot_computes() -> None:
 def test_disjoint_subsets_are_averaged_in_squares() -> None:
     x, y = randn(250, 2, 0), randn(230, 2, 1) + 1.0
     metric = scored(x, y, points=50, subsets=10)
-    assert metric.params()["subsets"] == 4
+    assert metric.findings() == {"subsets used": 4}
     low, high = metric.interval(0, 0)
     assert low < float(metric.compute()) < high
     assert float(metric.compute()) == pytest.approx(2**0.5, abs=0.3)

@@ -31,9 +31,9 @@ def test_an_emptied_bin_is_seen() -> None:
     real, fake = (centres.repeat(100, 1) + 0.1 * randn(1000, 10, seed) for seed in (0, 1))
     full, without = scored(real, fake, 10), scored(real, fake[torch.arange(1000) % 10 != 3], 10)
     assert float(full.compute()) == 0.0
-    assert full.params()["jensen_shannon"] == 0.0
+    assert full.findings()["jensen_shannon"] == 0.0
     assert float(without.compute()) >= 0.1
-    assert without.params()["jensen_shannon"] > 0.01
+    assert without.findings()["jensen_shannon"] > 0.01
 
 
 def test_k_means_finds_separate_groups_and_repeats() -> None:

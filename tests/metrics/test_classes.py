@@ -35,7 +35,7 @@ def test_a_perfect_model_of_stacked_digits_has_the_divergence_of_chance() -> Non
     classes = drawn(25_600, 1000)
     imbalance = metric_of(ClassImbalance, classes, 1000)
     assert float(imbalance.compute()) == pytest.approx(999 / 51_200, abs=4 * math.sqrt(2 * 999) / 51_200)
-    assert imbalance.params() == {"classes": 1000, "by chance": pytest.approx(0.0195, abs=5e-5)}
+    assert imbalance.findings() == {"by chance": pytest.approx(0.0195, abs=5e-5)}
     assert float(metric_of(ClassCoverage, classes, 1000).compute()) == 1000
     low, high = imbalance.interval(10, 0)
     assert low < float(imbalance.compute()) < high

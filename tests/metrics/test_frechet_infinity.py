@@ -65,7 +65,7 @@ def test_white_gaussians_keep_the_bias_of_the_reference_alone() -> None:
     """N(0, I) against N(0, 1.21 I) in 64 dimensions: 0.64, plus 0.055 from 20,000 reference rows."""
     metric = scored(randn(20_000, 64, 0), 1.1 * randn(20_000, 64, 1))
     assert float(metric.compute()) == pytest.approx(0.64 + 0.055, abs=0.03)
-    assert metric.params()["slope"] > 0
+    assert metric.findings()["slope"] > 0
     low, high = metric.interval(10, 0)
     assert low < float(metric.compute()) < high
 

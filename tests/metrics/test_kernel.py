@@ -115,7 +115,7 @@ def test_mmd_sums_over_bandwidths_of_the_reference_alone() -> None:
     median = float(torch.nn.functional.pdist(x).median())
     each = [float(kid(x, y, GaussianKernel(median * multiple))) for multiple in (0.5, 1.0, 2.0, 5.0)]
     assert float(metric.compute()) == pytest.approx(sum(each), abs=1e-10)
-    assert metric.params()["each"] == pytest.approx(each, abs=1e-10)
+    assert metric.findings()["each"] == pytest.approx(each, abs=1e-10)
 
 
 def test_median_of_many_rows_ignores_their_order() -> None:

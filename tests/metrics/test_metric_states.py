@@ -1,6 +1,9 @@
 """Laws of every metric: batches, processes and copies change nothing, and intervals are repeatable."""
 
+import inspect
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -129,7 +132,36 @@ def test_states_gathered_from_processes_are_one_tensor(make: Callable[[], ProbeM
 def test_interval_is_repeatable_and_parameters_are_plain(make: Callable[[], ProbeMetric]) -> None:
     metric = fed(make)
     assert metric.interval(20, 3) == metric.interval(20, 3)
-    assert all(isinstance(value, int | float | str | list) for value in metric.params().values())
+    assert all(isinstance(value, int | float | str | list) for value in (metric.params() | metric.findings()).values())
+
+
+SMALL: dict[type, dict[str, Any]] = {  # arguments that suit 60 rows
+    SubsetKernelDistance: {"subsets": 5, "subset_size": 20},
+    SlicedWasserstein: {"projections": 50},
+    InceptionScore: {"splits": 3},
+    Wasserstein: {"points": 20},
+    DifferentBins: {"bins": 6},
+}
+
+
+def another(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, tuple):
+        return value[:-1]
+    return value + 1 if isinstance(value, int) else 2 * value
+
+
+@each_metric
+def test_every_argument_stands_in_the_parameters_and_the_data_changes_none(make: Callable[[], ProbeMetric]) -> None:
+    """Else values under unlike choices would be taken for alike, or like ones for unlike."""
+    kind = type(make())
+    given = SMALL.get(kind, {})
+    params = fed(partial(kind, **given)).params()
+    for name, argument in inspect.signature(kind).parameters.items():
+        changed = {**given, name: another(given.get(name, argument.default))}
+        assert fed(partial(kind, **changed)).params() != params, name
+    assert fed(partial(kind, **given), rows=slice(0, 50)).params() == params
 
 
 @each_metric

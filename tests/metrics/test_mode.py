@@ -38,7 +38,7 @@ def test_a_perfect_model_reaches_all_modes_and_the_ceiling() -> None:
     assert score(ModeCoverage, x) == 8
     assert score(HighQuality, x) == pytest.approx(ceiling, abs=3 * math.sqrt(ceiling * (1 - ceiling) / n))
     assert score(ModeImbalance, x) < 5 * 7 / (2 * n)
-    assert metric_of(HighQuality, x).params()["ceiling"] == pytest.approx(0.98889, abs=1e-5)
+    assert metric_of(HighQuality, x).findings()["ceiling"] == pytest.approx(0.98889, abs=1e-5)
 
 
 def test_a_collapsed_model_reaches_one() -> None:

@@ -44,7 +44,7 @@ def test_a_ring_is_no_line() -> None:
 def test_disjoint_sets_are_always_told_apart() -> None:
     for test in (LogisticTest(), NeighbourTest()):
         assert scored(test, randn(100, 3, 0), randn(60, 3, 1) + 100) == 1.0
-        assert test.params()["rows"] == 120
+        assert test.findings()["rows"] == 120
 
 
 def test_equal_points_leave_it_undecided() -> None:
