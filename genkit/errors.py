@@ -1,17 +1,23 @@
 """Errors that a user can act on, each with the exit code of the process that meets it.
 
-The message is one line: what is wrong, where (key or path), what to do next. The entry point prints it without a
-traceback unless `debug=true`. Anything else that escapes is an internal error (1).
+The message is one line: what is wrong, where (key or path), what to do next; whatever stands in it is made printable
+(see `genkit.printing`). The entry point prints it without a traceback unless `debug=true`. Anything else that escapes
+is an internal error (1).
 
     0 done · 1 internal · 2 configuration or usage · 3 data · 4 checkpoint · 5 numerical · 6 disk or permission
     130 SIGINT · 143 SIGTERM
 """
+
+from genkit.printing import one_line
 
 
 class GenkitError(Exception):
     """An error with one line for the user and an exit code for the shell."""
 
     exit_code: int = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class ConfigError(GenkitError):

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from genkit.commands.restored import check_out, make_out
 from genkit.config.hints import did_you_mean
@@ -72,12 +72,12 @@ def show(table: dict[str, list[Row]], console: Console) -> None:
     for title in ("Metric", "Value [95 %]", "vs floor"):
         out.add_column(title, no_wrap=True)
     for name, block in table.items():
-        out.add_row(f"[bold]{escape(name)} {ARROWS[block[0].record['direction']]}[/]")
+        out.add_row(Text(f"{name} {ARROWS[block[0].record['direction']]}", style="bold"))
         for row in block:
             cells = (f"  {row.source}", cell(row), against_floor(row))
-            out.add_row(*map(escape, cells), style="dim" if row.baseline else None)
+            out.add_row(*map(Text, cells), style="dim" if row.baseline else None)
     console.print(out)
-    console.print("[dim]#: rank, shared where intervals overlap[/]", highlight=False)
+    console.print("#: rank, shared where intervals overlap", style="dim")
 
 
 def fill(folder: Path, table: dict[str, list[Row]]) -> None:

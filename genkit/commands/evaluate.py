@@ -18,7 +18,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.markup import escape
 
 from genkit import __version__
 from genkit.commands.command_line import command_line
@@ -94,7 +93,7 @@ def _scored(settings: dict[str, Any], console: Console, first: bool) -> float | 
         neighbours = _neighbours(evaluator, sources, records, settings["neighbours"]) if first else {}
     print_table(records, console)
     if cache.problem is not None:
-        console.print(f"[dim]{escape(cache.problem)}[/]", highlight=False, soft_wrap=True)
+        console.print(cache.problem, style="dim", soft_wrap=True)
     if first:
         folder = _write(records, settings, models, knob, neighbours, time.perf_counter() - started)
         console.print(f"results: {shown(folder)}", soft_wrap=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from genkit.config.memory import asked_for
 from genkit.errors import ConfigError, GenkitError, StorageError
+from genkit.printing import one_line, shortened, shown
 
 STORAGE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 BROKEN_PIPE = 141
@@ -41,13 +42,15 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, BrokenPipeError):
         return Failure(BROKEN_PIPE, "")
     if isinstance(error, OSError) and error.errno in STORAGE:
-        return Failure(StorageError.exit_code, f"error: {error.filename or 'output'}: {error.strerror}")
+        return Failure(StorageError.exit_code, f"error: {shown(error.filename or 'output')}: {error.strerror}")
     if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "yaml"):
-        return Failure(ConfigError.exit_code, f"error: {text[:LIMIT]}")
+        return Failure(ConfigError.exit_code, f"error: {shortened(text, LIMIT)}")
     if (asked := asked_for(error)) is not None:
         return Failure(1, f"error: out of memory: {asked} could not be had: ask for less, or free some")
     hint = "`genkit doctor` looks for what is broken here, " if while_importing(error) else ""
-    return Failure(1, f"internal error: {type(error).__name__}: {text[:LIMIT]} ({hint}debug=true shows the traceback)")
+    return Failure(
+        1, f"internal error: {type(error).__name__}: {shortened(text, LIMIT)} ({hint}debug=true shows the traceback)"
+    )
 
 
 def while_importing(error: Exception) -> bool:
@@ -63,9 +66,3 @@ def tell(error: Exception, debug: bool) -> Failure:
         traceback.print_exception(error)
     failure.show()
     return failure
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks, and with control characters (a file may be named so) made visible."""
-    joined = " ".join(line.strip() for line in text.splitlines() if line.strip())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined)

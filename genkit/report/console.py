@@ -1,11 +1,20 @@
-"""The console that commands write to: as wide as the terminal, and wide enough for a table where there is none."""
+"""The console that commands write to: as wide as the terminal, and wide enough for a table where there is none.
+
+What it prints is text, not markup: a run in `a[b]c` or `x:smile:` is called so, and a word of a checkpoint cannot
+colour the terminal or fail as a tag. Style is given beside the text, `print(text, style="dim")` or a `rich.text.Text`.
+Control characters are the console's own alone.
+"""
 
 import os
 import sys
+from collections.abc import Iterable
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 WIDE = 100  # columns of a file or a pipe
+INSTEAD = "\N{REPLACEMENT CHARACTER}"  # as wide as what it stands for was counted, so that tables keep their shape
 
 
 class QuietConsole(Console):
@@ -15,7 +24,22 @@ class QuietConsole(Console):
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's last flush complains
 
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Rich's own, with every control character in a text replaced."""
+        for segment in super().render(renderable, options):
+            text = segment.text
+            yield segment if segment.control or _harmless(text) else segment._replace(text=_cleaned(text))
 
-def make_console() -> Console:
-    """A console on standard output."""
-    return QuietConsole(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+
+def make_console(**options: Any) -> Console:
+    """A console on standard output; `options` go to rich."""
+    width = None if sys.stdout.isatty() else WIDE
+    return QuietConsole(**{"highlight": False, "markup": False, "emoji": False, "width": width} | options)
+
+
+def _harmless(text: str) -> bool:
+    return text.replace("\n", "").isprintable()
+
+
+def _cleaned(text: str) -> str:
+    return "".join(c if c == "\n" or c.isprintable() else INSTEAD for c in text)

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from genkit.metrics.record import Record
 
@@ -30,9 +30,9 @@ def print_table(records: Sequence[Record], console: Console) -> None:
     notes = list(dict.fromkeys(note for record in records for note in notes_of(record)))
     console.print(table(records, notes))
     for place, note in enumerate(notes, start=1):
-        console.print(f"[dim]({place}) {escape(note)}[/]", highlight=False)
+        console.print(Text(f"({place}) {note}", style="dim"))
     for line in remarks(records):
-        console.print(f"[dim]{escape(line)}[/]", highlight=False)
+        console.print(Text(line, style="dim"))
 
 
 def table(records: Sequence[Record], notes: Sequence[str]) -> Table:
@@ -43,10 +43,10 @@ def table(records: Sequence[Record], notes: Sequence[str]) -> Table:
         block = [record for record in records if record.name == name]
         heading = f"{name} {ARROWS[block[0].direction]}"
         if several:
-            out.add_row(f"[bold]{escape(heading)}[/]")
+            out.add_row(Text(heading, style="bold"))
         for record in block:
             title = f"  {record.source}" if several else heading
-            out.add_row(escape(title), *_cells(record, notes), style=None if record.scored else "dim")
+            out.add_row(Text(title), *_cells(record, notes), style=None if record.scored else "dim")
     return out
 
 
@@ -102,9 +102,9 @@ def _empty_table() -> Table:
     return out
 
 
-def _cells(record: Record, notes: Sequence[str]) -> list[str]:
+def _cells(record: Record, notes: Sequence[str]) -> list[Text]:
     marks = " ".join(f"({notes.index(note) + 1})" for note in notes_of(record))
-    return [escape(_value(record)), _floor(record), _against_floor(record), _count(record), marks]
+    return [Text(_value(record)), Text(_floor(record)), _against_floor(record), Text(_count(record)), Text(marks)]
 
 
 def _floor(record: Record) -> str:
@@ -120,12 +120,12 @@ def _value(record: Record) -> str:
     return number(record.value) + interval
 
 
-def _against_floor(record: Record) -> str:
+def _against_floor(record: Record) -> Text:
     if (ratio := record.ratio_to_floor) is not None:
         colour = "green" if ratio <= GOOD else "yellow" if ratio <= FAIR else "red"
-        return f"[{colour}]{f'{ratio:.1f}' if ratio < 1e6 else number(ratio)}x[/]"
+        return Text(f"{f'{ratio:.1f}' if ratio < 1e6 else number(ratio)}x", style=colour)
     difference = record.difference_to_floor
-    return "" if difference is None else f"{'+' if difference >= 0 else ''}{number(difference)}"
+    return Text("" if difference is None else f"{'+' if difference >= 0 else ''}{number(difference)}")
 
 
 def _count(record: Record) -> str:

@@ -12,15 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from genkit.errors import StorageError
+from genkit.printing import shown
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-def shown(path: Path | str) -> str:
-    """The path as one line of a message: control characters, as a hostile file name may hold, are escaped."""
-    text = str(path)
-    return text if text.isprintable() else repr(text)
 
 
 @contextmanager

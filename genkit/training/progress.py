@@ -35,13 +35,13 @@ class TrainingProgress(pl.Callback):
     def __init__(self, console: Console, name: str) -> None:
         self.console, self.name = console, name
         self.bar = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
+            TextColumn("{task.fields[losses]}", markup=False),
             console=console,
             auto_refresh=False,
             disable=not console.is_terminal,

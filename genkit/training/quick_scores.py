@@ -15,7 +15,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 from rich.console import Console
-from rich.markup import escape
 
 from genkit.data.dataset import Dataset
 from genkit.metrics.evaluator import Evaluator
@@ -72,7 +71,7 @@ class QuickScores(pl.Callback):
         records = self.quick.evaluator.score_model(model, options.n)
         pl_module.validated |= terms_of(records, options.n)
         line = f"quick scores at step {trainer.global_step} ({facts(records, options.n)}): {said(records)}"
-        self.console.print(escape(line), style="dim", soft_wrap=True, highlight=False)
+        self.console.print(line, style="dim", soft_wrap=True, highlight=False)
 
 
 def terms_of(records: list[Record], n: int) -> dict[str, float]:
