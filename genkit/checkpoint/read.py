@@ -1,7 +1,8 @@
 """Opening a checkpoint: verified first, then read piece by piece, each piece from the very bytes that were hashed.
 
-`open_checkpoint` takes a checkpoint or an export folder; `find_checkpoint` also a run folder, whose `latest` it opens.
-Where `latest` is missing or names something damaged, the newest intact checkpoint takes its place and `notice` says so.
+`open_checkpoint` takes a checkpoint or an export folder; `find_checkpoint` also a run folder and its pointers. Where a
+run's `latest` is missing or names something damaged, the newest intact checkpoint takes its place and `notice` says so.
+A `best` that is damaged is refused: nothing else is the best.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import torch
 from torch import Tensor
 
 from genkit.checkpoint import strict_json
-from genkit.checkpoint.manifest import ANOTHER, CONFIG, MANIFEST, MODEL, TRAINING, TRAINING_TENSORS, Manifest
-from genkit.checkpoint.retention import CHECKPOINTS, is_step_name, pointed, step_folders
+from genkit.checkpoint.manifest import ANOTHER, CONFIG, MODEL, TRAINING, TRAINING_TENSORS, Manifest
+from genkit.checkpoint.place import locate
+from genkit.checkpoint.retention import CHECKPOINTS, Pointer, is_step_name, pointed, step_folders
 from genkit.checkpoint.tensors import decode
 from genkit.checkpoint.verify import read_listed, verify_checkpoint
 from genkit.errors import CheckpointError
@@ -32,11 +34,13 @@ class Checkpoint:
         path: The folder, absolute.
         manifest: What it holds.
         notice: One line for the user when this is not the checkpoint that was asked for, else None.
+        pointer: "latest" or "best" where the run's pointer led to it, None where it was named itself.
     """
 
     path: Path
     manifest: Manifest
     notice: str | None = None
+    pointer: Pointer | None = None
 
     @property
     def step(self) -> int:
@@ -87,17 +91,22 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def find_checkpoint(path: Path | str) -> Checkpoint:
-    """What `ckpt=` and `resume=` mean: a checkpoint, an export, or the `latest` of a run folder.
+    """What `ckpt=`, `resume=` and `start=` mean: see `place`.
 
     Raises:
         CheckpointError: nothing intact is there; every damaged checkpoint is left as it is.
     """
-    folder = Path(os.path.abspath(path))
-    if not is_run_folder(folder):
-        return open_checkpoint(folder)
+    place = locate(path)
+    if place.pointer == "latest":
+        return _latest(place.folder)
+    return dataclasses.replace(open_checkpoint(place.folder), pointer=place.pointer)
+
+
+def _latest(folder: Path) -> Checkpoint:
+    """The latest checkpoint of a run, or the newest intact one."""
     name = pointed(folder, "latest")
     if name is not None and (latest := _intact(folder, name)) is not None:
-        return latest
+        return dataclasses.replace(latest, pointer="latest")
     for candidate in step_folders(folder):
         if candidate.name != name and (found := _intact(folder, candidate.name)) is not None:
             reason = "latest is missing" if name is None else f"{name}, its latest, is missing or damaged"
@@ -105,13 +114,6 @@ def find_checkpoint(path: Path | str) -> Checkpoint:
     if not step_folders(folder):
         raise CheckpointError(f"{shown(folder)}: this run has no checkpoint yet: train it further, or name another run")
     raise CheckpointError(f"{shown(folder)}: every checkpoint of this run is damaged: restore one from a copy")
-
-
-def is_run_folder(folder: Path) -> bool:
-    """Whether this is a folder of a run, rather than of one checkpoint."""
-    if os.path.lexists(folder / MANIFEST):
-        return False
-    return os.path.isdir(folder / CHECKPOINTS) or os.path.isfile(folder / "run.json")
 
 
 def _intact(run: Path, name: str) -> Checkpoint | None:

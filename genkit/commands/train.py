@@ -18,8 +18,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from genkit.checkpoint.metrics_log import MetricsLog
-from genkit.checkpoint.read import Checkpoint, find_checkpoint, is_run_folder
-from genkit.checkpoint.retention import step_folders
+from genkit.checkpoint.place import is_run_folder
+from genkit.checkpoint.read import Checkpoint, find_checkpoint
+from genkit.checkpoint.retention import pointed, step_folders
 from genkit.checkpoint.run_folder import METRICS, RUN, RunFolder, read_info
 from genkit.commands.command_line import command_line
 from genkit.commands.machine import inexact, machine
@@ -162,8 +163,17 @@ def _fit(
         again = f"genkit train resume={shlex.quote(shown(folder.path))}"
         print(f"genkit: stopped by a signal; to continue: {again}", file=sys.stderr, flush=True)
         raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
-    console.print(f"done: genkit sample ckpt={shlex.quote(shown(folder.path))}", soft_wrap=True)
+    console.print(f"done: {_closing(folder.path)}", soft_wrap=True)
     return parts.module.validated.get(parts.checkpoint.monitor or "")
+
+
+def _closing(run: Path) -> str:
+    """The command that comes next; where the best checkpoint is not the last one, it is offered too."""
+    best, latest = pointed(run, "best"), pointed(run, "latest")
+    line = f"genkit sample ckpt={shlex.quote(shown(run))}"
+    if best in (None, latest):
+        return line
+    return f"{line}; the best checkpoint is {best}: ckpt={shlex.quote(shown(run / 'best'))}"
 
 
 def less_memory(parts: Parts) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genkit.checkpoint.read import is_run_folder
-from genkit.checkpoint.retention import step_folders
+from genkit.checkpoint.place import is_run_folder, locate
+from genkit.checkpoint.retention import CHECKPOINTS, pointed, step_folders
 from genkit.checkpoint.verify import verify_checkpoint
 from genkit.config.plain import read_arguments
 from genkit.errors import CheckpointError, ConfigError
@@ -30,7 +30,7 @@ def run(argv: list[str]) -> int:
     arguments = read_arguments(argv, ["ckpt"], USAGE, optional=["replay", "plugins"])
     path = Path(arguments["ckpt"])
     steps = _steps(arguments.get("replay"), path)
-    folders = step_folders(path) if is_run_folder(path) else [path]
+    folders = _named(path)
     if not folders:
         raise CheckpointError(f"{shown(path)}: this run has no checkpoint")
     damage = [error for folder in folders if (error := verified(folder)) is not None]
@@ -46,6 +46,17 @@ def run(argv: list[str]) -> int:
             path, steps, [name for name in arguments.get("plugins", "").strip("[]").split(",") if name], make_console()
         )
     return 0
+
+
+def _named(path: Path) -> list[Path]:
+    """Every checkpoint of a run, or the one that is named."""
+    if is_run_folder(path):
+        return step_folders(path)
+    place = locate(path)
+    if place.pointer != "latest":
+        return [place.folder]
+    name = pointed(place.folder, "latest")
+    return step_folders(place.folder)[:1] if name is None else [place.folder / CHECKPOINTS / name]
 
 
 def _steps(text: str | None, path: Path) -> int:

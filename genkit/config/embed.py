@@ -63,6 +63,7 @@ def origin_of(found: Restored) -> dict[str, Any]:
         "ckpt": shown(checkpoint.path),
         "ckpt_sha256": checkpoint.manifest.files[WEIGHTS].sha256,
         "step": checkpoint.step,
+        "pointer": checkpoint.pointer,
     }
 
 

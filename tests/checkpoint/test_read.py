@@ -1,6 +1,7 @@
 """What `ckpt=` may name, and what stands in for a latest that cannot be read."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -115,3 +116,64 @@ def test_permission_is_a_matter_of_the_disk(trained: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StorageError, match=r"^[^\n]*cannot read \(Permission denied\)[^\n]*$"):
         open_checkpoint(trained / "checkpoints" / "step-00000100")
+
+
+@pytest.fixture
+def best(trained: Path) -> Path:
+    point(trained, "best", "step-00000090")
+    return trained
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "pointer"),
+    [
+        ("", 1000, "latest"),
+        ("latest", 1000, "latest"),
+        ("best", 90, "best"),
+        ("best/", 90, "best"),
+        ("checkpoints/step-00000100", 100, None),
+        ("checkpoints/step-100", 100, None),
+        ("checkpoints/../best", 90, "best"),
+    ],
+)
+def test_a_checkpoint_of_a_run_is_named_by_pointer_or_step(best: Path, name: str, step: int, pointer: str) -> None:
+    found = find_checkpoint(f"{best}/{name}")
+    assert (found.step, found.pointer, found.notice) == (step, pointer, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("checkpoints", "a folder of checkpoints: name the run, {run}, or {run}/checkpoints/step-00001000"),
+        ("checkpoints/step-7", "no such checkpoint: this run has step-00000090, step-00000100, step-00001000"),
+        ("..", "a folder of runs: name one of them: "),
+        ("best/best", "no such folder"),
+        ("bset", "no such folder"),
+    ],
+)
+def test_what_is_no_checkpoint_says_what_to_name(best: Path, name: str, said: str) -> None:
+    (best / "run.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=re.escape(said.format(run=best))):
+        find_checkpoint(best / name)
+
+
+@pytest.mark.parametrize("how", ["none", "foreign", "gone", "damaged"])
+def test_nothing_stands_in_for_a_best(best: Path, how: str) -> None:
+    """Unlike the latest, of which an older one is a part: a best that cannot be had is refused."""
+    if how == "none":
+        (best / "best").unlink()
+    elif how == "foreign":
+        (best / "best").write_text("../../elsewhere")
+    elif how == "gone":
+        shutil.rmtree(best / "checkpoints" / "step-00000090")
+    else:
+        (best / "checkpoints" / "step-00000090" / MODEL).write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"best|damaged"):
+        find_checkpoint(best / "best")
+
+
+def test_copied_checkpoints_without_their_run(best: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(best / "checkpoints", tmp_path / "copied")
+    assert find_checkpoint(copied / "step-00000100").step == 100
+    with pytest.raises(CheckpointError, match="name one of them: step-00000090, step-00000100"):
+        find_checkpoint(copied)

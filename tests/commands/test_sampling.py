@@ -38,6 +38,7 @@ def test_what_is_written(diffusion: Path, work: Path) -> None:
         "ckpt": str(weights.parent),
         "ckpt_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "step": 4,
+        "pointer": "latest",
         "weights": "ema",
     }
     assert (facts["n"], facts["seed"], facts["y"]) == (12, 0, None)
@@ -54,6 +55,24 @@ def test_twice_is_the_same_and_another_seed_another(diffusion: Path) -> None:
     assert first["x"].tobytes() == again["x"].tobytes()
     assert (first["x"] != other["x"]).any()
     assert len(first["x"]) == 64
+
+
+def test_the_best_is_named_by_its_pointer(diffusion: Path, work: Path) -> None:
+    """Everywhere a checkpoint is named; the files say which one it was."""
+    best = diffusion / "checkpoints" / (diffusion / "best").read_text().strip()
+    assert best.name != (diffusion / "latest").read_text().strip()
+    named, pointed = sample(diffusion / "checkpoints" / "step-3", "a"), sample(diffusion / "best", "b")
+    assert named["x"].tobytes() == pointed["x"].tobytes()
+    facts = json.loads((work / "b" / "samples.json").read_text())["model"]
+    assert (facts["ckpt"], facts["step"], facts["pointer"]) == (str(best), 3, "best")
+    loaded = package.load(diffusion / "best").state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in package.load(best).state_dict().items())
+    guided = sample(diffusion / "latest", "c", f"guidance.weak={diffusion}/best", "guidance.scale=2")
+    assert (guided["x"] != pointed["x"]).any()
+    for name in ("best", "latest"):
+        assert done("verify", diffusion / name).count("intact: ") == 1
+    done("export", f"ckpt={diffusion}/best", "out=e")
+    assert (work / "e" / "model.safetensors").read_bytes() == (best / "model.safetensors").read_bytes()
 
 
 def test_batch_size_and_n_change_no_sample(flow: Path) -> None:
@@ -97,7 +116,8 @@ def test_a_weaker_checkpoint_guides(diffusion: Path, work: Path) -> None:
     assert (two["x"] != alone["x"]).any()
     facts = json.loads((work / "9" / "samples.json").read_text())
     sha = hashlib.sha256((weak / "model.safetensors").read_bytes()).hexdigest()
-    assert facts["model"]["weak"] == {"ckpt": str(weak), "ckpt_sha256": sha, "step": int(weak.name[-8:])}
+    origin = {"ckpt": str(weak), "ckpt_sha256": sha, "step": int(weak.name[-8:]), "pointer": None}
+    assert facts["model"]["weak"] == origin
     assert facts["evaluations"] == 14
 
 
