@@ -20,6 +20,9 @@ from genkit.metrics.base import Probe, ProbeMetric
 
 BLOCK_ELEMENTS = 2**20  # 8 MB of float64; a block and its temporaries stay under 60 MB
 
+RIM = 1e-9  # of a squared distance, within which another one is equal to it: rounding splits ties
+CANCELLED = 1e-3  # of the squares of two rows, below which the product's error of 1e-13 comes near the rim
+FEW = 20  # one in so many pairs is taken one by one; more of them all together
 SAME = 1e-6  # of the largest value: what a network's rounding may make of equal samples in different batches
 
 T = TypeVar("T")
@@ -62,19 +65,82 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     return torch.addmm(y2, x, y.T, alpha=-2.0).add_(x2[:, None]).clamp_min_(0.0)
 
 
+def comparable_distances(x: Tensor, y: Tensor) -> Tensor:
+    """As `squared_distances`, with a relative error below RIM, so that equal distances are found equal.
+
+    A distance that is small beside the rows themselves has lost digits in the product; it is taken from the rows'
+    difference. Rows that are equal to 13 digits count as equal, at distance 0.
+    """
+    d2 = squared_distances(x, y)
+    least_x, least_y = (CANCELLED * rows.square().sum(1) for rows in (x, y))
+    rows = (d2.amin(1) < least_x + least_y.amax()).nonzero()[:, 0]  # few, where columns are many
+    some = d2 if len(rows) == len(d2) else d2[rows]
+    i, j = ((some < least_x[rows, None] + least_y) & (some > 0.0)).nonzero(as_tuple=True)
+    i = rows[i]
+    if len(i) * FEW > d2.numel():
+        exact = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square_()
+        return exact.where(d2 > 0.0, 0.0)
+    for part in blocks(len(i), x.shape[1]):
+        d2[i[part], j[part]] = (x[i[part]] - y[j[part]]).square().sum(1)
+    return d2
+
+
+def closer(d2: Tensor, other: Tensor) -> Tensor:
+    """Bool: squared distances that are smaller than others, and not only by rounding."""
+    return d2 < other * (1.0 - RIM)
+
+
+def as_close(d2: Tensor, other: Tensor) -> Tensor:
+    """Bool: squared distances that are smaller than others or equal up to rounding."""
+    return d2 <= other * (1.0 + RIM)
+
+
+def tied_ranks(d2: Tensor) -> Tensor:
+    """(n,) int64: the ranks of squared distances (n,) from 0 up; those that differ by rounding alone share one."""
+    ordered, order = d2.sort()
+    rises = ~as_close(ordered[1:], ordered[:-1])
+    ranks = torch.cat([rises.new_zeros(min(len(d2), 1), dtype=torch.int64), rises.cumsum(0)])
+    return torch.empty_like(order).scatter_(0, order, ranks)
+
+
+def nearest_distances(points: Tensor, others: Tensor, k: int = 1) -> Tensor:
+    """(n, k): squared distances from points (n, D) to their k ≤ m nearest of the others (m, D); centre rows first."""
+    found = points.new_full((len(points), k), torch.inf)
+    for part, tile in tiles(len(points), len(others)):
+        d2 = comparable_distances(points[part], others[tile])
+        near = d2.amin(1, keepdim=True) if k == 1 else d2.topk(min(k, d2.shape[1]), largest=False).values
+        found[part] = torch.cat([found[part], near], 1).sort(1).values[:, :k]
+    return found
+
+
 def nearest_squared(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     """The k ≤ m nearest of the others (m, D) of each of the points (n, D), nearest first; centre the rows first.
 
-    Their squared distances (n, k), and which they are (n, k) int64; of equal ones the first ones count as nearer.
+    Their squared distances (n, k), and which they are (n, k) int64; of equally near ones the first count as nearer.
     """
     found, which = points.new_full((len(points), k), torch.inf), torch.zeros(len(points), k, dtype=torch.int64)
     for part, tile in tiles(len(points), len(others)):
-        d2 = squared_distances(points[part], others[tile])
-        near = d2.min(1, keepdim=True) if k == 1 else d2.topk(min(k, d2.shape[1]), largest=False)
-        values, index = torch.cat([found[part], near[0]], 1), torch.cat([which[part], near[1] + tile.start], 1)
-        order = values.argsort(dim=1, stable=True)[:, :k]
-        found[part], which[part] = values.gather(1, order), index.gather(1, order)
+        d2 = comparable_distances(points[part], others[tile])
+        near, index = _first_of_nearest(d2) if k == 1 else d2.sort(dim=1, stable=True)
+        values = torch.cat([found[part], near[:, :k]], 1)
+        found[part], which[part] = _nearest_first(values, torch.cat([which[part], index[:, :k] + tile.start], 1), k)
     return found, which
+
+
+def _first_of_nearest(d2: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest of each row (n, m) and the first place where it stands, (n, 1) both."""
+    least = d2.amin(1, keepdim=True)
+    return least, as_close(d2, least).to(torch.uint8).argmax(1, keepdim=True)
+
+
+def _nearest_first(d2: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Rows of squared distances (n, c) and of places (n, c), the k nearest first; of equal ones the first places."""
+    d2, order = d2.sort(dim=1, stable=True)
+    rank = torch.nn.functional.pad(~as_close(d2[:, 1:], d2[:, :-1]), (1, 0)).cumsum(1)
+    index = index.gather(1, order)
+    by_place = index.argsort(dim=1, stable=True)
+    order = by_place.gather(1, rank.gather(1, by_place).argsort(dim=1, stable=True))[:, :k]
+    return d2.gather(1, order), index.gather(1, order)
 
 
 class PairMetric(ProbeMetric, ABC):

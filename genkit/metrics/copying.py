@@ -6,7 +6,8 @@ Here every sample is looked up in the training set T, whose features are a third
 * Authenticity (Alaa et al. 2022): a sample g with nearest training point t is authentic where |g − t| exceeds the
   distance from t to its own nearest neighbour in T. Copies have 0; fresh data has what the floor says, since g counts
   as a copy where g and t are nearest to each other: 1/3 on a line, 0.38 in the plane, more in more dimensions. Bad
-  samples, far from everything, score 1: read it beside coverage.
+  samples, far from everything, score 1: read it beside coverage. A distance that equals the other up to rounding does
+  not exceed it, and a sample with several equally near training points exceeds the distances of all of them.
 * C_T (Meehan et al. 2020): the Mann–Whitney z of distances to T, samples against held-out data,
 
   .. math:: z = \frac{U - nm/2}{\sqrt{nm(n + m + 1)/12}},
@@ -25,7 +26,15 @@ import torch
 from torch import Tensor
 
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric, as_rows, nearest_squared
+from genkit.metrics.bank import (
+    PairMetric,
+    as_close,
+    as_rows,
+    comparable_distances,
+    nearest_distances,
+    tied_ranks,
+    tiles,
+)
 from genkit.metrics.base import Probe, Requirement
 from genkit.metrics.interval import Z, wilson_interval
 
@@ -34,10 +43,23 @@ SUSPICIOUS = -3.0  # fresh data is below it once in 740 times
 
 def authentic(fake: Tensor, train: Tensor) -> Tensor:
     """(n,) bool: which of the samples (n, D) are farther from the training data (m, D) than its points are."""
-    distance, which = (found[:, 0] for found in nearest_squared(fake, train))
-    looked_up, place = which.unique(return_inverse=True)  # of 60,000 training points, those that are nearest to any
-    isolation = nearest_squared(train[looked_up], train, 2)[0][:, 1]  # the nearest of all is the point itself, at 0
-    return distance > isolation[place]
+    distance = nearest_distances(fake, train)[:, 0]
+    which, nearest = _all_nearest(fake, train, distance)
+    looked_up, place = nearest.unique(return_inverse=True)  # of 60,000 training points, those that are nearest to any
+    isolation = nearest_distances(train[looked_up], train, 2)[:, 1]  # the nearest of all is the point itself, at 0
+    met = torch.ones(len(fake), dtype=torch.bool)
+    met[which[as_close(distance[which], isolation[place])]] = False
+    return met
+
+
+def _all_nearest(points: Tensor, others: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs (P,), (P,) int64 of a point (n, D) and one of the others (m, D) at its smallest squared distance (n,)."""
+    pairs = []
+    for part, tile in tiles(len(points), len(others)):
+        found = as_close(comparable_distances(points[part], others[tile]), distance[part][:, None]).nonzero()
+        pairs.append(found + torch.tensor([part.start, tile.start]))
+    which, nearest = torch.cat(pairs).unbind(1)
+    return which, nearest
 
 
 def mann_whitney(left: Tensor, right: Tensor) -> float:
@@ -115,7 +137,8 @@ class CopyingTest(PairMetric):
         if train.shape[1] != real.shape[1]:
             raise ConfigError("CopyingTest: the training rows have another number of columns")
         centre = train.mean(0)
-        left, right = (nearest_squared(rows - centre, train - centre)[0][:, 0] for rows in (fake, real))
+        d2 = torch.cat([nearest_distances(rows - centre, train - centre)[:, 0] for rows in (fake, real)])
+        left, right = tied_ranks(d2).split([len(fake), len(real)])
         return torch.tensor(mann_whitney(left, right), dtype=torch.float64)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:

@@ -14,8 +14,8 @@ coverage 1 − 2⁻ᵏ.
 
 Who is on the rim? Precision, recall and coverage take balls as closed (`<=`): sets of equal points then score 1, not 0.
 Density takes them as open (`<`): a ball of a copied set then holds its k points (the centre and k − 1 more), and a copy
-has density 1, not 1 + 1/k. Distances are float64, centred, taken in blocks; the rim is a relative 10⁻⁹ thick in d²,
-since rounding splits ties.
+has density 1, not 1 + 1/k. Distances are float64, centred, taken in blocks; what is on the rim up to rounding is on it
+(`bank.closer`, `bank.as_close`).
 """
 
 from __future__ import annotations
@@ -29,10 +29,8 @@ from torch import Tensor
 
 from genkit.component import PositiveInt
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric, nearest_squared, squared_distances, tiles
+from genkit.metrics.bank import PairMetric, as_close, closer, comparable_distances, nearest_distances, tiles
 from genkit.metrics.interval import mean_interval, wilson_interval
-
-RIM = 1e-9
 
 
 def squared_radii(points: Tensor, k: int) -> Tensor:
@@ -42,7 +40,7 @@ def squared_radii(points: Tensor, k: int) -> Tensor:
     """
     if k >= len(points):
         raise ConfigError(f"k={k} neighbours of {len(points)} points: k must be smaller; raise n= or lower k")
-    return nearest_squared(points, points, k + 1)[0][:, k]  # the nearest of all is the point itself, at 0
+    return nearest_distances(points, points, k + 1)[:, k]  # the nearest of all is the point itself, at 0
 
 
 class Membership(NamedTuple):
@@ -65,10 +63,10 @@ def membership(centres: Tensor, radii2: Tensor, points: Tensor) -> Membership:
     in_some = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     in_open = torch.zeros(len(points), dtype=torch.int64, device=points.device)
     for part, tile in tiles(len(points), len(centres)):
-        d2 = squared_distances(points[part], centres[tile])
-        closed = d2 <= radii2[tile] * (1.0 + RIM)
+        d2 = comparable_distances(points[part], centres[tile])
+        closed = as_close(d2, radii2[tile])
         in_some[part] |= closed.any(1)
-        in_open[part] += (d2 < radii2[tile] * (1.0 - RIM)).sum(1)
+        in_open[part] += closer(d2, radii2[tile]).sum(1)
         held[tile] |= closed.any(0)
     return Membership(in_some, in_open, held)
 

@@ -4,7 +4,8 @@ Equal numbers of real and fake rows are put in folds; for each fold a classifier
 this one. The value is the share of right answers: 1/2 where it can tell nothing, 1 where it can tell all. A weak
 classifier reads 1/2 too, so the value is a lower bound of what can be told; the floor is that of real against real.
 
-* `NeighbourTest`: the vote of the k nearest rows, which sees any difference of densities.
+* `NeighbourTest`: the vote of the k nearest rows, which sees any difference of densities. Rows that are equally near as
+  the k-th share the votes that are left among them.
 * `LogisticTest`: a linear classifier, which sees a difference of means. For two normals of variance 1 whose means are d
   apart it reaches Φ(d/2).
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveFloat, PositiveInt, Range
-from genkit.metrics.bank import PairMetric, nearest_squared
+from genkit.metrics.bank import PairMetric, as_close, closer, comparable_distances, nearest_distances, tiles
 from genkit.metrics.interval import wilson_interval
 from genkit.noise import generator_of
 
@@ -85,7 +86,7 @@ class NeighbourTest(ClassifierTest):
         Revisiting Classifier Two-Sample Tests (Lopez-Paz & Oquab, 2017), 1610.06545.
 
     Args:
-        k: Neighbours that vote; an odd number has no ties.
+        k: Neighbours that vote; an odd number leaves no draw, unless several rows are the k-th nearest.
         folds: Of the cross-validation.
         seed: Of the folds.
     """
@@ -95,8 +96,8 @@ class NeighbourTest(ClassifierTest):
         self.k = k
 
     def score(self, x: Tensor, y: Tensor, asked: Tensor) -> Tensor:
-        _, near = nearest_squared(asked, x, min(self.k, len(x)))
-        return (2.0 * y.to(asked.dtype) - 1.0)[near].sum(1)
+        k = min(self.k, len(x))
+        return votes(asked, x, 2.0 * y.to(x.dtype) - 1.0, k)
 
     def params(self) -> dict[str, Any]:
         return {"classifier": "nearest neighbours", "k": self.k, **super().params()}
@@ -125,6 +126,24 @@ class LogisticTest(ClassifierTest):
 
     def params(self) -> dict[str, Any]:
         return {"classifier": "logistic", "penalty": self.penalty, **super().params()}
+
+
+def votes(asked: Tensor, x: Tensor, signs: Tensor, k: int) -> Tensor:
+    """(a,): the sum of the signs ±1 (n,) of the k rows of x (n, D) nearest to each of `asked` (a, D).
+
+    The k-th nearest may be several; those give the mean of their signs for each of the places that are left. The sum
+    comes multiplied by their number, a whole number whose sign is exact.
+    """
+    reach = nearest_distances(asked, x, k)[:, -1:]
+    counts = asked.new_zeros(4, len(asked))  # rows nearer than the k-th and their signs; rows as near and their signs
+    for part, tile in tiles(len(asked), len(x)):
+        d2 = comparable_distances(asked[part], x[tile])
+        inside = closer(d2, reach[part])
+        for i, chosen in enumerate((inside, as_close(d2, reach[part]) & ~inside)):
+            counts[2 * i, part] += chosen.sum(1)
+            counts[2 * i + 1, part] += chosen.to(x.dtype) @ signs[tile]
+    near, of_near, rim, of_rim = counts
+    return of_near * rim + (k - near) * of_rim
 
 
 def logistic_weights(x: Tensor, y: Tensor, penalty: float) -> Tensor:

@@ -77,3 +77,28 @@ def test_z_is_mann_and_whitney_s_with_ties_counted_half() -> None:
     expected = (u - 40 * 55 / 2) / (40 * 55 * 96 / 12) ** 0.5
     assert mann_whitney(left, right) == pytest.approx(expected, rel=1e-12)
     assert mann_whitney(right, left) == pytest.approx(-expected, rel=1e-12)
+
+
+def integers(n: int, d: int, levels: int, seed: int) -> Tensor:
+    return torch.randint(levels, (n, d), generator=torch.Generator().manual_seed(seed))
+
+
+def exact_squares(x: Tensor, y: Tensor) -> Tensor:
+    return (x[:, None] - y).square().sum(2)
+
+
+LATTICES = [(2, 10), (4, 6), (2, 1000), (64, 17)]  # columns, levels: from points that mostly tie to 8x8 images
+
+
+@pytest.mark.parametrize(("d", "levels"), LATTICES)
+def test_ties_are_those_of_whole_numbers(d: int, levels: int) -> None:
+    """Values in units of a seventh tie up to rounding where whole numbers tie exactly."""
+    train, fake, real = (integers(n, d, levels, seed) for seed, n in enumerate((300, 200, 250)))
+    to_train, among = exact_squares(fake, train), exact_squares(train, train).fill_diagonal_(2**60)
+    nearest = to_train == to_train.amin(1, keepdim=True)
+    exceeded = torch.where(nearest, among.amin(1), -1).amax(1)
+    rows = [values.double() / 7 + 3 for values in (train, fake, real)]
+    wanted = float((to_train.amin(1) > exceeded).double().mean())
+    assert scored(Authenticity(), rows[0], rows[1]) == pytest.approx(wanted, abs=1e-12)
+    left, right = (exact_squares(values, train).amin(1) for values in (fake, real))
+    assert scored(CopyingTest(), *rows) == pytest.approx(mann_whitney(left, right), abs=1e-12)

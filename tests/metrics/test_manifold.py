@@ -153,3 +153,15 @@ def test_more_neighbours_than_points_are_refused(kind: type[ManifoldMetric]) -> 
     metric.update(probe_of(column(0, 1, 2, 3), column(0, 1, 2, 3)))
     with pytest.raises(ConfigError, match="k=4 neighbours of 4 points"):
         metric.compute()
+
+
+@pytest.mark.parametrize(("d", "levels"), [(2, 10), (2, 1000), (64, 17)])
+def test_ties_are_those_of_whole_numbers(d: int, levels: int) -> None:
+    """Near and far points, in units that no binary fraction holds."""
+    real, fake = (torch.randint(levels, (n, d), generator=torch.Generator().manual_seed(n)) for n in (200, 230))
+    squares = [(x[:, None] - y).square().sum(2) for x, y in ((real, real), (fake, fake), (fake, real))]
+    radii = [table.sort(1).values[:, 3] for table in squares[:2]]
+    held, holds = squares[2] <= radii[0], squares[2] <= radii[1][:, None]
+    wanted = [held.any(1), holds.any(0), (squares[2] < radii[0]).sum(1) / 3, held.any(0)]
+    found = scores(real.double() / 7, fake.double() / 7, 3)
+    assert found == pytest.approx([float(values.double().mean()) for values in wanted], abs=1e-7)

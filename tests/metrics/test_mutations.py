@@ -20,6 +20,7 @@ from torch import Tensor
 
 from genkit.errors import NumericalError
 from genkit.metrics import (
+    bank,
     classes,
     copying,
     frechet,
@@ -69,7 +70,7 @@ def swapped_precision_and_recall(patch: Patch) -> None:
 
 
 def open_balls(patch: Patch) -> None:
-    patch.setattr(manifold, "RIM", -1e-9)
+    patch.setattr(bank, "RIM", -1e-9)
 
 
 def own_point_as_neighbour(patch: Patch) -> None:

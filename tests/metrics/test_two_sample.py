@@ -8,7 +8,7 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe
-from genkit.metrics.two_sample import ClassifierTest, LogisticTest, NeighbourTest, logistic_weights
+from genkit.metrics.two_sample import ClassifierTest, LogisticTest, NeighbourTest, logistic_weights, votes
 
 
 def randn(n: int, d: int, seed: int) -> Tensor:
@@ -89,3 +89,15 @@ def test_of_the_larger_set_rows_are_taken_from_all_of_it() -> None:
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(ConfigError, match="at least 10"):
         scored(NeighbourTest(), randn(9, 2, 0), randn(9, 2, 1))
+
+
+@pytest.mark.parametrize(("d", "levels", "k"), [(2, 8, 3), (3, 4, 4), (2, 500, 5), (64, 17, 15)])
+def test_votes_of_equally_near_rows_are_those_of_whole_numbers(d: int, levels: int, k: int) -> None:
+    x, asked = (torch.randint(levels, (n, d), generator=torch.Generator().manual_seed(n)) for n in (150, 90))
+    signs = 2 * (torch.arange(150) % 2) - 1
+    d2 = (asked[:, None] - x).square().sum(2)
+    kth = d2.sort(1).values[:, k - 1 : k]
+    near, rim = d2 < kth, d2 == kth
+    wanted = (near * signs).sum(1) * rim.sum(1) + (k - near.sum(1)) * (rim * signs).sum(1)
+    found = votes(asked.double() / 7, x.double() / 7, signs.double(), k)
+    assert torch.equal(found, wanted.double())
