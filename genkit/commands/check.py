@@ -39,8 +39,10 @@ from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource
 from genkit.models.base import GenerativeModel
 from genkit.report.console import make_console
+from genkit.training.module import GenerativeModule
 from genkit.training.options import SampleGridOptions
 from genkit.training.runner import Run
+from genkit.training.step_callback import StepCallback
 
 STEPS = 6  # of every phase
 SAMPLES = 32
@@ -88,7 +90,7 @@ def _model(parts: Parts) -> str:
     return f"model       {sum(sizes.values()):,} parameters{shares}"
 
 
-class Times(pl.Callback):
+class Times(StepCallback):
     """When each step ended."""
 
     def __init__(self) -> None:
@@ -97,9 +99,8 @@ class Times(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stamps.append(time.perf_counter())
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        if trainer.global_step == len(self.stamps):
-            self.stamps.append(time.perf_counter())
+    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        self.stamps.append(time.perf_counter())
 
     @property
     def first(self) -> float:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
-from typing import Any
 
 import lightning.pytorch as pl
 from rich.console import Console
 
+from genkit.training.module import GenerativeModule
 from genkit.training.runner import Run, fit
 from genkit.training.signals import StopNow, StopSignal
+from genkit.training.step_callback import StepCallback
 
 
-class EndAt(pl.Callback):
+class EndAt(StepCallback):
     """Asks for a stop at a step, as a signal would: the length of the training, on which schedules depend, stays."""
 
     def __init__(self, step: int, stop: StopSignal) -> None:
         self.step, self.stop = step, stop
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         if trainer.global_step >= self.step:
             self.stop.asked = True
 

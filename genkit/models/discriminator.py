@@ -131,13 +131,25 @@ class AuxiliaryClassifier(Head):
 def minibatch_std(h: Tensor) -> Tensor:
     """The standard deviation within each example's group, averaged over features: (B, F) to (B, 1).
 
-    References: Progressive Growing of GANs (Karras et al. 2017, 1710.10196). Groups have four examples, fewer where the
-    batch is no multiple of four.
+    References: Progressive Growing of GANs (Karras et al. 2017, 1710.10196).
+
+    Groups have four examples, as there, where B is a multiple of four, and two where it is even otherwise. An odd batch
+    is split into as few groups of at most four as it takes, whose sizes differ by at most one. Example i is in group
+    i modulo the number of groups; one that is alone in its group deviates by nothing.
     """
-    size = gcd(len(h), GROUP)
-    groups = h.unflatten(0, (size, -1))  # (size, B / size, F): examples B / size apart are one group
-    variance = (groups - groups.mean(0)).square().mean(0)
-    return (variance + TINY).sqrt().mean(1, keepdim=True).repeat(size, 1)
+    count = len(h)
+    size = gcd(count, GROUP)
+    groups = count // size if size > 1 else -(-count // GROUP)
+    if count % groups == 0:
+        members = h.unflatten(0, (-1, groups))  # (size, groups, F)
+        variance = (members - members.mean(0)).square().mean(0)
+        return (variance + TINY).sqrt().mean(1, keepdim=True).repeat(len(members), 1)
+    group = torch.arange(count, device=h.device) % groups
+    sizes = group.bincount(minlength=groups).to(h).unsqueeze(1)
+    zeros = h.new_zeros(groups, h.shape[1])
+    mean = zeros.index_add(0, group, h) / sizes
+    variance = zeros.index_add(0, group, (h - mean[group]).square()) / sizes
+    return (variance + TINY).sqrt().mean(1, keepdim=True)[group]
 
 
 class Verdict(NamedTuple):

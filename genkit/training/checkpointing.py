@@ -1,7 +1,8 @@
 """When a checkpoint is written, and which is the latest and the best.
 
-The callback stands last in the list, so that everything else of the batch has happened; a checkpoint due at a step that
-also validates waits for the validation.
+The callback stands last in the list, so that everything else of the step has happened: a run that resumes at a
+checkpoint has the lines and pictures of all steps up to it. A checkpoint due at a step that also validates waits for
+the validation, one due at the last step for the last picture.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from genkit.data.dataset import Dataset
 from genkit.errors import ConfigError, NumericalError
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions
+from genkit.training.step_callback import StepCallback
 from genkit.training.subset import prepare
 
 
-class CheckpointWriter(pl.Callback):
+class CheckpointWriter(StepCallback):
     """Writes checkpoints of a run.
 
     Arguments:
@@ -31,7 +33,8 @@ class CheckpointWriter(pl.Callback):
 
     Attributes:
         saved: Step of the newest checkpoint of this run, −1 before the first.
-        best: The best score so far.
+        best: The best score so far, always finite.
+        best_step: Its step.
     """
 
     def __init__(self, run: Path, options: CheckpointOptions, dataset: Dataset, val_every_n_steps: int) -> None:
@@ -39,6 +42,7 @@ class CheckpointWriter(pl.Callback):
         self.val_every_n_steps = val_every_n_steps
         self.saved = -1
         self.best: float | None = None
+        self.best_step = -1
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -49,21 +53,22 @@ class CheckpointWriter(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.saved = trainer.global_step if trainer.global_step > 0 else -1
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         step = trainer.global_step
-        if step % self.options.every_n_steps == 0 and step % self.val_every_n_steps != 0:
-            self.save(trainer, pl_module)
+        if step % self.options.every_n_steps == 0 and step % self.val_every_n_steps != 0 and not _ends(trainer):
+            self.save(trainer, module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
         score = self._score(pl_module)
         improved = score is not None and self.options.better(score, self.best)
         if improved:
-            self.best = score
-        if improved or trainer.global_step % self.options.every_n_steps == 0:
-            self.save(trainer, pl_module, best=improved)
+            self.best, self.best_step = score, trainer.global_step
+        if (improved or trainer.global_step % self.options.every_n_steps == 0) and not _ends(trainer):
+            self.save(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, GenerativeModule)
         self.save(trainer, pl_module)
 
     def _score(self, module: GenerativeModule) -> float | None:
@@ -78,23 +83,27 @@ class CheckpointWriter(pl.Callback):
             )
         return None if monitor is None else validated[monitor]
 
-    def save(self, trainer: pl.Trainer, module: pl.LightningModule, best: bool = False) -> None:
+    def save(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         """Writes the checkpoint of this step unless it stands, with what points at it; then prunes.
 
         Raises:
             NumericalError: a weight is not finite; the checkpoints written before stand.
         """
-        assert isinstance(module, GenerativeModule)
         step = trainer.global_step
         if step == self.saved or step == 0:
             return
         refuse_non_finite(module, step)
         prepare(module.for_use, self.dataset, module.seed)
-        pointers = ("latest", "best") if best else ("latest",)
+        pointers = ("latest", "best") if self.best_step == step else ("latest",)
         trainer.save_checkpoint(self.run / CHECKPOINTS / step_name(step), storage_options=pointers)
         self.saved = step
         if trainer.is_global_zero:
             prune(self.run, self.options.keep)
+
+
+def _ends(trainer: pl.Trainer) -> bool:
+    """Whether `on_train_end` comes next."""
+    return trainer.should_stop or trainer.global_step >= trainer.max_steps
 
 
 def refuse_non_finite(module: GenerativeModule, step: int) -> None:

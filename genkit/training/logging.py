@@ -6,15 +6,15 @@ No running means: they would differ after a kill.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 
 from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.training.module import GenerativeModule
+from genkit.training.step_callback import StepCallback
 
 
-class MetricsWriter(pl.Callback):
+class MetricsWriter(StepCallback):
     """Writes training terms every `every_n_steps` optimizer steps and validation terms after each validation.
 
     Arguments:
@@ -29,11 +29,9 @@ class MetricsWriter(pl.Callback):
         if trainer.is_global_zero:
             self.lines.truncate_after(trainer.global_step)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        assert isinstance(pl_module, GenerativeModule)
-        stepped = pl_module.micro_batch % pl_module.accumulate == 0
-        if stepped and trainer.global_step % self.every_n_steps == 0:
-            values = {key: float(value) for key, value in pl_module.latest.items()}
+    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        if trainer.global_step % self.every_n_steps == 0:
+            values = {key: float(value) for key, value in module.latest.items()}
             rates = {f"lr/{group['name']}": group["lr"] for group in trainer.optimizers[0].param_groups}
             self.write(trainer, values | rates)
 

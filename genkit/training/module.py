@@ -42,9 +42,11 @@ class GenerativeModule(pl.LightningModule):
 
     Attributes:
         averaged: The averaged copy; None before the first step.
-        latest: The latest loss terms by log key, still on the device.
+        latest: The loss terms of the latest step of each phase by log key, means over its micro-batches, still on the
+            device.
         validated: The latest validation terms by log key.
         occasional: Terms that some validations have and others have not.
+        stopped: Why a callback ended the training before `max_steps`, None where none did.
 
     Raises:
         ConfigError: an override names no phase.
@@ -77,6 +79,8 @@ class GenerativeModule(pl.LightningModule):
         self.latest: dict[str, Tensor] = {}
         self.validated: dict[str, float] = {}
         self.occasional: tuple[str, ...] = ()
+        self.stopped: str | None = None
+        self._step_sums: dict[str, Tensor] = {}  # of the micro-batches of the current step
         self._sums: dict[str, Tensor] = {}
         self._seen = 0
         self._batch: Batch = {}
@@ -87,6 +91,11 @@ class GenerativeModule(pl.LightningModule):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
+
+    @property
+    def step_complete(self) -> bool:
+        """Whether the latest micro-batch was the last one of its optimizer step."""
+        return self.micro_batch % self.accumulate == 0
 
     @property
     def phase(self) -> str:
@@ -114,9 +123,18 @@ class GenerativeModule(pl.LightningModule):
         terms = self._losses(batch, phase)
         if self._looks:
             self._check_finite(terms, phase)
-        self.latest.update((self._key("train", phase, name), term.detach()) for name, term in terms.items())
+        self._log(terms, phase)
         self.micro_batch += 1
         return terms["loss"]
+
+    def _log(self, terms: Mapping[str, Tensor], phase: str) -> None:
+        """The terms that the whole step has: one micro-batch alone would be a noisier estimate of the same."""
+        number = self.micro_batch % self.accumulate
+        before = self._step_sums if number else {}
+        values = {self._key("train", phase, name): term.detach() for name, term in terms.items()}
+        self._step_sums = {key: before[key] + value if key in before else value for key, value in values.items()}
+        if number == self.accumulate - 1:
+            self.latest |= {key: total / self.accumulate for key, total in self._step_sums.items()}
 
     def _losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         seed_global(seed_of(self.seed, "train", self.micro_batch, self.global_rank), self.device)
@@ -169,9 +187,16 @@ class GenerativeModule(pl.LightningModule):
         self.validated = {key: float(self.trainer.strategy.reduce(mean)) for key, mean in means.items()}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what Lightning does not keep, and settles its counts: it is saved in the middle of a batch's end."""
+        """Adds what Lightning does not keep, and settles its counts: it is saved in the middle of a batch's end.
+
+        Our endless loader is one epoch for Lightning. Each stop would end it and each resume begin another, so that the
+        checkpoints of a stopped run would not be those of the uninterrupted one.
+        """
         checkpoint["latest"] = {key: float(value) for key, value in self.latest.items()}
+        checkpoint["epoch"] = 0
         loop = checkpoint["loops"]["fit_loop"]
+        for counts in loop["epoch_progress"].values():
+            counts.update(ready=1, started=1, processed=0, completed=0)
         loop["epoch_loop.state_dict"]["_batches_that_stepped"] = self.global_step
         for counts in loop["epoch_loop.batch_progress"].values():
             if isinstance(counts, dict):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from genkit.component import Component, NonNegativeFloat, NonNegativeInt, PositiveInt, Range
+from genkit.training.monitor import Mode, improves
 
 Steps = Annotated[int, Range(1, 2**40)]
 
@@ -70,13 +71,11 @@ class CheckpointOptions(Component):
     every_n_steps: Steps = 500
     keep: PositiveInt = 2
     monitor: str | None = "val/loss"
-    mode: Literal["min", "max"] = "min"
+    mode: Mode = "min"
 
     def better(self, score: float, best: float | None) -> bool:
-        """Whether `score` beats the best so far."""
-        if best is None:
-            return score == score  # NaN is never best
-        return score < best if self.mode == "min" else score > best
+        """Whether `score` is finite and beats the best so far."""
+        return improves(score, best, self.mode)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ The same draw says how varied the samples are, on the console and in metrics.jso
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -24,6 +23,7 @@ from genkit.report.picture import draw, draw_pairs
 from genkit.training.logging import MetricsWriter
 from genkit.training.module import GenerativeModule
 from genkit.training.options import SampleGridOptions
+from genkit.training.step_callback import StepCallback
 from genkit.training.subset import prepare
 
 BATCH = 500
@@ -31,7 +31,7 @@ PAIRS = 24
 REAL_POINTS = 2000
 
 
-class SampleGrids(pl.Callback):
+class SampleGrids(StepCallback):
     """Draws `samples/step-….png` and, for a model that reconstructs, `samples/step-…-reconstruction.png`.
 
     Arguments:
@@ -51,19 +51,23 @@ class SampleGrids(pl.Callback):
         self.watch = VarietyWatch(dataset, self.watched)
         self.drawn = -1
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.drawn = trainer.global_step  # a checkpoint is written after the picture of its step
+
+    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         every = self.options.every_n_steps
         if every and trainer.global_step % every == 0:
-            self.draw(trainer, pl_module)
+            self.draw(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        finished = trainer.global_step >= trainer.max_steps  # who stops a run waits for its checkpoint alone
+        assert isinstance(pl_module, GenerativeModule)
+        # who stops a run by a signal waits for its checkpoint alone
+        finished = trainer.global_step >= trainer.max_steps or pl_module.stopped is not None
         if self.options.every_n_steps and finished:
             self.draw(trainer, pl_module)
 
-    def draw(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def draw(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         """The pictures of this step, once."""
-        assert isinstance(module, GenerativeModule)
         if trainer.global_step in (self.drawn, 0) or not trainer.is_global_zero:
             return
         self.drawn = trainer.global_step

@@ -6,13 +6,13 @@ On a terminal a bar; elsewhere a plain line now and then, so that a log file sta
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from genkit.training.module import GenerativeModule
+from genkit.training.step_callback import StepCallback
 
 REFRESH = 0.25  # seconds between updates of the bar: reading a loss waits for the device
 PLAIN_LINES = 20  # lines of a whole training without a terminal
@@ -24,7 +24,7 @@ def losses_line(values: dict[str, float]) -> str:
     return "  ".join(f"{key.removeprefix('train/')} {value:.4g}" for key, value in values.items())
 
 
-class TrainingProgress(pl.Callback):
+class TrainingProgress(StepCallback):
     """Progress of a training on a rich console.
 
     Arguments:
@@ -61,15 +61,14 @@ class TrainingProgress(pl.Callback):
         self.bar.start()
         self.started = self.shown = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        assert isinstance(pl_module, GenerativeModule)
+    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         step, now = trainer.global_step, time.perf_counter()
-        self._say_first_steps(step - self.start_step, now)
         every = max(1, trainer.max_steps // PLAIN_LINES)
         due = now - self.shown > REFRESH if self.console.is_terminal else step % every == 0
-        if due and pl_module.micro_batch % pl_module.accumulate == 0:
+        if due:
             self.shown = now
-            self._show(step, trainer.max_steps, (step - self.start_step) / (now - self.started), pl_module)
+            self._show(step, trainer.max_steps, (step - self.start_step) / (now - self.started), module)
+        self._say_first_steps(step - self.start_step, now)  # after the line of the last of them
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.bar.update(self.task, completed=trainer.global_step)

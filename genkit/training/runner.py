@@ -30,6 +30,7 @@ from genkit.training.pictures import SampleGrids
 from genkit.training.progress import TrainingProgress
 from genkit.training.quick_scores import Quick, QuickScores
 from genkit.training.signals import StopNow, StopSignal
+from genkit.training.step_callback import StepCallback
 
 ALL_THREADS = torch.get_num_threads()  # torch's own choice, which the jobs of a sweep come back to
 
@@ -47,7 +48,7 @@ class NoProfiler(Profiler):
     def stop(self, action_name: str) -> None: ...
 
 
-class StopAtStep(pl.Callback):
+class StopAtStep(StepCallback):
     """Turns a signal into a stop at the next step boundary."""
 
     def __init__(self, stop: StopSignal, val_every_n_steps: int) -> None:
@@ -56,9 +57,8 @@ class StopAtStep(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stop.install()  # again: Lightning replaced the handlers when `fit` began
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        assert isinstance(pl_module, GenerativeModule)
-        if self.stop.wanted and pl_module.micro_batch % pl_module.accumulate == 0:
+    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        if self.stop.wanted:
             trainer.should_stop = True
             if trainer.global_step % self.val_every_n_steps:
                 trainer.limit_val_batches = 0  # Lightning validates before it stops: a line that the run would not have

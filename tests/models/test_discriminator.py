@@ -61,15 +61,33 @@ def test_the_label_enters_in_one_place(head, in_trunk):
     torch.testing.assert_close(verdict.logits, model.head(h, Y))
 
 
-@pytest.mark.parametrize(("n", "size"), [(8, 4), (4, 4), (6, 2), (3, 1)])
-def test_the_minibatch_standard_deviation_is_that_of_each_group(n, size):
-    h = torch.randn(n, 5, generator=generator_of(0, "h"))
+# of batches of 1 to 17: by fours, else by twos, and odd ones into as few groups of at most four as it takes
+GROUPS = [1, 1, 1, 1, 2, 3, 2, 2, 3, 5, 3, 3, 4, 7, 4, 4, 5]
+
+
+@pytest.mark.parametrize(("n", "groups"), list(enumerate(GROUPS, 1)))
+def test_the_minibatch_standard_deviation_is_that_of_each_group(n, groups):
+    h = torch.randn(n, 5, generator=generator_of(0, "h")).requires_grad_()
     got = minibatch_std(h)
     assert got.shape == (n, 1)
-    groups = n // size
+    (slope,) = torch.autograd.grad(got.sum(), h, create_graph=True)
+    (curvature,) = torch.autograd.grad(slope.square().sum(), h)
+    assert slope.isfinite().all()
+    assert curvature.isfinite().all()
+    assert n == 1 or slope.abs().sum() > 0.1  # no batch but of one tells the generator nothing
     for i in range(n):
         group = h[i % groups :: groups]
         torch.testing.assert_close(got[i, 0], group.std(0, correction=0).mean(), atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n", [2, 4, 6, 8, 12, 64])
+def test_an_even_batch_is_grouped_as_it_always_was(n):
+    """Bit for bit: a discriminator trained before goes on as it was."""
+    h = torch.randn(n, 5, generator=generator_of(0, "h"))
+    size = 4 if n % 4 == 0 else 2
+    grouped = h.unflatten(0, (size, -1))
+    variance = (grouped - grouped.mean(0)).square().mean(0)
+    assert torch.equal(minibatch_std(h), (variance + 1e-8).sqrt().mean(1, keepdim=True).repeat(size, 1))
 
 
 def test_copies_have_no_deviation_and_a_finite_gradient():

@@ -1,12 +1,15 @@
 """When early stopping stops, and that a resumed run stops at the same place."""
 
+import itertools
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from genkit.cli import main
 from genkit.training.early_stopping import EarlyStopping
+from genkit.training.options import CheckpointOptions
 
 TINY = ["model=autoencoder", "data=toy", "backbone=mlp", "backbone.width=8", "trainer.val_every_n_steps=2"]
 
@@ -23,6 +26,32 @@ def test_it_counts_validations_without_improvement(mode, values, waited):
     restored = EarlyStopping(mode=mode)
     restored.load_state_dict(stopping.state_dict())
     assert (restored.best, restored.waited) == (stopping.best, waited)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_best_of_any_values_is_the_best_finite_one(mode):
+    """Also for the checkpoint called best; a value that is not finite never ends the wait for the first one."""
+    for values in itertools.product([NAN, INF, -INF, 2.0, 1.0], repeat=3):
+        finite = [value for value in values if math.isfinite(value)]
+        expected = None if not finite else min(finite) if mode == "min" else max(finite)
+        stopping, options, best = EarlyStopping(mode=mode), CheckpointOptions(mode=mode), None
+        for value in values:
+            stopping.count(value)
+            best = value if options.better(value, best) else best
+        assert stopping.best == best == expected, values
+        assert stopping.waited == (len(values) - 1 - values.index(expected) if finite else 0), values
+
+
+@pytest.mark.parametrize("old", [NAN, INF, None])
+def test_a_best_that_is_not_finite_in_an_old_checkpoint_is_none(old):
+    stopping = EarlyStopping()
+    stopping.load_state_dict({"best": old, "waited": 0})
+    stopping.count(3.0)
+    assert stopping.best == 3.0
+    assert CheckpointOptions().better(3.0, old)
 
 
 def test_a_gain_below_min_delta_is_none():

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from genkit.checkpoint.read import find_checkpoint
 from genkit.data.dataset import Dataset, Split, SplitName
 from genkit.data.loader import TrainLoader, ValLoader
 from genkit.data.spec import Batch, DataSpec
@@ -135,22 +136,35 @@ def train(module: GenerativeModule, *callbacks: pl.Callback, dataset: Dataset | 
     trainer.fit(module, TrainLoader(dataset, seed=SEED), val)
 
 
-def run_in(folder: Path, module: GenerativeModule, *, every: int = 5, pictures: int = 0, **options: Any) -> str:
-    """A whole run in `folder`; returns what it printed."""
+def run_in(
+    folder: Path,
+    module: GenerativeModule,
+    *callbacks: pl.Callback,
+    every: int = 5,
+    pictures: int = 0,
+    stop: StopSignal | None = None,
+    resumes: bool = False,
+    dataset: Dataset | None = None,
+    **options: Any,
+) -> str:
+    """A whole run in `folder`, or the rest of one that `resumes`; returns what it printed."""
     folder.mkdir(exist_ok=True)
+    checkpoint = find_checkpoint(folder) if resumes and (folder / "latest").exists() else None
     text = io.StringIO()
     run = Run(
         name="mean on points",
         folder=folder,
-        dataset=Points(),
+        dataset=dataset or Points(),
         module=module,
         trainer=_options(module, options),
         checkpoint=CheckpointOptions(every_n_steps=every, keep=2),
         samples=SampleGridOptions(every_n_steps=pictures, n=4),
         loggers=[],
         config={"model": {}},
+        resume=None if checkpoint is None else (checkpoint.path, checkpoint.step),
+        callbacks=callbacks,
     )
-    fit(run, Console(file=text, width=200), StopSignal())
+    fit(run, Console(file=text, width=200), stop or StopSignal())
     return text.getvalue()
 
 

@@ -1,0 +1,41 @@
+"""A monitored value: which of two is better, and which names can be monitored.
+
+Only finite values are compared. A NaN compares as false with everything, so the first one would stay the best for ever;
+an infinite one is a loss that overflowed, or in the other direction a bound that broke.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC
+from typing import Literal
+
+Mode = Literal["min", "max"]
+
+
+def improves(value: float, best: float | None, mode: Mode, min_delta: float = 0.0) -> bool:
+    """Whether `value` is finite and better than `best` by more than `min_delta`; any finite value beats none.
+
+    Args:
+        value: The new value.
+        best: The best so far; None, or a number that is not finite, where there is none.
+        mode: Whether the least or the greatest is best.
+        min_delta: By how much it must be better.
+    """
+    if not math.isfinite(value):
+        return False
+    if best is None or not math.isfinite(best):
+        return True
+    return (best - value if mode == "min" else value - best) > min_delta
+
+
+class Monitors(ABC):
+    """Ability of a callback: it looks at one validation term, whose name is checked before the first step.
+
+    Attributes:
+        monitor: The term, e.g. "val/loss".
+        mode: Whether the least or the greatest is best.
+    """
+
+    monitor: str
+    mode: Mode
