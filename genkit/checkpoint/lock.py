@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from genkit.errors import StorageError
 from genkit.storage.disk import shown, storage_errors
@@ -64,8 +65,10 @@ def _opened(path: Path) -> Iterator[int]:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o666)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StorageError(f"{shown(path)}: not a regular file: delete it when no process uses this run")
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode) or state.st_nlink > 1:  # what is written here is written in place
+            kind = "one file under several names" if stat.S_ISREG(state.st_mode) else "not a regular file"
+            raise StorageError(f"{shown(path)}: {kind}: delete it when no process uses this run")
         _flock(descriptor)
         yield descriptor
     finally:
@@ -85,11 +88,19 @@ def _read(descriptor: int, folder: Path) -> Process | None:
     if not text:
         return None
     try:
-        record = json.loads(text)
-        return Process(int(record["pid"]), str(record["host"]), record["start"], record["boot"])
-    except (ValueError, TypeError, KeyError) as error:
+        return _process(json.loads(text))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         lock = shown(folder / LOCK)
         raise StorageError(f"{lock}: names no process: delete it when no process uses this run") from error
+
+
+def _process(record: Any) -> Process:
+    """Raises what its reading raises where these are not the fields of a process."""
+    pid, host, start, boot = (record[name] for name in ("pid", "host", "start", "boot"))
+    sound = type(pid) is int and pid > 0 and isinstance(host, str)
+    if not (sound and (start is None or type(start) is int) and (boot is None or isinstance(boot, str))):
+        raise ValueError("no process")
+    return Process(pid, host, start, boot)
 
 
 def _refusal(owner: Process, folder: Path) -> str:

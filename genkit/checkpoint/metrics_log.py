@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from genkit.storage.atomic import replace_file
+from genkit.errors import CheckpointError
+from genkit.storage.atomic import replacing
 from genkit.storage.disk import storage_errors
+from genkit.storage.regular import append_to, open_regular
 
 Value = float | int | str | bool | None
+LARGEST = 2**28  # bytes of a file whose records are held in memory
+LONGEST = 2**20  # bytes of a line
 
 
 class MetricsLog:
@@ -35,22 +40,32 @@ class MetricsLog:
             StorageError: it cannot be written.
         """
         line = json.dumps({"step": step} | {key: _plain(value) for key, value in values.items()}, allow_nan=False)
-        with storage_errors(self.path, len(line) + 1), self.path.open("ab", buffering=0) as file:
+        with storage_errors(self.path, len(line) + 1), append_to(self.path) as file:
             file.write(f"{line}\n".encode("ascii"))
 
     def truncate_after(self, step: int) -> None:
-        """Keeps the lines of steps up to `step`, byte for byte, for a run that resumes there; drops a torn one."""
-        if self.path.is_file():
-            kept = b"".join(line for line, record in self._lines() if record["step"] <= step)
-            replace_file(self.path, kept)
+        """Keeps the lines of steps up to `step`, byte for byte, for a run that resumes there; drops a torn one.
+
+        Raises:
+            CheckpointError: the file is a link out of the run, or no file.
+            StorageError: it cannot be written.
+        """
+        if os.path.lexists(self.path):
+            with storage_errors(self.path), replacing(self.path) as file:
+                file.writelines(line for line, record in self._lines() if record["step"] <= step)
 
     def records(self) -> list[dict[str, Any]]:
-        """Every whole line, oldest first."""
-        return [record for _, record in self._lines()] if self.path.is_file() else []
+        """Every whole line, oldest first.
 
-    def _lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        with self.path.open("rb") as file:
-            for line in file:
+        Raises:
+            CheckpointError: the file is a link out of the run, no file, or too large to be held in memory.
+        """
+        return [record for _, record in self._lines(LARGEST)] if os.path.lexists(self.path) else []
+
+    def _lines(self, largest: int | None = None) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        folder, advice = self.path.parent, "restore it from a copy, or delete it"
+        with open_regular(self.path, inside=folder, largest=largest, refusal=CheckpointError, advice=advice) as file:
+            while line := file.readline(LONGEST):
                 record = _record(line)
                 if record is not None:
                     yield line, record
@@ -61,9 +76,15 @@ def _plain(value: Value) -> Value:
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
-    """The object in a whole line; None where the line was torn."""
+    """The object in a whole line; None where the line was torn, or is none of this module's."""
     try:
-        record = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+        record = json.loads(line, parse_constant=_no_constant) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and isinstance(record.get("step"), int) else None
+    if not isinstance(record, dict) or type(record.get("step")) is not int:
+        return None
+    return record if all(isinstance(value, Value) for value in record.values()) else None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

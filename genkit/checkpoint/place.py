@@ -6,6 +6,10 @@
     EXPORT                    a folder that `genkit export` made
 
 A folder of checkpoints, and a folder of runs, are refused with what to name in it.
+
+Links. A path may lead through them, whoever names it means what they lead to: so a checkpoint that was moved to another
+disk and linked back is read as RUN/checkpoints/step-N. Where the run itself says which checkpoint, in its pointers, a
+link out of the run is not followed.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from genkit.checkpoint.run_folder import RUN
 from genkit.checkpoint.verify import read_manifest
 from genkit.errors import CheckpointError
 from genkit.storage.disk import shown
+from genkit.storage.regular import is_inside
 
 LISTED = 4  # names in a message
 
@@ -92,6 +97,9 @@ def _pointed(run: Path, pointer: Pointer) -> Place:
         raise CheckpointError(f"{shown(run)}: this run has no best checkpoint: {advice}")
     if not os.path.isdir(run / CHECKPOINTS / name):
         raise CheckpointError(f"{shown(run)}: {name}, its best, is missing: name {shown(run)}, which is its latest")
+    if not is_inside(run / CHECKPOINTS / name, run):
+        itself = shown(run / CHECKPOINTS / name)
+        raise CheckpointError(f"{shown(run)}: {name}, its best, is a link out of the run: name it itself, {itself}")
     return Place(run / CHECKPOINTS / name, run, pointer)
 
 

@@ -24,6 +24,7 @@ from genkit.checkpoint.tensors import decode
 from genkit.checkpoint.verify import read_listed, verify_checkpoint
 from genkit.errors import CheckpointError
 from genkit.storage.disk import shown
+from genkit.storage.regular import is_inside
 
 
 @dataclass(frozen=True)
@@ -109,17 +110,26 @@ def _latest(folder: Path) -> Checkpoint:
         return dataclasses.replace(latest, pointer="latest")
     for candidate in step_folders(folder):
         if candidate.name != name and (found := _intact(folder, candidate.name)) is not None:
-            reason = "latest is missing" if name is None else f"{name}, its latest, is missing or damaged"
+            reason = "latest is missing" if name is None else f"{name}, its latest, {_trouble(folder, name)}"
             return dataclasses.replace(found, notice=f"{shown(folder)}: {reason}: using {found.path.name}")
     if not step_folders(folder):
         raise CheckpointError(f"{shown(folder)}: this run has no checkpoint yet: train it further, or name another run")
+    if links := [path for path in step_folders(folder) if not is_inside(path, folder)]:
+        advice = f"name it itself, {shown(links[0])}, or put the folder there"
+        raise CheckpointError(f"{shown(folder)}: {links[0].name} is a link out of this run, not followed: {advice}")
     raise CheckpointError(f"{shown(folder)}: every checkpoint of this run is damaged: restore one from a copy")
+
+
+def _trouble(run: Path, name: str) -> str:
+    folder = run / CHECKPOINTS / name
+    outside = os.path.lexists(folder) and not is_inside(folder, run)
+    return "is a link out of the run, read where it is named itself" if outside else "is missing or damaged"
 
 
 def _intact(run: Path, name: str) -> Checkpoint | None:
     folder = run / CHECKPOINTS / name
-    if not is_step_name(name) or os.path.islink(folder) or os.path.islink(folder.parent):
-        return None  # a link may lead out of the run
+    if not is_step_name(name) or not is_inside(folder, run):
+        return None
     try:
         return open_checkpoint(folder)
     except CheckpointError:

@@ -13,8 +13,10 @@ from typing import Literal
 
 from genkit.checkpoint.verify import is_complete
 from genkit.errors import CheckpointError
+from genkit.printing import shown
 from genkit.storage.atomic import discard, replace_file, sweep
-from genkit.storage.disk import shown, storage_errors
+from genkit.storage.disk import storage_errors
+from genkit.storage.regular import read_regular, require_inside
 
 CHECKPOINTS = "checkpoints"
 Pointer = Literal["latest", "best"]
@@ -62,25 +64,28 @@ def pointer_text(name: str) -> bytes:
 
 def pointed(run: Path, pointer: Pointer) -> str | None:
     """The checkpoint's name in `latest` or `best`; None where it is missing or names no checkpoint."""
-    path = run / pointer
-    if not os.path.isfile(path) or os.path.islink(path):
+    try:
+        text = read_regular(run / pointer, _LONGEST, inside=run, refusal=CheckpointError)
+    except CheckpointError:
         return None
-    with path.open("rb") as file:
-        name = file.read(_LONGEST).decode("ascii", "replace").strip()
+    name = text.decode("ascii", "replace").strip()
     return name if is_step_name(name) else None
 
 
 def prune(run: Path, keep: int) -> list[Path]:
     """Deletes all but the newest `keep` complete checkpoints (at least one), `latest` and `best`.
 
-    Folders that are not complete are left for the user to judge. Call it when `latest` is durable.
+    Folders that are not complete are left for the user to judge, and so are links, whose ends are somebody's own
+    place. Call it when `latest` is durable.
 
     Returns:
         What was deleted.
 
     Raises:
+        CheckpointError: `checkpoints` is a link out of the run.
         StorageError: a folder cannot be deleted.
     """
+    require_inside(run / CHECKPOINTS, run)
     kept = {pointed(run, "latest"), pointed(run, "best")}
     complete = [folder for folder in step_folders(run) if not folder.is_symlink() and is_complete(folder)]
     surplus = [folder for folder in complete[max(keep, 1) :] if folder.name not in kept]

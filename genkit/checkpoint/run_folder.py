@@ -19,12 +19,13 @@ from typing import Any
 
 from genkit import __version__
 from genkit.checkpoint import lock, strict_json
-from genkit.checkpoint.retention import CHECKPOINTS, sweep_run
+from genkit.checkpoint.retention import CHECKPOINTS, is_step_name, sweep_run
 from genkit.checkpoint.verify import read_small
 from genkit.errors import CheckpointError
 from genkit.storage.atomic import replace_file, write_file
 from genkit.storage.disk import shown
 from genkit.storage.exclusive import make_new, make_stamped
+from genkit.storage.regular import links_out
 
 CONFIG_YAML = "config.yaml"
 RUN = "run.json"
@@ -83,13 +84,14 @@ class RunFolder:
         """An existing run folder, to resume in it: takes the lock and clears what a dead owner left half-written.
 
         Raises:
-            CheckpointError: there is no run folder, or its run.json is damaged.
+            CheckpointError: there is no run folder, its run.json is damaged, or a link leads out of it.
             StorageError: another process owns it and lives, or cannot be asked.
         """
         folder = Path(os.path.realpath(path))
         if not os.path.isfile(folder / RUN):
             raise CheckpointError(f"{shown(folder)}: no run folder ({RUN} is missing): name the folder of a run")
         read_info(folder / RUN)  # before the lock, so that a folder which is no run stays as it is
+        _refuse_links_out(folder)
         lock.acquire(folder)
         sweep_run(folder)
         return cls(folder, read_info(folder / RUN))
@@ -116,6 +118,20 @@ def read_info(path: Path) -> dict[str, Any]:
     if not isinstance(info, dict) or info.get("schema") != SCHEMA:
         raise CheckpointError(f"{shown(path)}: not written by genkit: restore it from a copy")
     return info
+
+
+def _refuse_links_out(folder: Path) -> None:
+    """Whatever a resumed run writes stays in its folder.
+
+    Links to checkpoints that were moved to another disk are left alone: nothing is written or deleted through them.
+    """
+    moved = folder / CHECKPOINTS
+    for link in links_out(folder):
+        if link.parent != moved or not is_step_name(link.name):
+            raise CheckpointError(
+                f"{shown(link)}: a link out of the run folder, which a resumed run would write through: put what it "
+                "leads to there, or delete the link"
+            )
 
 
 def _record(verb: str, info: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +11,9 @@ from typing import BinaryIO
 
 from genkit.checkpoint.manifest import ANOTHER, MANIFEST, Entry, Manifest, parse_manifest
 from genkit.checkpoint.strict_json import LARGEST
-from genkit.errors import CheckpointError, StorageError
-from genkit.storage.disk import shown
+from genkit.errors import CheckpointError
+from genkit.printing import shown
+from genkit.storage.regular import open_regular, read_regular, size_of
 
 _CHUNK = 2**20
 
@@ -64,15 +63,12 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_small(path: Path) -> bytes:
-    """The content of a file that must be small, before it is parsed; links are refused.
+    """The content of a file that must be small, before it is parsed; no link out of its folder is followed.
 
     Raises:
         CheckpointError: it is missing, larger than any JSON that is accepted, or not a regular file.
     """
-    with _open_regular(path) as file:
-        if _size(file) > LARGEST:
-            raise CheckpointError(f"{shown(path)}: larger than {LARGEST:,} bytes: {ANOTHER}")
-        return file.read(LARGEST)
+    return read_regular(path, LARGEST, inside=path.parent, refusal=CheckpointError, advice=ANOTHER)
 
 
 def read_listed(folder: Path, name: str, entry: Entry) -> bytes:
@@ -89,38 +85,12 @@ def read_listed(folder: Path, name: str, entry: Entry) -> bytes:
 
 @contextmanager
 def open_listed(folder: Path, name: str, entry: Entry) -> Iterator[BinaryIO]:
-    """Opens a listed file of the listed size; a link or anything but a regular file is refused."""
-    with _open_regular(folder / name) as file:
-        if _size(file) != entry.bytes:
-            found = f"{_size(file):,} bytes instead of {entry.bytes:,}"
+    """Opens a listed file of the listed size; a link out of the folder, or no regular file, is refused."""
+    with open_regular(folder / name, inside=folder, refusal=CheckpointError, advice=ANOTHER) as file:
+        if size_of(file) != entry.bytes:
+            found = f"{size_of(file):,} bytes instead of {entry.bytes:,}"
             raise CheckpointError(f"{shown(folder / name)}: damaged ({found}): {ANOTHER}")
         yield file
-
-
-@contextmanager
-def _open_regular(path: Path) -> Iterator[BinaryIO]:
-    try:
-        # O_NONBLOCK: a pipe in place of the file would wait for a writer for ever
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise CheckpointError(f"{shown(path)}: not a regular file: {ANOTHER}")
-            yield file
-    except OSError as error:
-        raise _unreadable(error, path) from error
-
-
-def _unreadable(error: OSError, path: Path) -> CheckpointError | StorageError:
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return StorageError(f"{shown(path)}: cannot read ({error.strerror}): check the permissions")
-    if error.errno == errno.ENOENT:
-        return CheckpointError(f"{shown(path)}: missing: {ANOTHER}")
-    if error.errno == errno.ELOOP:
-        return CheckpointError(f"{shown(path)}: a symbolic link, which is not followed: put the file itself there")
-    return CheckpointError(f"{shown(path)}: cannot read ({error.strerror}): {ANOTHER}")
-
-
-def _size(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size
 
 
 def _compare(digest: str, entry: Entry, path: Path) -> None:

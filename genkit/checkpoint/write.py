@@ -8,7 +8,7 @@ that stands, after a power loss too. (Three flushes of the disk: the content of 
 the checkpoint.)
 
 An intact checkpoint of the same step is never overwritten: it is returned as it is, since a resumed run writes the same
-bytes again. A damaged one gives way.
+bytes again. A damaged one gives way, and so does a link, of which the link alone is deleted.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from genkit.errors import CheckpointError
 from genkit.storage.atomic import discard, publish, temporary_file, temporary_folder, write_file
 from genkit.storage.disk import storage_errors
 from genkit.storage.exclusive import make_new
+from genkit.storage.regular import require_inside
 
 JsonDict = Mapping[str, Any]
 Tensors = Mapping[str, Tensor]
@@ -58,10 +59,12 @@ def write_checkpoint(
         pointers: Which files of the run, the folder above `checkpoints`, name this checkpoint from now on.
 
     Raises:
-        CheckpointError: something in the content cannot be stored exactly; nothing is left behind.
+        CheckpointError: something in the content cannot be stored exactly, or `checkpoints` is a link out of the run;
+            nothing is left behind.
         StorageError: the disk refuses; nothing is left behind, earlier checkpoints are untouched.
     """
     target, run = checkpoints / step_name(step), checkpoints.parent
+    require_inside(checkpoints, run)
     if _is_intact(target):
         for pointer in pointers:
             point(run, pointer, target.name)
@@ -115,6 +118,8 @@ def export_checkpoint(path: Path | str, out: Path | str) -> Path:
 
 
 def _is_intact(target: Path) -> bool:
+    if target.is_symlink():  # what lies at its end may change, and is not this run's to keep
+        return False
     try:
         verify_checkpoint(target)
     except CheckpointError:

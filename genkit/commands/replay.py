@@ -28,6 +28,7 @@ from genkit.config.build import refuse_interpolations
 from genkit.config.embed import embedded_again
 from genkit.errors import CheckpointError, ConfigError
 from genkit.storage.disk import shown
+from genkit.storage.regular import is_inside
 from genkit.training.runner import Run
 
 LISTED = 5  # differences shown
@@ -61,7 +62,7 @@ def replay(run: Path, steps: int, plugins: Sequence[str], console: Console) -> N
         CheckpointError: the replay differs, or the run's data is another.
         ConfigError: nothing was recorded within so few steps.
     """
-    checkpoints = [open_checkpoint(folder) for folder in reversed(step_folders(run))]
+    checkpoints = [open_checkpoint(folder) for folder in reversed(step_folders(run)) if is_inside(folder, run)]
     lines = MetricsLog(run / METRICS).records()
     window = choose_window(checkpoints, lines, steps)
     if window is None:

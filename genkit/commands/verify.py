@@ -13,6 +13,7 @@ from genkit.checkpoint.verify import verify_checkpoint
 from genkit.config.plain import read_arguments
 from genkit.errors import CheckpointError, ConfigError
 from genkit.storage.disk import shown
+from genkit.storage.regular import is_inside
 
 USAGE = "genkit verify ckpt=RUN_OR_CHECKPOINT [replay=STEPS] [plugins=PACKAGE,…]"
 
@@ -33,7 +34,11 @@ def run(argv: list[str]) -> int:
     folders = _named(path)
     if not folders:
         raise CheckpointError(f"{shown(path)}: this run has no checkpoint")
-    damage = [error for folder in folders if (error := verified(folder)) is not None]
+    own = [folder for folder in folders if not is_run_folder(path) or is_inside(folder, path)]
+    for folder in folders:
+        if folder not in own:
+            print(f"not looked at: {shown(folder)}: a link out of the run: verify it by its own name")
+    damage = [error for folder in own if (error := verified(folder)) is not None]
     for error in damage[1:]:
         print(f"damaged: {error}")
     if damage:

@@ -22,6 +22,9 @@ from torch import Tensor, nn
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.features import FeatureExtractor, unit_range
+from genkit.storage.regular import read_regular
+
+LARGEST = 2**33  # bytes of a file of weights
 
 
 class CustomFeatures(FeatureExtractor):
@@ -84,7 +87,7 @@ class CustomFeatures(FeatureExtractor):
 def load_weights(net: nn.Module, path: Path) -> None:
     """Raises DataError for a file that cannot be read or does not fit."""
     try:
-        net.load_state_dict(load(path.read_bytes()))
+        net.load_state_dict(load(read_regular(path, LARGEST)))
     except (OSError, SafetensorError, RuntimeError) as error:
         line = " ".join(str(error).split())[:200]
         raise DataError(f"features.weights={path}: no weights of {type(net).__name__} ({line})") from error

@@ -71,7 +71,7 @@ def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
     """
     with storage_errors(path, needed):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(path) as file:
+        with replacing(path) as file:
             yield file
 
 
@@ -81,12 +81,13 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         StorageError: it cannot be written; the old content stands.
     """
-    with storage_errors(path, len(data)), _replacing(path) as file:
+    with storage_errors(path, len(data)), replacing(path) as file:
         file.write(data)
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """`whole_file` in a folder that is there, with the system's own errors."""
     temporary = temporary_beside(path)
     try:
         with open(temporary, "xb") as file:
@@ -165,9 +166,15 @@ def _held(path: Path) -> int | None:
 
 
 def discard(folder: Path) -> None:
-    """Deletes a folder; after a kill it stands whole under its name or is a temporary entry for `sweep`."""
+    """Deletes a folder; after a kill it stands whole under its name or is a temporary entry for `sweep`.
+
+    Of a link the link alone is deleted, never what it leads to.
+    """
     temporary = temporary_beside(folder)
     os.rename(folder, temporary)
+    if temporary.is_symlink() or not temporary.is_dir():
+        temporary.unlink()
+        return
     files = [entry for entry in temporary.iterdir() if entry.is_symlink() or not entry.is_dir()]
     list(_threads().map(os.unlink, files))  # together, since each may wait for the disk (see `_rename`)
     shutil.rmtree(temporary)
