@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import NamedTuple
 
 
@@ -48,7 +47,7 @@ USAGE = """usage: genkit VERB [key=value …]
 
 tab completion (bash): eval "$(genkit -sc install=bash)"
 exit codes: 0 done · 1 internal · 2 configuration · 3 data · 4 checkpoint · 5 numerical · 6 disk
-            130 SIGINT · 143 SIGTERM
+            128 + n stopped by signal n: 130 SIGINT · 143 SIGTERM · 129 SIGHUP · 138 SIGUSR1
 """
 
 
@@ -58,8 +57,11 @@ def main(argv: list[str] | None = None) -> int:
     Without `argv` it is the process's own, and signals become exit codes too.
     """
     if argv is None:
-        open_closed_outputs()
+        from genkit.terminal import outlive_terminal
+
         install_signal_handlers()
+        open_closed_outputs()
+        outlive_terminal()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin slow everything on shared cores
     try:
         code = dispatch(sys.argv[1:] if argv is None else list(argv))
@@ -73,9 +75,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def install_signal_handlers() -> None:
-    """SIGINT ends the process with 130, SIGTERM with 143; training installs finer ones."""
+    """Every ending signal unwinds the command and becomes its exit code; training installs finer handlers."""
+    from genkit.signals import Unwind, take_over
+
+    take_over(Unwind())
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminate)
 
 
 def open_closed_outputs() -> None:
@@ -87,10 +91,6 @@ def open_closed_outputs() -> None:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             setattr(sys, name, os.fdopen(number, "w"))
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 def dispatch(argv: list[str]) -> int:

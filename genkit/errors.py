@@ -5,7 +5,7 @@ The message is one line: what is wrong, where (key or path), what to do next; wh
 is an internal error (1).
 
     0 done · 1 internal · 2 configuration or usage · 3 data · 4 checkpoint · 5 numerical · 6 disk or permission
-    130 SIGINT · 143 SIGTERM
+    128 + n: stopped by signal n, as 130 by SIGINT and 143 by SIGTERM
 """
 
 from genkit.printing import one_line

@@ -22,7 +22,7 @@ LAYERS = [
     "nn",
     "storage",
 ]
-BOTTOM = {"distributions", "noise", "component", "errors", "printing"}  # and genkit itself (its version)
+BOTTOM = {"distributions", "noise", "component", "errors", "printing", "signals", "terminal"}  # and genkit itself
 FRAMEWORKS = {"lightning", "hydra", "omegaconf", "lightning_fabric", "pytorch_lightning"}
 ALLOWED = {"commands": FRAMEWORKS, "config": {"hydra", "omegaconf"}, "training": {"lightning"}}
 FORBIDDEN_ANYWHERE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "torchvision"}

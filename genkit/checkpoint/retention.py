@@ -45,6 +45,11 @@ def step_folders(run: Path) -> list[Path]:
     return sorted(folders, key=lambda entry: int(entry.name.removeprefix("step-")), reverse=True)
 
 
+def newest_step(run: Path) -> int:
+    """The step of the run's newest checkpoint folder, 0 where none was written."""
+    return next((int(folder.name.removeprefix("step-")) for folder in step_folders(run)), 0)
+
+
 def point(run: Path, pointer: Pointer, name: str) -> None:
     """Makes `latest` or `best` name a checkpoint of this run, atomically.
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.place import is_run_folder
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
-from genkit.checkpoint.retention import pointed, step_folders
+from genkit.checkpoint.retention import newest_step, pointed, step_folders
 from genkit.checkpoint.run_folder import METRICS, RUN, RunFolder, read_info
 from genkit.commands.command_line import command_line
 from genkit.commands.machine import inexact, machine
@@ -65,9 +65,10 @@ def _start(settings: dict[str, Any], console: Console) -> float | None:
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
     config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
-    with RunFolder.create(target, "train", label, config=OmegaConf.to_yaml(settings), info=info) as folder:
+    text = OmegaConf.to_yaml(settings)
+    with StopSignal() as stop, RunFolder.create(target, "train", label, config=text, info=info) as folder:
         console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)
-        return _fit(folder, parts, config, settings, console, label, None)
+        return _fit(folder, parts, config, settings, console, label, None, stop)
 
 
 def _again(path: Path, settings: dict[str, Any], console: Console) -> float | None:
@@ -115,8 +116,9 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
         _announce(console, path, checkpoint, parts, lookup(base, MAX_STEPS), reasons)
         config = checkpoint_config(settings, parts.dataset)
         resume = None if checkpoint is None else (checkpoint.path, checkpoint.step)
-        folder.update(status="running", exit_code=None, **here)
-        return _fit(folder, parts, config, settings, console, _label(settings, folder), resume)
+        with StopSignal() as stop:
+            folder.update(status="running", exit_code=None, **here)
+            return _fit(folder, parts, config, settings, console, _label(settings, folder), resume, stop)
 
 
 def _fit(
@@ -127,11 +129,42 @@ def _fit(
     console: Console,
     label: str,
     resume: tuple[Path, int] | None,
+    stop: StopSignal,
 ) -> float | None:
-    stop, started = StopSignal(), time.monotonic()
+    started = time.monotonic()
     before = float(folder.info["wall_time"] or 0.0)
+    status, code = "failed", 1
+    try:
+        with memory_errors(less_memory(parts)):
+            fit(_run(folder, parts, config, label, resume), console, stop)
+        status, code = "done", 0
+    except GenkitError as error:
+        code = error.exit_code
+        raise
+    except StopNow:
+        status, code = "interrupted", stop.exit_code
+    finally:
+        stop.only_note()  # what is written of the end must not be cut short
+        if stop.received and status == "done":
+            status, code = "interrupted", stop.exit_code
+        wall_time = round(before + time.monotonic() - started, 3)
+        step = newest_step(folder.path)
+        folder.update(status=status, exit_code=code, signal=stop.name, step=step, wall_time=wall_time)
+    again = shlex.quote(shown(folder.path))
+    if stop.received:
+        kept = f"at step {step}" if step else "before its first checkpoint"
+        line = f"genkit: stopped by {stop.name} {kept}; to continue: genkit train resume={again}"
+        print(line, file=sys.stderr, flush=True)
+        raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
+    console.print(f"done: {_closing(folder.path)}", soft_wrap=True)
+    return parts.module.validated.get(parts.checkpoint.monitor or "")
+
+
+def _run(
+    folder: RunFolder, parts: Parts, config: Mapping[str, Any], label: str, resume: tuple[Path, int] | None
+) -> Run:
     loggers = [parts.loggers(save_dir=str(folder.path))] if parts.loggers is not None else []
-    run = Run(
+    return Run(
         name=label.replace("-", " on ", 1),
         folder=folder.path,
         dataset=parts.dataset,
@@ -145,26 +178,6 @@ def _fit(
         callbacks=parts.callbacks,
         quick=parts.quick,
     )
-    status, code = "failed", 1
-    try:
-        stop.install()
-        with memory_errors(less_memory(parts)):
-            fit(run, console, stop)
-        status, code = ("interrupted", stop.exit_code) if stop.received else ("done", 0)
-    except GenkitError as error:
-        code = error.exit_code
-        raise
-    except StopNow:
-        status, code = "interrupted", stop.exit_code
-    finally:
-        stop.restore()
-        folder.update(status=status, exit_code=code, wall_time=round(before + time.monotonic() - started, 3))
-    if stop.received:
-        again = f"genkit train resume={shlex.quote(shown(folder.path))}"
-        print(f"genkit: stopped by a signal; to continue: {again}", file=sys.stderr, flush=True)
-        raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
-    console.print(f"done: {_closing(folder.path)}", soft_wrap=True)
-    return parts.module.validated.get(parts.checkpoint.monitor or "")
 
 
 def _closing(run: Path) -> str:

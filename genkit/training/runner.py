@@ -13,6 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from rich.console import Console
@@ -118,7 +119,8 @@ def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
     return trainer
 
 
-def _trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
+def _trainer(options: TrainerOptions, plugins: Sequence[Any] = (), **more: Any) -> pl.Trainer:
+    """One process, whoever started it: Lightning's own environment for SLURM counts its tasks, and requeues the job."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a precision or a device that it replaces, which is refused above
         return pl.Trainer(
@@ -132,6 +134,7 @@ def _trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
             use_distributed_sampler=False,
             inference_mode=False,
             profiler=NoProfiler(),
+            plugins=[LightningEnvironment(), *plugins],
             **more,
         )
 
@@ -142,8 +145,9 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
     Raises:
         NumericalError: a loss is not finite; the checkpoints written before stand.
         StorageError: a checkpoint cannot be written.
-        StopNow: a second SIGINT, or a validation that takes too long after a signal.
+        StopNow: a signal came before the first step, a second one, or a validation takes too long after the first.
     """
+    stop.refuse_to_begin()
     trainer = make_trainer(
         run.trainer,
         callbacks=_callbacks(run, console, stop),
@@ -190,4 +194,5 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__` defined.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*The `srun` command is available.*")
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the averaged copy

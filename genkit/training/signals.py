@@ -1,7 +1,8 @@
-"""SIGTERM and SIGINT while training: a flag, which the step boundary turns into a checkpoint and an exit code.
+"""Signals while training: a flag, which the step boundary turns into a checkpoint and an exit code.
 
-Installed by the runner in `on_train_start`, because Lightning replaces handlers when `fit` begins. A second SIGINT
-stops at once, as `StopNow`: a KeyboardInterrupt would be caught by Lightning, which then exits with its own code.
+Installed by the command before the run folder exists, and again by the runner in `on_train_start`, because Lightning
+replaces handlers when `fit` begins. A second signal stops at once, as `StopNow`: a KeyboardInterrupt would be caught by
+Lightning, which then exits with its own code.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ import time
 from types import FrameType
 from typing import Any
 
+from genkit.signals import ECHO, KEYBOARD, exit_code, give_back, take_over
+
 GRACE = 5.0  # seconds that a validation may go on after a signal: cut short, its step would be lost
+REPEATED = frozenset({"SIGXCPU"})  # sent every second by the kernel, and no wish to hurry
 
 
 class StopNow(BaseException):
-    """A second SIGINT, or a step boundary that is too far away: the checkpoint written last is where to go on."""
+    """A second signal, or a step boundary that is too far away: the checkpoint written last is where to go on."""
 
 
 class StopSignal:
-    """Remembers the first SIGTERM or SIGINT.
+    """Remembers the first signal that asks for an end.
+
+    The second one raises StopNow, once: at once where it comes from the keyboard, later than `ECHO` seconds after the
+    first one where it comes from elsewhere.
 
     Attributes:
         received: The signal's number, 0 while none came.
@@ -30,37 +37,61 @@ class StopSignal:
         self.received = 0
         self.asked = False
         self._at = 0.0
+        self._may_raise = True
         self._before: dict[int, Any] = {}
 
     def install(self) -> None:
-        """Takes over both signals; `restore` gives them back."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before = signal.signal(number, self._on_signal)
-            self._before.setdefault(number, before)
+        """Take all ending signals over; `restore` gives them back. Does nothing outside the main thread."""
+        self._before = take_over(self._on_signal) | self._before
 
     def restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
+        give_back(self._before)
+        self._before = {}
+
+    def __enter__(self) -> StopSignal:
+        self.install()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.restore()
 
     @property
     def wanted(self) -> bool:
         """Whether to stop at the next step boundary."""
         return self.asked or self.received != 0
 
+    def only_note(self) -> None:
+        """From now on no signal raises anything."""
+        self._may_raise = False
+
+    def refuse_to_begin(self) -> None:
+        """Raise StopNow where a signal came already: nothing would be lost."""
+        if self.received:
+            raise StopNow
+
     def refuse_to_wait(self) -> None:
-        """Raises StopNow where a signal came longer than `GRACE` ago."""
+        """Raise StopNow where a signal came longer than `GRACE` ago."""
         if self.received and time.monotonic() - self._at > GRACE:
             raise StopNow
 
     @property
+    def name(self) -> str | None:
+        """ "SIGTERM", or None while no signal came."""
+        return signal.Signals(self.received).name if self.received else None
+
+    @property
     def exit_code(self) -> int:
-        """What the shell expects of a process that this signal stopped: 130 or 143."""
-        return 128 + self.received
+        """What the shell expects of a process that this signal stopped."""
+        return exit_code(self.received)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.received and number == signal.SIGINT:
-            self.restore()
-            raise StopNow
         if not self.received:
             self.received, self._at = number, time.monotonic()
+        elif self._may_raise and self._insists(number):
+            self.only_note()  # what cleans up after StopNow must not be cut short
+            raise StopNow
+
+    def _insists(self, number: int) -> bool:
+        if signal.Signals(number).name in REPEATED:
+            return False
+        return number in KEYBOARD or time.monotonic() - self._at > ECHO

@@ -53,15 +53,23 @@ class Child:
         cwd: Its working directory.
         tmpdir: Its TMPDIR.
         limits: Resource limits, e.g. {resource.RLIMIT_FSIZE: 10**6}.
+        environment: More variables of its environment.
     """
 
     def __init__(
-        self, argv: list[str], cwd: Path, tmpdir: Path | None = None, limits: Mapping[int, int] | None = None
+        self,
+        argv: list[str],
+        cwd: Path,
+        tmpdir: Path | None = None,
+        limits: Mapping[int, int] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         handle, name = tempfile.mkstemp(prefix="genkit-log-")
         os.close(handle)
         self.log, self.started = Path(name), time.monotonic()
-        self.process = SERVER.Process(target=_entry, args=(argv, cwd, self.log, tmpdir, dict(limits or {})))
+        self.process = SERVER.Process(
+            target=_entry, args=(argv, cwd, self.log, tmpdir, dict(limits or {}), dict(environment or {}))
+        )
         self.process.start()
 
     def wait(self, seconds: float = 600.0) -> Done:
@@ -79,7 +87,14 @@ class Child:
             os.kill(self.process.pid or 0, number)
 
 
-def _entry(argv: list[str], cwd: Path, log: Path, tmpdir: Path | None, limits: Mapping[int, int]) -> None:
+def _entry(
+    argv: list[str],
+    cwd: Path,
+    log: Path,
+    tmpdir: Path | None,
+    limits: Mapping[int, int],
+    environment: Mapping[str, str],
+) -> None:
     import torch
 
     from genkit import cli
@@ -87,6 +102,7 @@ def _entry(argv: list[str], cwd: Path, log: Path, tmpdir: Path | None, limits: M
     torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    os.environ.update(environment)
     if tmpdir is not None:
         os.environ["TMPDIR"], tempfile.tempdir = str(tmpdir), None
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

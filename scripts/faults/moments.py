@@ -1,12 +1,11 @@
-"""Signals, a full disk and a folder that turns read-only at moments spread over a run; runs that start together.
+"""A full disk and a folder that turns read-only at moments spread over a run; runs that start together.
 
     python scripts/faults/moments.py --n 20
 
-SIGTERM: the exit code is 143, no finished step is lost; of samples or scores that were begun nothing is left. A disk
-that is full or read-only: never a success, never an older checkpoint lost, and the run that is resumed when there is
-room again ends with the files of one that nobody disturbed. Where this user may mount (root on Linux) the disk is a
-real one, of memory, that is filled or made read-only under the run; and everywhere each kind of write is refused by
-this process itself. Eight processes that make a run folder in the same second make eight.
+A disk that is full or read-only: never a success, never an older checkpoint lost, and the run that is resumed when
+there is room again ends with the files of one that nobody disturbed. Where this user may mount (root on Linux) the disk
+is a real one, of memory, that is filled or made read-only under the run; and everywhere each kind of write is refused
+by this process itself. Eight processes that make a run folder in the same second make eight.
 """
 
 from __future__ import annotations
@@ -66,44 +65,6 @@ def shares(n: int) -> list[float]:
     """Moments over a run: a fifth of them before its first step, none of them at its very end."""
     early = n // 5
     return [-0.9 * (i + 0.5) / early for i in range(early)] + [0.95 * i / (n - early) for i in range(n - early)]
-
-
-def shell_code(code: int | None) -> int | None:
-    """What a shell makes of a process's end: one that a signal killed, before it took the signal over, is 128 + it."""
-    return 128 - code if code is not None and code < 0 else code
-
-
-def terminated(share: float, start: float, work: Path, tally: Tally) -> None:
-    """SIGTERM at a moment of a training; `start` is the time that it needs for its first step."""
-    child, run = Child(train("vae", *PLAN), work), work / "run"
-    wait_for(child, run, share, start)
-    sent = time.monotonic()
-    child.kill(signal.SIGTERM)
-    done = child.wait()
-    tally.add("SIGTERM to a training")
-    tally.counts["slowest stop, ms"] = max(tally.counts["slowest stop, ms"], int(1000 * (time.monotonic() - sent)))
-    tally.expect(shell_code(done.code) == 143, "SIGTERM: another exit code", f"{share}: {done.code} {done.said[-200:]}")
-    tally.expect("Traceback" not in done.said, "SIGTERM: tracebacks", done.said[-300:])
-    saved, finished = find_checkpoint(run).step if run.is_dir() and step_folders(run) else 0, logged(run)
-    tally.add("of them after its first step", int(finished > 0))
-    tally.expect(saved >= finished, "SIGTERM: steps lost", f"{share}: step {saved} saved, {finished} finished")
-    tally.expect(not leftovers(work), "SIGTERM: leftovers", str(leftovers(work)[:3]))
-
-
-def terminated_elsewhere(verb: str, share: float, life: float, argv: list[str], work: Path, tally: Tally) -> None:
-    """SIGTERM to a command that draws samples or scores them."""
-    child = Child([*argv, "out=out"], work)
-    child.process.join(share * life)
-    child.kill(signal.SIGTERM)
-    done = child.wait()
-    tally.add(f"SIGTERM to {verb}")
-    tally.expect(
-        shell_code(done.code) == 143,
-        f"SIGTERM to {verb}: another exit code",
-        f"{share}: {done.code} {done.said[-200:]}",
-    )
-    tally.expect("Traceback" not in done.said, f"SIGTERM to {verb}: tracebacks", done.said[-300:])
-    tally.expect(not any(work.iterdir()), f"SIGTERM to {verb}: leftovers", str(list(work.iterdir())))
 
 
 @contextlib.contextmanager
@@ -243,20 +204,6 @@ def together(root: Path, tally: Tally) -> None:
     tally.expect(right, "starts that share a folder", f"{made} folders")
 
 
-def elsewhere(n: int, run: Path, work: Path, tally: Tally) -> None:
-    """SIGTERM at moments of sampling and of an evaluation."""
-    for verb, words in {"sample": ["n=20000"], "eval": ["n=2000", "baselines=false"]}.items():
-        argv, place = [verb, f"ckpt={run}", "batch_size=100", *words], work / verb
-        place.mkdir()
-        for number in range(2):  # the first one fills caches
-            whole = Child([*argv, f"out=out-{number}"], place).wait()
-            assert whole.code == 0, whole.said
-        for number in range(n):
-            place = work / f"{verb}-{number}"
-            place.mkdir()
-            terminated_elsewhere(verb, 0.6 * (number + 0.5) / n, whole.seconds, argv, place, tally)
-
-
 def main() -> int:
     arguments, tally = options(__doc__, 20), Tally()
     n: int = arguments.n
@@ -271,10 +218,6 @@ def main() -> int:
             start, whole = time.monotonic() - begun, straight.wait()
             assert whole.code == 0, whole.said
         truth = digest(work / "straight" / "run")
-        for number, share in enumerate(shares(n)):
-            (work / f"term-{number}").mkdir()
-            terminated(share, start, work / f"term-{number}", tally)
-        elsewhere(n // 2, work / "straight" / "run", work, tally)
         if may_mount(work / "disk"):
             for share, kind in itertools.product(shares(n), ("full", "read-only")):
                 starved(kind, share, start, truth, work / "disk", tally)

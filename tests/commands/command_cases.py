@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,22 @@ class Child:
         cwd: Its working directory.
         log: What it prints goes there.
         signals: Optimizer step (in its last micro-batch) -> signals that the process sends itself there.
+        environment: Variables of its environment.
+        ignored: Signals that it finds ignored, as SIGHUP under `nohup`.
     """
 
-    def __init__(self, argv: list[str], cwd: Path, log: Path, signals: Mapping[int, list[int]] | None = None) -> None:
+    def __init__(
+        self,
+        argv: list[str],
+        cwd: Path,
+        log: Path,
+        signals: Mapping[int, list[int]] | None = None,
+        environment: Mapping[str, str] | None = None,
+        ignored: Sequence[int] = (),
+    ) -> None:
         self.log = log
-        self.process = SERVER.Process(target=_entry, args=(argv, cwd, log, dict(signals or {})))
+        surroundings = dict(environment or {}), tuple(ignored)
+        self.process = SERVER.Process(target=_entry, args=(argv, cwd, log, dict(signals or {}), *surroundings))
         self.process.start()
 
     def wait(self, seconds: float = 300) -> Done:
@@ -127,7 +138,14 @@ class Child:
         return Done(self.process.exitcode, self.log.read_text())
 
 
-def _entry(argv: list[str], cwd: Path, log: Path, signals: Mapping[int, list[int]]) -> None:
+def _entry(
+    argv: list[str],
+    cwd: Path,
+    log: Path,
+    signals: Mapping[int, list[int]],
+    environment: Mapping[str, str] | None = None,
+    ignored: Sequence[int] = (),
+) -> None:
     import torch
 
     from genkit.training.module import GenerativeModule
@@ -135,6 +153,9 @@ def _entry(argv: list[str], cwd: Path, log: Path, signals: Mapping[int, list[int
     torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+    os.environ.update(environment or {})
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)

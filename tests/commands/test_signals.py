@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from genkit.checkpoint.retention import pointed
 PLAN = ("trainer.max_steps=6", "checkpoint.every_n_steps=2", "trainer.val_every_n_steps=3", "checkpoint.monitor=null")
 
 
-def patched(place: str, call: int, number: int, wait: float, argv: list[str], cwd: Path, log: Path) -> None:
-    """`genkit argv` in a process that sends itself a signal at the `call`-th call of module:Class.method."""
+def patched(place: str, call: int, numbers: Sequence[int], wait: float, argv: list[str], cwd: Path, log: Path) -> None:
+    """`genkit argv` in a process that sends itself signals at the `call`-th call of module:Class.method."""
     module, _, path = place.partition(":")
     owner_name, _, name = path.partition(".")
     owner = getattr(importlib.import_module(module), owner_name)
@@ -29,7 +30,8 @@ def patched(place: str, call: int, number: int, wait: float, argv: list[str], cw
     def function(*args: Any, **kwargs: Any) -> Any:
         calls.append(None)
         if len(calls) == call:
-            os.kill(os.getpid(), number)
+            for number in numbers:
+                os.kill(os.getpid(), number)
         if len(calls) >= call:
             time.sleep(wait)
         return original(*args, **kwargs)
@@ -41,39 +43,61 @@ def patched(place: str, call: int, number: int, wait: float, argv: list[str], cw
     _entry(argv, cwd, log, {})
 
 
-def code_of(work: Path, place: str, call: int, number: int, argv: list[str], wait: float = 0.0) -> tuple[int, str]:
+def code_of(
+    work: Path, place: str, call: int, number: int, argv: list[str], wait: float = 0.0, again: Sequence[int] = ()
+) -> tuple[int, str]:
     log = work.parent / "log"
-    child = SERVER.Process(target=patched, args=(place, call, number, wait, argv, work, log))
+    child = SERVER.Process(target=patched, args=(place, call, [number, *again], wait, argv, work, log))
     child.start()
     child.join(60)
     return child.exitcode or 0, log.read_text()
 
 
 MOMENTS = {
-    "the data is read": ("genkit.data.digits:Digits.__init__", 1, "train"),
-    "the model is built": ("genkit.models.vae:VAE.__init__", 1, "train"),
-    "samples are drawn": ("genkit.models.vae:VAE.sample", 2, "sample"),
-    "samples are written": ("genkit.data.spec:DataSpec.unscale", 2, "sample"),
-    "samples are scored": ("genkit.models.vae:VAE.sample", 2, "eval"),
-    "features are computed": ("genkit.metrics.features:ClassifierFeatures.__call__", 1, "eval"),
+    "the data is read": ("genkit.data.digits:Digits.__init__", 1, "train", ("SIGTERM", "SIGQUIT")),
+    "the model is built": ("genkit.models.vae:VAE.__init__", 1, "train", ("SIGINT", "SIGHUP")),
+    "samples are drawn": ("genkit.models.vae:VAE.sample", 2, "sample", ("SIGTERM", "SIGINT")),
+    "samples are written": ("genkit.data.spec:DataSpec.unscale", 2, "sample", ("SIGUSR2", "SIGHUP")),
+    "samples are scored": ("genkit.models.vae:VAE.sample", 2, "eval", ("SIGTERM", "SIGXCPU")),
+    "features are computed": ("genkit.metrics.features:ClassifierFeatures.__call__", 1, "eval", ("SIGINT", "SIGUSR1")),
 }
+CASES = [(moment, name) for moment, (*_, names) in MOMENTS.items() for name in names]
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_nothing_is_left_of_a_command_that_was_stopped(
-    vae: Path, work: Path, moment: str, number: int, code: int
-) -> None:
-    place, call, verb = MOMENTS[moment]
+@pytest.mark.parametrize(("moment", "name"), CASES)
+def test_nothing_is_left_of_a_command_that_was_stopped(vae: Path, work: Path, moment: str, name: str) -> None:
+    place, call, verb, _ = MOMENTS[moment]
     argv = {
         "train": arguments("vae", *PLAN, "run_dir=run"),
         "sample": ["sample", f"ckpt={vae}", "n=40", "batch_size=10", "out=out"],
         "eval": ["eval", f"ckpt={vae}", "n=100", "batch_size=10", "out=out", "metric=fid", "baselines=false"],
     }[verb]
-    found, said = code_of(work, place, call, number, argv)
-    assert found == code, said
+    number = signal.Signals[name]
+    found, said = code_of(work, place, call, number, argv, again=[number] if name == "SIGTERM" else ())
+    assert found == 128 + number, said
     assert "Traceback" not in said
     assert not any(work.iterdir())
+
+
+def test_a_second_signal_while_a_checkpoint_is_written(work: Path) -> None:
+    """The one before stands, nothing is half-written."""
+    place = "genkit.checkpoint.manifest:Manifest.render"
+    argv = arguments("vae", *PLAN, "run_dir=run")
+    code, said = code_of(work, place, 2, signal.SIGTERM, argv, again=[signal.SIGINT])
+    assert code == 143, said
+    assert "Traceback" not in said
+    run = work / "run"
+    assert [folder.name for folder in (run / "checkpoints").iterdir()] == ["step-00000002"]
+    assert run_json(run).items() >= {"status": "interrupted", "signal": "SIGTERM", "step": 2}.items()
+    assert "resuming at step 2 (exact)" in done("train", "resume=run")
+
+
+def test_a_signal_before_the_first_step_leaves_a_run_that_tells_of_it(work: Path) -> None:
+    place = "genkit.checkpoint.run_folder:RunFolder.create"
+    code, said = code_of(work, place, 1, signal.SIGHUP, arguments("vae", *PLAN, "run_dir=run"))
+    assert code == 129, said
+    assert run_json(work / "run").items() >= {"status": "interrupted", "signal": "SIGHUP", "step": 0}.items()
+    assert "starting at step 0" in done("train", "resume=run")
 
 
 def test_a_validation_is_finished_and_the_step_after_it_kept(work: Path) -> None:
@@ -90,7 +114,7 @@ def test_a_validation_that_takes_too_long_is_not(work: Path) -> None:
     options = (*PLAN, "data=toy", "data.n_train=8100", "data.eval_n=300")  # several batches of validation
     code, said = code_of(work, place, 1, signal.SIGTERM, arguments("vae", *options, "run_dir=run"), wait=0.4)
     assert code == 143, said
-    assert said.splitlines()[-1].startswith("genkit: stopped by a signal; to continue: ")
+    assert said.splitlines()[-1].startswith("genkit: stopped by SIGTERM at step 2; to continue: ")
     assert "Traceback" not in said
     assert pointed(work / "run", "latest") == "step-00000002"
     assert (run_json(work / "run")["status"], run_json(work / "run")["exit_code"]) == ("interrupted", 143)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from command_cases import Child, Done, arguments, digest, done, genkit, lines, r
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.retention import pointed
 from genkit.models.vae import VAE
+from genkit.signals import ENDING
 
 PLAN = (
     "trainer.max_steps=12",
@@ -26,23 +28,60 @@ PLAN = (
 )
 
 
-def stopped(work: Path, *numbers: int, more: tuple[str, ...] = (), step: int = 7) -> Done:
+# What `sbatch --ntasks=4` leaves to a job that is not started by `srun`: Lightning would refuse it, or requeue the job.
+SLURM = {
+    "SLURM_JOB_ID": "4711",
+    "SLURM_JOB_NAME": "train",
+    "SLURM_NTASKS": "4",
+    "SLURM_PROCID": "0",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODELIST": "node1",
+}
+
+
+def stopped(work: Path, *numbers: int, more: tuple[str, ...] = (), step: int = 7, **surroundings: Any) -> Done:
     """A run that gets signals in the middle of a step."""
     command = arguments("vae", *PLAN, *more, "run_dir=run")
-    return Child(command, work, work / "log", {step - 1: list(numbers)}).wait()
+    return Child(command, work, work / "log", {step - 1: list(numbers)}, **surroundings).wait()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_the_step_and_ends_with_its_code(work: Path, number: int, code: int) -> None:
-    answer = stopped(work, number, more=("trainer.accumulate=2",))
-    assert answer.code == code
-    assert answer.said.splitlines()[-1].startswith("genkit: stopped by a signal; to continue: genkit train resume=")
+@pytest.mark.parametrize(
+    ("name", "environment"),
+    [("SIGTERM", {}), ("SIGINT", {}), ("SIGHUP", {}), ("SIGUSR1", SLURM), ("SIGXCPU", {})],
+    ids=lambda value: value if isinstance(value, str) else "slurm" if value else "alone",
+)
+def test_a_signal_saves_the_step_and_ends_with_its_code(work: Path, name: str, environment: dict[str, str]) -> None:
+    """A second one that follows at once, as from a closing shell or at the limit of CPU time, changes nothing."""
+    number = signal.Signals[name]
+    numbers = [number] if name == "SIGINT" else [number, number]
+    answer = stopped(work, *numbers, more=("trainer.accumulate=2",), environment=environment)
+    code = 128 + number
+    assert answer.code == code, answer.said
+    line = f"genkit: stopped by {name} at step 7; to continue: genkit train resume={work / 'run'}"
+    assert answer.said.splitlines()[-1] == line
     assert "Traceback" not in answer.said
+    assert "requeue" not in answer.said
     run = work / "run"
-    assert (run_json(run)["status"], run_json(run)["exit_code"]) == ("interrupted", code)
+    expected = {"status": "interrupted", "exit_code": code, "signal": name, "step": 7}
+    assert run_json(run).items() >= expected.items()
     assert pointed(run, "latest") == "step-00000007"
     assert open_checkpoint(run / "checkpoints" / "step-00000007").step == 7
     assert (run / ".lock").stat().st_size == 0
+
+
+def test_a_signal_that_was_ignored_stays_so(work: Path) -> None:
+    """As SIGHUP under `nohup`; but not those of the keyboard, which a shell has its background jobs ignore."""
+    answer = stopped(work, signal.SIGHUP, ignored=[signal.SIGHUP])
+    assert answer.code == 0, answer.said
+    assert run_json(work / "run").items() >= {"status": "done", "signal": None, "step": 12}.items()
+
+
+def test_a_training_outside_the_main_thread_installs_no_handlers(work: Path) -> None:
+    before = [signal.getsignal(number) for number in ENDING]
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(genkit, *arguments("vae", "trainer.max_steps=2", "run_dir=run")).result()
+    assert answer.code == 0, answer.err
+    assert [signal.getsignal(number) for number in ENDING] == before
 
 
 @pytest.mark.parametrize("step", [7, 10])
@@ -66,7 +105,7 @@ def test_a_second_sigint_does_not_wait_for_the_checkpoint(work: Path, count: int
     assert answer.code == 130, answer.said
     assert "Traceback" not in answer.said
     run = work / "run"
-    assert (run_json(run)["status"], run_json(run)["exit_code"]) == ("interrupted", 130)
+    assert run_json(run).items() >= {"status": "interrupted", "exit_code": 130, "step": 4}.items()
     assert pointed(run, "latest") == "step-00000004"
     assert "resuming at step 4 (exact)" in done("train", "resume=run")
 

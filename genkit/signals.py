@@ -1,0 +1,63 @@
+"""The signals that ask a job to end, and who may take them over.
+
+TERM   a scheduler, a container, `kill`         HUP          the terminal was closed, the connection was lost
+INT    Ctrl-C                                   USR1, USR2   a batch system, some time before its limit
+QUIT   Ctrl-\\                                   XCPU         the limit of CPU time, and every second after it
+
+A command that a signal stops leaves the exit code 128 + its number, as a shell would report it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+Handler = Callable[[int, FrameType | None], Any]
+
+_NAMES = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")  # not all of them on every system
+ENDING = tuple(signal.Signals[name] for name in _NAMES if name in signal.Signals.__members__)
+KEYBOARD = frozenset(number for number in ENDING if number.name in ("SIGINT", "SIGQUIT"))
+
+# Seconds in which a second signal is the first one again: `timeout` and a closing shell send theirs to the process
+# and to its group.
+ECHO = 1.0
+
+
+def exit_code(number: int) -> int:
+    """The exit code of a process that a signal stopped, as shells count: 143 for SIGTERM."""
+    return 128 + number
+
+
+def take_over(handler: Handler) -> dict[int, Any]:
+    """Have `handler` called for every ending signal; returns the handlers before, for `give_back`.
+
+    A signal that was ignored stays ignored, as SIGHUP under `nohup`; except for those of the keyboard, which a shell
+    lets its background jobs ignore: there they can only have been sent on purpose. Outside the main thread, where
+    Python allows no handlers, nothing happens.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    chosen = [number for number in ENDING if number in KEYBOARD or signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in chosen}
+
+
+def give_back(before: dict[int, Any]) -> None:
+    """Restore the handlers that `take_over` returned; one that Python did not install becomes the system's default."""
+    for number, handler in before.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+class Unwind:
+    """A handler that raises SystemExit with the signal's exit code; an echo does not disturb what then cleans up."""
+
+    def __init__(self) -> None:
+        self.last = float("-inf")
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        before, self.last = self.last, time.monotonic()
+        if self.last - before > ECHO:
+            raise SystemExit(exit_code(number))
