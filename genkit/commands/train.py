@@ -117,7 +117,7 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
         config = checkpoint_config(settings, parts.dataset)
         resume = None if checkpoint is None else (checkpoint.path, checkpoint.step)
         with StopSignal() as stop:
-            folder.update(status="running", exit_code=None, **here)
+            folder.update(status="running", exit_code=None, signal=None, **here)
             return _fit(folder, parts, config, settings, console, _label(settings, folder), resume, stop)
 
 
