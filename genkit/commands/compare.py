@@ -1,6 +1,7 @@
-"""`genkit compare RESULTS…`: results of `genkit eval` side by side, ranked only where their intervals separate.
+"""`genkit compare RESULTS…`: results of `genkit eval` side by side, ranked only where it is decided.
 
-RESULTS is a results.json, a folder that `genkit eval` wrote, or a folder of such folders; any number of them.
+RESULTS is a results.json, a folder that `genkit eval` wrote, or a folder of such folders; any number of them. Runs that
+differ in their seed alone are one row: the mean over seeds with its spread.
 metric=fid,coverage takes these metrics only; out=FOLDER is where compare.md, compare.csv and compare.png go.
 """
 
@@ -17,9 +18,19 @@ from rich.text import Text
 from genkit.commands.restored import check_out, make_out
 from genkit.config.hints import did_you_mean
 from genkit.errors import ConfigError
-from genkit.report.comparison import Row, against_floor, cell, compare, csv_text, markdown, results_in, write_text
+from genkit.report.comparison import compare
+from genkit.report.comparison_text import (
+    Comparison,
+    against_floor,
+    cell,
+    csv_text,
+    heading,
+    legend,
+    markdown,
+    write_text,
+)
 from genkit.report.console import make_console
-from genkit.report.table import ARROWS
+from genkit.report.rows import results_in
 from genkit.storage.disk import shown
 
 USAGE = "genkit compare RESULTS… [metric=NAME,…] [out=FOLDER]"
@@ -66,21 +77,22 @@ def arguments(argv: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
     return paths, options
 
 
-def show(table: dict[str, list[Row]], console: Console) -> None:
+def show(table: Comparison, console: Console) -> None:
     """A block per metric, best first, baselines below."""
     out = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for title in ("Metric", "Value [95 %]", "vs floor"):
         out.add_column(title, no_wrap=True)
     for name, block in table.items():
-        out.add_row(Text(f"{name} {ARROWS[block[0].record['direction']]}", style="bold"))
+        out.add_row(Text(heading(name, block), style="bold"))
         for row in block:
             cells = (f"  {row.source}", cell(row), against_floor(row))
             out.add_row(*map(Text, cells), style="dim" if row.baseline else None)
     console.print(out)
-    console.print("#: rank, shared where intervals overlap", style="dim")
+    for line in legend(table):
+        console.print(Text(line, style="dim"))
 
 
-def fill(folder: Path, table: dict[str, list[Row]]) -> None:
+def fill(folder: Path, table: Comparison) -> None:
     from genkit.report.forest import save_forest  # matplotlib costs half a second
 
     write_text(folder / "compare.md", markdown(table))

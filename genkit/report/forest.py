@@ -3,45 +3,84 @@
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from genkit.report.comparison import Row
+from genkit.report.comparison_text import BEATEN, Comparison, heading
+from genkit.report.marks import mark
+from genkit.report.rows import Row
 from genkit.report.scatter import DPI, save_figure
-from genkit.report.table import ARROWS
 
 COLUMNS = 3
 MODEL, BASELINE, FLOOR = "C0", "0.6", "C2"
+LONGEST = 40  # characters of a name
+MOST = 60  # rows of a panel; the best of them
 
 
-def save_forest(path: str | Path, table: dict[str, list[Row]]) -> None:
+def save_forest(path: str | Path, table: Comparison) -> None:
     """The comparison `table` (metric to its rows, best first) as a PNG; raises StorageError where the disk refuses."""
-    rows, columns = ceil(len(table) / COLUMNS), min(COLUMNS, len(table))
-    height = 0.9 + 0.25 * max(map(len, table.values()))
-    figure = Figure(figsize=(4.2 * columns, height * rows), dpi=DPI, layout="constrained")
+    columns = min(COLUMNS, len(table))
+    rows = ceil(len(table) / columns)
+    height = 1.0 + 0.25 * min(MOST, max(map(len, table.values())))
+    figure = Figure(figsize=(max(4.6 * columns, 6.5), height * rows + 0.5), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     for i, (name, block) in enumerate(table.items()):
         draw_panel(figure.add_subplot(rows, columns, i + 1), name, block)
+    entries = legend_entries([row for block in table.values() for row in block])
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": 5 if columns > 1 else 2}
+    figure.legend(handles=entries, fontsize=8, frameon=False, **place)
     save_figure(path, figure)
 
 
 def draw_panel(axes: Axes, name: str, block: Sequence[Row]) -> None:
-    """One metric; the best row on top."""
-    floor = next((row.record["floor"] for row in block if row.record["floor"] is not None), None)
+    """One metric; the best row on top, in the order of the tables."""
+    floor = next((row.floor for row in block if row.floor is not None), None)
     if floor is not None:
-        axes.axvspan(floor["mean"] - 2 * floor["sd"], floor["mean"] + 2 * floor["sd"], color=FLOOR, alpha=0.2, lw=0)
-        axes.axvline(floor["mean"], color=FLOOR, lw=1)
-    for place, row in enumerate(block):
+        axes.axvspan(floor[0] - 2 * floor[1], floor[0] + 2 * floor[1], color=FLOOR, alpha=0.2, lw=0)
+        axes.axvline(floor[0], color=FLOOR, lw=1)
+    shown_rows = block[:MOST]
+    for place, row in enumerate(shown_rows):
+        if row.value is None:
+            continue
         colour = BASELINE if row.baseline else MODEL
-        axes.plot(row.record["value"], place, "o", color=colour, markersize=5)
-        if row.record["ci95"] is not None:
-            axes.plot(row.record["ci95"], [place, place], color=colour, lw=1.5)
-    axes.set_yticks(range(len(block)), [row.source for row in block])
-    axes.invert_yaxis()
-    values = [row.record["value"] for row in block]
-    if min(values) > 0 and max(values) > 20 * min(values):
+        face = "white" if mark(row.kind, row.direction) else colour
+        if row.interval is not None:
+            axes.plot(row.interval, [place, place], color=colour, lw=1.5)
+        axes.plot(row.value, place, "o", color=colour, markersize=5, markerfacecolor=face)
+    axes.set_yticks(range(len(shown_rows)), list(map(label, shown_rows)), parse_math=False)
+    axes.set_ylim(len(shown_rows) - 0.5, -0.5)
+    values = [row.value for row in shown_rows if row.value is not None]
+    if values and min(values) > 0 and max(values) > 20 * min(values):
         axes.set_xscale("log")
-    axes.set_title(f"{name} {ARROWS[block[0].record['direction']]}", fontsize=10)
+    axes.set_title(heading(name, block), fontsize=10, parse_math=False)
     axes.grid(axis="x", alpha=0.25)
+
+
+def legend_entries(rows: Sequence[Row]) -> list[Artist]:
+    """What the points, bands and signs mean, those that occur."""
+    dot: dict[str, Any] = {"marker": "o", "markersize": 5}
+    entries: dict[Artist, bool] = {
+        Line2D([], [], color=MODEL, lw=1.5, label="model, 95 % interval", **dot): True,
+        Line2D([], [], color=MODEL, lw=0, mfc="white", label="bound (≤, ≥) or estimate (≈)", **dot): any(
+            mark(row.kind, row.direction) for row in rows
+        ),
+        Line2D([], [], color=BASELINE, lw=1.5, label="baseline", **dot): any(row.baseline for row in rows),
+        Patch(color=FLOOR, alpha=0.3, lw=0, label="real against real, mean ± 2 sd"): any(row.floor for row in rows),
+        Line2D([], [], lw=0, label=f"{BEATEN} worse than a trivial baseline"): any(row.beaten_by for row in rows),
+    }
+    return [entry for entry, occurs in entries.items() if occurs]
+
+
+def label(row: Row) -> str:
+    """ "#1 vae", with the sign of a bound or an estimate; "vae (not finite)"."""
+    name = row.source if len(row.source) <= LONGEST else f"{row.source[: LONGEST - 1]}…"
+    if row.value is None:
+        return f"{name} (not finite)"
+    sign, rank = mark(row.kind, row.direction), "" if row.rank is None else f"#{row.rank} "
+    return f"{rank}{name}{' ' * bool(sign)}{sign}{'' if row.beaten_by is None else ' ' + BEATEN}"

@@ -19,7 +19,19 @@ from genkit.report.table import ARROWS
 from genkit.storage.atomic import whole_file
 
 COLUMNS = 3
-FIELDS = ("metric", "value", "lo", "hi", "floor", "direction", "evaluations", "seconds_per_1000", "n_fake", "status")
+FIELDS = (
+    "metric",
+    "value",
+    "lo",
+    "hi",
+    "floor",
+    "direction",
+    "evaluations",
+    "seconds_per_1000",
+    "n_fake",
+    "status",
+    "kind",
+)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ COLUMNS = (
     *("difference", "n_fake", "n_ref", "evaluations", "features", "reference", "split", "ref_hash", "seed"),
     *("status", "warnings"),
     *("parameters", "seconds_per_1000"),
+    *("kind", "params", "baseline", "steps", "examples_seen", "train_seed"),
 )
 
 
@@ -62,7 +63,7 @@ def write_csv(path: Path, records: Sequence[Record]) -> None:
 def row(record: Record) -> dict[str, Any]:
     """One line of the CSV; what a record does not have is empty."""
     lo, hi = record.ci95 or (None, None)
-    floor = record.floor
+    floor, model = record.floor, record.model or {}
     return {
         "source": record.source,
         "metric": record.name,
@@ -86,6 +87,12 @@ def row(record: Record) -> dict[str, Any]:
         "seed": record.seed,
         "status": record.status,
         "warnings": "; ".join(record.warnings),
-        "parameters": (record.model or {}).get("parameters"),
+        "parameters": model.get("parameters"),
         "seconds_per_1000": record.seconds_per_1000,
+        "kind": record.kind,
+        "params": json.dumps(strict(record.params), sort_keys=True),
+        "baseline": record.baseline,
+        "steps": model.get("steps"),
+        "examples_seen": model.get("examples_seen"),
+        "train_seed": model.get("train_seed"),
     }

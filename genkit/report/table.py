@@ -5,7 +5,7 @@
       diffusion           1.21 [1.05, 1.36]  0.57 ±0.13       2.1x   898/899
       pixel Gaussian      12.7 [11.9, 13.5]  0.57 ±0.13      22.2x   898/899
 
-The arrow says which way is better; → is best where real data is.
+The arrow says which way is better; → is best where real data is. "≤ 2.18" is a bound, "≈ 2.18" an estimate.
 "vs floor" is value / floor for a divergence and value − floor for everything else. What could not be scored is dim.
 Notes (why something is missing, what to beware of) and what holds for the whole table stand once, below it.
 """
@@ -18,11 +18,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from genkit.metrics.record import Record
+from genkit.metrics.record import NOT_FINITE, Record
+from genkit.report.marks import marked
 
 ARROWS = {"min": "↓", "max": "↑", "near": "→"}
 GOOD, FAIR = 2.5, 5.0  # ratios to the floor up to which a value is green, yellow
-KINDS = {"lower": "a bound on the likelihood", "estimate": "an estimated likelihood", "exact": "an exact likelihood"}
+KINDS = {
+    "lower": "a bound on the likelihood, which may be higher",
+    "estimate": "an estimated likelihood of unknown bias",
+    "exact": "an exact likelihood",
+}
 
 
 def print_table(records: Sequence[Record], console: Console) -> None:
@@ -115,9 +120,9 @@ def _floor(record: Record) -> str:
 
 def _value(record: Record) -> str:
     if record.value is None:
-        return "n/a"
+        return NOT_FINITE if record.status == NOT_FINITE else "n/a"
     interval = "" if record.ci95 is None else f" [{number(record.ci95[0])}, {number(record.ci95[1])}]"
-    return number(record.value) + interval
+    return marked(number(record.value), record.kind, record.direction) + interval
 
 
 def _against_floor(record: Record) -> Text:
