@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,11 +19,13 @@ from genkit.commands.quick import quick_of
 from genkit.config.build import build, build_factory
 from genkit.config.embed import Given, check_fit, fill
 from genkit.config.memory import memory_errors
+from genkit.config.resolve import OPTIMIZERS
 from genkit.data.dataset import Dataset
 from genkit.errors import ConfigError
 from genkit.metrics.reference import content_hash
 from genkit.models.base import GenerativeModel
 from genkit.noise import seed_of
+from genkit.printing import shown
 from genkit.training.ema import EMA
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.module import GenerativeModule
@@ -32,6 +34,7 @@ from genkit.training.quick_scores import Quick
 from genkit.training.runner import make_trainer
 
 SCHEMA = "genkit.config/1"
+LOCAL_LOGGERS = tuple(f"lightning.pytorch.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger"))
 EXTRAS = {"TensorBoardLogger": "pip install 'genkit-toolkit[tensorboard]'"}
 TYPED_ALONE = ("resume", "allow", "run_dir", "debug")  # keys of one command, which no run remembers
 
@@ -51,8 +54,23 @@ class Parts:
     device: str  # its name
 
 
-def build_parts(settings: Mapping[str, Any], trusted: bool = True, given: Given = MappingProxyType({})) -> Parts:
-    """The parts of a run, with trained models given to it; raises ConfigError or DataError for the first mistake."""
+def build_parts(
+    settings: Mapping[str, Any],
+    trusted: bool = True,
+    given: Given = MappingProxyType({}),
+    typed: Collection[str] = (),
+) -> Parts:
+    """The parts of a run, with trained models given to it.
+
+    Args:
+        settings: The configuration of `genkit train`.
+        trusted: False where it comes from a run folder: it then reaches components and torch's optimizers alone.
+        given: Trained models inside the model.
+        typed: Groups of such a configuration that the user has typed again.
+
+    Raises:
+        ConfigError, DataError: the first mistake.
+    """
     plugins = tuple(settings["plugins"])
 
     def make(key: str, expect: type, **given: Any) -> Any:
@@ -63,8 +81,17 @@ def build_parts(settings: Mapping[str, Any], trusted: bool = True, given: Given 
     device = device_name(make_trainer(trainer, logger=False).strategy.root_device)
     checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
     schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings["ema"] is not None else None
-    optimizer = build_factory(settings["optimizer"], at="optimizer", expect=Optimizer, plugins=plugins)
+    optimizer = build_factory(
+        settings["optimizer"],
+        at="optimizer",
+        expect=Optimizer,
+        plugins=plugins,
+        trusted=trusted or "optimizer" in typed,
+        listed=OPTIMIZERS,
+    )
     logger = settings["logger"]
+    if logger is not None and not (trusted or "logger" in typed):
+        check_recorded_logger(logger)
     loggers = _loggers(logger, plugins) if logger is not None else None
     callbacks = [
         build(node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted)
@@ -102,6 +129,25 @@ def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
         missing = f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
         raise ConfigError(f"{missing}: {EXTRAS.get(name, 'install it')}, or leave logger= out") from error
     return factory
+
+
+def check_recorded_logger(node: Any) -> None:
+    """A logger that the user did not type is one that writes into the run folder alone.
+
+    No text of a run folder's is followed, such as a name that leads elsewhere or an address that data are sent to.
+
+    Raises:
+        ConfigError: it may do more.
+    """
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    plain = isinstance(node, Mapping) and all(
+        value in ("", None) or isinstance(value, bool | int | float) for key, value in node.items() if key != "_target_"
+    )
+    if target not in LOCAL_LOGGERS or not plain:
+        raise ConfigError(
+            f"logger: what the run folder says of {shown(target)} is not followed, since a logger may write elsewhere "
+            "or send data away: choose it again with logger=…"
+        )
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from omegaconf import OmegaConf
 
 from genkit.checkpoint.read import Checkpoint
 from genkit.checkpoint.run_folder import CONFIG_YAML
 from genkit.commands.parts import TYPED_ALONE, Parts, fingerprint
+from genkit.config.recorded import check_recorded, read_config_yaml
 from genkit.config.resume import ABSENT, differences
 from genkit.data.dataset import Dataset
 from genkit.errors import CheckpointError, ConfigError
@@ -20,14 +20,14 @@ from genkit.storage.disk import shown
 
 
 def recorded(run: Path, checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """The configuration that a run began with: its checkpoint's, or config.yaml where there is no checkpoint yet."""
-    if checkpoint is not None:
-        settings = checkpoint.config().get("train")
-    else:
-        settings = OmegaConf.to_container(OmegaConf.load(run / CONFIG_YAML), resolve=False)
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{shown(run)}: holds no training configuration: restore it from a copy")
-    return settings
+    """The configuration that a run began with: its checkpoint's, or config.yaml where there is no checkpoint yet.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    if checkpoint is None:
+        return check_recorded(read_config_yaml(run / CONFIG_YAML), run)
+    return check_recorded(checkpoint.config().get("train"), checkpoint.path)
 
 
 def departures(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

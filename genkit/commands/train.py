@@ -105,7 +105,7 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
                 folder.update(status="done", exit_code=0)
             return None
         given = embedded_again(settings) if checkpoint is None else {}
-        parts = build_parts(settings, trusted=False, given=given)
+        parts = build_parts(settings, trusted=False, given=given, typed=keys)
         if "data" in allowed:
             folder.update(data_fingerprint=fingerprint(parts.dataset))
         same_data(folder.path, folder.info, parts.dataset)

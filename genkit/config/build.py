@@ -19,7 +19,7 @@ import collections.abc
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -28,6 +28,7 @@ from genkit.config.hints import did_you_mean, listing
 from genkit.config.resolve import FOREIGN, resolve
 from genkit.config.schema import describe, is_node, read
 from genkit.errors import ConfigError
+from genkit.printing import one_line
 
 T = TypeVar("T")
 MAX_DEPTH = 32
@@ -85,13 +86,16 @@ def build_factory(
     plugins: Sequence[str] = (),
     trusted: bool = True,
     gives: Sequence[str] | None = None,
+    listed: Collection[str] = (),
 ) -> Callable[..., Any]:
     """A function that makes the object when called with what the configuration cannot say: `optimizer(params)`.
 
     `gives` names those arguments, in positional order; by default those that genkit gives to the listed torch and
-    lightning classes, or any. Every call makes a new object.
+    lightning classes, or any. `listed` names those of them that an untrusted node may hold. Every call makes a new
+    object.
     """
-    plan = Reader(tuple(plugins), trusted).plan(node, at, expect, None if gives is None else tuple(gives))
+    reader = Reader(tuple(plugins), trusted, frozenset(listed))
+    plan = reader.plan(node, at, expect, None if gives is None else tuple(gives))
     return functools.partial(plan.make)
 
 
@@ -104,13 +108,26 @@ class Plan:
     at: str
 
     def make(self, *args: Any, **given: Any) -> Any:
+        arguments = {name: construct(value) for name, value in self.arguments.items()}
         try:
-            return self.cls(*args, **{name: construct(value) for name, value in self.arguments.items()}, **given)
-        except ValueError as error:
+            return self.cls(*args, **arguments, **given)
+        except (ValueError, TypeError) as error:
             if issubclass(self.cls, Component):
                 raise
             # foreign classes check their ranges themselves
-            raise ConfigError(f"{self.at}: {self.cls.__name__}: {str(error).splitlines()[0]}") from error
+            key = self._culprit(arguments, args, given)
+            at = self.at if key is None else f"{self.at}.{key}={arguments[key]}"
+            raise ConfigError(f"{at}: {self.cls.__name__}: {one_line(str(error), 200)}") from error
+
+    def _culprit(self, arguments: Mapping[str, Any], args: tuple[Any, ...], given: Mapping[str, Any]) -> str | None:
+        """The one argument without which the class can be made."""
+        for name in arguments:
+            try:
+                self.cls(*args, **{other: value for other, value in arguments.items() if other != name}, **given)
+            except Exception:
+                continue
+            return name
+        return None
 
 
 @dataclass(frozen=True)
@@ -163,6 +180,7 @@ class Reader:
 
     plugins: tuple[str, ...]
     trusted: bool
+    listed: frozenset[str] = frozenset()
 
     def plan(self, node: Any, at: str, expect: Any, gives: tuple[str, ...] | None = ()) -> Plan:
         """`gives`: arguments that the configuration must not set and may lack; None: any may be lacking."""
@@ -171,7 +189,7 @@ class Reader:
             raise ConfigError(f"{at}: {shown[:80]} describes no object; it needs a _target_ (choose an option: {at}=…)")
         if not self.trusted:
             refuse_interpolations(node, at)
-        cls = resolve(node["_target_"], at=at, plugins=self.plugins, trusted=self.trusted)
+        cls = resolve(node["_target_"], at=at, plugins=self.plugins, trusted=self.trusted, listed=self.listed)
         if isinstance(expect, type) and not is_protocol(expect) and not issubclass(cls, expect):
             raise ConfigError(f"{at}: {cls.__name__} is no {expect.__name__}")
         if not gives:

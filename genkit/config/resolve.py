@@ -4,8 +4,10 @@ A configuration is text, possibly from a stranger's checkpoint, so it may name o
 
 * a class derived from `Component` and defined at the top level of a module of genkit's own packages, looked up in the
   module's source before anything is imported;
-* for a trusted configuration, one of the listed torch and lightning classes;
-* a class of a package that the user listed in `plugins=[…]`; from a checkpoint, only if it derives from `Component`.
+* for a trusted configuration, one of the listed torch and lightning classes; from a checkpoint, one of those that the
+  caller lists (an optimizer of torch's);
+* a class of a package that the user listed in `plugins=[…]`; from a checkpoint, only if it derives from `Component` and
+  the very modules that the user named, once imported, define or export it: nothing else is imported for its sake.
 
 A name is never walked attribute by attribute, so `genkit.cli.os.system` is no name of anything.
 """
@@ -17,7 +19,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -47,8 +49,17 @@ STRATEGIES: dict[str, tuple[str, ...]] = {
 FOREIGN: dict[str, tuple[str, ...]] = OPTIMIZERS | SCHEDULERS | LOGGERS | STRATEGIES
 
 
-def resolve(target: object, *, at: str, plugins: Sequence[str] = (), trusted: bool = True) -> type:
+def resolve(
+    target: object, *, at: str, plugins: Sequence[str] = (), trusted: bool = True, listed: Collection[str] = ()
+) -> type:
     """The class that `target` names.
+
+    Args:
+        target: Its dotted name.
+        at: The key of its node, with which a message starts.
+        plugins: Packages that the user allowed.
+        trusted: False for a configuration that the user did not type.
+        listed: Names from FOREIGN that such a configuration may hold all the same.
 
     Raises:
         ConfigError: it names nothing that a configuration may name; the message starts with `at`.
@@ -58,7 +69,7 @@ def resolve(target: object, *, at: str, plugins: Sequence[str] = (), trusted: bo
     module, _, name = target.rpartition(".")
     if module.partition(".")[0] == "genkit":
         found = _own(module, name, at)
-    elif trusted and target in FOREIGN:
+    elif target in (FOREIGN if trusted else listed):
         found = vars(importlib.import_module(module)).get(name)
     elif any(module == plugin or module.startswith(plugin + ".") for plugin in plugins):
         found = _outside(module, name, at, plugins, trusted)
@@ -101,7 +112,7 @@ def _own(module: str, name: str, at: str) -> object:
 
 def _outside(module: str, name: str, at: str, plugins: Sequence[str], trusted: bool) -> object:
     """A class of a plugin package."""
-    names = vars(import_plugin(module))
+    names = vars(import_plugin(module) if trusted else _named_module(module, name, at, plugins))
     if name not in names:
         classes = [key for key, value in names.items() if isinstance(value, type)]
         raise ConfigError(f"{at}._target_: {module} has no class {name}{did_you_mean(name, classes)}")
@@ -112,6 +123,18 @@ def _outside(module: str, name: str, at: str, plugins: Sequence[str], trusted: b
     if not derived and not defined:
         raise ConfigError(f"{at}._target_: {module}.{name} does not derive from genkit.component.Component")
     return found
+
+
+def _named_module(module: str, name: str, at: str, plugins: Sequence[str]) -> ModuleType:
+    """A module that is a plugin of the user's, or that one of them has imported: a checkpoint has none imported."""
+    for plugin in plugins:
+        import_plugin(plugin)
+    if module not in plugins and module not in sys.modules:
+        raise ConfigError(
+            f"{at}._target_: {module}.{name} lies in a module that plugins=[{','.join(plugins)}] does not import, and "
+            f"a checkpoint has none imported; if it is yours, add plugins=[{module}]"
+        )
+    return sys.modules[module]
 
 
 def import_plugin(name: str) -> ModuleType:

@@ -69,7 +69,12 @@ def check_settings(verb: str, config: Mapping[str, Any]) -> None:
         value: Any = config
         for part in key.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
-        read(value, hint, key, _no_object)
+        read_setting(value, hint, key)
+
+
+def read_setting(value: Any, hint: Any, key: str) -> Any:
+    """A value that is no object; raises ConfigError where it is not what `hint` says."""
+    return read(value, hint, key, _no_object)
 
 
 def _no_object(value: Any, hint: Any, at: str) -> Any:

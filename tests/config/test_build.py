@@ -211,12 +211,19 @@ def test_optimizers_are_factories():
     optimizer = make([weight])
     assert optimizer.param_groups[0]["betas"] == (0.5, 0.9)
     assert optimizer is not make([weight])
-    with pytest.raises(ConfigError, match=r"^optimizer: AdamW: Invalid learning rate"):
+    with pytest.raises(ConfigError, match=r"^optimizer\.lr=-1\.0: AdamW: Invalid learning rate"):
         build_factory({"_target_": "torch.optim.AdamW", "lr": -1.0}, at="optimizer")([weight])
     with pytest.raises(ConfigError, match=r"^optimizer\.params: .*given by genkit"):
         build_factory({"_target_": "torch.optim.AdamW", "params": []}, at="optimizer")
     with pytest.raises(ConfigError, match=r"did you mean optimizer\.lr"):
         build_factory({"_target_": "torch.optim.AdamW", "lrr": 1}, at="optimizer")
+
+
+@pytest.mark.parametrize(("key", "value"), [("lr", -1.0), ("betas", [0.5, 2.0]), ("eps", -1.0), ("weight_decay", -1)])
+def test_what_a_foreign_class_refuses_is_named_by_its_key(key, value):
+    node = {"_target_": "torch.optim.AdamW", "lr": 0.1, key: value}
+    with pytest.raises(ConfigError, match=rf"^optimizer\.{key}=[^\n]*: AdamW: "):
+        build_factory(node, at="optimizer")([torch.nn.Parameter(torch.zeros(2))])
 
 
 @pytest.mark.parametrize("target", [name for name in FOREIGN if name.startswith("torch.")])

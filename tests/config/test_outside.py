@@ -8,9 +8,10 @@ import pytest
 from genkit import cli
 from genkit.component import Component
 from genkit.config.build import build, check
-from genkit.config.failure import failure_of, one_line
+from genkit.config.failure import failure_of
 from genkit.config.hydra_setup import compose_option
 from genkit.errors import ConfigError, DataError
+from genkit.printing import one_line
 
 MODULE = '''
 from genkit.component import Component, PositiveInt
@@ -46,6 +47,27 @@ def test_a_plugin_is_allowed_only_where_the_user_lists_it(plugin):
         check({"_target_": f"{plugin}.Mien"}, at="model", plugins=[plugin])
     with pytest.raises(ConfigError, match="cannot import nothing_here"):
         check({"_target_": "nothing_here.X"}, at="model", plugins=["nothing_here"])
+
+
+def test_a_checkpoint_has_nothing_imported_below_a_plugin(tmp_path, monkeypatch):
+    """Neither a module of the package that the package itself does not import, nor its parent's other children."""
+    package = tmp_path / "package_of_test"
+    package.mkdir()
+    (package / "__init__.py").write_text("from package_of_test.used import Mine\n")
+    (package / "used.py").write_text(MODULE)
+    (package / "unused.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w')\n{MODULE}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    own = {"plugins": ["package_of_test"], "trusted": False}
+    for target in ("package_of_test.Mine", "package_of_test.used.Mine"):
+        assert build({"_target_": target, "size": 3}, at="model", **own).size == 3
+    with pytest.raises(ConfigError, match=r"add plugins=\[package_of_test\.unused\]"):
+        build({"_target_": "package_of_test.unused.Mine"}, at="model", **own)
+    assert not (tmp_path / "canary").exists()
+    build({"_target_": "package_of_test.unused.Mine"}, at="model", plugins=["package_of_test.unused"], trusted=False)
+    assert (tmp_path / "canary").exists()
+    for name in [name for name in sys.modules if name.startswith("package_of_test")]:
+        del sys.modules[name]
 
 
 def test_what_a_plugin_imports_is_not_the_plugins(plugin):
