@@ -101,6 +101,10 @@ class RunFolder:
         self.info = self.info | fields
         replace_file(self.path / RUN, strict_json.render(self.info, RUN))
 
+    def write_config(self, text: str) -> None:
+        """Replaces `config.yaml`, atomically."""
+        replace_file(self.path / CONFIG_YAML, text.encode("utf-8"))
+
     def close(self) -> None:
         """Gives the folder up."""
         lock.release(self.path)

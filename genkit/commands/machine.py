@@ -15,6 +15,7 @@ from genkit.checkpoint.run_folder import versions
 from genkit.config.resume import ABSENT, differences, lookup
 
 COMPARED = ("device", "threads", "versions.genkit", "versions.lightning", "versions.torch")
+FRAMEWORKS = {"lightning": "lightning", "hydra": "hydra-core"}
 
 
 def device_name(device: torch.device) -> str:
@@ -27,7 +28,7 @@ def machine(device: str) -> dict[str, Any]:
     return {
         "device": device,
         "threads": torch.get_num_threads(),
-        "versions": versions() | {"lightning": importlib.metadata.version("lightning")},
+        "versions": versions() | {name: importlib.metadata.version(package) for name, package in FRAMEWORKS.items()},
     }
 
 

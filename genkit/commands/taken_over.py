@@ -9,8 +9,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.read import Checkpoint
-from genkit.checkpoint.run_folder import CONFIG_YAML
+from genkit.checkpoint.retention import CHECKPOINTS, step_name
+from genkit.checkpoint.run_folder import CONFIG_YAML, METRICS
 from genkit.commands.parts import TYPED_ALONE, Parts, fingerprint
 from genkit.config.recorded import check_recorded, read_config_yaml
 from genkit.config.resume import ABSENT, differences
@@ -42,6 +44,34 @@ def same_data(run: Path, info: Mapping[str, Any], dataset: Dataset) -> None:
         raise CheckpointError(
             f"{shown(run)}: the training data is not the data of this run: restore it, or accept it with allow=[data]"
         )
+
+
+def best_until(run: Path, step: int, options: Mapping[str, Any]) -> str | None:
+    """The checkpoint with the best monitored score of all steps up to one, None where it does not stand."""
+    found = best_score(run, options, step)
+    if found is None or not (run / CHECKPOINTS / step_name(found[0])).is_dir():
+        return None
+    return step_name(found[0])
+
+
+def best_score(run: Path, options: Mapping[str, Any], until: int | None = None) -> tuple[int, float] | None:
+    """The step and the score that metrics.jsonl has as the best, None where nothing is monitored or scored yet.
+
+    Args:
+        run: The run folder.
+        options: The node `checkpoint` of its configuration: monitor and mode.
+        until: The last step that counts.
+    """
+    monitor = str(options.get("monitor"))
+    scores = [(int(line["step"]), line.get(monitor)) for line in MetricsLog(run / METRICS).records()]
+    found = [
+        (step, float(score))
+        for step, score in scores
+        if isinstance(score, int | float) and (until is None or step <= until)
+    ]
+    if options.get("mode") == "max":
+        return max(found, key=lambda pair: pair[1], default=None)
+    return min(found, key=lambda pair: pair[1], default=None)
 
 
 class OptimizerSettings(pl.Callback):

@@ -18,20 +18,22 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from genkit.checkpoint.metrics_log import MetricsLog
-from genkit.checkpoint.place import is_run_folder
+from genkit.checkpoint.place import is_run_folder, locate
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.checkpoint.retention import newest_step, pointed, step_folders
+from genkit.checkpoint.rollback import is_at, is_unfinished, run_of, set_aside
 from genkit.checkpoint.run_folder import METRICS, RUN, RunFolder, read_info
 from genkit.commands.command_line import command_line
+from genkit.commands.history import changed_keys, config_text, entry, history_of
 from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
-from genkit.commands.taken_over import departures, recorded, same_data, taking_over
+from genkit.commands.taken_over import best_until, departures, recorded, same_data, taking_over
 from genkit.config.build import refuse_interpolations
 from genkit.config.embed import as_recorded, embed, embedded_again
 from genkit.config.hydra_setup import current_job
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.resume import MAX_STEPS, lookup, merged
-from genkit.errors import CheckpointError, ConfigError, GenkitError
+from genkit.errors import ConfigError, GenkitError, NumericalError
 from genkit.report.console import make_console
 from genkit.storage.disk import require_free_disk, shown
 from genkit.training.runner import Run, fit
@@ -65,7 +67,7 @@ def _start(settings: dict[str, Any], console: Console) -> float | None:
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
     config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
-    text = OmegaConf.to_yaml(settings)
+    text = config_text(settings, info["history"])
     with StopSignal() as stop, RunFolder.create(target, "train", label, config=text, info=info) as folder:
         console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)
         return _fit(folder, parts, config, settings, console, label, None, stop)
@@ -85,11 +87,11 @@ def _again(path: Path, settings: dict[str, Any], console: Console) -> float | No
 
 
 def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) -> float | None:
-    """Continues the run typed["resume"]; the keys `own` are no wish to change it."""
+    """Continues the run that typed["resume"] leads to; the keys `own` are no wish to change it."""
     path = Path(typed["resume"])
-    if not is_run_folder(path):
-        raise CheckpointError(f"resume={path}: no run folder: name the folder that `genkit train` made")
-    with RunFolder.open(path) as folder:
+    place = locate(path)
+    run = run_of(place, "resume")
+    with RunFolder.open(run) as folder:
         checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
         base = recorded(folder.path, checkpoint)
         drift, allowed, typed = list[str](), tuple(typed["allow"]), as_recorded(typed, base)
@@ -101,8 +103,8 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
         if checkpoint is not None and checkpoint.step >= max_steps:
             line = f"{shown(path)}: finished at step {checkpoint.step}; trainer.max_steps= takes it further"
             console.print(line, soft_wrap=True)
-            if folder.info["status"] != "done":  # stopped between the last checkpoint and this note
-                folder.update(status="done", exit_code=0)
+            if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
+                folder.update(status="done", exit_code=0)  # stopped between the last checkpoint and this note
             return None
         given = embedded_again(settings) if checkpoint is None else {}
         parts = build_parts(settings, trusted=False, given=given, typed=keys)
@@ -111,14 +113,32 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
         same_data(folder.path, folder.info, parts.dataset)
         if checkpoint is not None and drift:
             parts = taking_over(parts, checkpoint, lookup(base, "optimizer._target_"), settings)
-        here = machine(parts.device)
-        reasons = [*drift, *inexact(folder.info, here)]
-        _announce(console, path, checkpoint, parts, lookup(base, MAX_STEPS), reasons)
+        reasons = [*drift, *inexact(folder.info, machine(parts.device)), *_bent(parts, lookup(base, MAX_STEPS))]
+        if checkpoint is not None and (reasons or place.pointer != "latest" or is_unfinished(run, checkpoint.step)):
+            _go_back(folder, checkpoint, settings, console)
+        _announce(console, path, checkpoint, reasons)
         config = checkpoint_config(settings, parts.dataset)
         resume = None if checkpoint is None else (checkpoint.path, checkpoint.step)
         with StopSignal() as stop:
-            folder.update(status="running", exit_code=None, signal=None, **here)
+            _record(folder, settings, entry(resume[1] if resume else 0, parts.device, changed_keys(base, settings)))
             return _fit(folder, parts, config, settings, console, _label(settings, folder), resume, stop)
+
+
+def _go_back(folder: RunFolder, checkpoint: Checkpoint, settings: Mapping[str, Any], console: Console) -> None:
+    """Keeps aside, aloud, what comes after the checkpoint."""
+    newest = step_folders(folder.path)[0].name
+    best = best_until(folder.path, checkpoint.step, settings["checkpoint"])
+    if kept := set_aside(folder.path, checkpoint.step, best):
+        line = f"{shown(folder.path)}: going back from {newest} to {checkpoint.path.name}: what came after is kept in "
+        console.print(f"{line}{shown(kept)}", soft_wrap=True)
+
+
+def _record(folder: RunFolder, settings: Mapping[str, Any], command: Mapping[str, Any]) -> None:
+    """Adds the running command to the history of a resumed run."""
+    entries = [*history_of(folder.info), command]
+    folder.write_config(config_text(settings, entries))
+    here = machine(command["device"])
+    folder.update(status="running", exit_code=None, signal=None, history=entries, **here)
 
 
 def _fit(
@@ -138,6 +158,9 @@ def _fit(
         with memory_errors(less_memory(parts)):
             fit(_run(folder, parts, config, label, resume), console, stop)
         status, code = "done", 0
+    except NumericalError as error:
+        code = error.exit_code
+        raise NumericalError(f"{error}{_way_back(folder.path, settings)}") from error
     except GenkitError as error:
         code = error.exit_code
         raise
@@ -189,6 +212,15 @@ def _closing(run: Path) -> str:
     return f"{line}; the best checkpoint is {best}: ckpt={shlex.quote(shown(run / 'best'))}"
 
 
+def _way_back(run: Path, settings: Mapping[str, Any]) -> str:
+    """The command that goes on from the newest checkpoint with a tenth of the rate, for the end of a message."""
+    folders, rate = step_folders(run), lookup(settings, "optimizer.lr")
+    if not folders or not isinstance(rate, int | float):
+        return ""
+    change = f"optimizer.lr={rate / 10:g} 'allow=[optimizer.lr]'"
+    return f", as in genkit train resume={shlex.quote(shown(folders[0]))} {change}"
+
+
 def less_memory(parts: Parts) -> str:
     """What to try when the memory does not suffice: the same step from smaller micro-batches."""
     size, accumulate = parts.dataset.batch_size, parts.trainer.accumulate
@@ -196,23 +228,18 @@ def less_memory(parts: Parts) -> str:
     return smaller_batch("data.batch_size", size) + same
 
 
-def _announce(
-    console: Console,
-    path: Path,
-    checkpoint: Checkpoint | None,
-    parts: Parts,
-    max_steps_before: int,
-    reasons: Sequence[str],
-) -> None:
+def _bent(parts: Parts, max_steps_before: int) -> list[str]:
+    """Why a run of another length is another run, where it is."""
+    needs = parts.module.lr_schedule.needs_horizon or parts.module.model.needs_horizon
+    return ["horizon changed"] if needs and parts.trainer.max_steps != max_steps_before else []
+
+
+def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, reasons: Sequence[str]) -> None:
     if checkpoint is None:
         console.print(f"{shown(path)}: no checkpoint yet: starting at step 0", soft_wrap=True)
         return
     if checkpoint.notice is not None:
         console.print(checkpoint.notice, soft_wrap=True)
-    changed = parts.trainer.max_steps != max_steps_before and (
-        parts.module.lr_schedule.needs_horizon or parts.module.model.needs_horizon
-    )
-    reasons = [*reasons, *(["horizon changed"] if changed else [])]
     exact = f"not exact: {'; '.join(reasons)}" if reasons else "exact"
     console.print(f"{shown(path)}: resuming at step {checkpoint.step} ({exact})", soft_wrap=True)
 
@@ -251,4 +278,5 @@ def _info(settings: Mapping[str, Any], parts: Parts) -> dict[str, Any]:
         "data_fingerprint": fingerprint(parts.dataset),
         "host": platform.node(),
         **machine(parts.device),
+        "history": [entry(0, parts.device)],
     }

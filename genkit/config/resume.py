@@ -7,7 +7,7 @@ would make the run another one, and is refused with the list of differences, unl
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from genkit.errors import ConfigError
@@ -15,13 +15,14 @@ from genkit.errors import ConfigError
 FREE = ("checkpoint", "logger", "debug", "data.root", "plugins")  # a key or whatever stands below it
 MAX_STEPS = "trainer.max_steps"
 LISTED = 10  # differences shown
+NO_CHANGE = ("resume", "allow")
 ABSENT = object()
 
 
 def merged(
     base: Mapping[str, Any],
     typed: Mapping[str, Any],
-    keys: Iterable[str],
+    keys: Sequence[str],
     allowed: Sequence[str] = (),
     accepted: list[str] | None = None,
 ) -> dict[str, Any]:
@@ -43,7 +44,8 @@ def merged(
         if key == MAX_STEPS:
             _refuse_shorter(lookup(base, key), new)
         before, after = lookup(base, key, ABSENT), lookup(typed, key, ABSENT)
-        found = [] if key in ("resume", "allow") else list(differences(key, before, after))
+        found = [] if key in NO_CHANGE or _repeats(key, base, typed, keys) else list(differences(key, before, after))
+        found = [line for line in found if not line.startswith(f"{MAX_STEPS}: ")]  # a group's own is not meant
         names = {name for name in allowed if is_below(key, name)}
         if key == MAX_STEPS or is_free(key):
             put(result, key, new)
@@ -53,11 +55,22 @@ def merged(
             (accepted if accepted is not None else []).extend(found)
         else:
             drift += found
+    if MAX_STEPS not in keys:
+        put(result, MAX_STEPS, lookup(base, MAX_STEPS))
     if drift:
         raise ConfigError(_refusal(drift))
     if idle := [name for name in allowed if name not in used and name != "data"]:
         raise ConfigError(f"allow=: nothing that was typed changes {idle[0]}: leave it out")
     return result
+
+
+def _repeats(key: str, base: Mapping[str, Any], typed: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Whether this is a group that leaves no key of its own, as experiment=, and chooses what the run has anyway."""
+    if lookup(base, key, ABSENT) is not ABSENT or lookup(typed, key, ABSENT) is not ABSENT:
+        return False
+    now = {name: typed.get(name, value) for name, value in base.items()}
+    others = [MAX_STEPS, *(other for other in keys if other != key)]
+    return all(is_free(name) or any(is_below(name, other) for other in others) for name in changes(base, now))
 
 
 def _refusal(drift: Sequence[str]) -> str:
@@ -89,6 +102,18 @@ def differences(key: str, old: Any, new: Any) -> Iterator[str]:
     elif old != new and not is_free(key):
         before, after = ("absent" if value is ABSENT else repr(value) for value in (old, new))
         yield f"{key}: {before} became {after}"
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") -> dict[str, list[Any]]:
+    """Every dotted key whose value differs -> [old, new], None where it is absent."""
+    found: dict[str, list[Any]] = {}
+    for name in [*old, *(name for name in new if name not in old)]:
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found |= changes(before, after, f"{above}{name}.")
+        elif before != after:
+            found[f"{above}{name}"] = [before, after]
+    return found
 
 
 def _refuse_shorter(old: int, new: Any) -> None:

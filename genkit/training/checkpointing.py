@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from genkit.checkpoint.retention import CHECKPOINTS, prune, step_name
+from genkit.checkpoint.retention import CHECKPOINTS, pointed, prune, step_name
 from genkit.data.dataset import Dataset
 from genkit.errors import ConfigError, NumericalError
 from genkit.training.module import GenerativeModule
@@ -45,12 +45,17 @@ class CheckpointWriter(StepCallback):
         self.best_step = -1
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
+        return {"best": self.best, "monitor": self.options.monitor, "mode": self.options.mode}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
+        before = state_dict.get("monitor", self.options.monitor), state_dict.get("mode", self.options.mode)
+        if before != (self.options.monitor, self.options.mode):
+            self.best = None  # the score of something else
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if pointed(self.run, "latest") is not None and pointed(self.run, "best") is None:
+            self.best = None  # of a run that went back to before its best: the next best one is to be kept
         self.saved = trainer.global_step if trainer.global_step > 0 else -1
 
     def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
@@ -111,6 +116,5 @@ def refuse_non_finite(module: GenerativeModule, step: int) -> None:
     for name, parameter in module.model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise NumericalError(
-                f"step {step}: the weight {name} is not finite: lower optimizer.lr, set trainer.gradient_clip, "
-                "or resume from an earlier checkpoint"
+                f"step {step}: the weight {name} is not finite: lower optimizer.lr or set trainer.gradient_clip"
             )

@@ -196,11 +196,11 @@ def test_with_damaged_checkpoints_alone_it_is_refused(copied: Path) -> None:
     assert "every checkpoint of this run is damaged" in refused(4, "train", f"resume={copied}")
 
 
-@pytest.mark.parametrize("what", ["missing", "empty", "checkpoint"])
+@pytest.mark.parametrize("what", ["missing", "empty", "lone"])
 def test_what_is_no_run_folder_is_refused(work: Path, vae: Path, what: str) -> None:
     (work / "empty").mkdir()
-    path = vae / "checkpoints" / "step-00000006" if what == "checkpoint" else work / what
-    assert str(path) in refused(4, "train", f"resume={path}")
+    shutil.copytree(vae / "checkpoints" / "step-00000006", work / "lone", copy_function=shutil.copyfile)
+    assert str(work / what) in refused(4, "train", f"resume={work / what}")
 
 
 def test_a_run_that_is_running_is_left_alone(copied: Path, work: Path, tmp_path: Path) -> None:
