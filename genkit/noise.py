@@ -1,9 +1,10 @@
 """Random numbers as pure functions of who asks, never of what was drawn before.
 
-Three uses:
+Four uses:
 
 * `seed_of(seed, *names)`: a 63-bit seed for a named stream, e.g. `seed_of(seed, "train", micro_batch, rank)`.
-* `noise_of(x)`: the same for the examples x themselves.
+* `noise_of(x, seed)`: noise of examples x, a function of the seed and their values.
+* `dequantisation_noise(seed, indices, shape)`: where in its bin a stored value is put.
 * `SampleNoise`: the noise that a model samples from. Its k-th call returns one row per sample; the row of sample i is
   a function of (seed, i, k) alone, so sample i is the same in a batch of 1 and in a batch of 500, on one device and
   on eight. Made with Philox, a counter-based generator (Salmon et al., SC 2011): key = seed, counter = (·, ·, k, i).
@@ -74,10 +75,17 @@ class SampleNoise:
         return torch.from_numpy(out).to(self.device)
 
 
-def noise_of(x: Tensor) -> SampleNoise:
-    """Noise whose row of each example of x (B, …) is a function of that example's values alone.
+def noise_of(x: Tensor, seed: int = 0) -> SampleNoise:
+    """Noise whose row of each example of x (B, …) is a function of the seed and that example's values alone.
 
     What a score draws for an example is then the same in every batch, and independent between examples.
     """
     rows = x.detach().cpu().contiguous().flatten(1).numpy()
-    return SampleNoise(0, [seed_of(0, hashlib.sha256(row.tobytes()).hexdigest()) for row in rows], x.device)
+    return SampleNoise(seed, [seed_of(0, hashlib.sha256(row.tobytes()).hexdigest()) for row in rows], x.device)
+
+
+def dequantisation_noise(seed: int, indices: range, shape: tuple[int, ...]) -> Tensor:
+    """u in [0, 1), (n, *shape) float32: the row of example i is a function of (seed, i)."""
+    key = seed_of(seed, "dequantise")
+    rows = (np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, i])) for i in indices)
+    return torch.from_numpy(np.stack([row.random(shape, dtype=np.float32) for row in rows]))

@@ -20,8 +20,8 @@ a learned variance of the reverse step enters as in `learned_variance.py`.
 References: Song et al. 2020, 2011.13456; FFJORD (Grathwohl et al. 2018, 1810.01367); Ho et al. 2020, 2006.11239;
 Variational Diffusion Models (Kingma et al. 2021, 2107.00630).
 
-The random numbers of both are a function of the example's own values, so a value never depends on the batch, and the
-errors of two examples are independent.
+The random numbers of both are a function of a seed and the example's own values, so a value never depends on the batch,
+and the errors of two examples are independent.
 """
 
 import hashlib
@@ -49,17 +49,22 @@ class DiffusionLikelihood(Component, ABC):
 
     Attributes:
         bound: "lower" or "estimate".
+        dequantisation: "uniform" where it is a density of points in the levels' bins, "none" where it gives the levels
+            their mass and is handed their centres.
     """
 
     bound: Literal["lower", "estimate"]
+    dequantisation: Literal["uniform", "none"] = "uniform"
 
     @abstractmethod
-    def __call__(self, denoiser: Denoiser, x: Tensor, spec: DataSpec) -> Tensor:
-        """x (B, *shape), dequantised where the data has levels, to log p(x) (B,) in nats."""
+    def __call__(self, denoiser: Denoiser, x: Tensor, spec: DataSpec, *, seed: int = 0) -> Tensor:
+        """Points x (B, *shape), see `dequantisation`, to log p(x) (B,) in nats; `seed` is added to its own."""
 
 
 class FlowLikelihood(DiffusionLikelihood):
     """By the probability-flow equation, with Heun's method on Karras' grid of noise levels.
+
+    Differentiable in x: where x asks for a gradient, the whole integration is kept for the way back.
 
     Arguments:
         steps: Points of the grid; 2 · (steps − 1) evaluations, each with a derivative.
@@ -79,10 +84,10 @@ class FlowLikelihood(DiffusionLikelihood):
     ) -> None:
         self.steps, self.exact_dim, self.probes, self.seed = steps, exact_dim, probes, seed
 
-    def __call__(self, denoiser: Denoiser, x: Tensor, spec: DataSpec) -> Tensor:
+    def __call__(self, denoiser: Denoiser, x: Tensor, spec: DataSpec, *, seed: int = 0) -> Tensor:
         times = KarrasGrid()(self.steps, denoiser.schedule).to(x).flip(0)
         angles = denoiser.schedule.level(times).atan()
-        directions = self._directions(x)
+        directions = self._directions(x, self.seed + seed)
         y, change = x * angles[0].cos(), x.new_zeros(len(x))
         for (t, angle), (s, next_angle) in pairwise(zip(times, angles, strict=True)):
             h = next_angle - angle
@@ -93,14 +98,14 @@ class FlowLikelihood(DiffusionLikelihood):
         prior = -0.5 * (y / sine).square().flatten(1).sum(1) - dim * (sine.log() + 0.5 * math.log(2 * math.pi))
         return prior + change + dim * angles[0].cos().log()
 
-    def _directions(self, x: Tensor) -> Tensor:
+    def _directions(self, x: Tensor, seed: int) -> Tensor:
         """(K, B, *shape): the unit vectors where the trace is exact, else signs scaled to a mean over the probes."""
         dim = x[0].numel()
         if dim <= self.exact_dim:
             unit = torch.eye(dim, dtype=x.dtype, device=x.device).reshape(dim, 1, *x.shape[1:])
             return unit.expand(dim, *x.shape)
         shape = (self.probes, *x.shape[1:])
-        signs = drawn(x, self.seed, lambda g: g.integers(0, 2, shape).astype(np.float32) * 2 - 1)
+        signs = drawn(x, seed, lambda g: g.integers(0, 2, shape).astype(np.float32) * 2 - 1)
         return signs.transpose(0, 1) / self.probes**0.5
 
     def _field(
@@ -108,13 +113,17 @@ class FlowLikelihood(DiffusionLikelihood):
     ) -> tuple[Tensor, Tensor]:
         """v (B, *shape) and ∇·v (B,) at one time."""
         alpha, _ = denoiser.schedule(t)
+        kept = torch.is_grad_enabled() and y.requires_grad
         with torch.enable_grad():
-            y = y.detach().requires_grad_()
+            y = y if kept else y.detach().requires_grad_()
             mean = denoiser(y * (alpha / angle.cos()), t.expand(len(y)))
-            rows = [torch.autograd.grad(mean, y, direction, retain_graph=True)[0] for direction in directions]
+            rows = [
+                torch.autograd.grad(mean, y, direction, retain_graph=True, create_graph=kept)[0]
+                for direction in directions
+            ]
         trace = torch.stack([(row * e).flatten(1).sum(1) for row, e in zip(rows, directions, strict=True)]).sum(0)
         velocity = (angle.cos() * y - mean) / angle.sin()
-        return velocity.detach(), (angle.cos() * y[0].numel() - trace) / angle.sin()
+        return velocity if kept else velocity.detach(), (angle.cos() * y[0].numel() - trace) / angle.sin()
 
 
 class VariationalBound(DiffusionLikelihood):
@@ -129,23 +138,24 @@ class VariationalBound(DiffusionLikelihood):
     """
 
     bound: Literal["lower", "estimate"] = "lower"
+    dequantisation: Literal["uniform", "none"] = "none"
 
     def __init__(self, steps: PositiveInt = 1000, seed: NonNegativeInt = 0) -> None:
         self.steps, self.seed = steps, seed
 
-    def __call__(self, denoiser: Denoiser, x: Tensor, spec: DataSpec) -> Tensor:
-        stored = x if spec.levels is None else spec.scale(spec.unscale(x)).to(x)
+    def __call__(self, denoiser: Denoiser, x: Tensor, spec: DataSpec, *, seed: int = 0) -> Tensor:
+        centre = spec.centre(x)
         times = LogSNRGrid()(self.steps + 1, denoiser.schedule).to(x)
         shape = (self.steps + 1, *x.shape[1:])
-        eps = drawn(x, self.seed, lambda g: g.standard_normal(shape, dtype=np.float32)).transpose(0, 1)
-        nll = self._prior(denoiser, stored, times[0])
+        eps = drawn(centre, self.seed + seed, lambda g: g.standard_normal(shape, dtype=np.float32)).transpose(0, 1)
+        nll = self._prior(denoiser, centre, times[0])
         for (t, s), noise in zip(pairwise(times), eps, strict=False):
             alpha, sigma = denoiser.schedule(t)
-            mean, widening = denoiser.reverse(alpha * stored + sigma * noise, t.expand(len(x)))
-            step = divergence((mean - stored).square(), widening, t, s, denoiser.schedule)
+            mean, widening = denoiser.reverse(alpha * centre + sigma * noise, t.expand(len(x)))
+            step = divergence((mean - centre).square(), widening, t, s, denoiser.schedule)
             nll = nll + step.flatten(1).sum(1)
         level = denoiser.schedule.level(times[-1])
-        return self._decoded(stored + level * eps[-1], stored, level, spec) - nll
+        return self._decoded(centre + level * eps[-1], centre, level, spec) - nll
 
     @staticmethod
     def _prior(denoiser: Denoiser, x: Tensor, t: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ the model's `inverse_error` says how far.
 
 The trace costs one directional derivative per dimension; above a few dimensions one is taken in a random direction
 instead, E[εᵀ (∂v/∂h) ε] with independent signs ε (Hutchinson), the same for all of one trajectory. The estimate is
-drawn anew in training; in evaluation ε is fixed, so that a score is a function of the example.
+drawn anew in training; in evaluation ε is a function of the seed, so that a score is one of (seed, example).
 
 References:
     Neural ordinary differential equations (Chen, Rubanova, Bettencourt, Duvenaud, 2018), arXiv:1806.07366.
@@ -61,14 +61,11 @@ class ContinuousFlow(Transform):
         kinetic: λ, weight of the penalty ∫ |v|² dt / D: short, straight paths are cheap to integrate.
     """
 
-    probe: Tensor
-
     def __init__(self, network: Backbone, dim: int, *, steps: int, exact: bool = True, kinetic: float = 0.0) -> None:
         super().__init__()
         self.network, self.dim, self.steps, self.exact, self.kinetic = network, dim, steps, exact, kinetic
         self.gain = nn.Parameter(torch.full((dim,), GAIN))
-        signs = torch.randint(2, (dim,), generator=generator_of(0, "probe", dim)) * 2.0 - 1
-        self.register_buffer("probe", signs, persistent=False)
+        self.seed = 0
         self._penalty: Tensor | None = None
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -80,6 +77,9 @@ class ContinuousFlow(Transform):
 
     def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return runge_kutta(lambda t, state: (self._velocity(state[0], t, y),), (z,), 1.0, 0.0, self.steps)[0]
+
+    def reseed(self, seed: int) -> None:
+        self.seed = seed
 
     def penalty(self) -> Tensor | None:
         found, self._penalty = self._penalty, None
@@ -102,4 +102,5 @@ class ContinuousFlow(Transform):
             return [row.expand_as(x) for row in torch.eye(self.dim, dtype=x.dtype, device=x.device)]
         if self.training:
             return [torch.randint_like(x, 2) * 2 - 1]
-        return [self.probe.to(x.dtype).expand_as(x)]
+        signs = torch.randint(2, (self.dim,), generator=generator_of(self.seed, "probe", self.dim)) * 2 - 1
+        return [signs.to(x).expand_as(x)]

@@ -41,6 +41,9 @@ class Transform(nn.Module, ABC):
         """What the last forward pass in training adds to the loss, shape (); given once, then None."""
         return None
 
+    def reseed(self, seed: int) -> None:
+        """Choose what a layer that is not exact draws in evaluation; default nothing."""
+
 
 def per_example(values: Tensor) -> Tensor:
     """(B, …) summed over everything but the batch: (B,)."""

@@ -29,7 +29,7 @@ class Probe:
         train (B, *shape): what a model may have copied.
         real_features, fake_features, train_features, reconstruction_features (B, F): in the evaluator's feature space,
             float64.        fake_logits (B, K): class scores, where the feature network is a classifier.
-        log_prob (B,): the model's log-density of `dequantised` real data, nats.
+        log_prob (B,): the model's log-density of the stored real values, see `genkit/models/density.py`, nats.
         importance (B,), asked with k: the importance-weighted bound on log_prob by k draws of a latent, nats.
         reconstruction (B, *shape): of `real`.              truth (B,): the exact log-density of `real`.
         centres (K, D) and std (): the known modes of a toy.

@@ -50,7 +50,7 @@ class Evaluator:
         reference: Held-out real data.
         named: Whether the user named the metrics; else they are a default suite, and what does not apply is skipped.
         batch_size: Examples in one batch; no result depends on it.
-        seed: Of the samples, the dequantisation and the bootstrap.
+        seed: Of the samples, the dequantisation, the draws of estimates and the bootstrap.
         cache: Where features of the reference and floors are kept; by default nowhere.
         floor_repeats: Real-versus-real pairs behind each floor; 0 leaves floors out (quick values while training).
         bootstrap_repeats: Resamples behind each interval; 0 leaves intervals out.
@@ -247,7 +247,8 @@ class Evaluator:
         )
 
     def _dequantisation_name(self, source: Source) -> str:
-        return "none" if self.spec.levels is None else f"{source.dequantisation}, one draw per example"
+        none = self.spec.levels is None or source.dequantisation == "none"
+        return "none" if none else f"{source.dequantisation}, one draw per example"
 
     def _judged(self, record: Record, value: float | None, metric: ProbeMetric) -> Record:
         """The record with its value, its warnings and its status; `metric` has seen the data."""

@@ -1,7 +1,8 @@
 r"""Likelihoods of held-out data, for models that have one.
 
-`log_prob` is of dequantised data, so the same number serves as nats and, through the one conversion, as bits per
-dimension. Whether it is exact, a bound or an estimate is the model's to say and stands beside the value.
+The model scores stored values itself (`genkit/models/density.py`), by a density of dequantised data, so one number
+serves as nats and, through the one conversion, as bits per dimension. Whether it is exact, a bound or an estimate is
+the model's to say and stands beside the value.
 
 `ELBO` and `IWAE` speak of models with a latent, in the units of the literature on them: nats of the **probability of
 the stored values**, which is the density times the bin's volume, log P(v) = log p(x) + D log((hi − lo) / levels). For
@@ -16,17 +17,15 @@ whose error is far below that of either mean, since both vary with the points al
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from genkit.component import PositiveInt
-from genkit.data.spec import DataSpec, Modality
-from genkit.distributions import bits_per_dim
-from genkit.errors import ConfigError
+from genkit.data.spec import Modality
 from genkit.metrics.base import Probe, Requirement
 from genkit.metrics.mean import ExampleMean
+from genkit.models.density import log_mass, stored_bits
 
 
 class NegativeLogLikelihood(ExampleMean):
@@ -49,8 +48,7 @@ class BitsPerDim(ExampleMean):
     divergence: ClassVar[bool] = False
 
     def per_example(self, probe: Probe) -> Tensor:
-        levels, value_range = _discrete(probe.spec)
-        return bits_per_dim(-probe["log_prob"].double(), probe.spec.dim, levels, value_range)
+        return stored_bits(-probe["log_prob"], probe.spec)
 
 
 class ELBO(ExampleMean):
@@ -91,11 +89,6 @@ class IWAE(ExampleMean):
         return {"k": self.k, "of": "stored values"}
 
 
-def log_mass(log_prob: Tensor, spec: DataSpec) -> Tensor:
-    """log-density (B,) to the log-probability of the stored values; continuous data has the density alone."""
-    return log_prob if spec.levels is None else log_prob.double() + spec.dim * math.log(spec.bin_width)
-
-
 class LogLikelihoodGap(ExampleMean):
     """Mean of log p(x) − log q(x) over held-out points: KL(truth ‖ model) in nats; sampling can make it negative."""
 
@@ -104,9 +97,3 @@ class LogLikelihoodGap(ExampleMean):
 
     def per_example(self, probe: Probe) -> Tensor:
         return probe["truth"].double() - probe["log_prob"].double()
-
-
-def _discrete(spec: DataSpec) -> tuple[int, tuple[float, float]]:
-    if spec.levels is None or spec.value_range is None:
-        raise ConfigError("bits per dimension are defined for data with discrete levels alone: use metric=nll")
-    return spec.levels, spec.value_range

@@ -1,7 +1,7 @@
 """What the metrics see: batches of real data and of fakes, everything about them lazy.
 
-Nothing here depends on the size of a batch: features and log-densities of an example are its own, and the
-dequantisation noise of a real example is a function of (seed, its number).
+Nothing here depends on the size of a batch: features and log-densities of an example are its own, and what is drawn
+to score a real example is a function of (seed, its number or its values).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from genkit.metrics.cache import Cache, name_of
 from genkit.metrics.features import Classifier, FeatureExtractor
 from genkit.metrics.processes import gather, share
 from genkit.metrics.reference import Reference, content_hash
-from genkit.metrics.source import Quantity, Source, dequantisation_noise, model_values
+from genkit.metrics.source import Quantity, Source, model_values
 from genkit.metrics.tally import Tally
 
 OF_FAKES = {"fake", "modes", "logits", "train"}  # what a metric may ask for that looks at no held-out data
@@ -33,7 +33,7 @@ class Prober:
         reference: Held-out real data.
         features: The feature space; fitted to the reference here if it needs to be.
         batch_size: Examples in one probe.
-        seed: Of samples and dequantisation.
+        seed: Of samples, dequantisation and the draws of estimates.
         cache: Where costly features of the reference are kept between processes.
     """
 
@@ -82,7 +82,7 @@ class Prober:
             quantities |= self._known_features("real", real, indices)
             if (density := self.reference.density) is not None:
                 quantities["truth"] = partial(density.log_prob, x)
-            quantities |= source.answers(x, partial(self._dequantised, x, indices), batch.y)
+            quantities |= source.answers(batch.x, batch.y, self.seed, indices.start)
             if self.featured and (reconstruct := quantities.get("reconstruction")) is not None:
                 quantities["reconstruction"] = once = cache(reconstruct)
                 quantities["reconstruction_features"] = partial(self._features_of_stored, once)
@@ -143,8 +143,3 @@ class Prober:
     def _computed(self, split: Split) -> Tensor:
         parts = split.x.split(self.batch_size)
         return torch.cat([self.features(model_values(part, self.spec), self.spec) for part in parts])
-
-    def _dequantised(self, x: Tensor, indices: range) -> Tensor:
-        if self.spec.levels is None:
-            return x
-        return self.spec.dequantise(x, dequantisation_noise(self.seed, indices, self.spec.shape))

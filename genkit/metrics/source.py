@@ -5,7 +5,7 @@ model and the file of its samples have the same scores.
 
 A matrix product rounds otherwise when it has other numbers of rows, by 1e-7, which now and then is enough to put a
 pixel on another level. So that no score depends on the batch size or the number of processes, a CPU draws samples in
-chunks that are always the same, and answers questions about so many examples at once that the rounding is the same.
+chunks that are always the same, and is asked about so many examples at once that the rounding is the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,25 +25,12 @@ from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Requirement
 from genkit.models.base import Conditional, Density, GenerativeModel, LatentBound, Reconstructor, Stepwise
+from genkit.models.density import Question, model_values, padded
 from genkit.models.stream import stream_samples
-from genkit.noise import seed_of
 
 CHUNK = 64  # samples that a model draws at once on a CPU
-LEAST = 16  # examples that it is asked about at once
 
 Quantity = Callable[..., Tensor]
-
-
-def model_values(v: Tensor, spec: DataSpec) -> Tensor:
-    """Stored values (B, *shape) as model values; continuous float64 stays float64."""
-    return v if spec.levels is None and v.dtype == torch.float64 else spec.scale(v)
-
-
-def dequantisation_noise(seed: int, indices: range, shape: tuple[int, ...]) -> Tensor:
-    """u in [0, 1), (n, *shape) float32: the row of example i is a function of (seed, i)."""
-    key = seed_of(seed, "dequantise")
-    rows = (np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, i])) for i in indices)
-    return torch.from_numpy(np.stack([row.random(shape, dtype=np.float32) for row in rows]))
 
 
 class Source(ABC):
@@ -76,11 +62,11 @@ class Source(ABC):
         """Why it gives a quantity only where the user names the metric; None where it costs little."""
         return None
 
-    def answers(self, x: Tensor, dequantised: Callable[[], Tensor], y: Tensor | None) -> dict[str, Quantity]:
-        """What it can say about real data: `log_prob` (B,) of `dequantised()` and its bound `importance` with k draws,
-        `reconstruction` (B, *shape) of x.
+    def answers(self, v: Tensor, y: Tensor | None, seed: int, first: int) -> dict[str, Quantity]:
+        """What it can say about stored values v (B, *shape) with labels y (B,) or None, the examples `first` and on:
+        `log_prob` (B,) and its bound `importance` with k draws, seeded, and `reconstruction` (B, *shape), model values.
 
-        x and `dequantised()` are model values (B, *shape), y is (B,) or None. Default nothing.
+        Default nothing.
         """
         return {}
 
@@ -191,15 +177,17 @@ class ModelSource(Source):
             return "its likelihood takes hundreds of evaluations per example: name the metric to have it"
         return None
 
-    def answers(self, x: Tensor, dequantised: Callable[[], Tensor], y: Tensor | None) -> dict[str, Quantity]:
+    def answers(self, v: Tensor, y: Tensor | None, seed: int, first: int) -> dict[str, Quantity]:
         model, labels = self.model, y if self._conditional else None
         answers: dict[str, Quantity] = {}
         if isinstance(model, Density):
-            answers["log_prob"] = lambda: self._ask(model.log_prob, dequantised(), labels)
+            answers["log_prob"] = lambda: -self._ask(partial(model.nll, seed=seed, first=first), v, labels)
         if isinstance(model, LatentBound):
-            answers["importance"] = lambda k: self._ask(partial(model.importance_log_prob, k=k), dequantised(), labels)
+            weighted = partial(model.importance_nll, seed=seed, first=first)
+            answers["importance"] = lambda k: -self._ask(partial(weighted, k=k), v, labels)
         if isinstance(model, Reconstructor):
-            answers["reconstruction"] = lambda: self._ask(model.reconstruct, x, labels)
+            x, restored = model_values(v, model.spec), partial(padded, model.reconstruct)
+            answers["reconstruction"] = lambda: self._ask(restored, x, labels)
         return answers
 
     @property
@@ -233,7 +221,5 @@ class ModelSource(Source):
         return isinstance(self.model, Conditional) and self.model.num_classes is not None
 
     @torch.no_grad()
-    def _ask(self, question: Callable[[Tensor, Tensor | None], Tensor], x: Tensor, y: Tensor | None) -> Tensor:
-        x, y = x.to(self._device), None if y is None else y.to(self._device)
-        short = torch.arange(max(len(x), LEAST)).clamp(max=len(x) - 1)  # the last example again and again
-        return question(x[short], None if y is None else y[short])[: len(x)].cpu()
+    def _ask(self, question: Question, x: Tensor, y: Tensor | None) -> Tensor:
+        return question(x.to(self._device), None if y is None else y.to(self._device)).cpu()

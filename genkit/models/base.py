@@ -10,23 +10,26 @@ no configuration and no other family, so it works in a notebook:
 **Phases.** A model with several objectives (a GAN) names them in `phases`, one entry per optimizer step, repeated
 cyclically, and says in `trainable` which module learns in which phase. Everything else is one phase, "model".
 
-**Abilities** are small abstract classes, mixed in and asked for with `isinstance`.
+**Abilities** are small abstract classes, mixed in and asked for with `isinstance`; those of a likelihood stand in
+`genkit/models/density.py`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
 from genkit.component import Component
 from genkit.data.spec import Batch, DataSpec, Modality
 from genkit.errors import ConfigError
+from genkit.models.density import Bound as Bound
+from genkit.models.density import Density as Density
+from genkit.models.density import LatentBound as LatentBound
+from genkit.models.density import MonteCarlo as MonteCarlo
 from genkit.noise import Noise as Noise
-
-Bound = Literal["exact", "lower", "estimate"]
 
 
 class GenerativeModel(nn.Module, Component, ABC):
@@ -73,41 +76,6 @@ class GenerativeModel(nn.Module, Component, ABC):
         """Fit fixed-shape buffers from a fixed subset of the training data; default nothing.
 
         Called before each sample grid and each checkpoint, on the copy that will be used or stored.
-        """
-
-
-class Density(ABC):
-    """Ability: a (bound on the) log-density.
-
-    For discrete data the density is over the dequantised values, so that
-    bits/dim = −log_prob / (D ln 2) + log2(levels / (hi − lo)) for every family; a model with a discrete likelihood
-    spreads each level's mass evenly over its bin.
-
-    Attributes:
-        bound: What `log_prob` is.
-        dequantisation: Where in its level a value is put, as scores name it.
-        costly: Whether it takes hundreds of evaluations per example, and so is scored only where the metric is named.
-    """
-
-    bound: Bound
-    dequantisation: str = "uniform"
-    costly: bool = False
-
-    @abstractmethod
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """log p(x) in nats, higher is better: (B, *shape) to (B,)."""
-
-
-class LatentBound(Density):
-    """Ability: a lower bound on log p(x) that tightens with the draws of a latent; `log_prob` is the ELBO."""
-
-    bound: Bound = "lower"
-
-    @abstractmethod
-    def importance_log_prob(self, x: Tensor, y: Tensor | None = None, *, k: int) -> Tensor:
-        """log 1/k Σ p(x, z) / q(z | x) over k draws z ~ q, in nats, a function of x: (B, *shape) to (B,).
-
-        In expectation it grows with k, from the ELBO (k = 1) towards log p(x).
         """
 
 

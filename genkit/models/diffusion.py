@@ -21,14 +21,14 @@ from genkit.diffusion.parametrisation import DenoiserFactory, EDMDenoiser
 from genkit.diffusion.sampler import HeunSampler, SamplerFactory
 from genkit.diffusion.schedule import KarrasSchedule, Schedule
 from genkit.errors import ConfigError
-from genkit.models.base import Conditional, Density, GenerativeModel, Guidable, Noise, Stepwise, classes_of
+from genkit.models.base import Conditional, GenerativeModel, Guidable, MonteCarlo, Noise, Stepwise, classes_of
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 
 Level = Annotated[float, Range(0.0, 1e6)]
 
 
-class Diffusion(GenerativeModel, Conditional, Density, Stepwise, Guidable):
+class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
     """Denoising diffusion; its defaults are EDM's preconditioning, noise levels and sampler.
 
     References: Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al. 2022, 2206.00364).
@@ -82,7 +82,7 @@ class Diffusion(GenerativeModel, Conditional, Density, Stepwise, Guidable):
         self.objective.check(self.denoiser)
         self.sampler = sampler or HeunSampler
         self.likelihood = likelihood or FlowLikelihood()
-        self.bound = self.likelihood.bound
+        self.bound, self.dequantisation = self.likelihood.bound, self.likelihood.dequantisation
         if guidance_scale != 1.0 and self.num_classes is None:
             raise ConfigError(f"guidance scale {guidance_scale:g}: only a model with conditional=true can be guided")
         self.label_dropout, self.guidance_scale = label_dropout, guidance_scale
@@ -115,10 +115,10 @@ class Diffusion(GenerativeModel, Conditional, Density, Stepwise, Guidable):
             raise ConfigError("guidance.weak: it was trained with labels and this model without: name one without")
         self.weak, self.guidance_scale, self.guidance_interval = weak, scale, interval or EVERYWHERE
 
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
         """Of the model without guidance; see `likelihood`."""
         self.check_labels(y)
-        return self.likelihood(Labelled(self.denoiser, y), x, self.spec)
+        return self.likelihood(Labelled(self.denoiser, y), self.points(x), self.spec, seed=seed)
 
     def _measure(self, x: Tensor) -> None:
         """σ_data, from the first batch with any spread that is trained on."""

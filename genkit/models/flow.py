@@ -25,12 +25,12 @@ from genkit.errors import NumericalError
 from genkit.flows.dequantisation import DequantisationFactory
 from genkit.flows.recipe import Recipe
 from genkit.flows.transform import Chain, Transform, first_non_finite, is_exact
-from genkit.models.base import Bound, Conditional, Density, GenerativeModel, Noise, classes_of
+from genkit.models.base import Bound, Conditional, GenerativeModel, MonteCarlo, Noise, classes_of
 
 CHECKED = 16  # examples of a validation batch whose way there and back is measured: an inverse may cost D passes
 
 
-class Flow(GenerativeModel, Density, Conditional):
+class Flow(GenerativeModel, MonteCarlo, Conditional):
     """A bijection between data and latents of a known distribution.
 
     Its log-density is exact, an estimate where a layer estimates its log-determinant, a bound where the
@@ -90,10 +90,15 @@ class Flow(GenerativeModel, Density, Conditional):
             terms["inverse_error"] = self._inverse_error(x[:CHECKED], None if y is None else y[:CHECKED])
         return terms
 
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """log p(x | y) in nats, (B, *shape) to (B,); −inf outside a value range."""
+    def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
+        """log p(x | y) in nats of points x, (B, *shape) to (B,); −inf outside a value range.
+
+        `spec.scale(v)` of stored values are centres of bins, not the points that a score is of: see `nll`. The seed
+        is that of the probes of layers that estimate their log-determinant.
+        """
         self.check_labels(y)
-        log_prob = self._log_prob(x, y)
+        x = self.points(x)
+        log_prob = self._log_prob(x, y, seed)
         if self.spec.value_range is None:
             return log_prob
         lo, hi = self.spec.value_range
@@ -105,7 +110,9 @@ class Flow(GenerativeModel, Density, Conditional):
         x = self.transform.inverse(z, y)
         return self.spec.clip(x)
 
-    def _log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, y: Tensor | None, seed: int = 0) -> Tensor:
+        for layer in self._layers():
+            layer.reseed(seed)
         moved = x.new_zeros(len(x))
         if self.moved is not None:
             x, moved = self.moved(x, y)

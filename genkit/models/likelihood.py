@@ -12,7 +12,7 @@ r"""What a decoder's output says about the data: p(x | out).
 
 import math
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,17 @@ from torch.nn import functional as F
 from genkit.component import Component
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
+from genkit.models.density import Dequantisation
 
 
 class Likelihood(nn.Module, Component, ABC):
-    """p(x | out) with `out` (B, *spec.shape) from a decoder; scales are parameters of the likelihood itself."""
+    """p(x | out) with `out` (B, *spec.shape) from a decoder; scales are parameters of the likelihood itself.
+
+    Attributes:
+        dequantisation: "none" where it gives levels their mass, "uniform" where it is a density of points.
+    """
+
+    dequantisation: ClassVar[Dequantisation] = "uniform"
 
     def __init__(self, *, spec: DataSpec) -> None:
         super().__init__()
@@ -60,6 +67,8 @@ class DiscretizedLogistic(Likelihood):
     Raises ConfigError for data without levels.
     """
 
+    dequantisation = "none"
+
     def __init__(self, *, spec: DataSpec) -> None:
         super().__init__(spec=spec)
         if spec.levels is None:
@@ -92,6 +101,8 @@ class Bernoulli(Likelihood):
 
     Raises ConfigError for data that has not two levels.
     """
+
+    dequantisation = "none"
 
     def __init__(self, *, spec: DataSpec) -> None:
         super().__init__(spec=spec)

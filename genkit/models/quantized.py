@@ -79,6 +79,7 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
         self.encoder = network(in_shape=spec.shape, out_shape=latent, num_classes=self.num_classes)
         self.decoder = network(in_shape=latent, out_shape=spec.shape, num_classes=self.num_classes)
         self.likelihood = (likelihood or default_likelihood)(spec=spec)
+        self.dequantisation = self.likelihood.dequantisation
         self.prior = (prior or TransformerPrior)(
             num_codes=self.quantizer.num_codes, length=tokens, num_classes=self.num_classes
         )
@@ -100,7 +101,8 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The evidence lower bound in nats."""
         self.check_labels(y)
-        values, codes, _ = self.quantize(x, y)
+        x = self.points(x)
+        values, codes, _ = self.quantize(self.spec.centre(x), y)  # the encoder was trained on centres
         return self.likelihood.log_prob(x, self.decoder(values.flatten(1), y=y)) + self.prior.log_prob(codes, y)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:

@@ -60,7 +60,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
             the likelihood are always those of p(z).
         conditional: Whether to use the data's labels.
         draw_pixels: Whether samples of data with levels are drawn from p(x | z) or are its mean.
-        elbo_draws: Draws of z over which `log_prob` averages; each example has its own, a function of its values.
+        elbo_draws: Draws of z over which `log_prob` averages: each example's own, a function of (seed, its values).
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         self.encoder = network(in_shape=spec.shape, out_shape=(2 * latent_dim,), num_classes=self.num_classes)
         self.decoder = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)
         self.likelihood = (likelihood or default_likelihood)(spec=spec)
+        self.dequantisation = self.likelihood.dequantisation
         self.prior = (prior or StandardNormal)(spec=spec, latent_dim=latent_dim, num_classes=self.num_classes)
         self.latent_density = latent_density(latent_dim=latent_dim) if latent_density is not None else None
 
@@ -112,19 +113,20 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         terms = self.objective.drawn(partial(self.draws, x, y, q, prior), eps, progress)
         return terms if self.training else {**terms, "active_units": active_units(q[0])}
 
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
         """The evidence lower bound in nats, averaged over `elbo_draws` draws."""
-        return self.log_weights(x, y, self.elbo_draws).mean(0)
+        return self.log_weights(x, y, self.elbo_draws, seed).mean(0)
 
-    def importance_log_prob(self, x: Tensor, y: Tensor | None = None, *, k: int) -> Tensor:
-        return importance_bound(self.log_weights(x, y, k))
+    def importance_log_prob(self, x: Tensor, y: Tensor | None = None, *, k: int, seed: int = 0) -> Tensor:
+        return importance_bound(self.log_weights(x, y, k, seed))
 
-    def log_weights(self, x: Tensor, y: Tensor | None, k: int) -> Tensor:
-        """log p(x, z) / q(z | x) of k draws of each example, which are a function of its values: (k, B)."""
+    def log_weights(self, x: Tensor, y: Tensor | None, k: int, seed: int = 0) -> Tensor:
+        """log p(x, z) / q(z | x) of k draws of each example, which are a function of (seed, its values): (k, B)."""
         self.check_labels(y)
-        centre = self.spec.centre(x)  # the encoder was trained on centres, and every point of a bin has their mass
+        x = self.points(x)
+        centre = self.spec.centre(x)  # the encoder was trained on centres
         q, prior = self.posterior(centre, y), self.prior.mixture(self.posterior)
-        draws = (self.draws(x, y, q, prior, eps[None]) for eps in fixed_draws(centre, k, self.latent_dim))
+        draws = (self.draws(x, y, q, prior, eps[None]) for eps in fixed_draws(centre, k, self.latent_dim, seed))
         return torch.cat([drawn.log_weights for drawn in draws])
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -167,8 +169,8 @@ def active_units(mean: Tensor) -> Tensor:
     return (mean.var(0, correction=0) > ACTIVE).sum().to(mean)
 
 
-def fixed_draws(x: Tensor, k: int, dim: int) -> Iterator[Tensor]:
-    """k standard normal draws (B, dim), each example's a function of its values; the first ones are those of less k."""
-    noise = noise_of(x)
+def fixed_draws(x: Tensor, k: int, dim: int, seed: int = 0) -> Iterator[Tensor]:
+    """k standard normal draws (B, dim), functions of (seed, the example's values); the first are those of less k."""
+    noise = noise_of(x, seed)
     for start in range(0, k, BLOCK):
         yield from noise(min(BLOCK, k - start), dim).to(x).unbind(1)

@@ -5,7 +5,7 @@ A new model is tested by its YAML standing there; the laws are in this file, the
 
 import shutil
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,10 @@ from genkit.config import catalog
 from genkit.config.catalog import Catalog
 from genkit.config.words import Words
 from genkit.data.spec import DataSpec
-from genkit.errors import ConfigError
-from genkit.models.base import Conditional, Decoder, Density, Encoder, Reconstructor
+from genkit.errors import ConfigError, DataError
+from genkit.models.base import Conditional, Decoder, Density, Encoder, LatentBound, Reconstructor
 from genkit.models.stream import labels_for
-from genkit.noise import SampleNoise
+from genkit.noise import SampleNoise, generator_of
 
 MODELS = list(Catalog.of(Words()).options("model"))
 CASES = list(cases(MODELS))
@@ -125,6 +125,36 @@ class Laws:
         assert torch.equal(model.log_prob(x, y), whole)
         alone = torch.cat([model.log_prob(x[i : i + 1], None if y is None else y[i : i + 1]) for i in range(n)])
         torch.testing.assert_close(alone, whole, rtol=1e-4, atol=1e-3)
+
+    @torch.no_grad()
+    def test_a_mass_of_levels_is_that_of_the_bin_wherever_in_it(self, subject):
+        """A bound is of the stored values unless it says how it leaves them."""
+        model, spec = subject.model, subject.case.spec
+        if not isinstance(model, Density) or spec.levels is None:
+            return
+        assert (model.bound, model.dequantisation) != ("lower", "uniform")
+        if model.dequantisation == "none":
+            x, y = subject.batch["x"][:4], None if subject.y is None else subject.y[:4]
+            asked = [model.log_prob]
+            if isinstance(model, LatentBound):
+                asked.append(partial(model.importance_log_prob, k=3))
+            for question in asked:
+                whole = question(x, y)
+                for u in (0.01, 0.99, torch.rand(x.shape, generator=generator_of(0, "u"))):
+                    assert torch.equal(question(spec.dequantise(x, torch.as_tensor(u)), y), whole)
+
+    @torch.no_grad()
+    def test_stored_values_are_told_from_model_values(self, subject):
+        model, spec = subject.model, subject.case.spec
+        if not isinstance(model, Density):
+            return
+        x, y = subject.batch["x"][:2], None if subject.y is None else subject.y[:2]
+        v = spec.unscale(x)
+        with pytest.raises(DataError, match="float"):
+            model.log_prob(v.long(), y)
+        for wrong in (x if spec.levels else x.long(), v.flatten(), v[:0], *([v.long() - 100] if spec.levels else [])):
+            with pytest.raises(DataError, match=r"^[^\n]*stored values[^\n]*$"):
+                model.nll(wrong, y)
 
     @torch.no_grad()
     def test_latents_and_reconstructions_have_their_shapes(self, subject):

@@ -28,9 +28,10 @@ from genkit.metrics.manifold import Coverage, Precision
 from genkit.metrics.mode import ModeCoverage
 from genkit.metrics.reconstruction import MeanSquaredError
 from genkit.metrics.reference import Floor, Reference, content_hash
-from genkit.metrics.source import ModelSource, dequantisation_noise
+from genkit.metrics.source import ModelSource
 from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor, Stepwise
 from genkit.models.stream import stream_samples
+from genkit.noise import dequantisation_noise
 
 IMAGE = DataSpec((1, 2, 3), "image", (-1.0, 1.0), 16, 3)
 PLANE = DataSpec((2,), "vector")

@@ -1,0 +1,203 @@
+r"""Log-likelihoods of stored values, for every model that has one.
+
+A model's density speaks of points x in its own units. Data with levels is stored as integers v, and each of them stands
+for a bin of width w around its centre c(v). Three ways lead from the one to the other:
+
+* a continuous density is scored at a point of the bin, u uniform in [0, 1) (Theis et al. 2015, 1511.01844),
+
+  .. math:: \log p(c + w (u - \tfrac12)), \qquad E_u \log p + D \log w \le \log P(v),
+
+* the same with a learned place in the bin ("variational"; Ho et al. 2019, 1902.00275),
+* a likelihood over levels has the mass P(v) itself. It is handed the centre, and spread evenly over the bin,
+  P(v) / w^D, to stand beside the others.
+
+A density at the centre of a bin is none of these. It reads better than the model is, since nothing keeps a density from
+peaking there. So what takes stored values draws the place itself: `nll`, `bits_per_dim`, and the bounds of a latent,
+each a function of (seed, number of the example). `genkit eval` reports these very numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genkit.data.spec import DataSpec
+from genkit.distributions import bits_per_dim
+from genkit.errors import ConfigError, DataError
+from genkit.noise import dequantisation_noise
+
+Bound = Literal["exact", "lower", "estimate"]
+Dequantisation = Literal["uniform", "variational", "none"]
+
+Question = Callable[[Tensor, Tensor | None], Tensor]  # x (B, *shape), y (B,) or None to the answer about each (B, …)
+
+LEAST = 16  # examples asked about at once: a matrix product of fewer rows rounds otherwise
+
+
+class Density(ABC):
+    """Ability: a (bound on the) log-density.
+
+    For discrete data the density is over the dequantised values, so that
+    bits/dim = −log_prob / (D ln 2) + log2(levels / (hi − lo)) for every family; a model with a discrete likelihood
+    spreads each level's mass evenly over its bin.
+
+    Attributes:
+        spec: The data.
+        bound: What `log_prob` is.
+        dequantisation: Where in its level a value is put: "uniform", "variational" (learned), or "none" for a model
+            that gives levels their mass.
+        costly: Whether it takes hundreds of evaluations per example, and so is scored only where the metric is named.
+    """
+
+    spec: DataSpec
+    bound: Bound
+    dequantisation: Dequantisation = "uniform"
+    costly: bool = False
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x) in nats, higher is better: (B, *shape) to (B,).
+
+        x are model values, float. Of data with levels they are points in the bins; `spec.scale(v)` are the bins'
+        centres, where a continuous density reads too good: `nll` and `bits_per_dim` take stored values v. A density is
+        differentiable in x; a mass is constant in its bin and carries no gradient.
+        """
+
+    def nll(self, v: Tensor, y: Tensor | None = None, *, seed: int = 0, first: int = 0) -> Tensor:
+        """−log p of stored values in nats, as `genkit eval metric=nll` reports it: (B, *shape) to (B,).
+
+        Args:
+            v: Stored values, channels first: integers where the data has levels, else float.
+            y: Labels (B,) of a conditional model.
+            seed: Of the place in the bin and of what an estimate draws.
+            first: Number of the first example; those of a batch are numbered on. Place i is a function of (seed, i).
+
+        Raises:
+            DataError: v has another shape, is float where the data has levels, or lies outside of them.
+        """
+        return -self._of_stored(lambda x, y: self._seeded_log_prob(x, y, seed), v, y, seed, first)
+
+    def bits_per_dim(self, v: Tensor, y: Tensor | None = None, *, seed: int = 0, first: int = 0) -> Tensor:
+        """`nll` in bits per dimension of the stored values, float64: as `genkit eval metric=bits_per_dim` reports it.
+
+        Raises:
+            DataError: as `nll`.
+            ConfigError: the data has no levels.
+        """
+        return stored_bits(self.nll(v, y, seed=seed, first=first), self.spec)
+
+    def points(self, x: Tensor) -> Tensor:
+        """x as `log_prob` reads it: the centres of its bins where levels have a mass.
+
+        Raises DataError for integers, which are stored values.
+        """
+        if not x.is_floating_point():
+            kind = str(x.dtype).removeprefix("torch.")
+            raise DataError(
+                f"log_prob takes model values, float, not {kind}: give stored values to nll or bits_per_dim"
+            )
+        return self.spec.centre(x) if self.dequantisation == "none" else x
+
+    def _seeded_log_prob(self, x: Tensor, y: Tensor | None, seed: int) -> Tensor:
+        return self.log_prob(x, y)
+
+    def _of_stored(
+        self,
+        question: Question,
+        v: Tensor,
+        y: Tensor | None,
+        seed: int,
+        first: int,
+    ) -> Tensor:
+        """The answer (B,) about the points that stored values v (B, *shape) are scored at."""
+        check_stored(v, self.spec)
+        x = model_values(v.cpu(), self.spec)
+        if self.spec.levels is not None and self.dequantisation != "none":
+            x = self.spec.dequantise(x, dequantisation_noise(seed, range(first, first + len(v)), self.spec.shape))
+        return padded(question, x.to(v.device), None if y is None else y.to(v.device))
+
+
+class MonteCarlo(Density):
+    """Ability: a log-density that is estimated from random draws, which are a function of (seed, x)."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
+        """As `Density.log_prob`; another seed draws anew, and shows the estimate's error."""
+
+    def _seeded_log_prob(self, x: Tensor, y: Tensor | None, seed: int) -> Tensor:
+        return self.log_prob(x, y, seed=seed)
+
+
+class LatentBound(MonteCarlo):
+    """Ability: a lower bound on log p(x) that tightens with the draws of a latent; `log_prob` is the ELBO."""
+
+    bound: Bound = "lower"
+
+    @abstractmethod
+    def importance_log_prob(self, x: Tensor, y: Tensor | None = None, *, k: int, seed: int = 0) -> Tensor:
+        """log 1/k Σ p(x, z) / q(z | x) over k draws z ~ q, in nats, a function of (seed, x): (B, *shape) to (B,).
+
+        In expectation it grows with k, from the ELBO (k = 1) towards log p(x).
+        """
+
+    def elbo(self, v: Tensor, y: Tensor | None = None, *, seed: int = 0, first: int = 0) -> Tensor:
+        """The ELBO of log P(v) in nats, v stored values: (B, *shape) to (B,), as `nll`; `metric=elbo` is −ELBO."""
+        return log_mass(-self.nll(v, y, seed=seed, first=first), self.spec)
+
+    def iwae(self, v: Tensor, y: Tensor | None = None, *, k: int = 64, seed: int = 0, first: int = 0) -> Tensor:
+        """The bound on log P(v) by k weighted draws in nats, as `elbo`; `metric=iwae` is its negative."""
+        return log_mass(-self.importance_nll(v, y, k=k, seed=seed, first=first), self.spec)
+
+    def importance_nll(self, v: Tensor, y: Tensor | None = None, *, k: int, seed: int = 0, first: int = 0) -> Tensor:
+        """`nll` by `importance_log_prob` of k draws in the place of `log_prob`."""
+        return -self._of_stored(lambda x, y: self.importance_log_prob(x, y, k=k, seed=seed), v, y, seed, first)
+
+
+def padded(question: Question, x: Tensor, y: Tensor | None) -> Tensor:
+    """question(x, y) (B, …), asked about at least `LEAST` examples, so that few are rounded as many."""
+    rows = torch.arange(max(len(x), LEAST)).clamp(max=len(x) - 1)  # the last example again and again
+    return question(x[rows], None if y is None else y[rows])[: len(x)]
+
+
+def check_stored(v: Tensor, spec: DataSpec) -> None:
+    """Raises DataError where v (B, *shape) are no stored values of such data."""
+    if tuple(v.shape[1:]) != spec.shape or not len(v):
+        raise DataError(f"stored values of shape {tuple(v.shape)}: this model takes (n, {str(spec.shape)[1:]}")
+    kind = str(v.dtype).removeprefix("torch.")
+    if spec.levels is None:
+        if not v.is_floating_point():
+            raise DataError(f"stored values of this data are float, not {kind}: convert them with v.float()")
+        return
+    if v.is_floating_point():
+        raise DataError(
+            f"stored values of this data are integers in 0 … {spec.levels - 1}, not {kind}: give them unscaled "
+            "(spec.unscale(x) of model values x)"
+        )
+    low, high = int(v.min()), int(v.max())
+    if low < 0 or high >= spec.levels:
+        raise DataError(f"stored values in {low} … {high}: this data has the levels 0 … {spec.levels - 1}")
+
+
+def model_values(v: Tensor, spec: DataSpec) -> Tensor:
+    """Stored values (B, *shape) as model values; continuous float64 stays float64."""
+    return v if spec.levels is None and v.dtype == torch.float64 else spec.scale(v)
+
+
+def log_mass(log_prob: Tensor, spec: DataSpec) -> Tensor:
+    """log-density (B,) to the log-probability of the stored values; continuous data has the density alone."""
+    return log_prob if spec.levels is None else log_prob.double() + spec.dim * math.log(spec.bin_width)
+
+
+def stored_bits(nll: Tensor, spec: DataSpec) -> Tensor:
+    """−log-density (B,) in nats to bits per dimension of the stored values, float64.
+
+    Raises ConfigError for data without levels.
+    """
+    if spec.levels is None or spec.value_range is None:
+        raise ConfigError("bits per dimension are defined for data with discrete levels alone: use nll")
+    return bits_per_dim(nll.double(), spec.dim, spec.levels, spec.value_range)
