@@ -22,7 +22,7 @@ from rich.console import Console
 from genkit import __version__
 from genkit.commands.command_line import command_line
 from genkit.commands.knob import Knob, knob_of
-from genkit.commands.restored import check_out, data_node, dataset_name, label_of, make_out, origin, restored
+from genkit.commands.restored import check_out, data_node, dataset_name, label_of, make_out, provenance, restored
 from genkit.commands.scored_by import features_of, metrics_named, metrics_of
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
@@ -170,7 +170,7 @@ def _sources(
         n = settings["n"] or reference.dataset.eval_n
         names = _unique([type(found.model).__name__.lower() for found in models], checkpoints)
         return [
-            ModelSource(found.model, n, name, origin=origin(found, settings))
+            ModelSource(found.model, n, name, origin=provenance(found, settings))
             for found, name in zip(models, names, strict=True)
         ]
     names = _unique([Path(path).stem for path in files], files)
@@ -186,7 +186,7 @@ def _turned(settings: Mapping[str, Any], models: Sequence[Restored], knob: Knob,
         raise ConfigError(f"sweep.{knob.key}: it takes a checkpoint that is scored on a dataset")
     n = settings["n"] or reference.dataset.eval_n
     return [
-        ModelSource(found.model, n, knob.label(value), origin={**origin(found, settings), knob.key: value})
+        ModelSource(found.model, n, knob.label(value), origin={**provenance(found, settings), knob.key: value})
         for found, value in zip(models, knob.values, strict=True)
     ]
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from genkit.commands.training_cost import training_of
 from genkit.config.build import build
 from genkit.config.embed import origin_of
 from genkit.config.restore import Restored, restore
@@ -71,6 +72,26 @@ def origin(found: Restored, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Where a model's samples and scores come from."""
     weak = {} if found.weak is None else {"weak": origin_of(found.weak)}
     return {**origin_of(found), "weights": settings["weights"], **weak}
+
+
+def provenance(found: Restored, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The origin, which training it was and what that cost, and what is changed for sampling."""
+    sampling = _sampling(settings)
+    training = training_of(found.checkpoint, found.config)
+    return {**origin(found, settings), **training, **({"sampling": sampling} if sampling else {})}
+
+
+def _sampling(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the command line changes of how the model samples."""
+    guidance, sampler = settings["guidance"], settings["sampler"] or {}
+    values = {
+        "temperature": settings["temperature"],
+        "truncation": settings["truncation"],
+        "guidance.scale": guidance["scale"],
+        "guidance.interval": guidance["interval"],
+        **{f"sampler.{key}": value for key, value in sampler.items()},
+    }
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def data_node(found: Restored, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from genkit.commands.history import changed_keys, config_text, entry, history_of
 from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.commands.taken_over import best_until, departures, recorded, same_data, taking_over
+from genkit.commands.training_cost import Meter
 from genkit.config.build import refuse_interpolations
 from genkit.config.embed import as_recorded, embed, embedded_again
 from genkit.config.hydra_setup import current_job
@@ -151,7 +152,7 @@ def _fit(
     resume: tuple[Path, int] | None,
     stop: StopSignal,
 ) -> float | None:
-    started = time.monotonic()
+    started, meter = time.monotonic(), Meter(folder.info)
     before = float(folder.info["wall_time"] or 0.0)
     status, code = "failed", 1
     try:
@@ -172,7 +173,8 @@ def _fit(
             status, code = "interrupted", stop.exit_code
         wall_time = round(before + time.monotonic() - started, 3)
         step = newest_step(folder.path)
-        folder.update(status=status, exit_code=code, signal=stop.name, step=step, wall_time=wall_time)
+        cost = _work_done(parts, step or 0) | meter.read()
+        folder.update(status=status, exit_code=code, signal=stop.name, step=step, wall_time=wall_time, **cost)
     again = shlex.quote(shown(folder.path))
     if stop.received:
         kept = f"at step {step}" if step else "before its first checkpoint"
@@ -219,6 +221,15 @@ def _way_back(run: Path, settings: Mapping[str, Any]) -> str:
         return ""
     change = f"optimizer.lr={rate / 10:g} 'allow=[optimizer.lr]'"
     return f", as in genkit train resume={shlex.quote(shown(folders[0]))} {change}"
+
+
+def _work_done(parts: Parts, step: int) -> dict[str, int]:
+    """The fields of run.json that say what was done, on any machine; examples that come again count again."""
+    batch = min(parts.dataset.batch_size, len(parts.dataset.split("train")))
+    return {
+        "parameters": sum(p.numel() for p in parts.module.model.parameters()),
+        "examples_seen": step * parts.trainer.accumulate * batch * parts.trainer.devices,
+    }
 
 
 def less_memory(parts: Parts) -> str:

@@ -92,7 +92,7 @@ def row(record: Record) -> dict[str, Any]:
         "kind": record.kind,
         "params": json.dumps(strict(record.params), sort_keys=True),
         "baseline": record.baseline,
-        "steps": model.get("steps"),
+        "steps": model.get("step"),
         "examples_seen": model.get("examples_seen"),
         "train_seed": model.get("train_seed"),
     }

@@ -188,7 +188,7 @@ def _row(record: _Fields, file: Path) -> Row:
         train_seed=None if model is None else model.count("train_seed"),
         cost=Cost(
             parameters=None if model is None else model.count("parameters"),
-            steps=None if model is None else model.count("steps", "step"),
+            steps=None if model is None else model.count("step"),
             examples_seen=None if model is None else model.count("examples_seen"),
             evaluations=record.count("evaluations"),
             seconds_per_1000=record.number("seconds_per_1000"),
@@ -240,15 +240,12 @@ class _Fields:
         """None where it is absent or null, or beyond all bounds."""
         return _number(self.node.get(key), f"{self.where}.{key}")
 
-    def count(self, *keys: str) -> int | None:
-        """The first of the keys that is there."""
-        for key in keys:
-            value = self.node.get(key)
-            if value is not None:
-                if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-                    raise ValueError(f"{self.where}.{key} is no count")
-                return value
-        return None
+    def count(self, key: str) -> int | None:
+        """None where it is absent or null."""
+        value = self.node.get(key)
+        if value is not None and (type(value) is not int or not 0 <= value < 2**63):
+            raise ValueError(f"{self.where}.{key} is no count")
+        return value
 
     def interval(self, key: str) -> tuple[float, float] | None:
         """None where it is absent or an end of it is not finite."""

@@ -13,6 +13,7 @@ Notes (why something is missing, what to beware of) and what holds for the whole
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -79,13 +80,24 @@ def costs(records: Sequence[Record]) -> list[str]:
 
 
 def cost_of(record: Record) -> list[str]:
-    """The parameters of a model, the evaluations behind one sample, and the time for a thousand, as far as known."""
-    parameters = (record.model or {}).get("parameters")
-    said = [None if parameters is None else f"{parameters:,} parameters"]
-    said.append(None if record.evaluations is None else f"{record.evaluations} evaluations per sample")
-    seconds = record.seconds_per_1000
-    said.append(None if seconds is None else f"{number(seconds)} s per 1,000 samples")
+    """What a model and its samples cost, as far as known: work first, then time, which depends on the machine."""
+    model = record.model or {}
+    said = [
+        _counted(model.get("parameters"), "parameters"),
+        _counted(model.get("step"), "steps"),
+        _counted(model.get("examples_seen"), "examples seen"),
+        _counted(record.evaluations, "evaluations per sample"),
+    ]
+    seconds, load = model.get("cpu_seconds"), (model.get("load") or {}).get("end")
+    if isinstance(seconds, float):
+        beside = "" if load is None else f" at load {load}"
+        said.append(f"trained in {number(seconds)} CPU s{beside}")
+    said.append(None if record.seconds_per_1000 is None else f"{number(record.seconds_per_1000)} s per 1,000 samples")
     return [part for part in said if part is not None]
+
+
+def _counted(count: Any, what: str) -> str | None:
+    return f"{count:,} {what}" if isinstance(count, int) else None
 
 
 def number(value: float, like: float | None = None) -> str:
