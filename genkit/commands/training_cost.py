@@ -34,7 +34,8 @@ class Meter:
     """CPU seconds and load from its making on, added to those of earlier parts of the run."""
 
     def __init__(self, info: Mapping[str, Any]) -> None:
-        self._before = float(info.get("cpu_seconds") or 0.0)
+        before = info.get("cpu_seconds")
+        self._before = before if isinstance(before, float) else 0.0
         self._started, self._load = time.process_time(), load()
 
     def read(self) -> dict[str, Any]:
