@@ -2,7 +2,7 @@
 
 ckpt=A | ckpt=[A,B]            models, scored on the data that they were trained on
 samples=FILE data=digits       files of samples against a dataset
-samples=A reference=B          two files, no model
+samples=A reference=B          two files, no model; with data=digits they are read as that data's values
 ckpt=A sweep.sampler.steps=[5,10,20]   one model at several settings of its sampling, as a curve
 
 Started by `torchrun --nproc-per-node N -m genkit eval …`, N processes share the samples and give the same scores.
@@ -28,7 +28,8 @@ from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
-from genkit.data.dataset import Dataset, Split
+from genkit.data.dataset import Dataset
+from genkit.data.order import drawn
 from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
@@ -109,7 +110,7 @@ def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: M
     data = "_target_" in (settings["data"] or {})
     if bool(checkpoints) == bool(files):
         raise ConfigError("genkit eval scores either checkpoints (ckpt=…) or samples (samples=…): give one of them")
-    if files and data == (settings["reference"] is not None):
+    if files and not data and settings["reference"] is None:
         raise ConfigError("samples= are scored against data=… or reference=FILE: give one of them")
     sampler, guidance = settings["sampler"] or {}, settings["guidance"]
     changes = {
@@ -128,12 +129,12 @@ def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: M
 
 def _reference(settings: Mapping[str, Any], models: Sequence[Restored]) -> Reference:
     """The held-out data: a file's, the named dataset's, or that of the first checkpoint."""
-    if settings["reference"] is not None:
-        data = read_samples(settings["reference"])
-        return Reference(spec_of(data), data, Path(settings["reference"]).name)
     own = settings["data"] or {}
-    if "_target_" in own:
-        dataset = build(own, at="data", expect=Dataset, plugins=settings["plugins"])
+    dataset = build(own, at="data", expect=Dataset, plugins=settings["plugins"]) if "_target_" in own else None
+    if settings["reference"] is not None:
+        data = read_samples(settings["reference"], None if dataset is None else dataset.spec)
+        return Reference(spec_of(data) if dataset is None else dataset.spec, data, Path(settings["reference"]).name)
+    if dataset is not None:
         return Reference.of(dataset, dataset_name(own))
     nodes = [data_node(found, own) for found in models]
     references = [_recorded(node, settings["plugins"]) for i, node in enumerate(nodes) if node not in nodes[:i]]
@@ -165,7 +166,6 @@ def _sources(
     reference: Reference,
 ) -> list[Source]:
     """What is scored, with a name for the table."""
-    spec = reference.spec if reference.dataset is not None else None
     if models and reference.dataset is not None:
         n = settings["n"] or reference.dataset.eval_n
         names = _unique([type(found.model).__name__.lower() for found in models], checkpoints)
@@ -174,10 +174,7 @@ def _sources(
             for found, name in zip(models, names, strict=True)
         ]
     names = _unique([Path(path).stem for path in files], files)
-    return [
-        SampleSource(_first(read_samples(path, spec), settings["n"], path), name)
-        for path, name in zip(files, names, strict=True)
-    ]
+    return [_some_of(path, reference.spec, name, settings) for path, name in zip(files, names, strict=True)]
 
 
 def _turned(settings: Mapping[str, Any], models: Sequence[Restored], knob: Knob, reference: Reference) -> list[Source]:
@@ -191,13 +188,14 @@ def _turned(settings: Mapping[str, Any], models: Sequence[Restored], knob: Knob,
     ]
 
 
-def _first(samples: Split, n: int | None, path: str) -> Split:
-    """The first n samples of a file."""
-    if n is None:
-        return samples
+def _some_of(path: str, spec: DataSpec, name: str, settings: Mapping[str, Any]) -> SampleSource:
+    """The samples of a file, or n= of them, drawn at random: the first ones of a sorted file are no sample of it."""
+    samples, n, seed = read_samples(path, spec), settings["n"], settings["seed"]
+    if n is None or n == len(samples):
+        return SampleSource(samples, name)
     if n > len(samples):
-        raise ConfigError(f"n={n}: {path} holds {len(samples)} samples")
-    return Split(samples.x[:n], None if samples.y is None else samples.y[:n])
+        raise ConfigError(f"n={n}: {shown(path)} holds {len(samples)} samples")
+    return SampleSource(drawn(samples, n, seed), name, {"of": len(samples), "seed": seed})
 
 
 def _unique(names: Sequence[str], paths: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from genkit.commands.restored import dataset_of
 from genkit.config.build import build
 from genkit.config.restore import Restored
 from genkit.data.dataset import Split
+from genkit.data.order import drawn
 from genkit.errors import ConfigError, DataError
 from genkit.models.base import Decoder, Encoder, GenerativeModel, NormalLatent, Reconstructor
 from genkit.models.interpolation import Interpolation
@@ -89,7 +90,7 @@ def _background(found: Restored, settings: Mapping[str, Any]) -> Tensor | None:
     if found.model.spec.modality == "image":
         return None
     test = dataset_of(found, settings["data"], settings["plugins"]).split("test")
-    return found.model.spec.scale(test.x[:REAL_POINTS])
+    return found.model.spec.scale(drawn(test, min(len(test), REAL_POINTS), seed=0).x)
 
 
 def _held_out(found: Restored, settings: Mapping[str, Any], n: int, y: Tensor | None) -> Tensor:

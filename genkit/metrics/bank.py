@@ -2,19 +2,22 @@
 
 The batches are kept as they came, in float64: a batch that several metrics were given is one tensor, held once. A bank
 of n rows of D columns takes 8 n D bytes: 10 MB at n = 10,000, D = 128; 0.8 GB at n = 50,000, D = 2,048. Banks
-of two processes merge by concatenation, so nothing depends on how the data was cut.
+of two processes merge by concatenation. When a bank is first read it is joined and put into canonical order, once for
+all metrics that were given its batches: so nothing depends on how the data was cut or in which order it came.
 """
 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import isqrt
 from typing import Any, ClassVar, TypeVar
+from weakref import WeakValueDictionary, ref
 
 import torch
 from torch import Tensor
 
+from genkit.data.order import canonical_order
 from genkit.errors import ConfigError, NumericalError
 from genkit.metrics.base import Probe, ProbeMetric
 
@@ -23,7 +26,7 @@ BLOCK_ELEMENTS = 2**20  # 8 MB of float64; a block and its temporaries stay unde
 RIM = 1e-9  # of a squared distance, within which another one is equal to it: rounding splits ties
 CANCELLED = 1e-3  # of the squares of two rows, below which the product's error of 1e-13 comes near the rim
 FEW = 20  # one in so many pairs is taken one by one; more of them all together
-SAME = 1e-6  # of the largest value: what a network's rounding may make of equal samples in different batches
+SAME = 1e-6  # of the spread of real data: what a network's rounding may make of equal samples in different batches
 
 T = TypeVar("T")
 
@@ -143,6 +146,35 @@ def _nearest_first(d2: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return d2.gather(1, order), index.gather(1, order)
 
 
+class Sorted:
+    """The rows of some batches, joined and in canonical order.
+
+    Attributes:
+        rows: (n, D).
+    """
+
+    def __init__(self, pieces: Sequence[Tensor]) -> None:
+        joined = pieces[0] if len(pieces) == 1 else torch.cat(list(pieces))
+        self.rows = joined[canonical_order(joined)]
+        self._pieces = [ref(piece) for piece in pieces]
+
+    def of(self, pieces: Sequence[Tensor]) -> bool:
+        """Whether it was made from these batches, which an address alone does not say."""
+        return all(known() is piece for known, piece in zip(self._pieces, pieces, strict=True))
+
+
+_SORTED: WeakValueDictionary[tuple[int, ...], Sorted] = WeakValueDictionary()
+
+
+def sorted_rows(pieces: Sequence[Tensor]) -> Sorted:
+    """The rows of the batches in canonical order, the same object for all who ask while one of them holds it."""
+    key = tuple(map(id, pieces))
+    found = _SORTED.get(key)
+    if found is None or not found.of(pieces):
+        found = _SORTED[key] = Sorted(pieces)
+    return found
+
+
 class PairMetric(ProbeMetric, ABC):
     """A metric of two sets of rows.
 
@@ -162,7 +194,8 @@ class PairMetric(ProbeMetric, ABC):
         super().__init__()
         self.add_state("real", default=[], dist_reduce_fx="cat")
         self.add_state("fake", default=[], dist_reduce_fx="cat")
-        self._memo: tuple[list[Tensor], Any] | None = None
+        self._memo: tuple[tuple[Tensor, Tensor], Any] | None = None
+        self._sorted: dict[str, Sorted] = {}  # by bank
 
     def update(self, probe: Probe) -> None:
         """Keep the rows of one batch, of whichever side it has."""
@@ -171,25 +204,20 @@ class PairMetric(ProbeMetric, ABC):
                 bank.append(as_rows(probe[source]))
 
     def warnings(self, value: float, floor: float | None) -> Iterator[str]:
-        if _constant(self.pieces("fake")):
+        real, fake = self.banks()
+        if all_same(fake, real):
             yield "all samples are the same"
 
     def banks(self) -> tuple[Tensor, Tensor]:
-        """The real (m, D) and the fake (n, D) rows.
+        """The real (m, D) and the fake (n, D) rows, each in canonical order.
 
         Raises:
             ConfigError: fewer than `least` rows on a side, or different numbers of columns.
             NumericalError: a row is not finite.
         """
-        real, fake = self.checked()
-        return _joined(real), _joined(fake)
-
-    def checked(self) -> tuple[list[Tensor], list[Tensor]]:
-        """The batches of the real and of the fake rows, without a copy. Raises as `banks`."""
-        real, fake = (self._checked(name) for name in ("real", "fake"))
-        left, right = (pieces[0].shape[1] for pieces in (real, fake))
-        if left != right:
-            raise ConfigError(f"{self._name}: real rows have {left} columns and fake rows {right}")
+        real, fake = (self._rows(name) for name in ("real", "fake"))
+        if real.shape[1] != fake.shape[1]:
+            raise ConfigError(f"{self._name}: real rows have {real.shape[1]} columns and fake rows {fake.shape[1]}")
         return real, fake
 
     def pieces(self, name: str) -> list[Tensor]:
@@ -199,9 +227,9 @@ class PairMetric(ProbeMetric, ABC):
 
     def once(self, make: Callable[[Tensor, Tensor], T]) -> T:
         """make(real, fake), remembered until a bank changes: the value and its interval share the costly part."""
-        held = [*self.pieces("real"), *self.pieces("fake")]
+        held = self.banks()
         if self._memo is None or not _same(self._memo[0], held):
-            self._memo = (held, make(*self.banks()))
+            self._memo = (held, make(*held))
         return self._memo[1]
 
     @property
@@ -209,7 +237,12 @@ class PairMetric(ProbeMetric, ABC):
         return type(self).__name__
 
     def _rows(self, name: str) -> Tensor:
-        return _joined(self._checked(name))
+        """A bank, checked and in canonical order; it takes the place of the batches, which nobody needs any longer."""
+        pieces, known = self.pieces(name), self._sorted.get(name)
+        if known is None or len(pieces) != 1 or pieces[0] is not known.rows:
+            known = self._sorted[name] = sorted_rows(self._checked(name))
+            setattr(self, name, [known.rows])
+        return known.rows
 
     def _checked(self, name: str) -> list[Tensor]:
         pieces = self.pieces(name)
@@ -217,7 +250,7 @@ class PairMetric(ProbeMetric, ABC):
         if n < self.least:
             raise ConfigError(f"{self._name} needs at least {self.least} {name} samples, got {n}: raise n=")
         if not all(bool(torch.isfinite(piece.sum())) for piece in pieces):  # a sum overflows where a value nearly does
-            finite = torch.isfinite(_joined(pieces)).all(1)
+            finite = torch.isfinite(torch.cat(pieces)).all(1)
             if not finite.all():
                 bad = int((~finite).nonzero()[0])
                 raise NumericalError(
@@ -226,17 +259,11 @@ class PairMetric(ProbeMetric, ABC):
         return pieces
 
 
-def _constant(pieces: list[Tensor]) -> bool:
-    """Whether all rows of all batches are one and the same."""
-    if not pieces:
-        return False
-    first = pieces[0][:1]
-    return all(bool(((piece - first).abs() <= SAME * first.abs().max()).all()) for piece in pieces)
+def all_same(rows: Tensor, beside: Tensor) -> bool:
+    """Whether all rows (n, D) are one and the same, next to how far other rows (m, D) are from each other."""
+    spread, wide = (float((values - values[:1]).abs().max()) for values in (rows, beside))
+    return spread <= SAME * wide
 
 
-def _joined(pieces: list[Tensor]) -> Tensor:
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-
-
-def _same(left: list[Tensor], right: list[Tensor]) -> bool:
-    return len(left) == len(right) and all(a is b for a, b in zip(left, right, strict=True))
+def _same(left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
+    return all(a is b for a, b in zip(left, right, strict=True))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Dataset
+from genkit.data.order import drawn
 from genkit.data.spec import DataSpec
 from genkit.models.latent import GaussianMixture
 from genkit.noise import SampleNoise, generator_of, seed_of
@@ -59,15 +60,17 @@ def pixel_marginals(dataset: Dataset, n: int, seed: int) -> Tensor:
 
 def pixel_mixture(dataset: Dataset, n: int, seed: int) -> Tensor:
     """n seeded draws (n, *shape), stored values, of the mixture fitted to at most MIXTURE_ROWS training examples."""
-    rows = dataset.split("train").x[:MIXTURE_ROWS].flatten(1).to(torch.float64)
+    train = dataset.split("train")
+    some = train if len(train) <= MIXTURE_ROWS else drawn(train, MIXTURE_ROWS, seed)
+    rows = some.x.flatten(1).to(torch.float64)
     mean = rows.mean(0)
     axes = torch.linalg.eigh(torch.cov(rows.T)).eigenvectors[:, -MIXTURE_AXES:]
     scores = (rows - mean) @ axes
     unit = scores.std(0).clamp(min=1e-12)
     mixture = GaussianMixture(latent_dim=axes.shape[1], components=MIXTURE_COMPONENTS)
     mixture.fit(scores / unit)
-    drawn = mixture.sample(SampleNoise(seed_of(seed, "pixel mixture"), range(n))).to(torch.float64) * unit
-    return to_levels((mean + drawn @ axes.T).unflatten(1, dataset.spec.shape), dataset.spec)
+    found = mixture.sample(SampleNoise(seed_of(seed, "pixel mixture"), range(n))).to(torch.float64) * unit
+    return to_levels((mean + found @ axes.T).unflatten(1, dataset.spec.shape), dataset.spec)
 
 
 def training_copies(dataset: Dataset, n: int, seed: int) -> Tensor:

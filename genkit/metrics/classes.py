@@ -54,10 +54,10 @@ class ClassMetric(ProbeMetric, ABC):
         return {"classes": int(self.num_classes)}
 
     def classes(self) -> Tensor:
-        """(n,) int64. Raises ConfigError without samples."""
+        """(n,) int64, sorted: resamples do not depend on the order of the samples. Raises ConfigError without any."""
         if len(self.taken) == 0:
             raise ConfigError(f"{type(self).__name__} needs at least 1 fake sample, got 0: raise n=")
-        return dim_zero_cat(self.taken)
+        return dim_zero_cat(self.taken).sort().values
 
 
 class ClassCoverage(ClassMetric):

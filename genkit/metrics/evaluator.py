@@ -147,7 +147,7 @@ class Evaluator:
         x = torch.cat([model_values(v, self.spec) for v, _ in batches])
         known = model_values(train.x, self.spec)
         if self.prober.featured:
-            pair = self.features(x, self.spec), self.prober.features_of(train)
+            pair = self.prober.features_at(x), self.prober.features_of(train)
         else:
             pair = as_rows(x), as_rows(known)
         return neighbourhoods((x, pair[0]), (known, pair[1]), self.spec, rows)
@@ -237,6 +237,7 @@ class Evaluator:
             reference=self.reference.facts(),
             seed=self.seed,
             n_fake=source.n if "fake" in metric.requires else None,
+            drawn=source.drawn if "fake" in metric.requires else None,
             evaluations=source.evaluations if "fake" in metric.requires else None,
             seconds_per_1000=source.seconds_per_1000 if "fake" in metric.requires else None,
             n_ref=n_real if set(metric.requires) - OF_FAKES else None,

@@ -27,6 +27,7 @@ from genkit.metrics.interval import bootstrap_interval, resamples
 from genkit.metrics.moments import Moments
 
 RELATIVE_CUT = 1e-12
+PIECE = 4096  # rows whose moments are taken at once: a centred copy of all of them would be as large as the bank
 
 
 def covariance_factor(covariance: Tensor) -> Tensor:
@@ -110,10 +111,10 @@ class FrechetDistance(PairMetric):
 
     def compute(self) -> Tensor:
         """() ≥ 0. Raises ConfigError for fewer than two rows on a side, NumericalError for rows that are not finite."""
-        real, fake = self.checked()
-        if max(sum(map(len, real)), sum(map(len, fake))) < real[0].shape[1]:
-            return frechet_distance_of_rows(torch.cat(real), torch.cat(fake))
-        left, right = Moments.over(real), Moments.over(fake)
+        real, fake = self.banks()
+        if max(len(real), len(fake)) < real.shape[1]:
+            return frechet_distance_of_rows(real, fake)
+        left, right = (Moments.over(rows.split(PIECE)) for rows in (real, fake))
         return frechet_distance(left.mean, left.covariance, right.mean, right.covariance)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
 from genkit.component import NonNegativeInt, PositiveInt
+from genkit.data.order import canonical_order
 from genkit.errors import ConfigError, NumericalError
 from genkit.metrics.base import Probe, ProbeMetric, Requirement
 from genkit.metrics.interval import bootstrap_interval, resamples
@@ -85,10 +86,11 @@ class InceptionScore(ProbeMetric):
         return {"of_all": float(inception_score(self._rows()))}
 
     def _rows(self) -> Tensor:
+        """(n, K) in canonical order, so that splits and resamples do not depend on the order of the samples."""
         n = sum(map(len, self.log_probs)) if isinstance(self.log_probs, list) else len(self.log_probs)
         if n < max(self.splits, 2):
             raise ConfigError(f"InceptionScore of {n} samples in {self.splits} splits: raise n= or lower splits")
         rows = dim_zero_cat(self.log_probs)
         if rows.isnan().any():
             raise NumericalError("InceptionScore: a class probability is NaN: the samples diverged")
-        return rows
+        return rows[canonical_order(rows)]

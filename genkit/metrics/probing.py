@@ -15,13 +15,15 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Split
+from genkit.data.order import canonical_order
 from genkit.metrics.base import Probe
 from genkit.metrics.cache import Cache, name_of
 from genkit.metrics.features import Classifier, FeatureExtractor
 from genkit.metrics.processes import gather, share
 from genkit.metrics.reference import Reference, content_hash
-from genkit.metrics.source import Quantity, Source, model_values
+from genkit.metrics.source import Quantity, Source
 from genkit.metrics.tally import Tally
+from genkit.models.density import model_values, padded
 
 OF_FAKES = {"fake", "modes", "logits", "train"}  # what a metric may ask for that looks at no held-out data
 
@@ -106,9 +108,10 @@ class Prober:
         if y is not None:
             quantities[f"{side}_y"] = lambda: y
         if self.featured:
-            quantities[f"{side}_features"] = partial(self.features, x, self.spec)
+            quantities[f"{side}_features"] = partial(self.features_at, x)
             if isinstance(self.features, Classifier):
-                quantities[f"{side}_logits"] = partial(self.features.logits, x, self.spec)
+                logits = self.features.logits
+                quantities[f"{side}_logits"] = lambda: padded(lambda x, _: logits(x, self.spec), x, None)
         if (modes := self.reference.modes) is not None:
             quantities["centres"] = lambda: modes.centres
             quantities["std"] = lambda: torch.tensor(modes.std)
@@ -116,7 +119,11 @@ class Prober:
 
     def _features_of_stored(self, make: Quantity) -> Tensor:
         """(B, F) of the values that would be stored: clipped and rounded to the data's levels."""
-        return self.features(model_values(self.spec.unscale(make()), self.spec), self.spec)
+        return self.features_at(model_values(self.spec.unscale(make()), self.spec))
+
+    def features_at(self, x: Tensor) -> Tensor:
+        """(B, F) of model values (B, *shape); those of an example do not depend on the others."""
+        return padded(lambda x, _: self.features(x, self.spec), x, None)
 
     def _known_features(self, side: str, split: Split, indices: range) -> dict[str, Quantity]:
         """The features of the reference and of its training data are computed once, for every source."""
@@ -134,12 +141,13 @@ class Prober:
     def _read_or_computed(self, split: Split) -> Tensor:
         if not self.features.costly:
             return self._computed(split)
-        facts = {"spec": self.spec.to_json(), "features": self.identity, "data": content_hash(split.x)}
+        order = canonical_order(split.x)  # so that a file of the same examples in another order has the same entry
+        facts = {"spec": self.spec.to_json(), "features": self.identity, "data": content_hash(split.x[order])}
         found = self.cache.read(entry := name_of("features", facts))
         if found is None:
-            self.cache.write(entry, found := {"features": self._computed(split)})
-        return found["features"]
+            self.cache.write(entry, found := {"features": self._computed(split)[order]})
+        return found["features"][order.argsort()]
 
     def _computed(self, split: Split) -> Tensor:
         parts = split.x.split(self.batch_size)
-        return torch.cat([self.features(model_values(part, self.spec), self.spec) for part in parts])
+        return torch.cat([self.features_at(model_values(part, self.spec)) for part in parts])

@@ -5,6 +5,7 @@ The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the 
     metric, name ("fid[digits]"), source, status ("ok" | "warn" | "n/a: reason" | "not finite"), warnings,
     value, ci95 [lo, hi] | null, direction ("min" | "max" | "near": best where real data is), unit,
     floor {mean, sd, repeats, kind} | null, ratio_to_floor (divergences) or difference_to_floor, n_fake, n_ref,
+    drawn {of, seed} | null (where n_fake samples were drawn of more in a file),
     evaluations (of the network for one sample, models that sample step by step only), seconds_per_1000 (samples
     drawn), baseline (a trivial row), kind ("exact" | "lower" | "estimate", likelihoods only), dequantisation,
     params (the choices behind the value: k, kernel, …), findings (what the data gave besides: a slope, …),
@@ -57,6 +58,7 @@ class Record:
     ci95: tuple[float, float] | None = None
     floor: Floor | None = None
     n_fake: int | None = None
+    drawn: dict[str, int] | None = None
     n_ref: int | None = None
     evaluations: int | None = None
     seconds_per_1000: float | None = None

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Dataset, KnownDensity, KnownModes, Split, SplitName
+from genkit.data.order import settled
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
 from genkit.noise import generator_of
@@ -69,7 +70,7 @@ class Reference:
 
     Attributes:
         spec: The data.
-        data: N examples.
+        data: N examples; without a dataset they are put into an order that depends on nothing but them.
         name, split: What the record of a score says: "digits" and "test", or a file's name and "all".
         dataset: Where floors come from; None for a file.
     """
@@ -84,6 +85,10 @@ class Reference:
     def of(cls, dataset: Dataset, name: str, split: SplitName = "test") -> Reference:
         """A split of a dataset, by default the test split."""
         return cls(dataset.spec, dataset.split(split), name, split, dataset)
+
+    def __post_init__(self) -> None:
+        if self.dataset is None:  # a file may list its examples in any order
+            object.__setattr__(self, "data", settled(self.data))
 
     @property
     def density(self) -> KnownDensity | None:

@@ -6,6 +6,7 @@ model and the file of its samples have the same scores.
 A matrix product rounds otherwise when it has other numbers of rows, by 1e-7, which now and then is enough to put a
 pixel on another level. So that no score depends on the batch size or the number of processes, a CPU draws samples in
 chunks that are always the same, and is asked about so many examples at once that the rounding is the same.
+Samples of a file are taken in an order of their own (`genkit.data.order`), whatever the file's order was.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Split
+from genkit.data.order import settled
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Requirement
@@ -39,10 +41,12 @@ class Source(ABC):
     Attributes:
         label: What the rows of a table call it.
         n: How many fakes it gives.
+        drawn: Where these are a draw of more: of how many ("of"), with which "seed".
     """
 
     label: str
     n: int
+    drawn: dict[str, int] | None = None
 
     @abstractmethod
     def check(self, spec: DataSpec) -> None:
@@ -98,12 +102,20 @@ class Source(ABC):
 
 @dataclass
 class SampleSource(Source):
-    """Stored values that somebody made, (n, *shape) channels first."""
+    """Stored values that somebody made, (n, *shape) channels first.
+
+    Args:
+        samples: The values; they are put into an order that depends on nothing but them.
+        label: Their name in tables.
+        drawn: How they were drawn where they are not all that there was, for the record.
+    """
 
     samples: Split
     label: str = "samples"
+    drawn: dict[str, int] | None = None
 
     def __post_init__(self) -> None:
+        self.samples = settled(self.samples)
         self.n = len(self.samples)
 
     def check(self, spec: DataSpec) -> None:

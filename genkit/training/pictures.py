@@ -15,6 +15,7 @@ from torch import Tensor
 from genkit.checkpoint.retention import step_name
 from genkit.data.dataset import Dataset
 from genkit.data.loader import batch_of
+from genkit.data.order import drawn
 from genkit.data.spec import Batch
 from genkit.metrics.variety import VarietyWatch
 from genkit.models.base import Conditional, GenerativeModel, Reconstructor
@@ -73,9 +74,9 @@ class SampleGrids(StepCallback):
         self.drawn = trainer.global_step
         model = prepare(module.for_use, self.dataset, module.seed)
         stream = stream_samples(model, max(self.options.n, self.watched), seed=module.seed, batch_size=BATCH)
-        drawn = torch.cat([x for x, _ in stream])
-        self._watch(trainer, drawn[: self.watched])
-        samples = drawn[: self.options.n]
+        made = torch.cat([x for x, _ in stream])
+        self._watch(trainer, made[: self.watched])
+        samples = made[: self.options.n]
         name = step_name(trainer.global_step)
         self.folder.mkdir(exist_ok=True)
         draw(self.folder / f"{name}.png", samples, self.dataset.spec, real=self._held_out(REAL_POINTS)["x"], title=name)
@@ -100,4 +101,4 @@ class SampleGrids(StepCallback):
 
     def _held_out(self, n: int) -> Batch:
         val = self.dataset.split("val")
-        return batch_of(val[torch.arange(min(n, len(val)))], self.dataset.spec)
+        return batch_of(drawn(val, min(n, len(val)), seed=0), self.dataset.spec)

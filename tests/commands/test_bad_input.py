@@ -163,7 +163,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("eval samples=huge.npz reference=points.npz", 3, ["huge.npz", "sample 0", "within ±3.4e+38"]),
     ("eval samples=points.npz reference=huge.npz metric=fid", 3, ["huge.npz", "within ±3.4e+38"]),
     ("eval samples=one.npz reference=points.npz metric=fid", 2, ["metric=fid"]),
-    ("eval samples=points.npz reference=large.npz metric=fid", 3, ["points", "(2,)"]),
+    ("eval samples=points.npz reference=large.npz metric=fid", 3, ["points", "(20, 2)", "(n, 28, 28, 1)"]),
     ("eval samples=full data=digits", 3, ["full", "PNG"]),
     ("eval samples=gaps.npz data=digits", 3, ["gaps.npz", "sample 0", "not finite"]),
     ("eval samples=single.npz data=digits", 2, ["no metric can score single", "raise n="]),

@@ -9,9 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from command_cases import TOY, arguments, digest, done, refused
 from PIL import Image
 from scipy.linalg import sqrtm
+
+from genkit.data.dataset import Split
+from genkit.data.digits import Digits
+from genkit.data.samples import write_samples
 
 SMALL = ("n=70", "bootstrap=3", "floor_repeats=2")
 
@@ -111,8 +116,28 @@ def test_two_files_in_float64(work: Path) -> None:
     expected += np.trace(cov_a + cov_b - 2 * sqrtm(cov_a @ cov_b).real)
     assert records[0]["value"] == pytest.approx(expected, rel=1e-6)
     assert records[0]["name"] == "fid[raw]"
+    assert not any("the same" in warning for warning in records[0]["warnings"])
     assert (records[0]["n_fake"], records[0]["n_ref"]) == (400, 400)
     assert records[0]["reference"]["name"] == "b.npy"
+
+
+def test_some_of_a_sorted_file_are_drawn_from_all_of_it(work: Path) -> None:
+    """The first 400 of digits sorted by class are zeros to fours alone: a Fréchet distance of 19."""
+    data = Digits()
+    everything = Split(data.intensities, data.labels)
+    real, others = everything[torch.arange(0, 1797, 2)], everything[torch.arange(1, 1797, 2)]
+    for name, split in (("mixed", others), ("sorted", others[others.y.argsort(stable=True)])):
+        write_samples(work / f"{name}.npz", data.spec, split.x, split.y)
+    write_samples(work / "real.npz", data.spec, real.x)
+    few = ("data=digits", "reference=real.npz", "metric=fid", "n=400", "floor_repeats=0", "bootstrap=5")
+    found = [scores(name, f"samples={name}.npz", *few, "features=digits")[0] for name in ("mixed", "sorted")]
+    assert found[0]["value"] == found[1]["value"] < 1.0
+    assert found[0]["ci95"] == found[1]["ci95"]
+    assert found[1]["drawn"] == {"of": 898, "seed": 0}
+    assert found[1]["n_fake"] == 400
+    other = scores("seeded", "samples=sorted.npz", *few, "seed=1")[0]
+    assert other["value"] != found[1]["value"]
+    assert other["value"] < 1.0
 
 
 def test_constant_samples_have_a_score_or_a_reason(work: Path) -> None:

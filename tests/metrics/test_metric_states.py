@@ -1,4 +1,4 @@
-"""Laws of every metric: batches, processes and copies change nothing, and intervals are repeatable."""
+"""Laws of every metric: order, batches, processes and copies change nothing, and intervals are repeatable."""
 
 import inspect
 from collections.abc import Callable
@@ -105,6 +105,23 @@ def test_batch_size_changes_nothing(make: Callable[[], ProbeMetric]) -> None:
     assert whole.shape == ()
     for batch_size in (1, 7):
         assert float(fed(make, batch_size).compute()) == pytest.approx(float(whole), rel=1e-12, abs=1e-12)
+
+
+@each_metric
+def test_the_order_of_rows_changes_nothing(make: Callable[[], ProbeMetric]) -> None:
+    """Each of the sets in another order, equal rows among them; batches of another size too."""
+    metric, other = make(), make()
+    for of, seed in ((OF_REALS, 0), (OF_FAKES, 1)):
+        twice = {name: torch.cat([values[: N // 2], values[: N - N // 2]]) for name, values in of.items()}
+        order = torch.randperm(N, generator=torch.Generator().manual_seed(seed))
+        feed(metric, twice, slice(None), N)
+        feed(other, {name: values[order] for name, values in twice.items()}, slice(None), 7)
+    assert float(other.compute()) == pytest.approx(float(metric.compute()), rel=1e-12, abs=1e-12)
+    ends, wanted = other.interval(20, 0), metric.interval(20, 0)
+    assert ends == wanted or ends == pytest.approx(wanted, rel=1e-12, abs=1e-12)
+    params = [{**m.params(), "each": None} for m in (metric, other)]
+    numbers = [[v for v in found.values() if isinstance(v, float)] for found in params]
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-12, abs=1e-12)
 
 
 @each_metric

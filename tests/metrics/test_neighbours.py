@@ -5,6 +5,7 @@ import torch
 
 from genkit.data.dataset import Split
 from genkit.data.digits import Digits
+from genkit.data.order import settled
 from genkit.data.spec import DataSpec
 from genkit.metrics import bank
 from genkit.metrics.bank import nearest_squared, tiles
@@ -74,4 +75,4 @@ def test_copies_stand_beside_their_originals() -> None:
     shown = score.neighbours(SampleSource(Split(copies)), 4)
     assert shown is not None
     assert torch.equal(shown.first[:, 0], shown.first[:, 1])
-    assert torch.equal(shown.first[:, 0], data.spec.scale(copies[:4]))
+    assert torch.equal(shown.first[:, 0], data.spec.scale(settled(Split(copies)).x[:4]))

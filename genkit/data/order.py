@@ -1,0 +1,75 @@
+r"""Orders of examples that do not depend on the order in which a file happens to list them.
+
+A file may be sorted by class, by date or by how good its samples are; its first n then stand for nothing, and whatever
+is chosen by place (folds, subsets, resamples) would change with the list. So examples are first put into **canonical
+order**, that of their values read as a dictionary reads letters, and what must be random is drawn from there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genkit.data.dataset import Split
+from genkit.noise import generator_of
+
+COLUMNS = 64  # compared at once; most rows differ within the first ones
+
+
+def canonical_order(x: Tensor) -> Tensor:
+    """The order (n,) int64 that sorts the rows of x (n, …), any real type, by their values, the first column first.
+
+    Equal rows keep their order, in which nobody sees a difference.
+    """
+    rows = x.detach().cpu().flatten(1)
+    place = np.zeros(len(rows), dtype=np.int64)  # of a row's group in the order; rows of one group are equal so far
+    tied = np.arange(len(rows))
+    for low in range(0, rows.shape[1], COLUMNS):
+        if not len(tied):
+            break
+        letters = _letters(rows[torch.from_numpy(tied), low : low + COLUMNS])
+        place[tied], alone = _refined(place[tied], letters)
+        tied = tied[~alone]
+    return torch.from_numpy(place.argsort(kind="stable"))
+
+
+def settled(split: Split) -> Split:
+    """The examples in an order that is random and yet a function of the examples alone, whatever the order was."""
+    return drawn(split, len(split), 0)
+
+
+def drawn(split: Split, n: int, seed: int) -> Split:
+    """n ≤ N of the examples without replacement, with their labels: a function of (seed, n) and of the set of all N."""
+    if split.y is not None:  # equal values with different labels then stand in the order of these
+        split = split[split.y.argsort(stable=True)]
+    pick = torch.randperm(len(split), generator=generator_of(seed, "draw", n))[:n]
+    return split[canonical_order(split.x)[pick]]
+
+
+def _letters(rows: Tensor) -> NDArray[np.uint8]:
+    """(n, B): bytes that compare as the values of rows (n, C) do."""
+    if rows.dtype == torch.uint8:
+        return np.ascontiguousarray(rows.numpy())
+    bits = (rows.to(torch.float64) + 0.0).contiguous().numpy().view(np.uint64)  # -0.0 + 0.0 is 0.0
+    negative = bits >> np.uint64(63) == 1
+    ordered = np.where(negative, ~bits, bits | np.uint64(1 << 63))
+    return ordered.astype(">u8").view(np.uint8)
+
+
+def _refined(place: NDArray[np.int64], letters: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Groups (n,) cut further by letters (n, B): each row's new group, and whether it is alone there.
+
+    A group is named by the place of its first row in the order of all rows.
+    """
+    keys = np.concatenate([place.astype(">i8").view(np.uint8).reshape(len(place), -1), letters], 1)
+    order = keys.view(f"V{keys.shape[1]}")[:, 0].argsort(kind="stable")
+    keys, sorted_place = keys[order], place[order]
+    starts = np.concatenate([[True], (keys[1:] != keys[:-1]).any(1)])
+    sizes = np.diff(np.flatnonzero(np.append(starts, True)))
+    first = np.repeat(np.flatnonzero(starts), sizes)
+    found, alone = np.empty_like(place), np.empty(len(place), dtype=bool)
+    found[order] = sorted_place + first - np.searchsorted(sorted_place, sorted_place)
+    alone[order] = np.repeat(sizes == 1, sizes)
+    return found, alone
