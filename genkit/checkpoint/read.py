@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from genkit.checkpoint import strict_json
+from genkit.checkpoint.header import Layout, read_header
 from genkit.checkpoint.manifest import ANOTHER, CONFIG, MODEL, TRAINING, TRAINING_TENSORS, Manifest
 from genkit.checkpoint.place import locate
 from genkit.checkpoint.retention import CHECKPOINTS, Pointer, is_step_name, pointed, step_folders
 from genkit.checkpoint.tensors import decode
-from genkit.checkpoint.verify import read_listed, verify_checkpoint
+from genkit.checkpoint.verify import open_listed, read_listed, verify_checkpoint
 from genkit.errors import CheckpointError
 from genkit.storage.disk import shown
 from genkit.storage.regular import is_inside
@@ -54,7 +55,7 @@ class Checkpoint:
 
     def model(self, device: torch.device | str = "cpu") -> dict[str, Tensor]:
         """The weights for use, by name."""
-        return self._tensors(MODEL, device)
+        return self.tensors(MODEL, device)
 
     def training(self, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What resuming needs: tensors and JSON, each empty where the checkpoint was written without.
@@ -65,8 +66,15 @@ class Checkpoint:
         if self.manifest.kind == "export":
             raise CheckpointError(f"{shown(self.path)}: an export has no training state: use the run it came from")
         files = self.manifest.files
-        tensors = self._tensors(TRAINING_TENSORS, device) if TRAINING_TENSORS in files else {}
+        tensors = self.tensors(TRAINING_TENSORS, device) if TRAINING_TENSORS in files else {}
         return tensors, self._json(TRAINING) if TRAINING in files else {}
+
+    def layout(self, name: str = MODEL) -> dict[str, Layout]:
+        """Dtype and shape of every tensor of a file, tied names included; no tensor is read."""
+        with open_listed(self.path, name, self.manifest.files[name]) as file:
+            tensors = read_header(file, self.manifest.files[name].bytes, self.path / name)
+        aliases = self.manifest.aliases.get(name, {})
+        return tensors | {tied: tensors[owner] for tied, owner in aliases.items() if owner in tensors}
 
     def _bytes(self, name: str) -> bytes:
         return read_listed(self.path, name, self.manifest.files[name])
@@ -77,7 +85,8 @@ class Checkpoint:
             raise CheckpointError(f"{shown(self.path / name)}: holds no JSON object: {ANOTHER}")
         return value
 
-    def _tensors(self, name: str, device: torch.device | str) -> dict[str, Tensor]:
+    def tensors(self, name: str, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+        """All tensors of a file, by name."""
         return decode(self._bytes(name), self.manifest.aliases.get(name, {}), self.path / name, device)
 
 

@@ -27,7 +27,7 @@ from genkit.checkpoint.manifest import Aliases
 from genkit.errors import CheckpointError
 from genkit.storage.disk import shown
 
-_DTYPES = {
+DTYPES = {
     torch.float64: "F64",
     torch.float32: "F32",
     torch.float16: "F16",
@@ -69,7 +69,7 @@ def encode(stored: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
     for name in order:
         tensor, start = stored[name], offset
         offset += tensor.numel() * tensor.element_size()
-        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, offset]}
+        header[name] = {"dtype": DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, offset]}
     text = json.dumps(header, separators=(",", ":")).encode("ascii")
     text += b" " * (-len(text) % 8)  # so that the data begin aligned
     yield len(text).to_bytes(8, "little") + text
@@ -104,13 +104,13 @@ def _check(name: object, tensor: object) -> None:
         raise CheckpointError(f"tensor name {name!r}: a checkpoint needs a printable name: rename the tensor")
     if not isinstance(tensor, Tensor):
         raise CheckpointError(f"{name}: a {type(tensor).__name__} is no tensor: store it in the JSON part")
-    if tensor.dtype not in _DTYPES or tensor.layout is not torch.strided or tensor.is_meta:
+    if tensor.dtype not in DTYPES or tensor.layout is not torch.strided or tensor.is_meta:
         kind = f"{tensor.dtype}, {tensor.layout}, on {tensor.device}"
         raise CheckpointError(f"{name}: a tensor of {kind} cannot be stored: make it dense, of {', '.join(_names())}")
 
 
 def _names() -> list[str]:
-    return [str(dtype).removeprefix("torch.") for dtype in _DTYPES]
+    return [str(dtype).removeprefix("torch.") for dtype in DTYPES]
 
 
 def _view_of(name: str, tensor: Tensor) -> tuple[object, ...]:

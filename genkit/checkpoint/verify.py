@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from genkit.checkpoint.manifest import ANOTHER, MANIFEST, Entry, Manifest, parse_manifest
+from genkit.checkpoint.header import read_header
+from genkit.checkpoint.manifest import ANOTHER, MANIFEST, TENSOR_FILES, Entry, Manifest, parse_manifest
 from genkit.checkpoint.strict_json import LARGEST
 from genkit.errors import CheckpointError
 from genkit.printing import shown
@@ -29,6 +30,8 @@ def verify_checkpoint(path: Path | str) -> Manifest:
     manifest = read_manifest(folder)
     for name, entry in manifest.files.items():
         with open_listed(folder, name, entry) as file:
+            if name in TENSOR_FILES:
+                read_header(file, entry.bytes, folder / name)  # before gigabytes are hashed
             digest = hashlib.sha256()
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)

@@ -9,22 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
-
+from genkit.checkpoint.manifest import MODEL, TRAINING_TENSORS
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.config.build import build, check, parameters
 from genkit.config.resolve import resolve
+from genkit.config.within import require_within
 from genkit.data.spec import DataSpec, Modality
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
 from genkit.storage.disk import shown
 from genkit.training.names import RAW
 
+T = TypeVar("T")
 MODEL_GROUPS = ("sampler",)  # keys of `genkit sample` that stand under the same name in a model's node
 MODEL_KEYS = {
     "temperature": "temperature",
@@ -80,10 +80,25 @@ def restore(
     node, spec = _parts(config, checkpoint)
     _check_own(node, plugins, checkpoint)
     node = changed(node, changes or {}, plugins)
-    state = _weights(checkpoint, weights)
-    model = _build_within(node, spec, plugins, state, checkpoint)
-    model.load_state_dict(state)
+    file, prefix = _stored(checkpoint, weights)
+
+    make = _maker(node, spec, plugins)
+    require_within(make, spec, _below(checkpoint.layout(file), prefix), checkpoint.path)
+    model = make()
+    model.load_state_dict(_below(checkpoint.tensors(file), prefix))
     return Restored(model.eval().requires_grad_(False), checkpoint, config)
+
+
+def require_fit(checkpoint: Checkpoint, node: Any, spec: DataSpec, plugins: Sequence[str] = ()) -> None:
+    """Refuses a checkpoint whose tensors are not those of the model that `node` describes; allocates nothing.
+
+    Raises:
+        CheckpointError: they do not fit each other.
+        ConfigError: the node is refused.
+    """
+    for weights in ("ema", "raw"):
+        file, prefix = _stored(checkpoint, weights)
+        require_within(_maker(node, spec, plugins), spec, _below(checkpoint.layout(file), prefix), checkpoint.path)
 
 
 def changed(node: Mapping[str, Any], changes: Mapping[str, Any], plugins: Sequence[str] = ()) -> dict[str, Any]:
@@ -136,52 +151,19 @@ def _check_own(node: Any, plugins: Sequence[str], checkpoint: Checkpoint) -> Non
         raise CheckpointError(f"{shown(checkpoint.path)}: its configuration is refused: {error}") from error
 
 
-def _weights(checkpoint: Checkpoint, weights: str) -> dict[str, Tensor]:
+def _stored(checkpoint: Checkpoint, weights: str) -> tuple[str, str]:
+    """The file that holds these weights, and the prefix of their names in it."""
     if weights not in ("ema", "raw"):
         raise ConfigError(f"weights={weights}: choose ema or raw")
-    if weights == "raw" and checkpoint.manifest.kind != "export":
-        tensors, _ = checkpoint.training()
-        raw = {name.removeprefix(RAW): value for name, value in tensors.items() if name.startswith(RAW)}
-        if raw:
-            return raw
-    return checkpoint.model()
+    averaged = TRAINING_TENSORS in checkpoint.manifest.files and any(
+        name.startswith(RAW) for name in checkpoint.layout(TRAINING_TENSORS)
+    )
+    return (TRAINING_TENSORS, RAW) if weights == "raw" and averaged else (MODEL, "")
 
 
-def _build_within(
-    node: Any, spec: DataSpec, plugins: Sequence[str], state: Mapping[str, Tensor], checkpoint: Checkpoint
-) -> GenerativeModel:
-    """The model with its parameters still unallocated, refused where its shapes are not those of the file."""
-    with torch.device("meta"), DrawnNumbersAreReal():
-        shapes = {
-            name: tuple(value.shape)
-            for name, value in build(
-                node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, spec=spec
-            )
-            .state_dict()
-            .items()
-        }
-    stored = {name: tuple(value.shape) for name, value in state.items()}
-    if shapes != stored:
-        name = next(iter(sorted(set(shapes.items()) ^ set(stored.items()))))[0]
-        raise CheckpointError(
-            f"{shown(checkpoint.path)}: {name} is {stored.get(name, 'missing')} in the file and "
-            f"{shapes.get(name, 'absent')} in its configuration: the checkpoint does not fit itself"
-        )
-    return build(node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, spec=spec)
+def _maker(node: Any, spec: DataSpec, plugins: Sequence[str]) -> Callable[[], GenerativeModel]:
+    return partial(build, node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, spec=spec)
 
 
-class DrawnNumbersAreReal(TorchFunctionMode):
-    """Inside `torch.device("meta")`: what a constructor draws from a generator of its own exists.
-
-    Such numbers (a permutation of the dimensions) decide the structure of a model, not its weights.
-    """
-
-    DRAWS = (torch.randperm, torch.randint, torch.rand, torch.randn)
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        given = kwargs or {}
-        if func in self.DRAWS and isinstance(given.get("generator"), torch.Generator):
-            given = {"device": given["generator"].device, **given}
-        return func(*args, **given)
+def _below(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
