@@ -35,6 +35,7 @@ class Range:
 
 PositiveInt = Annotated[int, Range(1, 2**31 - 1)]
 NonNegativeInt = Annotated[int, Range(0, 2**31 - 1)]
+Count = Annotated[int, Range(1, 100_000)]  # of draws or steps, which cost time and memory and are in no tensor
 Width = Annotated[int, Range(1, 65536)]
 Depth = Annotated[int, Range(1, 1024)]
 PositiveFloat = Annotated[float, Range(0.0, 1e12, open_low=True)]

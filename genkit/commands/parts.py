@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,7 @@ from genkit.config.embed import Given, check_fit, fill
 from genkit.config.memory import memory_errors
 from genkit.config.resolve import OPTIMIZERS
 from genkit.data.dataset import Dataset
+from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.reference import content_hash
 from genkit.models.base import GenerativeModel
@@ -59,6 +60,7 @@ def build_parts(
     trusted: bool = True,
     given: Given = MappingProxyType({}),
     typed: Collection[str] = (),
+    fits: Callable[[DataSpec], None] = lambda spec: None,
 ) -> Parts:
     """The parts of a run, with trained models given to it.
 
@@ -67,6 +69,7 @@ def build_parts(
         trusted: False where it comes from a run folder: it then reaches components and torch's optimizers alone.
         given: Trained models inside the model.
         typed: Groups of such a configuration that the user has typed again.
+        fits: Refuses data for which the model would not be that of its checkpoint, before it is built.
 
     Raises:
         ConfigError, DataError: the first mistake.
@@ -99,6 +102,7 @@ def build_parts(
     ]
     dataset = make("data", Dataset)
     check_fit(given, dataset.spec)
+    fits(dataset.spec)
     torch.manual_seed(seed_of(seed, "weights"))
     with memory_errors("choose a smaller model"):
         model = make("model", GenerativeModel, spec=dataset.spec)

@@ -23,7 +23,7 @@ from genkit.checkpoint.run_folder import METRICS, RUN, read_info
 from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import build_parts, checkpoint_config
 from genkit.commands.scratch import fit_quietly
-from genkit.commands.taken_over import recorded, same_data
+from genkit.commands.taken_over import fits_of, recorded, same_data
 from genkit.config.build import refuse_interpolations
 from genkit.config.embed import embedded_again
 from genkit.errors import CheckpointError, ConfigError
@@ -109,7 +109,8 @@ def _train(
     after = next((c for c in checkpoints if c.step >= window.last), checkpoints[-1] if checkpoints else None)
     settings = recorded(run, after) | {"plugins": list(plugins), "logger": None}
     refuse_interpolations(settings, at="replay")
-    parts = build_parts(settings, trusted=False, given=embedded_again(settings) if window.start is None else {})
+    given = embedded_again(settings) if window.start is None else {}
+    parts = build_parts(settings, trusted=False, given=given, fits=fits_of(after, settings, settings))
     same_data(run, read_info(run / RUN), parts.dataset)
     again = Run(
         name="replay",

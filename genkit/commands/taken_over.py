@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from genkit.checkpoint.retention import CHECKPOINTS, step_name
 from genkit.checkpoint.run_folder import CONFIG_YAML, METRICS
 from genkit.commands.parts import TYPED_ALONE, Parts, fingerprint
 from genkit.config.recorded import check_recorded, read_config_yaml
+from genkit.config.restore import require_fit
 from genkit.config.resume import ABSENT, differences
 from genkit.data.dataset import Dataset
+from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
 from genkit.storage.disk import shown
 
@@ -72,6 +74,18 @@ def best_score(run: Path, options: Mapping[str, Any], until: int | None = None) 
     if options.get("mode") == "max":
         return max(found, key=lambda pair: pair[1], default=None)
     return min(found, key=lambda pair: pair[1], default=None)
+
+
+def fits_of(
+    checkpoint: Checkpoint | None, base: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Callable[[DataSpec], None]:
+    """Refuses data for which the model that a run recorded is not that of its checkpoint, before it is built."""
+
+    def fits(spec: DataSpec) -> None:
+        if checkpoint is not None and base["model"] == settings["model"]:  # else the user changed it: see `taking_over`
+            require_fit(checkpoint, base["model"], spec, settings["plugins"])
+
+    return fits
 
 
 class OptimizerSettings(pl.Callback):

@@ -27,7 +27,7 @@ from genkit.commands.command_line import command_line
 from genkit.commands.history import changed_keys, config_text, entry, history_of
 from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
-from genkit.commands.taken_over import best_until, departures, recorded, same_data, taking_over
+from genkit.commands.taken_over import best_until, departures, fits_of, recorded, same_data, taking_over
 from genkit.commands.training_cost import Meter
 from genkit.config.build import refuse_interpolations
 from genkit.config.embed import as_recorded, embed, embedded_again
@@ -108,7 +108,7 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
                 folder.update(status="done", exit_code=0)  # stopped between the last checkpoint and this note
             return None
         given = embedded_again(settings) if checkpoint is None else {}
-        parts = build_parts(settings, trusted=False, given=given, typed=keys)
+        parts = build_parts(settings, trusted=False, given=given, typed=keys, fits=fits_of(checkpoint, base, settings))
         if "data" in allowed:
             folder.update(data_fingerprint=fingerprint(parts.dataset))
         same_data(folder.path, folder.info, parts.dataset)

@@ -7,9 +7,11 @@ Source: Unrolled Generative Adversarial Networks (Metz et al., 2017), 1611.02163
 1705.07761.
 """
 
+from typing import Annotated
+
 import torch
 
-from genkit.component import NonNegativeInt, PositiveInt
+from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.data.dataset import Dataset, Split, SplitName
 from genkit.data.mnist import CLASSES, LEVELS, SIDE, find_root, read_arrays, to_split
 from genkit.data.spec import DataSpec
@@ -42,7 +44,7 @@ class StackedMNIST(Dataset):
         self,
         root: str | None = None,
         batch_size: PositiveInt = 128,
-        n_train: PositiveInt = 60_000,
+        n_train: Annotated[int, Range(1, 1_000_000)] = 60_000,
         seed: NonNegativeInt = 0,
     ) -> None:
         self.batch_size, self.seed = batch_size, seed

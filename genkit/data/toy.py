@@ -5,10 +5,11 @@ The distributions themselves are in `genkit.data.planar`; `Toy` gives them split
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from typing import Annotated
 
 import torch
 
-from genkit.component import NonNegativeInt, PositiveInt
+from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.data.dataset import Dataset, Split, SplitName
 from genkit.data.planar import (
     Checkerboard,
@@ -89,7 +90,7 @@ class Toy(Dataset):
     def __init__(
         self,
         name: str = "eight_gaussians",
-        n_train: PositiveInt = 50_000,
+        n_train: Annotated[int, Range(1, 10_000_000)] = 50_000,
         seed: NonNegativeInt = 0,
         batch_size: PositiveInt = 512,
         eval_n: PositiveInt = 10_000,

@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.component import Component, NonNegativeInt, PositiveInt, Range
+from genkit.component import Component, Count, NonNegativeInt, Range
 from genkit.data.spec import DataSpec
 from genkit.diffusion.denoiser import Denoiser
 from genkit.diffusion.grid import KarrasGrid, LogSNRGrid
@@ -140,7 +140,7 @@ class VariationalBound(DiffusionLikelihood):
     bound: Literal["lower", "estimate"] = "lower"
     dequantisation: Literal["uniform", "none"] = "none"
 
-    def __init__(self, steps: PositiveInt = 1000, seed: NonNegativeInt = 0) -> None:
+    def __init__(self, steps: Count = 1000, seed: NonNegativeInt = 0) -> None:
         self.steps, self.seed = steps, seed
 
     def __call__(self, denoiser: Denoiser, x: Tensor, spec: DataSpec, *, seed: int = 0) -> Tensor:

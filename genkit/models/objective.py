@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from genkit.component import Component, NonNegativeFloat, PositiveInt, Probability
+from genkit.component import Component, Count, NonNegativeFloat, Probability
 from genkit.distributions import normal_log_prob
 from genkit.errors import ConfigError
 from genkit.models.prior import NormalMixture
@@ -175,8 +175,8 @@ class ImportanceWeighted(Objective):
 
     def __init__(
         self,
-        k: PositiveInt = 50,
-        kept: PositiveInt | None = None,
+        k: Count = 50,
+        kept: Count | None = None,
         start: Probability = 0.0,
         end: Probability = 0.0,
     ) -> None:

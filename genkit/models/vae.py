@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from genkit.component import PositiveInt, Width
+from genkit.component import Count, Width
 from genkit.data.spec import Batch, DataSpec
 from genkit.models.base import (
     Conditional,
@@ -75,7 +75,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         latent_density: LatentDensityFactory | None = None,
         conditional: bool = False,
         draw_pixels: bool = False,
-        elbo_draws: PositiveInt = 16,
+        elbo_draws: Count = 16,
     ) -> None:
         super().__init__(spec)
         network = backbone or default_backbone
