@@ -7,7 +7,8 @@ r"""How varied a few hundred samples are, cheaply enough to be asked while a mod
 
   Real images have none; of points in the plane 0.7 % are that close by chance.
 * Modes: of a known mixture of Gaussians, how many are reached (see `genkit.metrics.mode`).
-* Classes: of images that a shipped classifier knows, how many samples it takes for each class.
+* Classes: of images that a shipped classifier knows, how many samples it takes for each class. A classifier names a
+  class for noise, too, so nothing is counted unless it is as sure of a third of the samples as of nearly all real ones.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from genkit.noise import generator_of
 
 CLOSE = 0.1  # of the median distance between neighbours in real data
 SIGMAS = 3.0  # from a mode's centre, within which a sample is of that mode
+REAL_SURE = 0.05  # quantile of the classifier's confidence in real examples: who is above it is recognised
+RECOGNISED = 1 / 3  # share of samples from which on classes are counted; noise stays below a fifth
 FEW = 32  # classes and modes that are listed one by one; more are only counted
 
 
@@ -33,6 +36,11 @@ def nearest(x: Tensor) -> Tensor:
     """Distance of each of n ≥ 2 rows (n, D) to the nearest other one, (n,)."""
     distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
     return distance.fill_diagonal_(torch.inf).min(1).values
+
+
+def _confidence(logits: Tensor) -> Tensor:
+    """The probability of the likeliest class (n,)."""
+    return logits.softmax(1).amax(1)
 
 
 @dataclass(frozen=True)
@@ -68,14 +76,19 @@ class Variety:
         return found
 
     def line(self) -> str:
-        """ "classes 9 11 …: 10 of 10, duplicates 0.0 %"."""
-        parts = [f"duplicates {100 * self.duplicates:.1f} %"]
+        """ "10 of 10 classes (by the classifier: 9 11 …), duplicates 0.0 % (near-copies of another sample)"."""
+        parts = [f"duplicates {100 * self.duplicates:.1f} % (near-copies of another sample)"]
         if self.kind:
-            each = " ".join(str(int(count)) for count in self.counts) + ": " if len(self.counts) <= FEW else ""
-            parts.insert(0, f"{self.kind} {each}{self.reached} of {len(self.counts)}")
+            parts.insert(0, f"{self.reached} of {len(self.counts)} {self.kind}{self._each()}")
         if self.kind == "modes":
-            parts.insert(1, f"{100 * float(self.counts.sum()) / self.n:.0f} % near one")
+            parts.insert(1, f"{100 * float(self.counts.sum()) / self.n:.0f} % of the samples near one")
         return ", ".join(parts)
+
+    def _each(self) -> str:
+        if len(self.counts) > FEW:
+            return ""
+        who = "by the classifier" if self.kind == "classes" else "samples in each"
+        return f" ({who}: {' '.join(str(int(count)) for count in self.counts)})"
 
 
 class VarietyWatch:
@@ -97,9 +110,20 @@ class VarietyWatch:
     @cached_property
     def close(self) -> float:
         """The distance below which two examples are copies."""
+        return CLOSE * float(nearest(self._rows(self._real)).median())
+
+    @cached_property
+    def sure(self) -> float:
+        """The confidence from which on the classifier recognises a class."""
+        assert self.classifier is not None
+        return float(_confidence(self.classifier.logits(self._real, self.spec)).quantile(REAL_SURE))
+
+    @cached_property
+    def _real(self) -> Tensor:
+        """As many training examples as samples are looked at, in model units."""
         train = self.dataset.split("train")
         pick = torch.randperm(len(train), generator=generator_of(0, "variety"))[: self.n]
-        return CLOSE * float(nearest(self._rows(self.spec.scale(train[pick].x))).median())
+        return self.spec.scale(train[pick].x)
 
     @cached_property
     def classifier(self) -> Classifier | None:
@@ -118,6 +142,7 @@ class VarietyWatch:
             modes = assign_modes(x.to(centres.dtype), centres, SIGMAS * self.dataset.modes.std)
             return "modes", torch.bincount(modes[modes != NO_MODE], minlength=len(centres))
         if self.classifier is not None:
-            scores = self.classifier.logits(x, self.spec)
-            return "classes", torch.bincount(scores.argmax(1), minlength=scores.shape[1])
+            logits = self.classifier.logits(x, self.spec)
+            if float((_confidence(logits) >= self.sure).double().mean()) >= RECOGNISED:
+                return "classes", torch.bincount(logits.argmax(1), minlength=logits.shape[1])
         return "", torch.zeros(0)

@@ -1,6 +1,6 @@
 """What one sees while a model trains: its size, its first steps' times, then losses and steps per second.
 
-On a terminal a bar; elsewhere a plain line now and then, so that a log file stays readable.
+On a terminal a row that is written over; elsewhere, and where TERM=dumb cannot do so, a plain line now and then.
 """
 
 from __future__ import annotations
@@ -9,19 +9,16 @@ import time
 
 import lightning.pytorch as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.live import Live
 
+from genkit.report.progress_row import ProgressRow
 from genkit.training.module import GenerativeModule
 from genkit.training.step_callback import StepCallback
 
 REFRESH = 0.25  # seconds between updates of the bar: reading a loss waits for the device
 PLAIN_LINES = 20  # lines of a whole training without a terminal
+PLAIN_SECONDS = 60.0  # at most between two of them, at first
 FIRST = 5  # steps that are timed aloud: the first one also warms caches up
-
-
-def losses_line(values: dict[str, float]) -> str:
-    """ "loss 0.123 kl 4.56" from log keys and values."""
-    return "  ".join(f"{key.removeprefix('train/')} {value:.4g}" for key, value in values.items())
 
 
 class TrainingProgress(StepCallback):
@@ -34,18 +31,7 @@ class TrainingProgress(StepCallback):
 
     def __init__(self, console: Console, name: str) -> None:
         self.console, self.name = console, name
-        self.bar = Progress(
-            TextColumn("{task.description}", style="bold", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}", markup=False),
-            console=console,
-            auto_refresh=False,
-            disable=not console.is_terminal,
-        )
+        self.live = Live(console=console, auto_refresh=False)
         self.started = self.shown = self.first = 0.0
         self.start_step = 0
 
@@ -57,25 +43,24 @@ class TrainingProgress(StepCallback):
             f"{self.name}: {sum(sizes.values()):,} parameters{parts} on {pl_module.device}", style="bold"
         )
         self.start_step = trainer.global_step
-        self.task = self.bar.add_task(self.name, total=trainer.max_steps, completed=self.start_step, rate="", losses="")
-        self.bar.start()
+        if self.console.is_interactive:
+            self.live.start()
         self.started = self.shown = time.perf_counter()
 
     def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         step, now = trainer.global_step, time.perf_counter()
-        every = max(1, trainer.max_steps // PLAIN_LINES)
-        due = now - self.shown > REFRESH if self.console.is_terminal else step % every == 0
-        if due:
-            self.shown = now
-            self._show(step, trainer.max_steps, (step - self.start_step) / (now - self.started), module)
+        if self._due(step, trainer.max_steps, now):
+            self._show(trainer, module, now)
         self._say_first_steps(step - self.start_step, now)  # after the line of the last of them
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.bar.update(self.task, completed=trainer.global_step)
-        self.bar.stop()
+        assert isinstance(pl_module, GenerativeModule)
+        if self.live.is_started:
+            self._show(trainer, pl_module, time.perf_counter())
+        self.live.stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self.bar.stop()
+        self.live.stop()
 
     def _say_first_steps(self, done: int, now: float) -> None:
         if done == 1 and not self.first:
@@ -85,9 +70,19 @@ class TrainingProgress(StepCallback):
             self.console.print(f"first step {self.first:.2f} s, then {1000 * each:.0f} ms a step", style="dim")
             self.first = 0.0
 
-    def _show(self, step: int, total: int, rate: float, module: GenerativeModule) -> None:
-        losses = losses_line({key: float(value) for key, value in module.latest.items()})
-        if self.console.is_terminal:
-            self.bar.update(self.task, completed=step, rate=f"{rate:.1f} steps/s", losses=losses, refresh=True)
+    def _due(self, step: int, total: int, now: float) -> bool:
+        """Whether it is time for a row; plain lines become rarer the longer a training takes."""
+        if self.console.is_interactive:
+            return now - self.shown > REFRESH
+        patience = max(PLAIN_SECONDS, (now - self.started) / PLAIN_LINES)
+        return step % max(1, total // PLAIN_LINES) == 0 or now - self.shown > patience
+
+    def _show(self, trainer: pl.Trainer, module: GenerativeModule, now: float) -> None:
+        self.shown = now
+        rate = (trainer.global_step - self.start_step) / max(now - self.started, 1e-9)
+        losses = {key: float(value) for key, value in module.latest.items()}
+        row = ProgressRow(trainer.global_step, trainer.max_steps, rate, losses)
+        if self.live.is_started:
+            self.live.update(row, refresh=True)
         else:
-            self.console.print(f"step {step}/{total}  {rate:.1f} steps/s  {losses}", soft_wrap=True, highlight=False)
+            self.console.print(row.plain(), soft_wrap=True, highlight=False, markup=False)

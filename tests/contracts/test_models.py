@@ -3,6 +3,7 @@
 A new model is tested by its YAML standing there; the laws are in this file, the building in `model_contract.py`.
 """
 
+import io
 import shutil
 from dataclasses import replace
 from functools import cache, partial
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 from model_contract import Case, Subject, cases, trained
+from rich.console import Console
+from rich.text import Text
 from torch import Tensor
 
 from genkit.config import catalog
@@ -21,6 +24,7 @@ from genkit.errors import ConfigError, DataError
 from genkit.models.base import Conditional, Decoder, Density, Encoder, LatentBound, Reconstructor
 from genkit.models.stream import labels_for
 from genkit.noise import SampleNoise, generator_of
+from genkit.report.progress_row import ProgressRow
 
 MODELS = list(Catalog.of(Words()).options("model"))
 CASES = list(cases(MODELS))
@@ -48,6 +52,21 @@ class Laws:
                 assert all(value.shape == () for value in terms.values())
                 assert finite(*terms.values())
         subject.model.eval()
+
+    def test_its_losses_leave_room_for_the_progress(self, subject):
+        """Step, total, rate and time left stand in full beside the names of this model's losses."""
+        model = subject.model
+        parts = {phase: model.losses(subject.batch, phase) for phase in dict.fromkeys(model.phases)}
+        losses = {f"train/{phase}/{name}" if len(parts) > 1 else f"train/{name}": 1234.567
+                  for phase, terms in parts.items() for name in terms}  # fmt: skip
+        for width in (60, 80, 120):
+            out = io.StringIO()
+            Console(width=width, file=out, force_terminal=True).print(ProgressRow(12_345, 200_000, 12.34, losses))
+            line = Text.from_ansi(out.getvalue()).plain
+            assert line.startswith("step  12345/200000 ━━━━━━")
+            assert "━ 12.3 steps/s, 4:13:27 left" in line
+            assert len(line) <= width
+            assert line.endswith(("left", "…", "1235"))
 
     def test_a_batch_of_one_has_losses_too(self, subject):
         one = {name: value[:1] for name, value in subject.batch.items()}

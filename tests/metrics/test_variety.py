@@ -39,6 +39,29 @@ def test_classes_of_real_digits_are_their_labels():
     assert abs(sum(seen.values()[f"samples/classes/{k}"] for k in range(10)) - 1) < 1e-6
 
 
+def test_of_what_the_classifier_does_not_know_no_classes_are_counted():
+    """Noise of several kinds, and images that are nearly digits; a blurred digit that all samples are is one class."""
+    noise = generator_of(0, "noise")
+    real = DIGITS.spec.scale(DIGITS.split("train").x[:300])
+    unknown = {
+        "uniform": torch.rand(300, 1, 8, 8, generator=noise) * 2 - 1,
+        "grey": 0.1 * torch.randn(300, 1, 8, 8, generator=noise),
+        "black": (0.3 * torch.randn(300, 1, 8, 8, generator=noise) - 1).clamp(min=-1),
+        "shuffled": real.flatten(1)[:, torch.randperm(64, generator=noise)].view_as(real),
+        "inverted": -real,
+    }
+    watch = VarietyWatch(DIGITS, 300)
+    for name, x in unknown.items():
+        seen = watch(x)
+        assert seen.kind == "", name
+        assert set(seen.values()) == {"samples/duplicates"}
+        assert seen.line().startswith("duplicates ")
+    seen = watch((real + 0.3 * torch.randn(real.shape, generator=noise)).clamp(-1, 1))
+    assert (seen.kind, seen.reached) == ("classes", 10)
+    assert seen.line().startswith("10 of 10 classes (by the classifier: ")
+    assert watch(real[:1].expand(300, -1, -1, -1)).line().startswith("1 of 10 classes (by the classifier: ")
+
+
 def test_copies_show_and_real_data_have_hardly_any():
     train = DIGITS.split("train")
     x = DIGITS.spec.scale(train.x[:64])
