@@ -30,6 +30,7 @@ from genkit.config.embed import embed
 from genkit.config.hydra_setup import compose_option
 from genkit.config.memory import memory_errors, shown_bytes
 from genkit.config.restore import restore
+from genkit.config.start import begin
 from genkit.errors import ConfigError, GenkitError
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.default_features import default_features
@@ -55,8 +56,9 @@ def run(cfg: DictConfig) -> None:
     if given := [key for key in ("resume", "run_dir") if settings[key] is not None]:
         raise ConfigError(f"{given[0]}=: genkit check keeps nothing: leave it out")
     console = make_console()
+    settings, start = begin(settings)
     settings, models = embed(settings)
-    parts = build_parts(settings, given=models)
+    parts = build_parts(settings, given=models, start=start)
     with tempfile.TemporaryDirectory(prefix="genkit-check-") as scratch, memory_errors(less_memory(parts)):
         for line in _tried(parts, settings, Path(scratch)):
             console.print(line, soft_wrap=True)

@@ -20,6 +20,7 @@ from genkit.config.build import build, build_factory
 from genkit.config.embed import Given, check_fit, fill
 from genkit.config.memory import memory_errors
 from genkit.config.resolve import OPTIMIZERS
+from genkit.config.start import Start
 from genkit.data.dataset import Dataset
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
@@ -59,6 +60,7 @@ def build_parts(
     settings: Mapping[str, Any],
     trusted: bool = True,
     given: Given = MappingProxyType({}),
+    start: Start | None = None,
     typed: Collection[str] = (),
     fits: Callable[[DataSpec], None] = lambda spec: None,
 ) -> Parts:
@@ -68,6 +70,7 @@ def build_parts(
         settings: The configuration of `genkit train`.
         trusted: False where it comes from a run folder: it then reaches components and torch's optimizers alone.
         given: Trained models inside the model.
+        start: The weights that it begins with, None for those of the seed.
         typed: Groups of such a configuration that the user has typed again.
         fits: Refuses data for which the model would not be that of its checkpoint, before it is built.
 
@@ -97,7 +100,9 @@ def build_parts(
         check_recorded_logger(logger)
     loggers = _loggers(logger, plugins) if logger is not None else None
     callbacks = [
-        build(node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted)
+        build(
+            node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted or "callbacks" in typed
+        )
         for name, node in (settings["callbacks"] or {}).items()
     ]
     dataset = make("data", Dataset)
@@ -107,6 +112,8 @@ def build_parts(
     with memory_errors("choose a smaller model"):
         model = make("model", GenerativeModel, spec=dataset.spec)
     fill(model, given)
+    if start is not None:
+        start.fill(model)
     module = GenerativeModule(
         model,
         optimizer=optimizer,

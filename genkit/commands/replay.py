@@ -26,6 +26,7 @@ from genkit.commands.scratch import fit_quietly
 from genkit.commands.taken_over import fits_of, recorded, same_data
 from genkit.config.build import refuse_interpolations
 from genkit.config.embed import embedded_again
+from genkit.config.start import begin_again
 from genkit.errors import CheckpointError, ConfigError
 from genkit.storage.disk import shown
 from genkit.storage.regular import is_inside
@@ -109,8 +110,9 @@ def _train(
     after = next((c for c in checkpoints if c.step >= window.last), checkpoints[-1] if checkpoints else None)
     settings = recorded(run, after) | {"plugins": list(plugins), "logger": None}
     refuse_interpolations(settings, at="replay")
-    given = embedded_again(settings) if window.start is None else {}
-    parts = build_parts(settings, trusted=False, given=given, fits=fits_of(after, settings, settings))
+    given, start = (embedded_again(settings), begin_again(settings)) if window.start is None else ({}, None)
+    fits = fits_of(after, settings, settings)
+    parts = build_parts(settings, trusted=False, given=given, start=start, fits=fits)
     same_data(run, read_info(run / RUN), parts.dataset)
     again = Run(
         name="replay",

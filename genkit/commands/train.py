@@ -34,6 +34,7 @@ from genkit.config.embed import as_recorded, embed, embedded_again
 from genkit.config.hydra_setup import current_job
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.resume import MAX_STEPS, lookup, merged
+from genkit.config.start import as_begun, begin, begin_again
 from genkit.errors import ConfigError, GenkitError, NumericalError
 from genkit.report.console import make_console
 from genkit.storage.disk import require_free_disk, shown
@@ -48,18 +49,17 @@ def run(cfg: DictConfig) -> float | None:
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     console = make_console()
     if settings["resume"] is None:
-        if settings["allow"]:
-            raise ConfigError("allow=: it names what a resumed run may change: it goes with resume=")
         return _start(settings, console)
     return _resume(settings, console)
 
 
 def _start(settings: dict[str, Any], console: Console) -> float | None:
+    settings, start = begin(settings)
     settings, given = embed(settings)
-    for found in given.values():
-        if found.checkpoint.notice is not None:
-            console.print(found.checkpoint.notice, soft_wrap=True)
-    parts = build_parts(settings, given=given)
+    notices = [found.checkpoint.notice for found in given.values()] + ([start.notice] if start is not None else [])
+    for notice in filter(None, notices):
+        console.print(notice, soft_wrap=True)
+    parts = build_parts(settings, given=given, start=start)
     settings = _with_absolute_data(settings)
     label = _label(settings)
     target = _run_dir(settings["run_dir"], label)
@@ -95,8 +95,8 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
     with RunFolder.open(run) as folder:
         checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
         base = recorded(folder.path, checkpoint)
-        drift, allowed, typed = list[str](), tuple(typed["allow"]), as_recorded(typed, base)
-        keys = [key for key in current_job().keys if key not in own]
+        drift, allowed, typed = list[str](), tuple(typed["allow"]), as_begun(as_recorded(typed, base), base)
+        keys = [key for key in current_job().keys if key not in (*own, "weights")]
         settings = _with_absolute_data(merged(base, typed, keys, allowed, drift))
         settings["plugins"] = typed["plugins"]  # a checkpoint cannot choose its own
         refuse_interpolations(settings, at="resume")
@@ -107,8 +107,9 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
                 folder.update(status="done", exit_code=0)  # stopped between the last checkpoint and this note
             return None
-        given = embedded_again(settings) if checkpoint is None else {}
-        parts = build_parts(settings, trusted=False, given=given, typed=keys, fits=fits_of(checkpoint, base, settings))
+        given, start = (embedded_again(settings), begin_again(settings)) if checkpoint is None else ({}, None)
+        fits = fits_of(checkpoint, base, settings)
+        parts = build_parts(settings, trusted=False, given=given, start=start, typed=keys, fits=fits)
         if "data" in allowed:
             folder.update(data_fingerprint=fingerprint(parts.dataset))
         same_data(folder.path, folder.info, parts.dataset)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 
-PATH_KEYS = {"ckpt", "resume", "samples", "reference", "out", "run_dir", "data.root"}
+PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "out", "run_dir", "data.root"}
 PATH_KEYS |= {"model.autoencoder", "guidance.weak"}
 INPUT_KEYS = PATH_KEYS - {"out", "run_dir"}  # several outputs of one sweep make no sense: its jobs share a parent
 LIST_KEYS = {"ckpt"}

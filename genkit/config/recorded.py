@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -22,7 +22,13 @@ from genkit.storage.regular import read_regular
 LARGEST = 2**20  # bytes of YAML
 GROUPS = ("data", "model", "optimizer", "lr_schedule", "trainer", "checkpoint", "samples")
 OPTIONAL_GROUPS = ("ema", "logger", "quick", "features")
+START = "start"
 ORIGIN = {"ckpt": str, "ckpt_sha256": str, "named": str}
+STARTED: dict[str, Any] = ORIGIN | {
+    "file": Literal["model.safetensors", "training.safetensors"],
+    "weights": Literal["ema", "raw"],
+    "partial": bool,
+}
 
 
 class PlainLoader(yaml.SafeLoader):
@@ -79,13 +85,15 @@ def _check(settings: Mapping[str, Any]) -> None:
         if not (is_node(value) or (value is None and key not in GROUPS)):
             raise ConfigError(f"{key}: describes no object")
     for key, hint in SETTINGS["train"].items():
-        if key in settings:
+        if key in settings and key != START:
             read_setting(settings[key], hint, key)
     for key in ("callbacks", "metric"):
         for name, node in (settings.get(key) or {}).items():
             if not is_node(node):
                 raise ConfigError(f"{key}.{name}: describes no object")
     _check_embedded(settings.get("embedded", {}))
+    if settings.get(START) is not None:
+        _check_start(settings[START])
 
 
 def _check_embedded(origins: Any) -> None:
@@ -94,3 +102,10 @@ def _check_embedded(origins: Any) -> None:
     for name, origin in origins.items():
         for key, kind in ORIGIN.items():
             read_setting(origin.get(key), kind, f"embedded.{name}.{key}")
+
+
+def _check_start(record: Any) -> None:
+    """Which checkpoint the run's weights began from."""
+    read_setting(record, dict[str, Any], START)
+    for key, hint in STARTED.items():
+        read_setting(record.get(key), hint, f"{START}.{key}")

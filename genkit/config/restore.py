@@ -80,12 +80,12 @@ def restore(
     node, spec = _parts(config, checkpoint)
     _check_own(node, plugins, checkpoint)
     node = changed(node, changes or {}, plugins)
-    file, prefix = _stored(checkpoint, weights)
+    file, prefix = stored(checkpoint, weights)
 
     make = _maker(node, spec, plugins)
-    require_within(make, spec, _below(checkpoint.layout(file), prefix), checkpoint.path)
+    require_within(make, spec, below(checkpoint.layout(file), prefix), checkpoint.path)
     model = make()
-    model.load_state_dict(_below(checkpoint.tensors(file), prefix))
+    model.load_state_dict(below(checkpoint.tensors(file), prefix))
     return Restored(model.eval().requires_grad_(False), checkpoint, config)
 
 
@@ -97,8 +97,8 @@ def require_fit(checkpoint: Checkpoint, node: Any, spec: DataSpec, plugins: Sequ
         ConfigError: the node is refused.
     """
     for weights in ("ema", "raw"):
-        file, prefix = _stored(checkpoint, weights)
-        require_within(_maker(node, spec, plugins), spec, _below(checkpoint.layout(file), prefix), checkpoint.path)
+        file, prefix = stored(checkpoint, weights)
+        require_within(_maker(node, spec, plugins), spec, below(checkpoint.layout(file), prefix), checkpoint.path)
 
 
 def changed(node: Mapping[str, Any], changes: Mapping[str, Any], plugins: Sequence[str] = ()) -> dict[str, Any]:
@@ -151,8 +151,8 @@ def _check_own(node: Any, plugins: Sequence[str], checkpoint: Checkpoint) -> Non
         raise CheckpointError(f"{shown(checkpoint.path)}: its configuration is refused: {error}") from error
 
 
-def _stored(checkpoint: Checkpoint, weights: str) -> tuple[str, str]:
-    """The file that holds these weights, and the prefix of their names in it."""
+def stored(checkpoint: Checkpoint, weights: str) -> tuple[str, str]:
+    """The file that holds the "ema" or "raw" weights, and the prefix of their names in it; one where no average is."""
     if weights not in ("ema", "raw"):
         raise ConfigError(f"weights={weights}: choose ema or raw")
     averaged = TRAINING_TENSORS in checkpoint.manifest.files and any(
@@ -165,5 +165,6 @@ def _maker(node: Any, spec: DataSpec, plugins: Sequence[str]) -> Callable[[], Ge
     return partial(build, node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, spec=spec)
 
 
-def _below(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:
+def below(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:
+    """What has this prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -28,6 +28,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     | {
         "run_dir": str | None,
         "resume": str | None,
+        "start": str | None,
+        "weights": Literal["ema", "raw"],
         "allow": list[str],
         "callbacks": dict[str, Any] | None,
         "metric": dict[str, Any] | None,

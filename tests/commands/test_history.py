@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -9,9 +10,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_cases import QUICK, arguments, digest, done, genkit, run_json
+import torch
+from command_cases import QUICK, TOY, arguments, digest, done, genkit, lines, refused, run_json
 from omegaconf import OmegaConf
 
+import genkit as package
 from genkit.storage.commit import git_commit
 
 
@@ -124,3 +127,61 @@ def test_the_commit_is_read_from_gits_files(tmp_path: Path, how: str) -> None:
     if how == "foreign":
         (git / "HEAD").write_text("ref: refs/heads/../../../../etc/passwd\n")
     assert git_commit(below) == (None if how in ("none", "foreign") else sha)
+
+
+def weights(run: Path, file: str = "model.safetensors") -> bytes:
+    return (run / "checkpoints" / (run / "latest").read_text().strip() / file).read_bytes()
+
+
+START = (
+    *arguments("vae"),
+    "optimizer.lr=0.0",
+    "optimizer.weight_decay=0",
+    "trainer.max_steps=1",
+    "ema=null",
+    "trainer.log_every_n_steps=1",
+)
+
+
+def test_a_new_run_begins_with_the_weights_of_a_checkpoint(vae: Path, work: Path) -> None:
+    """Its own step, optimizer and schedule; at a rate of zero they are what it ends with."""
+    done(*START, f"start={vae}", "run_dir=averaged")
+    assert weights(work / "averaged") == weights(vae)
+    done(*START, f"start={vae}", "weights=raw", "run_dir=live")
+    assert weights(work / "live") != weights(vae)
+    record = OmegaConf.to_container(OmegaConf.load(work / "averaged" / "config.yaml"))["start"]  # type: ignore[call-overload, index]
+    assert record["ckpt"] == str(vae / "checkpoints" / "step-00000006")
+    assert record["ckpt_sha256"] == hashlib.sha256(weights(vae)).hexdigest()
+    assert (record["step"], record["weights"]) == (6, "ema")
+    assert [line["step"] for line in lines(work / "averaged")] == [1]
+    shutil.rmtree(work / "averaged" / "checkpoints" / "step-00000001")  # killed before its first checkpoint
+    (work / "averaged" / "latest").unlink()
+    done("train", "resume=averaged", f"start={vae}")
+    assert weights(work / "averaged") == weights(vae)
+    assert "bit-identical" in done("verify", "averaged", "replay=1")
+
+
+def test_weights_that_do_not_fit_are_refused_or_left_out(vae: Path, work: Path) -> None:
+    other = [word.replace("latent_dim=4", "latent_dim=5") for word in START]
+    refusal = refused(2, *other, f"start={vae}", "run_dir=new")
+    assert re.search(r": [\w.]+ is float32 [\dx]+ there and float32 [\dx]+ here, and \d+ more differ: allow=", refusal)
+    done(*other, f"start={vae}", "allow=[start]", "run_dir=new")
+    mine, theirs = package.load(work / "new").state_dict(), package.load(vae).state_dict()
+    same = [name for name, value in mine.items() if value.shape == theirs[name].shape]
+    assert 0 < len(same) < len(mine)
+    assert all(torch.equal(mine[name], theirs[name]) for name in same)
+    assert "none fits" in refused(2, *arguments("flow"), *TOY, f"start={vae}", "run_dir=n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("start=nowhere", 4, "nowhere: no such folder"),
+        ("weights=raw", 2, "it goes with start=CKPT"),
+        ("allow=[start]", 2, "it goes with resume="),
+        ("start={vae} allow=[seed]", 2, "it goes with resume="),
+        ("start={vae} resume={vae}", 2, "is not what it began with"),
+    ],
+)
+def test_start_that_cannot_be(vae: Path, words: str, code: int, said: str) -> None:
+    assert said in refused(code, "train", "model=vae", *words.format(vae=vae).split())
