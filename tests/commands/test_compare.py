@@ -36,4 +36,18 @@ def test_what_cannot_be_compared_is_one_line_and_leaves_nothing(vae: Path) -> No
     assert "usage" in refused(2, "compare")
     assert "did you mean" in refused(2, "compare", "a", "metrics=fid")
     assert "genkit eval" in refused(3, "compare", "nowhere")
+    damaged = Path("damaged", "results.json")
+    damaged.parent.mkdir()
+    damaged.write_text('{"schema": "genkit.eval/1", "results": [{}]}')
+    assert "damaged/results.json" in refused(3, "compare", "damaged", "out=table")
     assert not Path("table").exists()
+
+
+def test_values_under_other_parameters_are_not_compared(vae: Path) -> None:
+    options = ("baselines=false", "n=70", "bootstrap=3", "floor_repeats=0")
+    done("eval", f"ckpt={vae}", "metric=[precision,coverage]", "out=a", *options)
+    done("eval", f"ckpt={vae}", "metric=[precision,coverage]", "metric.precision.k=9", "out=b", *options)
+    line = refused(2, "compare", "a", "b", "out=table")
+    assert "precision: vae a (a/results.json) has k 3, vae b (b/results.json) has 9" in line
+    assert "metric=coverage" in line
+    done("compare", "a", "b", "metric=coverage")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from genkit.commands.list import promised
 from genkit.config.build import check, parameters, schema_of
 from genkit.config.catalog import Catalog, conf_dir
 from genkit.config.hydra_app import composed
@@ -78,6 +79,9 @@ def options() -> list[tuple[str, str, str]]:
 def test_every_option_composes(verb, group, option):
     config = composed(verb, [f"{group}={option}"])
     assert group == "experiment" or config[group]
+    if (verb, group) == ("train", "experiment"):  # what it promises was reached by what it does
+        steps, batch = config["trainer"]["max_steps"], config["data"]["batch_size"]
+        assert promised(CATALOG.options(group)[option]).startswith(f"{steps:,} steps of {batch}, ")
 
 
 @pytest.mark.parametrize("model", CATALOG.options("model"))

@@ -6,6 +6,13 @@ from pathlib import Path
 import pytest
 
 from genkit.cli import main
+from genkit.commands.list import promised
+from genkit.config.build import build
+from genkit.config.catalog import Catalog
+from genkit.config.hydra_app import composed
+from genkit.config.words import Words
+from genkit.data.dataset import Dataset
+from genkit.models.base import GenerativeModel
 
 PROMISES = {  # experiment -> metric -> (least, greatest); margins of several seeds' spread; the floor of fid is 0.143
     "toy_flow": {"log_likelihood_gap": (-0.02, 0.05), "high_quality": (0.9, 1.0)},
@@ -17,6 +24,20 @@ PROMISES = {  # experiment -> metric -> (least, greatest); margins of several se
     "digits_vae": {"fid": (0.0, 1.2), "coverage": (0.85, 1.0), "precision": (0.8, 1.0)},
     "digits_vq_vae": {"fid": (0.0, 1.2), "coverage": (0.8, 1.0), "precision": (0.75, 1.0)},
 }
+
+
+WITHOUT_FILES = [name for name in Catalog.of(Words()).options("experiment") if not name.startswith("mnist_")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", WITHOUT_FILES)
+def test_an_experiment_has_the_parameters_that_it_states(experiment: str) -> None:
+    config = composed("train", [f"experiment={experiment}", "--resolve"])
+    node = {key: value for key, value in config["data"].items() if key != "root"}
+    spec = build(node, at="data", expect=Dataset).spec
+    model = build(config["model"], at="model", expect=GenerativeModel, spec=spec)
+    stated = promised(Catalog.of(Words()).options("experiment")[experiment])
+    assert f" {sum(p.numel() for p in model.parameters()):,} parameters: " in stated
 
 
 @pytest.mark.slow

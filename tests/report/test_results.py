@@ -13,6 +13,7 @@ from rich.console import Console
 from genkit.metrics.record import Record, display_name
 from genkit.metrics.reference import Floor
 from genkit.report.results import COLUMNS, SCHEMA, strict, write_csv, write_json
+from genkit.report.rows import read_rows
 from genkit.report.table import number, print_table
 
 FID = Record(
@@ -61,6 +62,32 @@ def test_json_is_strict_and_complete(tmp_path: Path) -> None:
     assert (skipped["value"], skipped["status"]) == (None, "n/a: GAN gives no log prob")
     assert (broken["value"], broken["ci95"], broken["status"]) == (None, [None, None], "not finite")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.json"]
+
+
+def test_a_diverged_model_reads_back_from_both_files(tmp_path: Path) -> None:
+    """By readers that know nothing of genkit, and by `compare`: no value, and a status that says why."""
+    write_json(tmp_path / "results.json", [FID, BROKEN], {})
+    write_csv(tmp_path / "results.csv", [FID, BROKEN])
+    with (tmp_path / "results.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file, strict=True))
+    assert [(line["value"], line["lo"], line["status"]) for line in lines] == [
+        ("1.5", "1.25", "ok"),
+        ("", "", "not finite"),
+    ]
+    assert [(row.value, row.interval) for row in read_rows(tmp_path / "results.json")] == [
+        (1.5, (1.25, 1.75)),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "text"), [("exact", "1.50 ["), ("lower", "≤ 1.50 ["), ("estimate", "≈ 1.50 [")])
+def test_bounds_and_estimates_are_marked(kind: str, text: str) -> None:
+    line = next(line for line in printed(replace(FID, kind=kind)).splitlines() if line.startswith("fid"))
+    assert f"↓ {text}" in " ".join(line.split())
+
+
+def test_a_diverged_model_is_called_so() -> None:
+    assert "not finite" in printed(BROKEN)
 
 
 def test_csv_reads_back(tmp_path: Path) -> None:
