@@ -14,6 +14,7 @@ import platform
 import re
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from genkit import __version__
 from genkit.checkpoint import lock, strict_json
 from genkit.checkpoint.retention import CHECKPOINTS, is_step_name, sweep_run
 from genkit.checkpoint.verify import read_small
-from genkit.errors import CheckpointError
+from genkit.errors import CheckpointError, GenkitError
 from genkit.storage.atomic import replace_file, write_file
 from genkit.storage.disk import shown
 from genkit.storage.exclusive import make_new, make_stamped
@@ -112,8 +113,10 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # the error that led here is the one to report
+        with suppress(GenkitError) if kind is not None else nullcontext():
+            self.close()
 
 
 def read_info(path: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from genkit.commands.parts import Parts, build_parts, checkpoint_config
 from genkit.commands.restored import dataset_name
 from genkit.commands.scratch import fit_quietly
+from genkit.commands.short_run import short_run
 from genkit.commands.train import less_memory
 from genkit.config.build import build
 from genkit.config.embed import embed
@@ -67,6 +68,8 @@ def run(cfg: DictConfig) -> None:
 def _tried(parts: Parts, settings: Mapping[str, Any], scratch: Path) -> Iterator[str]:
     yield _data(parts)
     yield _model(parts)
+    if (note := short_run(parts)) is not None:
+        yield note
     times = Times()
     _train(parts, settings, scratch, times)
     yield f"training    {1000 * times.per_step:.1f} ms a step (the first {1000 * times.first:.0f} ms)"

@@ -24,6 +24,7 @@ from genkit.commands.command_line import command_line
 from genkit.commands.knob import Knob, knob_of
 from genkit.commands.restored import check_out, data_node, dataset_name, label_of, make_out, provenance, restored
 from genkit.commands.scored_by import features_of, metrics_named, metrics_of
+from genkit.commands.sweep_value import to_minimise
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
 from genkit.config.memory import memory_errors, smaller_batch
@@ -52,17 +53,17 @@ PICTURED = 8  # samples in a picture of neighbours, twice
 SUITES = {"image": "suite/image", "vector": "suite/points2d"}  # what is scored where the user names no metric
 
 
-def run(cfg: DictConfig) -> float | None:
+def run(cfg: DictConfig) -> float:
     """Score everything that was named; prints a table and writes results.json and results.csv.
 
-    Returns the first score of the first source, for sweepers.
+    Returns the first score of the first source, to be minimised, for sweepers.
     """
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     with together() as first:
         return _scored(settings, make_console() if first else Console(quiet=True), first)
 
 
-def _scored(settings: dict[str, Any], console: Console, first: bool) -> float | None:
+def _scored(settings: dict[str, Any], console: Console, first: bool) -> float:
     """As `run`; of several processes the first one prints and writes."""
     checkpoints, files = _paths(settings["ckpt"]), _paths(settings["samples"])
     _check_sources(checkpoints, files, settings)
@@ -98,7 +99,7 @@ def _scored(settings: dict[str, Any], console: Console, first: bool) -> float | 
     if first:
         folder = _write(records, settings, models, knob, neighbours, time.perf_counter() - started)
         console.print(f"results: {shown(folder)}", soft_wrap=True)
-    return records[0].value
+    return to_minimise(records[0].value, records[0].direction)
 
 
 def _paths(value: Any) -> list[str]:

@@ -15,13 +15,14 @@ from torch.optim import Optimizer
 
 from genkit.checkpoint import strict_json
 from genkit.commands.machine import device_name
+from genkit.commands.monitored import check_monitors, monitored
 from genkit.commands.quick import quick_of
 from genkit.config.build import build, build_factory
 from genkit.config.embed import Given, check_fit, fill
 from genkit.config.memory import memory_errors
 from genkit.config.resolve import OPTIMIZERS
 from genkit.config.start import Start
-from genkit.data.dataset import Dataset
+from genkit.data.dataset import Dataset, check_finite
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.reference import content_hash
@@ -99,13 +100,15 @@ def build_parts(
     if logger is not None and not (trusted or "logger" in typed):
         check_recorded_logger(logger)
     loggers = _loggers(logger, plugins) if logger is not None else None
-    callbacks = [
-        build(
+    callbacks = {
+        name: build(
             node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted or "callbacks" in typed
         )
         for name, node in (settings["callbacks"] or {}).items()
-    ]
+    }
+    watched = monitored(checkpoint, callbacks)
     dataset = make("data", Dataset)
+    check_finite(dataset)
     check_fit(given, dataset.spec)
     fits(dataset.spec)
     torch.manual_seed(seed_of(seed, "weights"))
@@ -126,8 +129,9 @@ def build_parts(
         check_every=trainer.log_every_n_steps,
     )
     module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
-    quick = quick_of(settings, dataset, model, trainer, checkpoint, trusted)
-    return Parts(dataset, module, trainer, checkpoint, samples, loggers, callbacks, quick, device)
+    quick = quick_of(settings, dataset, model, trainer, watched, trusted)
+    check_monitors(watched, module, dataset, quick)
+    return Parts(dataset, module, trainer, checkpoint, samples, loggers, list(callbacks.values()), quick, device)
 
 
 def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:

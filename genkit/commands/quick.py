@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from genkit.commands.restored import dataset_name
@@ -15,7 +15,8 @@ from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource
 from genkit.models.base import GenerativeModel
-from genkit.training.options import CheckpointOptions, QuickOptions, TrainerOptions
+from genkit.training.monitor import Monitored
+from genkit.training.options import QuickOptions, TrainerOptions
 from genkit.training.quick_scores import PREFIX, Quick
 
 
@@ -24,18 +25,16 @@ def quick_of(
     dataset: Dataset,
     model: GenerativeModel,
     trainer: TrainerOptions,
-    checkpoint: CheckpointOptions,
+    watched: Sequence[Monitored],
     trusted: bool = True,
 ) -> Quick | None:
     """What metric= and quick= describe, None where no metric is named.
 
     Raises:
-        ConfigError: a metric cannot apply, the steps are no validations, or the monitor names no score, or the wrong
-            way round.
+        ConfigError: a metric cannot apply, or the steps are no validations.
     """
     nodes = settings.get("metric")  # a run of before this existed has no such key
     if not nodes:
-        _check_monitor(checkpoint, None)
         return None
     options = build(settings["quick"], at="quick", expect=QuickOptions, trusted=trusted)
     if options.every_n_steps is not None and options.every_n_steps % trainer.val_every_n_steps:
@@ -55,31 +54,14 @@ def quick_of(
         ),
         options,
     )
-    _check_metrics(quick, model, checkpoint)
-    _check_monitor(checkpoint, quick)
+    _check_metrics(quick, model, {one.term for one in watched})
     return quick
 
 
-def _check_metrics(quick: Quick, model: GenerativeModel, checkpoint: CheckpointOptions) -> None:
-    """A metric that was named, or that decides which checkpoint is best, must apply; so must one of a suite."""
+def _check_metrics(quick: Quick, model: GenerativeModel, watched: Collection[str]) -> None:
+    """A metric that was named, or that is monitored, must apply; so must one of a suite."""
     metrics = quick.evaluator.metrics
     obstacles = quick.evaluator.obstacles(ModelSource(model, quick.options.n, type(model).__name__.lower()))
     for name, reason in obstacles.items():
-        if metrics_named() or checkpoint.monitor == f"{PREFIX}{name}" or len(obstacles) == len(metrics):
+        if metrics_named() or f"{PREFIX}{name}" in watched or len(obstacles) == len(metrics):
             raise ConfigError(f"metric={name} cannot score {type(model).__name__.lower()}: {reason}")
-
-
-def _check_monitor(checkpoint: CheckpointOptions, quick: Quick | None) -> None:
-    monitor = checkpoint.monitor
-    if monitor is None or not monitor.startswith(PREFIX):
-        return
-    if quick is None or monitor not in quick.terms:
-        scores = ", ".join(quick.terms) if quick is not None else "none"
-        wanted = monitor.removeprefix(PREFIX)
-        raise ConfigError(f"checkpoint.monitor={monitor}: the scores while training are {scores}: add metric={wanted}")
-    metric = quick.evaluator.metrics[monitor.removeprefix(PREFIX)]
-    if metric.best_at_floor:
-        raise ConfigError(f"checkpoint.monitor={monitor}: neither more nor less of it is better: name another score")
-    mode = "max" if metric.higher_is_better else "min"
-    if checkpoint.mode != mode:
-        raise ConfigError(f"checkpoint.mode={checkpoint.mode}: of {monitor} the {mode}imum is best: set {mode}")

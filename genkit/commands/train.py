@@ -11,22 +11,25 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.place import is_run_folder, locate
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.checkpoint.retention import newest_step, pointed, step_folders
 from genkit.checkpoint.rollback import is_at, is_unfinished, run_of, set_aside
-from genkit.checkpoint.run_folder import METRICS, RUN, RunFolder, read_info
+from genkit.checkpoint.run_folder import RUN, RunFolder, read_info
 from genkit.commands.command_line import command_line
+from genkit.commands.early_end import stopped, stopped_line
 from genkit.commands.history import changed_keys, config_text, entry, history_of
 from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
+from genkit.commands.short_run import short_run
+from genkit.commands.sweep_value import value_of_run
 from genkit.commands.taken_over import best_until, departures, fits_of, recorded, same_data, taking_over
 from genkit.commands.training_cost import Meter
 from genkit.config.build import refuse_interpolations
@@ -44,8 +47,8 @@ from genkit.training.signals import StopNow, StopSignal
 COPIES = 4  # of the weights in a checkpoint: averaged, live, two moments of Adam
 
 
-def run(cfg: DictConfig) -> float | None:
-    """Train; returns the monitored score where there is one (for sweepers)."""
+def run(cfg: DictConfig) -> float:
+    """Train; returns the best monitored value, to be minimised, for sweepers."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     console = make_console()
     if settings["resume"] is None:
@@ -53,7 +56,7 @@ def run(cfg: DictConfig) -> float | None:
     return _resume(settings, console)
 
 
-def _start(settings: dict[str, Any], console: Console) -> float | None:
+def _start(settings: dict[str, Any], console: Console) -> float:
     settings, start = begin(settings)
     settings, given = embed(settings)
     notices = [found.checkpoint.notice for found in given.values()] + ([start.notice] if start is not None else [])
@@ -74,7 +77,7 @@ def _start(settings: dict[str, Any], console: Console) -> float | None:
         return _fit(folder, parts, config, settings, console, label, None, stop)
 
 
-def _again(path: Path, settings: dict[str, Any], console: Console) -> float | None:
+def _again(path: Path, settings: dict[str, Any], console: Console) -> float:
     """A job of a sweep that was started before in the same run_dir: skipped where it is done, else continued."""
     if drift := list(departures(recorded(path, None), settings)):
         raise ConfigError(
@@ -83,11 +86,10 @@ def _again(path: Path, settings: dict[str, Any], console: Console) -> float | No
     if read_info(path / RUN)["status"] != "done":
         return _resume({**settings, "resume": str(path)}, console, own=("run_dir",))
     console.print(f"{shown(path)}: done before: skipped", soft_wrap=True)
-    scores = [line.get(settings["checkpoint"]["monitor"]) for line in MetricsLog(path / METRICS).records()]
-    return next((float(score) for score in reversed(scores) if score is not None), None)
+    return value_of_run(path, settings)
 
 
-def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) -> float | None:
+def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) -> float:
     """Continues the run that typed["resume"] leads to; the keys `own` are no wish to change it."""
     path = Path(typed["resume"])
     place = locate(path)
@@ -106,7 +108,7 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
             console.print(line, soft_wrap=True)
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
                 folder.update(status="done", exit_code=0)  # stopped between the last checkpoint and this note
-            return None
+            return value_of_run(folder.path, settings)
         given, start = (embedded_again(settings), begin_again(settings)) if checkpoint is None else ({}, None)
         fits = fits_of(checkpoint, base, settings)
         parts = build_parts(settings, trusted=False, given=given, start=start, typed=keys, fits=fits)
@@ -152,9 +154,11 @@ def _fit(
     label: str,
     resume: tuple[Path, int] | None,
     stop: StopSignal,
-) -> float | None:
+) -> float:
     started, meter = time.monotonic(), Meter(folder.info)
     before = float(folder.info["wall_time"] or 0.0)
+    if (note := short_run(parts)) is not None:
+        console.print(note, style="dim", soft_wrap=True)
     status, code = "failed", 1
     try:
         with memory_errors(less_memory(parts)):
@@ -172,18 +176,23 @@ def _fit(
         stop.only_note()  # what is written of the end must not be cut short
         if stop.received and status == "done":
             status, code = "interrupted", stop.exit_code
-        wall_time = round(before + time.monotonic() - started, 3)
-        step = newest_step(folder.path)
-        cost = _work_done(parts, step or 0) | meter.read()
-        folder.update(status=status, exit_code=code, signal=stop.name, step=step, wall_time=wall_time, **cost)
+        # a disk that refuses this note too must not hide what failed first
+        with suppress(GenkitError, OSError) if status == "failed" else nullcontext():
+            wall_time = round(before + time.monotonic() - started, 3)
+            step = newest_step(folder.path)
+            cost = _work_done(parts, step or 0) | meter.read()
+            ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts)}
+            folder.update(**ends, step=step, wall_time=wall_time, **cost)
     again = shlex.quote(shown(folder.path))
     if stop.received:
         kept = f"at step {step}" if step else "before its first checkpoint"
         line = f"genkit: stopped by {stop.name} {kept}; to continue: genkit train resume={again}"
         print(line, file=sys.stderr, flush=True)
         raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
+    if (ended := stopped_line(parts, None if resume is None else resume[1])) is not None:
+        console.print(ended, soft_wrap=True)
     console.print(f"done: {_closing(folder.path)}", soft_wrap=True)
-    return parts.module.validated.get(parts.checkpoint.monitor or "")
+    return value_of_run(folder.path, settings, parts.module.latest)
 
 
 def _run(

@@ -7,6 +7,7 @@ would print its own report and a sweep would stop: the task records the failure,
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 import tempfile
@@ -154,7 +155,7 @@ class Task:
                 raise  # a launcher's worker: the exception travels back, this list does not
             debug = self.words.debug or bool(config.get("debug"))
             self.failures.append((job, tell(error, debug)))
-        return None
+        return math.inf  # the worst that a sweeper can receive: it minimises
 
     def function(self) -> Callable[[Any], float | None]:
         module, _, name = self.target.partition(":")

@@ -102,3 +102,18 @@ class Dataset(Component, ABC):
             raise DataError(f"n={n}: the training split has {len(train)} examples; choose a smaller n")
         pick = torch.randperm(len(train), generator=generator_of(repeat, "floor", n))[:n]
         return train[pick], test
+
+
+def check_finite(dataset: Dataset) -> None:
+    """Raises DataError where a value that is trained or validated on is not finite: no loss of it would be."""
+    names: tuple[SplitName, ...] = ("train", "val")
+    for name in names:
+        x = dataset.split(name).x
+        if not x.is_floating_point():
+            continue
+        bad = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()
+        if len(bad):
+            count = "1 example is" if len(bad) == 1 else f"{len(bad)} examples are"
+            raise DataError(
+                f"data: {count} not finite in the split {name}, number {int(bad[0])} first: leave such examples out"
+            )

@@ -3,7 +3,7 @@ r"""The rows that every table should have: what a trivial model reaches.
 All are fitted to the training split, their values rounded and clipped to the data's levels:
 
 * pixel Gaussian: x ~ N(m, S), mean and covariance. What does not beat it has learned nothing that two moments do not
-  say.
+  say. Of data of more than DECOMPOSED values, S is that of at most GAUSSIAN_ROWS examples.
 * pixel marginals: each value drawn by itself from the values of some training example. No structure at all.
 * pixel mixture: ten Gaussians on the first 32 principal components, by expectation maximisation.
 * training copies: training examples. The best scores of all against held-out data, and worth nothing; authenticity and
@@ -23,18 +23,30 @@ from genkit.data.spec import DataSpec
 from genkit.models.latent import GaussianMixture
 from genkit.noise import SampleNoise, generator_of, seed_of
 
+DECOMPOSED, GAUSSIAN_ROWS = 1024, 10_000
+JITTER = 1e-6  # of the mean variance, added to each: pixels that never change make the covariance singular
 MIXTURE_ROWS, MIXTURE_AXES, MIXTURE_COMPONENTS = 10_000, 32, 10
 
 
 def moments(v: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and a factor R (D, D) of the covariance R Rᵀ of stored values (N, *shape), float64.
+    """Mean (D,) and a factor R (D, K) of the covariance R Rᵀ of stored values (N, *shape), float64.
 
-    By an eigendecomposition, since pixels that never change make the covariance singular.
+    Up to DECOMPOSED values by an eigendecomposition, K = D. Beyond, where that takes a minute, of GAUSSIAN_ROWS
+    examples at most, evenly spaced, since data may be sorted: the centred examples themselves are a factor where they
+    are no more than D, K = N; else Cholesky's, K = D, with JITTER on the diagonal.
     """
-    rows = v.flatten(1).to(torch.float64)
+    rows = v.flatten(1)
+    dim = rows.shape[1]
+    rows = (rows if dim <= DECOMPOSED else rows[:: -(-len(rows) // GAUSSIAN_ROWS)]).to(torch.float64)
     mean = rows.mean(0)
-    variances, directions = torch.linalg.eigh(torch.cov(rows.T))
-    return mean, directions * variances.clamp(min=0).sqrt()
+    if dim <= DECOMPOSED:
+        variances, directions = torch.linalg.eigh(torch.cov(rows.T))
+        return mean, directions * variances.clamp(min=0).sqrt()
+    if len(rows) <= dim:
+        return mean, (rows - mean).T / (len(rows) - 1) ** 0.5
+    covariance = torch.cov(rows.T)
+    covariance.diagonal().add_(JITTER * covariance.diagonal().mean().clamp(min=1e-12))
+    return mean, torch.linalg.cholesky(covariance)
 
 
 def to_levels(v: Tensor, spec: DataSpec) -> Tensor:
@@ -47,7 +59,7 @@ def to_levels(v: Tensor, spec: DataSpec) -> Tensor:
 def pixel_gaussian(dataset: Dataset, n: int, seed: int) -> Tensor:
     """n seeded draws (n, *shape), stored values, of the Gaussian fitted to the training split."""
     mean, factor = moments(dataset.split("train").x)
-    noise = torch.randn(n, len(mean), generator=generator_of(seed, "pixel gaussian"), dtype=torch.float64)
+    noise = torch.randn(n, factor.shape[1], generator=generator_of(seed, "pixel gaussian"), dtype=torch.float64)
     return to_levels((mean + noise @ factor.T).unflatten(1, dataset.spec.shape), dataset.spec)
 
 

@@ -7,7 +7,10 @@ require a gradient, so the others have none and the optimizer skips them. The gl
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -46,6 +49,7 @@ class GenerativeModule(pl.LightningModule):
             device.
         validated: The latest validation terms by log key.
         occasional: Terms that some validations have and others have not.
+        validation_origin: Where the latest validation stopped being finite, in words; empty where it is finite.
         stopped: Why a callback ended the training before `max_steps`, None where none did.
 
     Raises:
@@ -79,6 +83,7 @@ class GenerativeModule(pl.LightningModule):
         self.latest: dict[str, Tensor] = {}
         self.validated: dict[str, float] = {}
         self.occasional: tuple[str, ...] = ()
+        self.validation_origin = ""
         self.stopped: str | None = None
         self._step_sums: dict[str, Tensor] = {}  # of the micro-batches of the current step
         self._sums: dict[str, Tensor] = {}
@@ -170,21 +175,56 @@ class GenerativeModule(pl.LightningModule):
         self._average(phase, n)
 
     def on_validation_epoch_start(self) -> None:
-        self._sums, self._seen = {}, 0
+        self._sums, self._seen, self.validation_origin = {}, 0, ""
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        model, size = self.for_use, len(batch["x"])
-        self._tell_step(model)
-        for phase in dict.fromkeys(model.phases):
-            seed_global(seed_of(self.seed, "val", batch_idx), self.device)
-            for name, term in model.losses(batch, phase).items():
+        size = len(batch["x"])
+        self._tell_step(self.for_use)
+        for phase in dict.fromkeys(self.for_use.phases):
+            for name, term in self._validation_losses(batch, batch_idx, phase).items():
                 key = self._key("val", phase, name)
                 self._sums[key] = self._sums.get(key, 0.0) + size * term.detach()
         self._seen += size
 
+    def _validation_losses(self, batch: Batch, number: int, phase: str) -> dict[str, Tensor]:
+        seed_global(seed_of(self.seed, "val", number), self.device)
+        return self.for_use.losses(batch, phase)
+
     def on_validation_epoch_end(self) -> None:
         means = {key: total / self._seen for key, total in self._sums.items()}
         self.validated = {key: float(self.trainer.strategy.reduce(mean)) for key, mean in means.items()}
+        if not all(map(math.isfinite, self.validated.values())):
+            self.validation_origin = self._find_validation_origin()
+
+    def _find_validation_origin(self) -> str:
+        """Goes through the validation batches again, up to the first one with a term that is not finite."""
+        for number, found in enumerate(self.trainer.val_dataloaders or ()):
+            batch = {name: value.to(self.device) for name, value in found.items()}
+            for phase in dict.fromkeys(self.for_use.phases):
+                terms = self._validation_losses(batch, number, phase)
+                if not all(bool(torch.isfinite(term)) for term in terms.values()):
+                    again = partial(self._validation_losses, batch, number, phase)
+                    return origin_of_loss(self.for_use, batch, again)
+        return "though the term of every batch is"
+
+    def validation_terms(self, batch: Batch) -> tuple[str, ...]:
+        """The names of what a validation computes, from one evaluation on a copy of the model: nothing changes.
+
+        Arguments:
+            batch: A few validation examples, on the model's device.
+        """
+        model = copy.deepcopy(self.model).eval()
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            return tuple(
+                self._key("val", phase, name)
+                for phase in dict.fromkeys(model.phases)
+                for name in model.losses(batch, phase)
+            )
+
+    @property
+    def loss_terms(self) -> tuple[str, ...]:
+        """Those of them that every model has: the loss of each phase."""
+        return tuple(self._key("val", phase, "loss") for phase in dict.fromkeys(self.model.phases))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what Lightning does not keep, and settles its counts: it is saved in the middle of a batch's end.

@@ -1,4 +1,4 @@
-"""A monitored value: which of two is better, and which names can be monitored.
+"""A monitored value: what is looked at, and which of two values is better.
 
 Only finite values are compared. A NaN compares as false with everything, so the first one would stay the best for ever;
 an infinite one is a loss that overflowed, or in the other direction a bound that broke.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC
+from dataclasses import dataclass
 from typing import Literal
 
 Mode = Literal["min", "max"]
@@ -27,6 +28,26 @@ def improves(value: float, best: float | None, mode: Mode, min_delta: float = 0.
     if best is None or not math.isfinite(best):
         return True
     return (best - value if mode == "min" else value - best) > min_delta
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """One choice of what to monitor, for the check before the first step.
+
+    Attributes:
+        at: Where it was made, "checkpoint" or "callbacks.early_stopping".
+        term: The validation term, e.g. "val/loss".
+        mode: Whether the least or the greatest is best.
+    """
+
+    at: str
+    term: str
+    mode: Mode
+
+    @property
+    def said(self) -> str:
+        """ "checkpoint.monitor=val/loss" """
+        return f"{self.at}.monitor={self.term}"
 
 
 class Monitors(ABC):

@@ -32,6 +32,7 @@ from genkit.training.progress import TrainingProgress
 from genkit.training.quick_scores import Quick, QuickScores
 from genkit.training.signals import StopNow, StopSignal
 from genkit.training.step_callback import StepCallback
+from genkit.training.validation_watch import ValidationWatch
 
 ALL_THREADS = torch.get_num_threads()  # torch's own choice, which the jobs of a sweep come back to
 
@@ -177,6 +178,7 @@ def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback
     quick = [] if run.quick is None else [QuickScores(run.quick, run.dataset, console)]
     return [
         *quick,  # first: the others look at its scores
+        ValidationWatch(console),
         *run.callbacks,
         TrainingProgress(console, run.name),
         metrics,

@@ -46,6 +46,24 @@ def test_factor_reproduces_a_singular_covariance() -> None:
     torch.testing.assert_close(mean, rows.double().mean(0))
 
 
+@pytest.mark.parametrize("count", [40, 1300])
+def test_many_values_need_no_eigendecomposition(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples fewer than values, and more; a value that never changes."""
+    monkeypatch.delattr(torch.linalg, "eigh")
+    rows = torch.randn(count, 1030, generator=torch.Generator().manual_seed(0))
+    rows[:, 3] = 1.0
+    mean, factor = moments(rows)
+    assert factor.shape == (1030, min(count, 1030))
+    torch.testing.assert_close(factor @ factor.T, torch.cov(rows.double().T), rtol=0, atol=2e-6)
+    torch.testing.assert_close(mean, rows.double().mean(0))
+
+
+def test_of_very_many_examples_evenly_spaced_ones_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genkit.metrics.baseline.GAUSSIAN_ROWS", 20)
+    rows = torch.randn(45, 1030, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(moments(rows)[0], rows[::3].double().mean(0))
+
+
 def test_gaussian_is_stored_values_and_seeded() -> None:
     data = Correlated(64)
     fake = pixel_gaussian(data, 500, 1)

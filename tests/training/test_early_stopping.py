@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,21 +62,29 @@ def test_a_gain_below_min_delta_is_none():
     assert (stopping.best, stopping.waited) == (3.0, 2)
 
 
-def stopped_at(run: Path) -> int:
-    return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+def lines(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_it_ends_a_run_that_no_longer_improves_and_a_resumed_one_at_once(tmp_path):
+def test_it_ends_a_run_that_no_longer_improves_and_says_so(tmp_path, capsys):
+    """At once on the console, in run.json and in a last picture; a resume says it again and writes nothing more."""
     run = tmp_path / "run"
     patient = ["callbacks.early_stopping.patience=2", "callbacks.early_stopping.min_delta=1000000"]
-    words = ["train", *TINY, "callbacks=early_stopping", *patient, "trainer.max_steps=40", "samples.every_n_steps=0"]
+    words = ["train", *TINY, "callbacks=early_stopping", *patient, "trainer.max_steps=40", "samples.n=4"]
     assert main([*words, f"run_dir={run}"]) == 0
-    assert stopped_at(run) == 6  # the first validation sets the mark, two more bring nothing
-    assert main(["train", f"resume={run}"]) == 0
-    assert stopped_at(run) <= 7
-
-
-def test_a_term_that_does_not_exist_is_refused_by_name(tmp_path, capsys):
-    words = ["train", *TINY, "callbacks=early_stopping", "callbacks.early_stopping.monitor=val/x"]
-    assert main([*words, f"run_dir={tmp_path / 'run'}", "samples.every_n_steps=0", "trainer.max_steps=4"]) == 2
-    assert "val/loss" in capsys.readouterr().err
+    written = lines(run)
+    assert written[-1]["step"] == 6  # the first validation sets the mark, two more bring nothing
+    best = next(line["val/loss"] for line in written if "val/loss" in line)
+    reason = f"at step 6: val/loss has not improved for 2 validations (best {best:.4g} at step 2)"
+    assert f"stopped {reason}\n" in capsys.readouterr().out
+    assert json.loads((run / "run.json").read_text())["stopped"] == reason
+    pictures = sorted(path.name for path in (run / "samples").iterdir())
+    assert pictures == ["step-00000006-reconstruction.png", "step-00000006.png"]
+    assert main(["train", f"resume={run}", "trainer.max_steps=60"]) == 0
+    said = capsys.readouterr().out
+    assert f"stopped {reason}: that ended this run, not trainer.max_steps; ++callbacks.early_stopping.pati" in said
+    assert lines(run) == written
+    assert json.loads((run / "run.json").read_text())["stopped"] == reason
+    further = ["++callbacks.early_stopping.patience=4", "allow=[callbacks.early_stopping.patience]"]
+    assert main(["train", f"resume={run}", *further]) == 0
+    assert "stopped at step 10: val/loss has not improved for 4 validations" in capsys.readouterr().out
