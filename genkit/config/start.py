@@ -113,9 +113,9 @@ def as_begun(typed: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any
     Raises:
         ConfigError: another path or other weights.
     """
-    record, path = base.get(START), typed[START]
+    record, path = base.get(START), typed.get(START)
     rest = {key: value for key, value in typed.items() if key not in (START, "weights")}
-    if path is not None:
+    if path is not None and path != record:  # a job of a sweep that goes on has the record already
         same = record is not None and (record["named"], record["weights"]) == (os.path.abspath(path), typed["weights"])
         if not same:
             raise ConfigError(
