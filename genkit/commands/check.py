@@ -146,11 +146,17 @@ def _read_back(parts: Parts, settings: Mapping[str, Any], scratch: Path) -> tupl
 
 
 def _score(model: GenerativeModel, parts: Parts, settings: Mapping[str, Any]) -> Record:
-    spec = parts.dataset.spec
     node = compose_option("metric", METRIC)[METRIC]
     metrics = {METRIC: build(node, at=f"metric.{METRIC}", expect=ProbeMetric)}
     reference = Reference.of(parts.dataset, dataset_name(settings["data"]))
-    evaluator = Evaluator(metrics, default_features(spec), reference, named=True, floor_repeats=0, bootstrap_repeats=0)
+    evaluator = Evaluator(
+        metrics,
+        default_features(reference.spec, reference.features),
+        reference,
+        named=True,
+        floor_repeats=0,
+        bootstrap_repeats=0,
+    )
     return evaluator.score(ModelSource(model.to(parts.module.device), SAMPLES))[0]
 
 

@@ -76,7 +76,7 @@ def _scored(settings: dict[str, Any], console: Console, first: bool) -> float:
     metrics, named = _metrics(settings, reference.spec)
     evaluator = Evaluator(
         metrics,
-        features_of(settings, reference.spec),
+        features_of(settings, reference),
         reference,
         named=named,
         batch_size=settings["batch_size"],
@@ -133,8 +133,12 @@ def _reference(settings: Mapping[str, Any], models: Sequence[Restored]) -> Refer
     own = settings["data"] or {}
     dataset = build(own, at="data", expect=Dataset, plugins=settings["plugins"]) if "_target_" in own else None
     if settings["reference"] is not None:
-        data = read_samples(settings["reference"], None if dataset is None else dataset.spec)
-        return Reference(spec_of(data) if dataset is None else dataset.spec, data, Path(settings["reference"]).name)
+        name = Path(settings["reference"]).name
+        if dataset is None:
+            data = read_samples(settings["reference"])
+            return Reference(spec_of(data), data, name)
+        data = read_samples(settings["reference"], dataset.spec)
+        return Reference(dataset.spec, data, name, features=dataset.features)
     if dataset is not None:
         return Reference.of(dataset, dataset_name(own))
     nodes = [data_node(found, own) for found in models]

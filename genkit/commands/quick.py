@@ -42,11 +42,12 @@ def quick_of(
             f"quick.every_n_steps={options.every_n_steps}: scores are taken at validations: choose a multiple of "
             f"trainer.val_every_n_steps={trainer.val_every_n_steps}"
         )
+    reference = Reference.of(dataset, dataset_name(settings["data"]), "val")
     quick = Quick(
         Evaluator(
             metrics_of(nodes, settings, trusted),
-            features_of(settings, dataset.spec, trusted),
-            Reference.of(dataset, dataset_name(settings["data"]), "val"),
+            features_of(settings, reference, trusted),
+            reference,
             named=False,
             seed=settings["seed"],
             cache=Cache(),

@@ -7,10 +7,10 @@ from typing import Any
 
 from genkit.config.build import build
 from genkit.config.hydra_setup import current_job
-from genkit.data.spec import DataSpec
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.default_features import default_features
 from genkit.metrics.features import FeatureExtractor
+from genkit.metrics.reference import Reference
 
 
 def metrics_of(nodes: Mapping[str, Any], settings: Mapping[str, Any], trusted: bool = True) -> dict[str, ProbeMetric]:
@@ -22,11 +22,11 @@ def metrics_of(nodes: Mapping[str, Any], settings: Mapping[str, Any], trusted: b
     }
 
 
-def features_of(settings: Mapping[str, Any], spec: DataSpec, trusted: bool = True) -> FeatureExtractor:
+def features_of(settings: Mapping[str, Any], reference: Reference, trusted: bool = True) -> FeatureExtractor:
     """features=…, else those of the data."""
     node = settings.get("features")
     if node is None:
-        return default_features(spec)
+        return default_features(reference.spec, reference.features)
     return build(node, at="features", expect=FeatureExtractor, plugins=settings["plugins"], trusted=trusted)
 
 

@@ -69,6 +69,8 @@ class Dataset(Component, ABC):
         eval_n: How many samples a score of a model of this data takes unless the user says otherwise.
         density: The exact density of the data, None where it is unknown.
         modes: The modes of the data, None where it is no mixture of Gaussians.
+        features: The shipped feature network that was made for this data, by its name ("digits", "mnist", "cifar",
+            "stacked_mnist"); None where there is none.
         floor_kind: What `real_pair` compares, in the words that stand beside a score.
     """
 
@@ -77,6 +79,7 @@ class Dataset(Component, ABC):
     eval_n: int
     density: KnownDensity | None = None
     modes: KnownModes | None = None
+    features: str | None = None
     floor_kind: str = "train against test"
 
     @abstractmethod

@@ -63,6 +63,7 @@ class Digits(Dataset):
 
     spec = DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=LEVELS, num_classes=10)
     eval_n = 898
+    features = "digits"
     floor_kind = "stratified halves of all images"
 
     def __init__(

@@ -124,6 +124,7 @@ class MNIST(Dataset):
         DataError: a file is missing, damaged, or not MNIST.
     """
 
+    features = "mnist"
     spec = DataSpec(
         shape=(1, SIDE, SIDE), modality="image", value_range=(-1.0, 1.0), levels=LEVELS, num_classes=CLASSES
     )

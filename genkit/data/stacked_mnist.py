@@ -39,6 +39,7 @@ class StackedMNIST(Dataset):
     """
 
     eval_n = EVAL_N
+    features = "stacked_mnist"
 
     def __init__(
         self,

@@ -177,11 +177,12 @@ class Evaluator:
         tallies = {name: Tally(metric) for name, metric in self.metrics.items() if name not in blocked}
         self.prober.feed(tallies.values(), source, real, train)
         values = {name: tally.value() for name, tally in tallies.items()}
-        intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in tallies.items()}
+        records = {name: self._blank(name, source, len(real)) for name in self.metrics}
+        steady = {name: tally for name, tally in tallies.items() if not self._too_few(records[name], tally.metric)}
+        intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in steady.items()}
         blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
         scored = {name: self.metrics[name] for name in tallies if name not in blocked}
         floors = self.floors.at(source.n, scored)
-        records = {name: self._blank(name, source, len(real)) for name in self.metrics}
         for name, reason in blocked.items():
             records[name] = replace(records[name], status=f"{NOT_APPLICABLE}{reason}")
         for name, tally in tallies.items():
@@ -191,7 +192,7 @@ class Evaluator:
                     "findings": tally.findings(),
                     "time_s": tally.seconds,
                 }
-                record = replace(records[name], ci95=intervals[name], **facts)
+                record = replace(records[name], ci95=intervals.get(name), **facts)
                 records[name] = self._judged(replace(record, floor=floors.get(name)), values[name], tally.metric)
         return list(records.values())
 
@@ -258,14 +259,23 @@ class Evaluator:
         warnings = tuple(self._warnings(replace(record, value=value), metric))
         return replace(record, value=value, warnings=warnings, status="warn" if warnings else "ok")
 
+    def _too_few(self, record: Record, metric: ProbeMetric) -> str | None:
+        """Why a distance between features has no interval: the covariance of so few rows is singular."""
+        if not (metric.uses_features and metric.divergence and "real" in metric.requires):
+            return None
+        dim, counts = self.features.dim(self.spec), {"samples": record.n_fake, "reference examples": record.n_ref}
+        few = [f"{n} {what}" for what, n in counts.items() if n is not None and n <= dim]
+        said = f"{' and '.join(few)} in {dim} feature dimensions: too few for a stable value or an interval"
+        return said if few else None
+
     def _warnings(self, record: Record, metric: ProbeMetric) -> Iterator[str]:
         floor = record.floor
-        if _between_features(metric):
-            dim = self.features.dim(self.spec)
-            if record.n_fake is not None and record.n_fake <= dim:
-                yield f"{record.n_fake} samples in {dim} feature dimensions: too few for a stable value"
-            if floor is not None and record.value is not None and record.value < floor.mean - 2 * floor.sd:
-                yield BELOW
+        if metric.uses_features and self.features.caution:
+            yield self.features.caution
+        if few := self._too_few(record, metric):
+            yield few
+        if _between_features(metric) and floor is not None and record.value is not None:
+            yield from [BELOW] if record.value < floor.mean - 2 * floor.sd else []
         if record.value is not None:
             yield from metric.warnings(record.value, None if floor is None else floor.mean)
         if floor is None and metric.has_floor and self.floors.repeats and record.n_fake is not None:

@@ -21,6 +21,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -100,11 +101,15 @@ class FeatureExtractor(Component, ABC):
         id: name/layer, and for shipped weights @ the first eight digits of their sha256.
         costly: Whether reading them from a disk is faster than computing them.
         normalize: "std_train" (stored statistics), "std" (the reference's) or "none".
+        caution: What to beware of in every score with them; empty where nothing.
+        stand_in: Whether they were made for other data of the same shape.
     """
 
     name: str
     id: str
     normalize: str
+    caution: str = ""
+    stand_in: bool = False
     costly: ClassVar[bool] = False
 
     @abstractmethod
@@ -123,9 +128,20 @@ class FeatureExtractor(Component, ABC):
         """The extractor with the statistics of the reference x (N, *spec.shape); default itself."""
         return self
 
+    def standing_in(self) -> "FeatureExtractor":
+        """The same features for data that they were not made for: named so, with a caution."""
+        other = copy(self)
+        other.name, other.stand_in = f"{self.name}*", True
+        other.caution = (
+            f"{other.name}: features of a network made for {self.name}, which stand in for want of one made for this "
+            f"data: features={self.name} if it is the same data, or name others"
+        )
+        return other
+
     def facts(self, spec: DataSpec) -> dict[str, Any]:
         """What one must know to compare two scores."""
-        return {"id": self.id, "normalize": self.normalize, "dim": self.dim(spec), "quantize": spec.levels}
+        facts = {"id": self.id, "normalize": self.normalize, "dim": self.dim(spec), "quantize": spec.levels}
+        return facts | ({"stand_in": True} if self.stand_in else {})
 
 
 class Classifier(ABC):
@@ -223,7 +239,7 @@ class RawFeatures(FeatureExtractor):
         if self.normalize == "none":
             return self
         values = unit_range(x, spec).flatten(1)
-        other = type(self)(self.normalize)
+        other = copy(self)
         sd = values.std(0, correction=0)
         sd = sd.clamp(min=DEAD * float(sd.max())) if spec.levels else sd
         other.mean, other.sd = values.mean(0), torch.where(sd > 0, sd, 1.0)

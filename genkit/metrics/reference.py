@@ -73,6 +73,7 @@ class Reference:
         data: N examples; without a dataset they are put into an order that depends on nothing but them.
         name, split: What the record of a score says: "digits" and "test", or a file's name and "all".
         dataset: Where floors come from; None for a file.
+        features: The shipped feature network that was made for this data, by its name; None where that is unknown.
     """
 
     spec: DataSpec
@@ -80,11 +81,12 @@ class Reference:
     name: str
     split: str = "all"
     dataset: Dataset | None = None
+    features: str | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, name: str, split: SplitName = "test") -> Reference:
         """A split of a dataset, by default the test split."""
-        return cls(dataset.spec, dataset.split(split), name, split, dataset)
+        return cls(dataset.spec, dataset.split(split), name, split, dataset, dataset.features)
 
     def __post_init__(self) -> None:
         if self.dataset is None:  # a file may list its examples in any order

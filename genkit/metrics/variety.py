@@ -7,8 +7,9 @@ r"""How varied a few hundred samples are, cheaply enough to be asked while a mod
 
   Real images have none; of points in the plane 0.7 % are that close by chance.
 * Modes: of a known mixture of Gaussians, how many are reached (see `genkit.metrics.mode`).
-* Classes: of images that a shipped classifier knows, how many samples it takes for each class. A classifier names a
-  class for noise, too, so nothing is counted unless it is as sure of a third of the samples as of nearly all real ones.
+* Classes: of data that a shipped classifier was made for, how many samples it takes for each class. A classifier
+  names a class for noise, too, so nothing is counted unless it is as sure of a third of the samples as of nearly all
+  real ones.
 """
 
 from __future__ import annotations
@@ -127,8 +128,9 @@ class VarietyWatch:
 
     @cached_property
     def classifier(self) -> Classifier | None:
-        found = default_features(self.spec)
-        return found if isinstance(found, Classifier) else None
+        """Of this very data; what another one takes the samples for says nothing."""
+        found = default_features(self.spec, self.dataset.features)
+        return found if isinstance(found, Classifier) and not found.stand_in else None
 
     def _rows(self, x: Tensor) -> Tensor:
         return unit_range(x, self.spec).flatten(1)

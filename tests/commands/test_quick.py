@@ -31,7 +31,8 @@ def test_a_score_says_its_count_interval_and_floor_and_decides_what_is_best(tmp_
     assert list(found) == [6, 12]
     for terms in found.values():
         assert terms["quick/n"] == 24
-        assert terms["quick/fid/low"] <= terms["quick/fid"] <= terms["quick/fid/high"]
+        assert terms["quick/coverage/low"] <= terms["quick/coverage"] <= terms["quick/coverage/high"]
+        assert "quick/fid/low" not in terms  # 24 samples in 64 feature dimensions
         assert 0 < terms["quick/fid/floor"] < terms["quick/fid"]
     best = max(found, key=lambda step: (found[step]["quick/coverage"], -step))
     assert (run / "best").read_text().strip() == f"step-{best:08d}"

@@ -104,4 +104,4 @@ def test_shifts_come_before_the_draw():
 @pytest.mark.parametrize("name", ["digits", "mnist"])
 def test_classifiers_of_grey_images_do_not_score_binary_ones(name, dynamic):
     assert not ClassifierFeatures(name).accepts(dynamic.spec)
-    assert default_features(dynamic.spec).name == "raw"
+    assert default_features(dynamic.spec, dynamic.features).name == "raw"

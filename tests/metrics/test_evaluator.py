@@ -13,12 +13,14 @@ from PIL import Image
 from torch import Tensor
 
 from genkit.data.dataset import Dataset, KnownDensity, KnownModes, Split, SplitName
+from genkit.data.digits import Digits
 from genkit.data.samples import read_samples
 from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.baseline import BASELINES
 from genkit.metrics.cache import Cache
+from genkit.metrics.default_features import default_features
 from genkit.metrics.evaluator import BELOW, Evaluator
 from genkit.metrics.features import FeatureExtractor, RawFeatures
 from genkit.metrics.frechet import FrechetDistance
@@ -353,6 +355,32 @@ def test_a_distance_below_the_floor_warns_of_copying_and_the_real_row_does_not()
 def test_fewer_samples_than_feature_dimensions_warn() -> None:
     [record, *_] = evaluator({"fid": FrechetDistance()}, TinyImages()).score_samples(TinyImages().split("val").x[:6])
     assert any("6 samples in 6 feature dimensions" in warning for warning in record.warnings)
+    assert any("or an interval" in warning for warning in record.warnings)
+    assert record.ci95 is None
+    few = Reference(IMAGE, TinyImages().split("val")[torch.arange(6)], "few")
+    metrics = {"fid": FrechetDistance(), "precision": Precision(3)}
+    fid, precision = Evaluator(metrics, RawFeatures("std"), few, named=True).score_samples(TinyImages().split("val"))
+    assert fid.ci95 is None
+    assert any("6 reference examples in 6 feature dimensions" in warning for warning in fid.warnings)
+    assert precision.ci95 is not None  # its interval counts samples
+
+
+def test_features_of_other_data_stand_in_by_name_and_with_a_warning() -> None:
+    reals = Digits().split("test")
+    for own, name, warned in ((None, "fid[digits*]", True), ("digits", "fid[digits]", False)):
+        score = Evaluator(
+            {"fid": FrechetDistance()},
+            default_features(Digits.spec, own),
+            Reference(Digits.spec, reals, "file", features=own),
+            named=True,
+            floor_repeats=0,
+            bootstrap_repeats=0,
+        )
+        [record, *_] = score.score_samples(reals[torch.arange(300)])
+        assert record.name == name
+        assert record.features is not None
+        assert record.features.get("stand_in", False) == any("stand in" in line for line in record.warnings) == warned
+        assert record.features["id"].startswith("digits/")
 
 
 def test_reference_features_and_floors_are_computed_once() -> None:

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from genkit.data.digits import Digits
+from genkit.data.mnist import MNIST as MNISTData
 from genkit.data.spec import DataSpec
+from genkit.data.stacked_mnist import StackedMNIST
 from genkit.errors import ConfigError, DataError
 from genkit.metrics import features as features_module
 from genkit.metrics.base import Probe
@@ -171,21 +173,34 @@ def test_a_pixel_that_hardly_varies_is_divided_by_a_hundredth_of_the_largest_dev
 
 
 @pytest.mark.parametrize(
-    ("spec", "expected"),
+    ("spec", "own", "expected"),
     [
-        (Digits.spec, "digits"),
-        (MNIST, "mnist"),
-        (PLANE, "raw"),
-        (DataSpec((1, 28, 28), "image", (-1.0, 1.0), 16), "raw"),
-        (DataSpec((3, 32, 32), "image", (-1.0, 1.0), 256), "cifar"),
-        (DataSpec((3, 16, 16), "image", (-1.0, 1.0), 256), "raw"),
-        (DataSpec((3, 28, 28), "image", (-1.0, 1.0), 256), "stacked_mnist"),
+        (Digits.spec, Digits.features, "digits"),
+        (MNIST, "mnist", "mnist"),
+        (PLANE, None, "raw"),
+        (DataSpec((1, 28, 28), "image", (-1.0, 1.0), 16), "mnist", "raw"),
+        (DataSpec((3, 32, 32), "image", (-1.0, 1.0), 256), "cifar", "cifar"),
+        (DataSpec((3, 16, 16), "image", (-1.0, 1.0), 256), None, "raw"),
+        (DataSpec((3, 28, 28), "image", (-1.0, 1.0), 256), "stacked_mnist", "stacked_mnist"),
+        (Digits.spec, None, "digits*"),
+        (MNIST, "clothes", "mnist*"),
+        (DataSpec((3, 32, 32), "image", (-1.0, 1.0), 256), None, "cifar*"),
+        (DataSpec((3, 28, 28), "image", (-1.0, 1.0), 256), None, "stacked_mnist*"),
     ],
 )
-def test_default_is_the_network_made_for_the_data(spec: DataSpec, expected: str) -> None:
-    features = default_features(spec)
+def test_default_is_the_network_made_for_the_data_or_stands_in(spec: DataSpec, own: str | None, expected: str) -> None:
+    features = default_features(spec, own)
     assert features.name == expected
     assert features.accepts(spec)
+    stands_in, pixels = expected.endswith("*"), expected == "raw" and spec.modality == "image"
+    assert features.stand_in == features.facts(spec).get("stand_in", False) == stands_in
+    assert bool(features.caution) == (stands_in or pixels)
+    assert features.id.split("/")[0] in (expected.strip("*"), "mnist", "raw")
+
+
+def test_every_dataset_with_a_shipped_network_names_it() -> None:
+    assert (Digits.features, MNISTData.features, StackedMNIST.features) == ("digits", "mnist", "stacked_mnist")
+    assert not ClassifierFeatures("digits").caution  # by name it is what the user wants
 
 
 def test_what_is_asked_wrongly_is_refused() -> None:

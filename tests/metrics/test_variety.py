@@ -83,3 +83,12 @@ def test_a_single_sample_and_unknown_data_are_fine():
     seen = VarietyWatch(Other(), 64)(torch.randn(64, 2, generator=generator_of(0, "x")))
     assert seen.kind == ""
     assert set(seen.values()) == {"samples/duplicates"}
+
+
+def test_classes_are_told_by_a_classifier_of_the_very_data_alone():
+    class Clothes(Digits):
+        features = None
+
+    seen = VarietyWatch(Clothes(), 100)(DIGITS.spec.scale(DIGITS.split("train").x[:50]))
+    assert seen.kind == ""
+    assert "class" not in seen.line()
