@@ -140,7 +140,7 @@ def run_verb(name: str, argv: list[str]) -> int:
 def _run_hydra(name: str, argv: list[str]) -> int:
     from genkit.config.words import parse
 
-    words = parse(argv)
+    words = parse(argv, lenient=True)
     if words.flags.keys() & {"-h", "--help"}:
         from genkit.config.verb_help import verb_help
 

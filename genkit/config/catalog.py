@@ -97,6 +97,21 @@ class Catalog:
         own = {key.removeprefix("optional "): value for key, value in chosen.items() if "hydra/" not in key}
         return {key: value for key, value in own.items() if not key.startswith("override ")}
 
+    def own_keys(self, verb: str) -> dict[str, Any]:
+        """The keys that a primary configuration holds itself, with their values."""
+        return {key: value for key, value in load_yaml(self.primary_file(verb)).items() if key != "defaults"}
+
+    @property
+    def launchers(self) -> list[str]:
+        """What `hydra/launcher=` may be: Hydra's own one and those of plugins that are installed."""
+        from importlib.util import find_spec
+        from pkgutil import iter_modules
+
+        plugins = find_spec("hydra_plugins")
+        places = list(plugins.submodule_search_locations or ()) if plugins is not None else []
+        names = (re.fullmatch(r"hydra_(\w+)_launcher", module.name) for module in iter_modules(places))
+        return ["basic", *sorted(name.group(1) for name in names if name)]
+
     def placeholders(self, verb: str) -> dict[str, dict[str, None]]:
         """Null keys of groups that the primary configuration itself holds: `sampler: {steps: null}`."""
         own, groups = load_yaml(self.primary_file(verb)), self.defaults(verb)

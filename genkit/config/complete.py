@@ -7,6 +7,7 @@ COMP_LINE up to the cursor. Where nothing of ours fits (a path after `ckpt=`), b
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 from genkit.config.words import FLAGS, Words, parse
@@ -73,9 +74,9 @@ def _arguments(verb: str, words: Words, word: str) -> Iterable[str]:
 def _key_steps(verb: str, words: Words, word: str) -> list[str]:
     """Keys one level below what is typed: "op" -> "optimizer.", "optimizer.l" -> "optimizer.lr="."""
     from genkit.config.catalog import Catalog
-    from genkit.config.explain import known_keys
+    from genkit.config.correct import Corrector
 
-    keys = known_keys(verb, words, Catalog.of(words))
+    keys = [key for key in Corrector(verb, words, Catalog.of(words)).keys if not re.search(r"\.\d", key)]
     parents = {key.rpartition(".")[0] for key in keys}
     level = [key for key in keys if key.count(".") == word.count(".")]
     return [f"{key}." if key in parents else f"{key}=" for key in level if not key.rpartition(".")[2].startswith("_")]

@@ -35,10 +35,23 @@ def composed(verb: str, argv: Sequence[str]) -> dict[str, Any]:
     import yaml
 
     out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+    with _beside_another(), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         run_app(verb, ["--cfg", "job", *argv], lambda config: None)
     config: dict[str, Any] = yaml.safe_load(out.getvalue()) or {}
     return config
+
+
+@contextlib.contextmanager
+def _beside_another() -> Iterator[None]:
+    """Lets Hydra compose inside a job of its own: it keeps one state per process."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    state = GlobalHydra.instance()
+    before, state.hydra = state.hydra, None
+    try:
+        yield
+    finally:
+        state.hydra = before
 
 
 @contextlib.contextmanager

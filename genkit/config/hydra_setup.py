@@ -16,18 +16,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from genkit.config.accept import accepted, doubtful
 from genkit.config.catalog import Catalog, conf_dir
+from genkit.config.closed import faults
+from genkit.config.correct import Corrector
 from genkit.config.explain import explain, key_of
 from genkit.config.failure import Failure, tell
 from genkit.config.hydra_app import run_app
-from genkit.config.paths import quote_path, quoted
+from genkit.config.paths import quoted
 from genkit.config.settings import check_settings
 from genkit.config.words import Words
 from genkit.errors import ConfigError
-
-LIST_GROUPS = {"metric"}  # metric=[fid,kid]; two models on top of each other would be neither
-
-OPEN_KEYS = ("optimizer_overrides.",)  # the phases are the model's to name
 
 
 @dataclass(frozen=True)
@@ -94,12 +93,16 @@ def compose_option(group: str, option: str) -> Any:
 def launch(verb: str, target: str, words: Words) -> int:
     """Run `target` ("module:function") under Hydra for a command line; returns the exit code."""
     catalog = Catalog.of(words)
-    if "--quoted" not in words.flags:
-        words.overrides = [open_key(quote_path(word, words.multirun)) for word in words.overrides]
+    strange = words.foreign or doubtful(words.overrides, catalog)
+    if strange and "--quoted" not in words.flags and (line := Corrector(verb, words, catalog).message()):
+        raise ConfigError(line)
     task = Task(verb, target, words, catalog)
+    overrides = words.overrides
+    if "--quoted" not in words.flags:
+        overrides = accepted(overrides, verb, catalog, words.multirun)
     try:
         with _sweep_folder(words.multirun) as sweep:
-            run_app(verb, [*words.argv(), *sweep], task)
+            run_app(verb, [*words.kept_flags, *overrides, *sweep], task)
     except Exception as error:
         return _refuse(error, verb, words, catalog)
     return task.conclude()
@@ -113,11 +116,6 @@ def _sweep_folder(multirun: bool) -> Iterator[list[str]]:
         return
     with tempfile.TemporaryDirectory(prefix="genkit-sweep-") as scratch:
         yield [f"hydra.sweep.dir={quoted(scratch)}"]
-
-
-def open_key(word: str) -> str:
-    """An override below a key that holds whatever the user names in it, in the form that lets Hydra add it."""
-    return f"++{word}" if word.startswith(OPEN_KEYS) else word
 
 
 def _refuse(error: Exception, verb: str, words: Words, catalog: Catalog) -> int:
@@ -166,17 +164,18 @@ class Task:
         """Refuse what Hydra composes and no verb can use; take out the placeholders of chosen groups."""
         from omegaconf import OmegaConf, open_dict
 
-        for word in self.words.overrides:
-            group, value = key_of(word), word.partition("=")[2]
-            if value.startswith("[") and group in self.catalog.groups - LIST_GROUPS:
-                raise ConfigError(f"{word}: {group} takes one option; {group}=A,B with -m runs one job for each")
         if missing := sorted(OmegaConf.missing_keys(config)):
             raise ConfigError(f"genkit {self.verb} needs {' '.join(f'{key}=…' for key in missing)}")
         for key, default in self.catalog.defaults(self.verb).items():
             node = config.get(key)
             if default is not None and not (OmegaConf.is_dict(node) and "_target_" in node):
                 raise ConfigError(f"{key}: the configuration has lost this group; choose an option with {key}=…")
-        check_settings(self.verb, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        try:
+            self.refuse_unknown(plain)
+            check_settings(self.verb, plain)
+        except ConfigError as error:
+            raise self.with_next_command(error) from None
         for group, keys in self.catalog.placeholders(self.verb).items():
             if not OmegaConf.is_dict(config.get(group)) or "_target_" not in config[group]:
                 continue
@@ -184,6 +183,17 @@ class Task:
                 for key in keys:
                     if config[group][key] is None:  # nobody set it, and the option may not know it
                         del config[group][key]
+
+    def refuse_unknown(self, config: dict[str, Any]) -> None:
+        """Raises ConfigError for a key that the verb does not know, and for one that it has lost."""
+        for _, text in faults(config, self.catalog.own_keys(self.verb), self.catalog.defaults(self.verb)):
+            raise ConfigError(text)
+
+    def with_next_command(self, error: ConfigError) -> ConfigError:
+        """The refusal of a composed value, with what to type where that can be said."""
+        key = str(error).partition(":")[0]
+        refused = {word: str(error) for word in self.words.overrides if key_of(word) == key}
+        return ConfigError(Corrector(self.verb, self.words, self.catalog, refused).message() or str(error))
 
     def conclude(self) -> int:
         """The exit code; after a sweep, a table of what failed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ FLAGS = {
     "--shell-completion": False, "-sc": False, "--experimental-rerun": True,
     "--quoted": False,  # genkit's own: paths are quoted already (a process relaunched by a strategy)
 }  # fmt: skip
+NEGATIVE = re.compile(r"-[\d.].*")
 PICKLE_READER = "--experimental-rerun"
 
 
@@ -27,11 +29,12 @@ class Words:
 
     flags: dict[str, str] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
-    _order: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)  # flags that genkit lacks, which stand in the overrides too
+    kept_flags: list[str] = field(default_factory=list)  # in the order of the command line, with their values
 
     @property
     def multirun(self) -> bool:
-        return "-m" in self.flags or "--multirun" in self.flags or "hydra.mode=MULTIRUN" in self.overrides
+        return bool(self.flags.keys() & {"-m", "--multirun"}) or "hydra.mode=MULTIRUN" in self.overrides
 
     @property
     def debug(self) -> bool:
@@ -43,18 +46,22 @@ class Words:
 
     def argv(self) -> list[str]:
         """Flags, then overrides, as Hydra reads them."""
-        return [*self._order, *self.overrides]
+        return [*self.kept_flags, *self.overrides]
 
 
-def parse(argv: Sequence[str]) -> Words:
-    """Raises ConfigError for an unknown flag, or a flag without its value."""
+def parse(argv: Sequence[str], lenient: bool = False) -> Words:
+    """Raises ConfigError for a flag without its value, and for an unknown flag unless `lenient` keeps it."""
     words, rest = Words(), list(argv)
     while rest:
         word = rest.pop(0)
-        if not word.startswith("-"):
+        name, equals, value = word.partition("=")
+        if not word.startswith("-") or NEGATIVE.fullmatch(word):
             words.overrides.append(word)
             continue
-        name, equals, value = word.partition("=")
+        if lenient and (not _matches(name) or (name == "--config" and not equals)):
+            words.foreign.append(word)
+            words.overrides.append(word)
+            continue
         flag = _full_name(name)
         if FLAGS[flag] and not equals:
             if not rest:
@@ -64,15 +71,20 @@ def parse(argv: Sequence[str]) -> Words:
             value = rest.pop(0)
         words.flags[flag] = value
         if flag != "--quoted":
-            words._order += [flag, value] if value else [flag]
+            words.kept_flags += [flag, value] if value else [flag]
     return words
+
+
+def _matches(name: str) -> list[str]:
+    """The flags that a name may stand for: itself, or those that it is a beginning of (four letters or more)."""
+    return [flag for flag in FLAGS if flag == name] or [
+        flag for flag in FLAGS if name.startswith("--") and len(name) > 4 and flag.startswith(name)
+    ]
 
 
 def _full_name(name: str) -> str:
     """A flag as written or as an unambiguous beginning of a long one."""
-    matches = [flag for flag in FLAGS if flag == name] or [
-        flag for flag in FLAGS if name.startswith("--") and len(name) > 2 and flag.startswith(name)
-    ]
+    matches = _matches(name)
     if len(matches) != 1:
         raise ConfigError(f"unknown flag {name}{did_you_mean(name, FLAGS)}")
     if matches[0] == PICKLE_READER:

@@ -9,7 +9,7 @@ REFUSED = {
     "pickle": (["train", "--experimental-rerun", "x"], "pickle"),
     "option": (
         ["train", "model=difusion"],
-        "model=difusion: there is no such option of model; it has diffusion,",
+        "model=difusion: there is no such option of model; did you mean diffusion? try: genkit train model=diffusion",
     ),
     "option in a sweep": (["train", "-m", "model=gan,difusion"], "model=difusion: "),
     "option in a list": (["eval", "metric=[fid,kdi]"], "metric=kdi: "),
@@ -27,7 +27,7 @@ REFUSED = {
     "missing": (["sample"], "genkit sample needs ckpt=…"),
     "group taken out": (["train", "~data"], "data: the configuration has lost this group"),
     "config dir": (["train", "--config-dir", "nowhere"], "there is no folder nowhere"),
-    "empty": (["train", "seed="], "seed: '' is not an integer ≥ 0"),
+    "empty": (["train", "seed="], "seed=: the value is missing; try: genkit train seed=0"),
     "type": (["train", "seed=1.5"], "seed: 1.5 is not an integer ≥ 0"),
     "bool": (["train", "seed=true"], "seed: true is not an integer ≥ 0"),
     "range": (["sample", "ckpt=x", "n=0"], "n: 0 is not an integer ≥ 1"),
