@@ -35,7 +35,7 @@ def doubtful(words: Sequence[str], catalog: Catalog) -> bool:
 
 
 def _named(word: str, verb: str, words: Sequence[str]) -> str:
-    """A bare folder of `sample` and `eval` is ckpt=, as for `export` and `verify`; a bare file of `eval` is samples=."""
+    """A bare folder of `sample` and `eval` is ckpt=, as for `export` and `verify`; a file for `eval` is samples=."""
     if "=" in word or word.startswith("~") or verb not in ("sample", "eval"):
         return word
     path = os.path.expanduser(word)

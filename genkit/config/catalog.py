@@ -47,8 +47,9 @@ def load_yaml(file: Path) -> dict[str, Any]:
     """A YAML mapping (an empty file is an empty one). Raises ConfigError where the file holds anything else."""
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster, where yaml was built with it
     try:
-        node = yaml.safe_load(file.read_text(encoding="utf-8"))
+        node = yaml.load(file.read_text(encoding="utf-8"), loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
     if node is not None and not isinstance(node, dict):
@@ -90,16 +91,39 @@ class Catalog:
                 return folder / f"{name}.yaml"
         raise ConfigError(f"no {name}.yaml in {', '.join(map(str, self.folders))}")
 
+    @cached_property
+    def _read(self) -> dict[Path, dict[str, Any]]:
+        return {}
+
+    def _primary(self, verb: str) -> dict[str, Any]:
+        """A primary configuration, read once."""
+        file = self.primary_file(verb)
+        if file not in self._read:
+            self._read[file] = load_yaml(file)
+        return self._read[file]
+
     def defaults(self, verb: str) -> dict[str, Any]:
         """The groups that a verb composes -> the option that it takes unless told otherwise."""
-        entries = load_yaml(self.primary_file(verb)).get("defaults", [])
+        entries = self._primary(verb).get("defaults", [])
         chosen = {key: value for entry in entries if isinstance(entry, dict) for key, value in entry.items()}
         own = {key.removeprefix("optional "): value for key, value in chosen.items() if "hydra/" not in key}
         return {key: value for key, value in own.items() if not key.startswith("override ")}
 
     def own_keys(self, verb: str) -> dict[str, Any]:
         """The keys that a primary configuration holds itself, with their values."""
-        return {key: value for key, value in load_yaml(self.primary_file(verb)).items() if key != "defaults"}
+        return {key: value for key, value in self._primary(verb).items() if key != "defaults"}
+
+    def sets(self, file: Path, key: str) -> bool:
+        """Whether an option's file, or one of the same group that it begins from, sets a dotted key."""
+        node = load_yaml(file)
+        value: Any = node
+        for part in key.split("."):
+            value = value.get(part, {}) if isinstance(value, dict) else {}
+        if value != {}:
+            return True
+        bases = [entry for entry in node.get("defaults") or () if isinstance(entry, str) and entry != "_self_"]
+        files = [file.with_name(f"{base}.yaml") for base in bases]
+        return any(self.sets(base, key) for base in files if base.is_file() and base != file)
 
     @property
     def launchers(self) -> list[str]:
@@ -114,7 +138,7 @@ class Catalog:
 
     def placeholders(self, verb: str) -> dict[str, dict[str, None]]:
         """Null keys of groups that the primary configuration itself holds: `sampler: {steps: null}`."""
-        own, groups = load_yaml(self.primary_file(verb)), self.defaults(verb)
+        own, groups = self._primary(verb), self.defaults(verb)
         return {key: value for key, value in own.items() if key in groups and isinstance(value, dict)}
 
 

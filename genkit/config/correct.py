@@ -78,6 +78,7 @@ class Corrector:
     words: Words
     catalog: Catalog
     refused: Mapping[str, str] = field(default_factory=dict)  # argument -> why it was refused elsewhere
+    known: Mapping[str, Any] | None = None  # what it composes to, where that was composed already
 
     def message(self) -> str | None:
         """The line for the first wrong argument, with the next command; None where none is wrong."""
@@ -86,9 +87,22 @@ class Corrector:
         if not wrong:
             return None
         command = self._command(verdicts)
-        return wrong[0].line() + (
-            f"{'' if wrong[0].near and not wrong[0].note else ';'} try: {command}" if command else ""
-        )
+        line = wrong[0].line()
+        return line if command is None else f"{line}{'' if line.endswith('?') else ';'} try: {command}"
+
+    def blamed(self, key: str, text: str) -> str:
+        """A refusal of a value that nobody typed, with the experiment that set it and the command without the clash."""
+        chosen = next((item.value for item in self.items if item.key == "experiment" and item.value), None)
+        file = self.catalog.options("experiment").get(chosen or "") if "experiment" in self.groups else None
+        if file is None or not self.catalog.sets(file, key):
+            return text
+        top = key.partition(".")[0]
+        clash = [item.typed for item in self.items if item.key == top]
+        if not clash:
+            return f"{text}; set by experiment={chosen}"
+        words = [*self.words.kept_flags, *(item.typed for item in self.items if item.typed not in clash)]
+        command = " ".join(["genkit", self.verb, *map(shown_word, words)])
+        return f"{text}; set by experiment={chosen}, which does not go with {clash[0]}; try: {command}"
 
     def _command(self, verdicts: Sequence[tuple[Item, Verdict | None]]) -> str | None:
         if any(verdict is not None and verdict.right is None for _, verdict in verdicts):
@@ -122,6 +136,8 @@ class Corrector:
     @cached_property
     def config(self) -> dict[str, Any]:
         """What the choices of groups compose to, with mended names; the verb's own keys where they do not compose."""
+        if self.known is not None:
+            return dict(self.known)
         chosen = dict(self._choices())
         search = [word for word in self.words.overrides if word.startswith("hydra.searchpath=")]
         choices = tuple(f"{key}={value}" for key, value in chosen.items())
@@ -411,8 +427,10 @@ class Corrector:
             return Verdict(text, None, right if path.parent.name == "experiment" else None, OWN_FILE)
         if item.dashed and same is None and bare(key) not in self.terms and (flag := self._flag(item)):
             return flag
-        if same is None and bare(key) in self.terms:
-            return self._term(item, self.terms[bare(key)], text)
+        term = self.terms.get(bare(key))
+        leaves = [name for name in self.keys if name.rpartition(".")[2] == key]
+        if same is None and term is not None and (not leaves or term.key == "trainer.max_steps"):
+            return self._term(item, term, text)
         if same is None and (elsewhere := self._elsewhere(item)):
             return elsewhere
         parent = key.rpartition(".")[0]

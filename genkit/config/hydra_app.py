@@ -34,10 +34,11 @@ def composed(verb: str, argv: Sequence[str]) -> dict[str, Any]:
     """The configuration of a command line as it is printed by `--cfg job`: plain values, interpolations as text."""
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     out = io.StringIO()
     with _beside_another(), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         run_app(verb, ["--cfg", "job", *argv], lambda config: None)
-    config: dict[str, Any] = yaml.safe_load(out.getvalue()) or {}
+    config: dict[str, Any] = yaml.load(out.getvalue(), loader) or {}
     return config
 
 

@@ -24,6 +24,7 @@ from genkit.config.explain import explain, key_of
 from genkit.config.failure import Failure, tell
 from genkit.config.hydra_app import run_app
 from genkit.config.paths import quoted
+from genkit.config.precheck import precheck
 from genkit.config.settings import check_settings
 from genkit.config.words import Words
 from genkit.errors import ConfigError
@@ -162,7 +163,7 @@ class Task:
 
     def prepare(self, config: Any) -> None:
         """Refuse what Hydra composes and no verb can use; take out the placeholders of chosen groups."""
-        from omegaconf import OmegaConf, open_dict
+        from omegaconf import OmegaConf
 
         if missing := sorted(OmegaConf.missing_keys(config)):
             raise ConfigError(f"genkit {self.verb} needs {' '.join(f'{key}=…' for key in missing)}")
@@ -170,12 +171,19 @@ class Task:
             node = config.get(key)
             if default is not None and not (OmegaConf.is_dict(node) and "_target_" in node):
                 raise ConfigError(f"{key}: the configuration has lost this group; choose an option with {key}=…")
-        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        plain = _plain(config)
         try:
             self.refuse_unknown(plain)
             check_settings(self.verb, plain)
+            self.drop_placeholders(config)
+            precheck(self.verb, _plain(config), current_job().multirun)
         except ConfigError as error:
-            raise self.with_next_command(error) from None
+            raise self.with_next_command(error, plain) from None
+
+    def drop_placeholders(self, config: Any) -> None:
+        """Take out the null keys of a chosen group that nobody set: its option may not know them."""
+        from omegaconf import OmegaConf, open_dict
+
         for group, keys in self.catalog.placeholders(self.verb).items():
             if not OmegaConf.is_dict(config.get(group)) or "_target_" not in config[group]:
                 continue
@@ -189,11 +197,17 @@ class Task:
         for _, text in faults(config, self.catalog.own_keys(self.verb), self.catalog.defaults(self.verb)):
             raise ConfigError(text)
 
-    def with_next_command(self, error: ConfigError) -> ConfigError:
-        """The refusal of a composed value, with what to type where that can be said."""
+    def with_next_command(self, error: ConfigError, config: dict[str, Any]) -> ConfigError:
+        """The refusal of a composed value, with who set it and what to type, where that can be said."""
         key = str(error).partition(":")[0]
+        own, groups = self.catalog.own_keys(self.verb), self.catalog.defaults(self.verb)
+        strange = {name for name, _ in faults(config, own, groups)}
+        known = {name: own.get(name) if name in strange else value for name, value in config.items()}
         refused = {word: str(error) for word in self.words.overrides if key_of(word) == key}
-        return ConfigError(Corrector(self.verb, self.words, self.catalog, refused).message() or str(error))
+        corrector = Corrector(
+            self.verb, self.words, self.catalog, refused, {k: v for k, v in known.items() if k in {*own, *groups}}
+        )
+        return ConfigError(corrector.message() or corrector.blamed(key, str(error)))
 
     def conclude(self) -> int:
         """The exit code; after a sweep, a table of what failed."""
@@ -205,6 +219,13 @@ class Task:
                 line = f"  job {job.number}  exit {failure.code}  {' '.join(job.overrides)}: {failure.line}"
                 print(line, file=sys.stderr)
         return self.failures[0][1].code
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return plain
 
 
 @contextmanager

@@ -2,29 +2,39 @@ r"""Values that are paths, quoted before Hydra's grammar sees them.
 
 A path may hold `=`, spaces, commas, brackets, quotes, `$` and any script. Hydra would read `a=b` as a syntax error,
 `a,b` as a sweep and `[a]` as a list, and OmegaConf `${x}` as an interpolation. So the value of a key that holds a
-path is taken literally, with three exceptions, each only where no path of that very name exists: `null`,
-`ckpt=[A,B]` is a list, and in a multirun an input `A,B` is a sweep.
+path is taken literally, with four exceptions, each only where no path of that very name exists: `null`,
+`ckpt=[A,B]` is a list, in a multirun an input `A,B` is a sweep, and `${oc.env:SCRATCH}` and `${now:%Y-%m-%d}` are the
+environment's and the clock's. Any other `${` is refused: a folder of that name is what nobody wants.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import time
+
+from genkit.errors import ConfigError
 
 PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "out", "run_dir", "data.root"}
 PATH_KEYS |= {"model.autoencoder", "guidance.weak"}
 INPUT_KEYS = PATH_KEYS - {"out", "run_dir"}  # several outputs of one sweep make no sense: its jobs share a parent
 LIST_KEYS = {"ckpt"}
+INTERPOLATION = re.compile(r"\$\{(?P<name>oc\.env|now):(?P<text>[^{}]*)\}")
 
 
 def quote_path(word: str, multirun: bool = False) -> str:
-    """An override whose value is a path with that value quoted; any other override unchanged."""
+    """An override whose value is a path with that value quoted; any other override unchanged.
+
+    Raises:
+        ConfigError: the path holds an interpolation that is not resolved in paths, or an unset variable.
+    """
     key, equals, value = word.partition("=")
     name = key.lstrip("+")
     if not equals or name not in PATH_KEYS or value in ("", "null"):
         return word
     if os.path.exists(os.path.expanduser(value)):
         return f"{key}={quoted(value)}"
+    value = resolved(value, name)
     if name in LIST_KEYS and value.startswith("[") and value.endswith("]"):
         return f"{key}=[{_quoted_parts(value[1:-1])}]"
     if multirun and name in INPUT_KEYS and "," in value:
@@ -38,6 +48,30 @@ def quoted(path: str) -> str:
 
     text = re.sub(r"(\\*)\$\{", r"\1\1\\${", os.path.expanduser(path))
     return QuotedString(text=text, quote=Quote.single).with_quotes()
+
+
+def resolved(path: str, key: str) -> str:
+    """A path with its `${oc.env:NAME}`, `${oc.env:NAME,default}` and `${now:FORMAT}` replaced.
+
+    Raises:
+        ConfigError: the variable is not set, or another `${` is left.
+    """
+
+    def value_of(found: re.Match[str]) -> str:
+        if found["name"] == "now":
+            return time.strftime(found["text"])
+        name, comma, default = found["text"].partition(",")
+        value = os.environ.get(name.strip())
+        if value is None and not comma:
+            raise ConfigError(f"{key}={path}: the environment variable {name} is not set")
+        return default.strip() if value is None else value
+
+    text = INTERPOLATION.sub(value_of, path)
+    if "${" in INTERPOLATION.sub("", path):
+        raise ConfigError(
+            f"{key}={path}: only ${{oc.env:NAME}} and ${{now:%Y-%m-%d}} are resolved in a path: write the path out"
+        )
+    return text
 
 
 def _quoted_parts(text: str) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from genkit.config.hints import did_you_mean
+from genkit.config.paths import resolved
 from genkit.errors import ConfigError
 
 
@@ -26,11 +27,15 @@ def read_arguments(
         if key == "debug":
             continue
         if equals and (key in keys or key in optional):
-            found[key] = os.path.expanduser(value)
+            found[key] = os.path.expanduser(_path(value, key))
         elif free and (not equals or os.path.exists(word)):
-            found[free[0]] = os.path.expanduser(word)
+            found[free[0]] = os.path.expanduser(_path(word, free[0]))
         else:
             raise ConfigError(f"{word}: unknown argument{did_you_mean(key, [*keys, *optional])}; usage: {usage}")
     if missing := [key for key in keys if not found.get(key)]:
         raise ConfigError(f"{missing[0]}= is missing; usage: {usage}")
     return found
+
+
+def _path(value: str, key: str) -> str:
+    return value if os.path.exists(os.path.expanduser(value)) else resolved(value, key)

@@ -22,8 +22,9 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from genkit.component import Component
+from genkit.component import Component, NonNegativeFloat, Probability
 from genkit.config.hints import did_you_mean, listing
 from genkit.errors import ConfigError
 
@@ -46,7 +47,18 @@ LOGGERS = {
 STRATEGIES: dict[str, tuple[str, ...]] = {
     f"lightning.pytorch.strategies.{name}": () for name in ("DDPStrategy", "FSDPStrategy", "SingleDeviceStrategy")
 }
+# what torch's optimizers check inside, said beforehand with the name of the key
+OPTIMIZER_RANGES: dict[str, Any] = {
+    "lr": NonNegativeFloat,
+    "betas": tuple[Probability, Probability],
+    **dict.fromkeys(("alpha", "eps", "lr_decay", "momentum", "momentum_decay", "weight_decay"), NonNegativeFloat),
+}
 FOREIGN: dict[str, tuple[str, ...]] = OPTIMIZERS | SCHEDULERS | LOGGERS | STRATEGIES
+
+
+def ranges_of(target: object) -> dict[str, Any]:
+    """Annotations, with ranges, of arguments of a listed foreign class that its constructor declares more widely."""
+    return OPTIMIZER_RANGES if target in OPTIMIZERS else {}
 
 
 def resolve(

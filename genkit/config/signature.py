@@ -22,13 +22,14 @@ from types import MappingProxyType
 from typing import Any
 
 from genkit import component
-from genkit.config.resolve import FOREIGN, PACKAGES
+from genkit.config.resolve import FOREIGN, PACKAGES, ranges_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN_MODULES: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     "typing": vars(typing), "collections.abc": vars(collections.abc), "pathlib": {"Path": Path},
     "genkit.component": vars(component), "builtins": vars(builtins),
 })  # fmt: skip
+WITHOUT_ARGUMENTS = {"ABC", "Component", "Generic", "Protocol", "object", "nn.Module"}  # bases
 DEPTH = 8  # of imports that are followed
 
 
@@ -49,12 +50,14 @@ class Signature:
         hints: Argument -> annotation, `Annotated` kept.
         required: The arguments without a default.
         complete: Whether these are all; False where a base class or `**kwargs` takes more.
+        ancestors: Its own name and those of the classes that it derives from.
     """
 
     name: str
     hints: Mapping[str, Any]
     required: frozenset[str]
     complete: bool
+    ancestors: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,22 @@ def _signature(module: str, name: str) -> Signature | None:
         return None
     home, statement = found
     signature = _of_class(home, statement, DEPTH)
-    return None if signature is None else Signature(name, *signature)
+    if signature is None:
+        return None
+    hints, required, complete = signature
+    ranges = {key: hint for key, hint in ranges_of(f"{module}.{name}").items() if key in hints}
+    return Signature(name, hints | ranges, required, complete, frozenset(_ancestors(home, statement, DEPTH)))
+
+
+def _ancestors(home: Module, statement: ast.ClassDef, depth: int) -> Iterator[str]:
+    yield statement.name
+    for base in statement.bases:
+        name = ast.unparse(base).partition("[")[0]
+        found = _class(home.name, name, depth) if depth else None
+        if found is None:
+            yield name
+        else:
+            yield from _ancestors(*found, depth - 1)
 
 
 def _class(module: str, name: str, depth: int) -> tuple[Module, ast.ClassDef] | None:
@@ -179,10 +197,13 @@ def _of_class(home: Module, statement: ast.ClassDef, depth: int) -> Found | None
         return _of_fields(home, statement, depth)
     for base in statement.bases:
         name = ast.unparse(base).partition("[")[0]
-        found = _class(home.name, name, depth) if name.isidentifier() else None
-        if found is not None and depth and (inherited := _of_class(*found, depth - 1)) is not None:
+        if name in WITHOUT_ARGUMENTS:
+            continue
+        found = _class(home.name, name, depth) if depth else None
+        inherited = _of_class(*found, depth - 1) if found is not None else None
+        if inherited is None or inherited[0] or not inherited[2]:
             return inherited
-    return None
+    return {}, frozenset(), True
 
 
 def _of_function(home: Module, node: ast.FunctionDef) -> Found:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 DASHES = "‐‑‒–—―−﹣－"  # what editors and chat programs make of - and --
 QUOTES = "\"'`“”„‟‘’‚‛«»"
-REPLACED: dict[int, str | None] = {ord("＝"): "=", ord("：") : ":", ord("\N{NO-BREAK SPACE}"): " ", ord("，"): ","}  # fmt: skip
+REPLACED: dict[int, str | None] = {ord(char): "=" for char in "\N{FULLWIDTH EQUALS SIGN}"}
+REPLACED |= {ord("\N{FULLWIDTH COLON}"): ":", ord("\N{FULLWIDTH COMMA}"): ",", ord("\N{NO-BREAK SPACE}"): " "}
 REPLACED |= {ord(char): None for char in "\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"}
 NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 

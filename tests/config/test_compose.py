@@ -1,5 +1,7 @@
 """What the primary configurations compose to: who wins over whom, and the forms that a value can take."""
 
+from pathlib import Path
+
 import pytest
 
 
@@ -72,6 +74,7 @@ def test_one_metric_or_none(evaluate):
 
 
 def test_placeholders_are_there_to_be_set_and_vanish_under_an_option(evaluate):
+    Path("x").touch()  # a path that is not there is refused
     assert evaluate()["sampler"] == {"steps": None}
     assert evaluate("sampler.steps=4", "data.root=x")["sampler"] == {"steps": 4}
     assert evaluate("data.root=x")["data"] == {"root": "x"}

@@ -23,7 +23,11 @@ def value_of(word):
     return OmegaConf.to_container(OmegaConf.create({"x": override.value()}), resolve=True)["x"]
 
 
-@pytest.mark.parametrize("path", NASTY)
+def interpolated(path: str) -> bool:
+    return "${" in path
+
+
+@pytest.mark.parametrize("path", [path for path in NASTY if not interpolated(path)])
 def test_round_trip(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert value_of(quote_path(f"out={path}")) == path
@@ -35,11 +39,13 @@ def test_round_trip_of_what_exists(path, tmp_path, monkeypatch):
     Path(path).mkdir()
     for multirun in (False, True):
         assert value_of(quote_path(f"ckpt={path}", multirun)) == path
-    assert value_of(quote_path(f"ckpt=[{path},{path}]")) == [path.strip()] * 2 or path.strip() != path
+    if not interpolated(path):
+        assert value_of(quote_path(f"ckpt=[{path},{path}]")) == [path.strip()] * 2 or path.strip() != path
 
 
 def test_a_path_survives_composition_and_a_sweep(genkit):
     for path in ("a=b ${x}, [c] 'd' \"e\" \\ ü", "${oc.env:HOME}"):
+        (Path(path) / "checkpoints").mkdir(parents=True)  # what exists is taken letter by letter
         code, (config,), _ = genkit("train", f"run_dir={path}", f"resume={path}")
         assert code == 0
         assert config["run_dir"] == config["resume"] == path
