@@ -21,12 +21,11 @@ import inspect
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin
 
 from genkit.component import Component
 from genkit.config.hints import did_you_mean, listing
-from genkit.config.resolve import FOREIGN, ranges_of, resolve
+from genkit.config.resolve import FOREIGN, resolve
 from genkit.config.schema import describe, is_node, read
 from genkit.errors import ConfigError
 from genkit.printing import one_line
@@ -196,18 +195,10 @@ class Reader:
         if not gives:
             gives = FOREIGN.get(node["_target_"], gives)
         values = {name: value for name, value in node.items() if name != "_target_"}
-        return Plan(cls, self.arguments(cls, values, at, gives, ranges_of(node["_target_"])), at)
+        return Plan(cls, self.arguments(cls, values, at, gives), at)
 
-    def arguments(
-        self,
-        cls: type,
-        values: Mapping[str, Any],
-        at: str,
-        gives: tuple[str, ...] | None,
-        ranges: Mapping[str, Any] = MappingProxyType({}),
-    ) -> dict[str, Any]:
-        known = parameters(cls)
-        hints = schema_of(cls) | {name: hint for name, hint in ranges.items() if name in known}
+    def arguments(self, cls: type, values: Mapping[str, Any], at: str, gives: tuple[str, ...] | None) -> dict[str, Any]:
+        known, hints = parameters(cls), schema_of(cls)
         own = [name for name in known if name not in (gives or ())]
         for name in values:
             if name not in own:

@@ -211,10 +211,8 @@ def test_optimizers_are_factories():
     optimizer = make([weight])
     assert optimizer.param_groups[0]["betas"] == (0.5, 0.9)
     assert optimizer is not make([weight])
-    with pytest.raises(ConfigError, match=r"^optimizer\.lr: -1\.0 is not a finite number ≥ 0"):
-        build_factory({"_target_": "torch.optim.AdamW", "lr": -1.0}, at="optimizer")
-    with pytest.raises(ConfigError, match=r"^optimizer.*AdamW: Invalid beta"):  # torch's own line, as it comes
-        build_factory({"_target_": "torch.optim.AdamW", "betas": [0.5, 1.0]}, at="optimizer")([weight])
+    with pytest.raises(ConfigError, match=r"^optimizer\.lr=-1\.0: AdamW: Invalid learning rate"):
+        build_factory({"_target_": "torch.optim.AdamW", "lr": -1.0}, at="optimizer")([weight])
     with pytest.raises(ConfigError, match=r"^optimizer\.params: .*given by genkit"):
         build_factory({"_target_": "torch.optim.AdamW", "params": []}, at="optimizer")
     with pytest.raises(ConfigError, match=r"did you mean optimizer\.lr"):
