@@ -33,6 +33,16 @@ RUN = "run.json"
 METRICS = "metrics.jsonl"
 SCHEMA = "genkit.run/1"
 
+# The fields that a command reads back, and what they may be
+KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("verb", "status", "started", "label", "host"), (str,)),
+    **dict.fromkeys(("device", "data_fingerprint", "signal"), (str, type(None))),
+    **dict.fromkeys(("exit_code", "threads", "seed"), (int, type(None))),
+    "wall_time": (int, float, type(None)),
+    "versions": (dict,),
+    "history": (list,),
+}
+
 
 class RunFolder:
     """A run folder that this process owns until `close`, best used as a context manager.
@@ -124,6 +134,14 @@ def read_info(path: Path) -> dict[str, Any]:
     info = strict_json.parse(read_small(path), path)
     if not isinstance(info, dict) or info.get("schema") != SCHEMA:
         raise CheckpointError(f"{shown(path)}: not written by genkit: restore it from a copy")
+    for key, kinds in KINDS.items():
+        if key in info and type(info[key]) not in kinds:
+            raise CheckpointError(f"{shown(path)}: {key} is {shown(repr(info[key]), 40)}: restore it from a copy")
+    for key in ("status", "wall_time"):
+        if key not in info:
+            raise CheckpointError(f"{shown(path)}: {key} is missing: restore it from a copy")
+    if not (all(isinstance(each, dict) for each in info.get("history", [])) and 0 <= (info["wall_time"] or 0) < 1e15):
+        raise CheckpointError(f"{shown(path)}: its history or wall_time is malformed: restore it from a copy")
     return info
 
 

@@ -57,10 +57,16 @@ def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
 def history_of(info: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The entries of a run.json, oldest first."""
     entries = info.get("history")
-    if isinstance(entries, list) and all(isinstance(each, dict) for each in entries) and entries:
+    if isinstance(entries, list) and all(map(_is_entry, entries)) and entries:
         return entries
     first: dict[str, Any] = {"command": info.get("command"), "step": 0, "time": info.get("started"), "changed": {}}
     return [first | {key: info[key] for key in FORGOTTEN if key in info}]
+
+
+def _is_entry(each: Any) -> bool:
+    """Whether it can be told in `config_text`."""
+    changed = each.get("changed", {}) if isinstance(each, dict) else None
+    return isinstance(changed, dict) and all(isinstance(pair, list) and len(pair) == 2 for pair in changed.values())
 
 
 def config_text(settings: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> str:

@@ -275,7 +275,7 @@ def _with_absolute_data(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _label(settings: Mapping[str, Any], folder: RunFolder | None = None) -> str:
     if folder is not None:
-        return str(folder.info.get("label", folder.path.name))
+        return shown(folder.info.get("label", folder.path.name), 100)
     return "-".join(str(settings[key]["_target_"]).rpartition(".")[2].lower() for key in ("model", "data"))
 
 

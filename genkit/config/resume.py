@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from genkit import printing
 from genkit.errors import ConfigError
 
 FREE = ("checkpoint", "logger", "debug", "data.root", "plugins")  # a key or whatever stands below it
@@ -96,11 +97,11 @@ def differences(key: str, old: Any, new: Any) -> Iterator[str]:
     """Each value below a key that another run would have, in words; keys that are free do not count."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in [*old, *(name for name in new if name not in old)]:
-            yield from differences(f"{key}.{name}", old.get(name, ABSENT), new.get(name, ABSENT))
+            yield from differences(f"{key}.{printing.shown(name)}", old.get(name, ABSENT), new.get(name, ABSENT))
     elif old is ABSENT and new is ABSENT:  # a group that leaves no key of its own, as experiment=
         yield f"{key}: was chosen when the run began"
     elif old != new and not is_free(key):
-        before, after = ("absent" if value is ABSENT else repr(value) for value in (old, new))
+        before, after = ("absent" if value is ABSENT else printing.shown(repr(value), 200) for value in (old, new))
         yield f"{key}: {before} became {after}"
 
 

@@ -24,6 +24,7 @@ from genkit.data.idx import read_idx
 from genkit.data.images import flip_and_shift
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
+from genkit.printing import shown
 
 SIDE = 28
 CLASSES = 10
@@ -47,8 +48,8 @@ def find_root(root: str | None) -> Path:
     if not place:
         raise DataError(f"mnist: no data.root= and no $GENKIT_DATA; {WANTED}, or set GENKIT_DATA=FOLDER")
     path = Path(place).expanduser()
-    if not path.exists():
-        raise DataError(f"mnist: {path} does not exist; {WANTED}")
+    if not os.path.exists(path):  # False for a name that no disk can have, where Path.exists raises
+        raise DataError(f"mnist: {shown(path)} does not exist; {WANTED}")
     return path
 
 

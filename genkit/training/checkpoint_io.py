@@ -20,6 +20,7 @@ from genkit.checkpoint.state import flatten_state, restore_state
 from genkit.checkpoint.write import write_checkpoint
 from genkit.storage.atomic import discard
 from genkit.training.names import AVERAGED, LIVE, RAW
+from genkit.training.restored import check_state, damaged
 
 
 def _strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -35,10 +36,14 @@ class FolderCheckpointIO(CheckpointIO):
 
     Arguments:
         config: The config.json of every checkpoint of this run.
+
+    Attributes:
+        restoring: Whether a checkpoint was read whose state is not yet in place: what fails then is its fault.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
+        self.restoring = False
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """`storage_options`: which of "latest" and "best" name this checkpoint from now on."""
@@ -71,7 +76,12 @@ class FolderCheckpointIO(CheckpointIO):
         raw = _strip(tensors, RAW)
         used = checkpoint.model()
         state = _prefixed(raw, LIVE) | _prefixed(used, AVERAGED) if raw else _prefixed(used, LIVE)
-        return restore_state(training["state"], tensors) | {"state_dict": state}
+        self.restoring = True
+        rest = restore_state(training.get("state"), tensors)
+        if not isinstance(rest, dict):
+            raise damaged("holds no training state")
+        check_state(rest, checkpoint.step)
+        return rest | {"state_dict": state}
 
     def remove_checkpoint(self, path: Any) -> None:
         discard(Path(path))

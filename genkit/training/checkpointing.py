@@ -18,6 +18,7 @@ from genkit.data.dataset import Dataset
 from genkit.errors import ConfigError, NumericalError
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions
+from genkit.training.restored import number_or_none
 from genkit.training.step_callback import StepCallback
 from genkit.training.subset import prepare
 
@@ -48,7 +49,7 @@ class CheckpointWriter(StepCallback):
         return {"best": self.best, "monitor": self.options.monitor, "mode": self.options.mode}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = state_dict["best"]
+        self.best = number_or_none(state_dict["best"], "the best score")
         before = state_dict.get("monitor", self.options.monitor), state_dict.get("mode", self.options.mode)
         if before != (self.options.monitor, self.options.mode):
             self.best = None  # the score of something else

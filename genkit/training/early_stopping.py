@@ -13,6 +13,7 @@ from genkit.component import Component, NonNegativeFloat, PositiveInt
 from genkit.errors import ConfigError
 from genkit.training.module import GenerativeModule
 from genkit.training.monitor import Mode, Monitors, improves
+from genkit.training.restored import count, number_or_none
 
 
 class EarlyStopping(pl.Callback, Monitors, Component):
@@ -44,8 +45,9 @@ class EarlyStopping(pl.Callback, Monitors, Component):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """A state written before `best_step` was kept has none."""
-        self.best, self.waited = state_dict["best"], state_dict["waited"]
-        self.best_step = state_dict.get("best_step")
+        self.best = number_or_none(state_dict["best"], "the best score")
+        self.waited = count(state_dict["waited"], "the number of validations waited")
+        self.best_step = number_or_none(state_dict.get("best_step"), "the step of the best score")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop_if_due(trainer, pl_module)

@@ -28,6 +28,7 @@ from genkit.training.diagnosis import non_finite_gradient, origin_of_gradient, o
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.names import AVERAGED
+from genkit.training.restored import check_optimizer, check_schedulers
 
 
 class GenerativeModule(pl.LightningModule):
@@ -243,6 +244,10 @@ class GenerativeModule(pl.LightningModule):
                 counts.update(processed=counts["ready"], completed=counts["ready"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises CheckpointError where the optimizer's or the schedule's state is not one of this run's."""
+        fresh = self.configure_optimizers()
+        check_optimizer(checkpoint.get("optimizer_states"), fresh["optimizer"])
+        check_schedulers(checkpoint["lr_schedulers"], fresh["lr_scheduler"]["scheduler"])
         self.latest = {key: torch.tensor(value) for key, value in checkpoint["latest"].items()}
         if any(name.startswith(AVERAGED) for name in checkpoint["state_dict"]):
             self._make_averaged()

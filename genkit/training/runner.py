@@ -22,6 +22,7 @@ from genkit.checkpoint.run_folder import METRICS
 from genkit.data.dataset import Dataset
 from genkit.data.loader import TrainLoader, ValLoader, forward_batch
 from genkit.errors import ConfigError
+from genkit.printing import one_line
 from genkit.training.checkpoint_io import FolderCheckpointIO
 from genkit.training.checkpointing import CheckpointWriter
 from genkit.training.logging import MetricsWriter
@@ -30,6 +31,7 @@ from genkit.training.options import CheckpointOptions, SampleGridOptions, Traine
 from genkit.training.pictures import SampleGrids
 from genkit.training.progress import TrainingProgress
 from genkit.training.quick_scores import Quick, QuickScores
+from genkit.training.restored import damaged
 from genkit.training.signals import StopNow, StopSignal
 from genkit.training.step_callback import StepCallback
 from genkit.training.validation_watch import ValidationWatch
@@ -48,6 +50,19 @@ class NoProfiler(Profiler):
     def start(self, action_name: str) -> None: ...
 
     def stop(self, action_name: str) -> None: ...
+
+
+class Restored(pl.Callback):
+    """Sees that a run goes on where its checkpoint is; from here on what fails is not the checkpoint's fault."""
+
+    def __init__(self, checkpoints: FolderCheckpointIO, resume: tuple[Path, int] | None) -> None:
+        self.checkpoints, self.resume = checkpoints, resume
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Raises CheckpointError where the counters say another step."""
+        if self.resume is not None and trainer.global_step != self.resume[1]:
+            raise damaged(f"its counters say step {trainer.global_step}, its manifest says step {self.resume[1]}")
+        self.checkpoints.restoring = False
 
 
 class StopAtStep(StepCallback):
@@ -149,10 +164,11 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
         StopNow: a signal came before the first step, a second one, or a validation takes too long after the first.
     """
     stop.refuse_to_begin()
+    checkpoints = FolderCheckpointIO(run.config)
     trainer = make_trainer(
         run.trainer,
-        callbacks=_callbacks(run, console, stop),
-        plugins=[FolderCheckpointIO(run.config)],
+        callbacks=[Restored(checkpoints, run.resume), *_callbacks(run, console, stop)],
+        plugins=[checkpoints],
         logger=list(run.loggers) or False,
         default_root_dir=run.folder,
     )
@@ -167,6 +183,10 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
     val = ValLoader(run.dataset.split("val"), run.dataset.spec, forward_batch(run.dataset))
     try:
         trainer.fit(run.module, train, val, ckpt_path=path, weights_only=True)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if not checkpoints.restoring:
+            raise
+        raise damaged(f"its state cannot be restored ({type(error).__name__}: {one_line(str(error), 200)})") from error
     except SIGTERMException as early:  # it came before `on_train_start`, while Lightning's own handler was in place
         raise StopNow from early
     return run.module

@@ -1,6 +1,6 @@
 """Run folders of strangers: every field of every file, every entry as a link, a pipe, a giant, every text hostile.
 
-    python scripts/faults/strangers.py --n 300
+    python scripts/faults/strangers.py --n 150
 
 Cases of six kinds, of which each is put to some of `genkit.load`, `sample`, `verify`, `compare` and `train resume=`, in
 one process under an alarm: values of the JSON files, with right hashes; entries of the folder; texts; sizes; loggers,
@@ -219,7 +219,7 @@ def texts(run: Path) -> Iterator[Case]:
             else:
                 rewrite(copied, **{name: data})
 
-        yield f"every text of {name}", change, ("load", "sample", "verify", "resume")
+        yield f"every text of {name}", change, ("load", "sample", "verify", "export", "eval", "resume")
     record = json.loads((run / "run.json").read_text())
     for key, value in record.items():
         if isinstance(value, str) and key != "schema":
@@ -404,6 +404,11 @@ def attempt(verb: str, run: Path) -> tuple[int, str]:
             return run_genkit("train", f"resume={run}", "trainer.max_steps=6")
         case "sample":
             return run_genkit("sample", f"ckpt={run}", "n=1", f"out={run.parent / 'out'}")
+        case "export":
+            return run_genkit("export", f"ckpt={run}", f"out={run.parent / 'out'}")
+        case "eval":
+            few = ("n=20", "metric=mse", "features=raw", "floor_repeats=0", "bootstrap=0", "cache=false")
+            return run_genkit("eval", f"ckpt={run}", f"out={run.parent / 'out'}", *few)
         case _:
             return run_genkit("verify", f"ckpt={run}")
 
@@ -412,7 +417,22 @@ def _late(number: int, frame: object) -> None:
     raise Late
 
 
-def trial(case: Case, run: Path, work: Path, outside: Path, tally: Tally) -> None:
+class Watch:
+    """Notes every file that this process opens below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.opened = str(folder), list[str]()
+        self.on = False
+        sys.addaudithook(self.hook)
+
+    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.on and event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+            path = os.path.realpath(os.fsdecode(arguments[0]))
+            if path.startswith(self.folder) or path in ("/dev/zero", "/proc/self/mem"):
+                self.opened.append(path)
+
+
+def trial(case: Case, run: Path, work: Path, outside: Path, watch: Watch, tally: Tally) -> None:
     name, change, verbs = case
     tally.add("cases")
     before = snapshot(outside)
@@ -422,6 +442,7 @@ def trial(case: Case, run: Path, work: Path, outside: Path, tally: Tally) -> Non
         change(copied)
         what = f"{verb}: {name}"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        watch.on = True
         signal.alarm(SECONDS)
         try:
             code, said = attempt(verb, copied)
@@ -433,6 +454,7 @@ def trial(case: Case, run: Path, work: Path, outside: Path, tally: Tally) -> Non
             tally.expect(False, "tracebacks", f"{what}: {said}")
         finally:
             signal.alarm(0)
+            watch.on = False
         tally.add(f"{verb}: exit {code}")
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - peak
         tally.expect("internal error" not in said, "internal errors", f"{what}: {said[-300:]!r}")
@@ -441,6 +463,8 @@ def trial(case: Case, run: Path, work: Path, outside: Path, tally: Tally) -> Non
         tally.expect(CONTROL.search(said) is None, "raw control characters", f"{what}: {said[:200]!r}")
         tally.expect(len(said) < SCREEN, "more than a screen", f"{what}: {len(said)}")
         tally.expect(grown < MEMORY, "memory", f"{what}: {grown:,} bytes")
+        tally.expect(not watch.opened, "reads outside", f"{what}: {watch.opened[:3]}")
+        watch.opened.clear()
         tally.expect(before == snapshot(outside), "changes outside", what)
         tally.expect(not Path("canary").exists() and "evil_module" not in sys.modules, "code that ran", what)
         for path in (copied, work / "out"):
@@ -479,7 +503,7 @@ def make_run(work: Path) -> Path:
 
 
 def main() -> int:
-    arguments, tally = options(__doc__, 300), Tally()
+    arguments, tally = options(__doc__, 150), Tally()
     dice = random.Random(arguments.seed)
     signal.signal(signal.SIGALRM, _late)
     with workplace(arguments.folder) as work:
@@ -487,8 +511,9 @@ def main() -> int:
         sys.path.append(str(work))
         Path("evil_module.py").write_text("open('canary', 'w')\nclass Model: pass\n")
         run, outside = make_run(work), make_outside(work)
+        watch = Watch(outside)
         for case in cases(run, outside, arguments.n, dice):
-            trial(case, run, work, outside, tally)
+            trial(case, run, work, outside, watch, tally)
         os.chdir(work.parent)
     return tally.conclude("run folders of strangers")
 
