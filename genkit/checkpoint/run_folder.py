@@ -161,8 +161,13 @@ def _refuse_links_out(folder: Path) -> None:
 
 def _record(verb: str, info: Mapping[str, Any]) -> dict[str, Any]:
     start = {"schema": SCHEMA, "verb": verb, "status": "running", "exit_code": None, "wall_time": 0.0}
-    start["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    start["started"] = utc()
     return start | dict(info) | {"versions": versions() | dict(info.get("versions", {}))}
+
+
+def utc() -> str:
+    """The time as run.json has it: later times sort later."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def versions() -> dict[str, str]:

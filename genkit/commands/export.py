@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from genkit.checkpoint.write import export_checkpoint
+from genkit.config.default_run import with_newest
 from genkit.config.plain import read_arguments
 from genkit.storage.disk import shown
 
-USAGE = "genkit export ckpt=RUN_OR_CHECKPOINT out=FOLDER"
+USAGE = "genkit export [ckpt=RUN_OR_CHECKPOINT] out=FOLDER"
 
 
 def run(argv: list[str]) -> int:
@@ -14,6 +14,8 @@ def run(argv: list[str]) -> int:
     if {"-h", "--help"} & set(argv):
         print(f"usage: {USAGE}")
         return 0
-    arguments = read_arguments(argv, ["ckpt", "out"], USAGE)
+    arguments = read_arguments(with_newest("export", argv, ["out"]), ["ckpt", "out"], USAGE)
+    from genkit.checkpoint.write import export_checkpoint  # imports torch
+
     print(shown(export_checkpoint(arguments["ckpt"], arguments["out"])))
     return 0

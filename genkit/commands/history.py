@@ -12,13 +12,13 @@ remembers.
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from genkit.checkpoint.run_folder import utc
 from genkit.commands.command_line import command_line
 from genkit.commands.machine import machine
 from genkit.commands.parts import TYPED_ALONE
@@ -40,7 +40,7 @@ def entry(step: int, device: str, changed: Mapping[str, Any] | None = None) -> d
     return {
         "command": command_line(),
         "step": step,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "time": utc(),
         "changed": dict(changed or {}),
         "git": git_commit(Path.cwd()),
         "host": platform.node(),

@@ -22,7 +22,7 @@ from genkit.checkpoint.place import is_run_folder, locate
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.checkpoint.retention import newest_step, pointed, step_folders
 from genkit.checkpoint.rollback import is_at, is_unfinished, run_of, set_aside
-from genkit.checkpoint.run_folder import RUN, RunFolder, read_info
+from genkit.checkpoint.run_folder import RUN, RunFolder, read_info, utc
 from genkit.commands.command_line import command_line
 from genkit.commands.early_end import stopped, stopped_line
 from genkit.commands.history import changed_keys, config_text, entry, history_of
@@ -45,15 +45,28 @@ from genkit.training.runner import Run, fit
 from genkit.training.signals import StopNow, StopSignal
 
 COPIES = 4  # of the weights in a checkpoint: averaged, live, two moments of Adam
+AUTO = "auto"  # resume=auto
 
 
 def run(cfg: DictConfig) -> float:
     """Train; returns the best monitored value, to be minimised, for sweepers."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     console = make_console()
+    if settings["resume"] == AUTO:
+        return _continue_or_begin(settings, console)
     if settings["resume"] is None:
         return _start(settings, console)
     return _resume(settings, console)
+
+
+def _continue_or_begin(settings: dict[str, Any], console: Console) -> float:
+    """resume=auto: the run in run_dir= where there is one, else a new one; a sweep finds its jobs by itself."""
+    run_dir = settings["run_dir"]
+    if run_dir is None:
+        raise ConfigError("resume=auto: it continues what is in run_dir=, or begins it there: name run_dir=")
+    if current_job().multirun or not is_run_folder(Path(run_dir)):
+        return _start({**settings, "resume": None}, console)
+    return _resume({**settings, "resume": run_dir}, console, own=("run_dir",))
 
 
 def _start(settings: dict[str, Any], console: Console) -> float:
@@ -181,7 +194,7 @@ def _fit(
             wall_time = round(before + time.monotonic() - started, 3)
             step = newest_step(folder.path)
             cost = _work_done(parts, step or 0) | meter.read()
-            ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts)}
+            ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
             folder.update(**ends, step=step, wall_time=wall_time, **cost)
     again = shlex.quote(shown(folder.path))
     if stop.received:

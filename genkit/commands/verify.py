@@ -10,12 +10,13 @@ from pathlib import Path
 from genkit.checkpoint.place import is_run_folder, locate
 from genkit.checkpoint.retention import CHECKPOINTS, pointed, step_folders
 from genkit.checkpoint.verify import verify_checkpoint
+from genkit.config.default_run import with_newest
 from genkit.config.plain import read_arguments
 from genkit.errors import CheckpointError, ConfigError
 from genkit.storage.disk import shown
 from genkit.storage.regular import is_inside
 
-USAGE = "genkit verify ckpt=RUN_OR_CHECKPOINT [replay=STEPS] [plugins=PACKAGE,…]"
+USAGE = "genkit verify [ckpt=RUN_OR_CHECKPOINT] [replay=STEPS] [plugins=PACKAGE,…]"
 
 
 def run(argv: list[str]) -> int:
@@ -28,6 +29,7 @@ def run(argv: list[str]) -> int:
     if {"-h", "--help"} & set(argv):
         print(f"usage: {USAGE}")
         return 0
+    argv = with_newest("verify", argv, ["replay", "plugins"])
     arguments = read_arguments(argv, ["ckpt"], USAGE, optional=["replay", "plugins"])
     path = Path(arguments["ckpt"])
     steps = _steps(arguments.get("replay"), path)

@@ -20,6 +20,7 @@ from genkit.config.accept import accepted, doubtful
 from genkit.config.catalog import Catalog, conf_dir
 from genkit.config.closed import faults
 from genkit.config.correct import Corrector
+from genkit.config.default_run import take_newest
 from genkit.config.explain import explain, key_of
 from genkit.config.failure import Failure, tell
 from genkit.config.hydra_app import run_app
@@ -179,6 +180,7 @@ class Task:
             precheck(self.verb, _plain(config), current_job().multirun)
         except ConfigError as error:
             raise self.with_next_command(error, plain) from None
+        take_newest(self.verb, config)
 
     def drop_placeholders(self, config: Any) -> None:
         """Take out the null keys of a chosen group that nobody set: its option may not know them."""

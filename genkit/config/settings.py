@@ -38,7 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sample": COMMON
     | DRAWING
     | {
-        "ckpt": str,
+        "ckpt": str | None,
         "n": PositiveInt,
         "y": NonNegativeInt | None,
         "show": Literal["interpolation", "reconstruction"] | None,

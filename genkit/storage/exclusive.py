@@ -22,6 +22,9 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 # An empty folder that exists may be a mount point, or lie where this user may not make a sibling.
 _FIXED = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 
+FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".npz", ".npy", ".csv", ".json", ".jsonl", ".yaml"}
+FILE_SUFFIXES |= {".zip", ".tar", ".gz", ".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".h5", ".txt", ".html"}
+
 
 def make_new(path: Path | str, fill: Fill, advice: str, needed: int | None = None) -> Path:
     """Makes the folder that the user named; it must be new or empty. Links in the path are followed.
@@ -51,6 +54,11 @@ def make_new(path: Path | str, fill: Fill, advice: str, needed: int | None = Non
 def refuse_in_use(path: Path | str, advice: str) -> None:
     """Raises ConfigError where `make_new` would, for who wants to know before long work."""
     target = Path(os.path.realpath(path))
+    if target.suffix.lower() in FILE_SUFFIXES and not os.path.lexists(target):
+        stem = shown(target.with_suffix(""))
+        raise ConfigError(
+            f"{shown(target)}: a folder is made, and {target.suffix} ends the name of a file: name {stem}"
+        )
     with storage_errors(target):
         if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
             raise ConfigError(f"{shown(target)}: in use: {advice}")

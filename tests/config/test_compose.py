@@ -18,7 +18,7 @@ def train(genkit):
 @pytest.fixture
 def evaluate(genkit):
     def compose(*words):
-        code, (config,), _ = genkit("eval", *words)
+        code, (config,), _ = genkit("eval", "samples=.", *words)
         assert code == 0
         return config
 

@@ -24,7 +24,7 @@ REFUSED = {
     "grammar": (["train", "seed=a=b"], "seed: cannot read the value a=b"),
     "sweep without -m": (["train", "model=gan,plain"], "add -m"),
     "two models": (["train", "model=[gan,plain]"], "model takes one option"),
-    "missing": (["sample"], "genkit sample needs ckpt=…"),
+    "missing": (["sample"], "there is no finished run below outputs/train: train one"),
     "group taken out": (["train", "~data"], "data: the configuration has lost this group"),
     "config dir": (["train", "--config-dir", "nowhere"], "there is no folder nowhere"),
     "empty": (["train", "seed="], "seed=: the value is missing; try: genkit train seed=0"),
@@ -34,7 +34,7 @@ REFUSED = {
     "minus one": (["eval", "n=-1"], "n: -1 is not an integer ≥ 1"),
     "literal": (["sample", "ckpt=x", "weights=eam"], "did you mean ema?"),
     "list kind": (["list", "modls"], "did you mean models?"),
-    "verify": (["verify"], "ckpt= is missing"),
+    "verify": (["verify"], "there is no finished run below outputs/train"),
     "export": (["export", "cpkt=1"], "did you mean ckpt?"),
 }
 

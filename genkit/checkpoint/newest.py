@@ -1,0 +1,62 @@
+"""The run that a command takes where none is named: the newest finished one below `outputs/train`.
+
+Finished is a run whose run.json says "done" and which has a checkpoint: one that was stopped is to be resumed first, or
+named. Newest is the one whose training ended last, by the time in run.json; jobs of sweeps count, one level deeper.
+Imports no torch, so that where there is none the command answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from genkit.checkpoint.place import runs_below
+from genkit.checkpoint.retention import step_folders
+from genkit.checkpoint.run_folder import RUN, read_info
+from genkit.errors import ConfigError, GenkitError
+from genkit.printing import shown
+
+ROOT = Path("outputs", "train")
+
+Found = tuple[tuple[str, int], Path, dict[str, Any]]  # when it ended, the folder, its run.json
+
+
+def newest_run(verb: str, root: Path = ROOT, others: str = "") -> Path:
+    """The newest finished run in or below the folders of `root`.
+
+    Args:
+        verb: The command, for the message.
+        root: Where runs lie.
+        others: What else the command could be given, for the message, such as " or samples=FILE".
+
+    Raises:
+        ConfigError: there is none; the message says how to get one.
+    """
+    runs = sorted(_runs(root), key=lambda found: (found[0], found[1]))
+    finished = [path for _, path, info in runs if info.get("status") == "done" and step_folders(path)]
+    if finished:
+        return finished[-1]
+    begun = ""
+    if runs:
+        _, path, info = runs[-1]
+        begun = f"{shown(path)} is {shown(info.get('status'))}: genkit train resume={shown(path)} goes on with it; "
+    raise ConfigError(
+        f"genkit {verb}: no ckpt= is named and there is no finished run below {shown(root)}: {begun}"
+        f"train one, as in genkit train model=diffusion, or name ckpt=RUN{others}"
+    )
+
+
+def _runs(root: Path) -> Iterator[Found]:
+    try:
+        folders = [entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError:
+        return
+    for folder in folders:
+        for path in [folder] if (folder / RUN).is_file() else runs_below(folder):
+            try:
+                info = read_info(path / RUN)
+            except GenkitError:
+                continue  # damaged, or not genkit's
+            ended = str(info.get("ended") or info.get("started") or "")
+            yield (ended, (path / RUN).stat().st_mtime_ns), path, info

@@ -1,0 +1,44 @@
+"""`genkit sample`, `eval`, `export` and `verify` without ckpt=: the newest finished run, said aloud."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from genkit.checkpoint.newest import newest_run
+from genkit.printing import shown
+
+OTHERS = {"eval": ("samples", "reference")}  # verb -> keys that say what to look at without a checkpoint
+HINTS = {"eval": ", or samples=FILE"}
+
+
+def take_newest(verb: str, config: Any) -> None:
+    """Sets `ckpt` of a composed configuration where neither it nor anything in its place is named.
+
+    Raises:
+        ConfigError: there is no finished run.
+    """
+    if "ckpt" not in config or any(config.get(key) is not None for key in ("ckpt", *OTHERS.get(verb, ()))):
+        return
+    config.ckpt = re.sub(r"(\\*)\$\{", r"\1\1\\${", _newest(verb))  # no interpolation, whatever its name holds
+
+
+def with_newest(verb: str, argv: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """The arguments of a plain verb, with ckpt= where they name no checkpoint and no key besides `keys`.
+
+    Raises:
+        ConfigError: there is no finished run.
+    """
+    others = [word for word in argv if not word.startswith("ckpt=")]
+    known = all(word.partition("=")[0] in (*keys, "debug") and not os.path.exists(word) for word in others)
+    return [*argv, f"ckpt={_newest(verb)}"] if known and len(others) == len(argv) else [*argv]
+
+
+def _newest(verb: str) -> str:
+    path = newest_run(verb, others=HINTS.get(verb, ""))
+    if os.environ.get("RANK", "0") == "0":
+        print(f"genkit: ckpt={shown(path)}, the newest finished run", file=sys.stderr, flush=True)
+    return str(path)
