@@ -103,6 +103,17 @@ def test_the_other_parts_combine_too(penalty, head, varied, code, augment):
         assert (penalty.name in terms) == (phase == "discriminator")
 
 
+def test_a_varied_discriminator_takes_a_batch_of_any_size():
+    """Both players' gradients are finite, also through the penalties' second derivatives."""
+    model = gan(DIGITS, penalties=(R1(), GradientPenalty()), minibatch_std=True)
+    for n in range(1, 18):
+        x = torch.randn(n, *DIGITS.shape, generator=generator_of(n, "x"))
+        for phase, player in model.trainable().items():
+            model.zero_grad()
+            model.losses({"x": x}, phase)["loss"].backward()
+            assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in player.parameters()), (n, phase)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_discriminators_step_leaves_the_generator_without_gradient(training):
     model, given = gan(backbone=None).train(training), batch()
