@@ -3,8 +3,9 @@ r"""Values that are paths, quoted before Hydra's grammar sees them.
 A path may hold `=`, spaces, commas, brackets, quotes, `$` and any script. Hydra would read `a=b` as a syntax error,
 `a,b` as a sweep and `[a]` as a list, and OmegaConf `${x}` as an interpolation. So the value of a key that holds a
 path is taken literally, with four exceptions, each only where no path of that very name exists: `null`,
-`ckpt=[A,B]` is a list, in a multirun an input `A,B` is a sweep, and `${oc.env:SCRATCH}` and `${now:%Y-%m-%d}` are the
-environment's and the clock's. Any other `${` is refused: a folder of that name is what nobody wants.
+`ckpt=[A,B]` and `samples=[A,B]` are lists, in a multirun an input `A,B` is a sweep, and `${oc.env:SCRATCH}` and
+`${now:%Y-%m-%d}` are the environment's and the clock's. Any other `${` is refused: a folder of that name is what nobody
+wants.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from genkit.errors import ConfigError
 PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "out", "run_dir", "data.root"}
 PATH_KEYS |= {"model.autoencoder", "guidance.weak"}
 INPUT_KEYS = PATH_KEYS - {"out", "run_dir"}  # several outputs of one sweep make no sense: its jobs share a parent
-LIST_KEYS = {"ckpt"}
+LIST_KEYS = {"ckpt", "samples"}
 INTERPOLATION = re.compile(r"\$\{(?P<name>oc\.env|now):(?P<text>[^{}]*)\}")
 
 

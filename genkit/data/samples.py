@@ -2,35 +2,37 @@ r"""Anybody's samples as files: `.npz`, `.npy` or a folder of PNG images.
 
 What a file holds are **stored values** v (see `genkit.data.spec`): images (n, H, W, C) with integers 0 … levels − 1,
 vectors (n, D) with real numbers. The array of an `.npz` is called `x`, or `arr_0` as in the files of Dhariwal and
-Nichol 2021 (2105.05233); labels `y` are optional. Images scaled to [0, 1] or [−1, 1] are refused, since nothing in the
-file says how to undo that.
+Nichol 2021 (2105.05233); labels `y` (there `arr_1`) are optional. Channels first and grey images without the axis of
+channels are taken where the shape leaves no doubt. Images scaled to [0, 1] or [−1, 1] are refused, since nothing in the
+file says how to undo that, and so are statistics (mu, sigma) in place of samples.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from genkit.data.arrays import Array, ArrayFile, open_arrays
 from genkit.data.dataset import Split
+from genkit.data.image_folder import LOSSY, OTHERS, PNG, read_folder
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
+from genkit.printing import shown
 from genkit.storage.atomic import whole_file
-from genkit.storage.disk import shown
 
-Array = NDArray[np.generic]
-
-LOSSY = (".jpg", ".jpeg")  # pictures whose pixels are not those that were sampled
-OTHERS = (".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")  # pictures that would be left out in silence
+KEYS = ("x", "arr_0")  # what samples are called
+SAMPLES, NOTE = "samples.npz", "samples.json"  # in a folder that `genkit sample` wrote
+GIVE = "give an .npz with key x, an .npy, or a folder of PNG images"
+CHANNELS = (1, 3)
 LARGEST = float(np.finfo(np.float32).max)  # what a model can draw; squares of larger values overflow in distances
 
 
@@ -38,17 +40,26 @@ def read_samples(path: Path | str, spec: DataSpec | None = None) -> Split:
     """Samples from a file or folder, channels first: uint8 (n, C, H, W), or float32/float64 (n, D) as in the file.
 
     Args:
-        path: An `.npz`, an `.npy`, or a folder of PNG images (in the order of their names).
+        path: An `.npz`, an `.npy`, a folder of PNG images (in the order of their names), or one that `genkit sample`
+            wrote.
         spec: The data that they must fit; None takes 8-bit images or vectors, whatever the file holds.
 
     Raises:
         DataError: the file is missing or unreadable, or its shape, type or values are not what the data stores.
     """
     path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder; give an .npz with key x, an .npy, or a folder of PNG images")
-    x, y = _read_folder(path) if path.is_dir() else _read_arrays(path)
-    spec = spec or _spec_of_array(x, path)
+    try:
+        missing = not path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        missing = True
+    if missing:
+        raise DataError(f"{shown(path)}: no such file or folder; {GIVE}")
+    if path.is_dir() and not _drawn_here(path):
+        x, y = read_folder(path), None
+        spec = spec or _spec_of(x.shape, path)
+        x = form_of(x.shape, spec, path).of(x)
+    else:
+        x, y, spec = _read_arrays(path / SAMPLES if path.is_dir() else path, spec)
     return Split(_values(x, spec, path), None if y is None else _labels(y, len(x), spec, path))
 
 
@@ -98,66 +109,103 @@ def spec_of(samples: Split) -> DataSpec:
     return DataSpec(shape, "image", (-1.0, 1.0), 256) if len(shape) == 3 else DataSpec(shape, "vector")
 
 
-def _read_arrays(path: Path) -> tuple[Array, Array | None]:
-    if path.suffix.lower() in (".png", *LOSSY, *OTHERS):
-        raise DataError(f"{path}: one image; give a folder of PNG images, or an .npz with key x")
-    try:
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            return file, None
-        with file:
-            key = next((key for key in ("x", "arr_0") if key in file.files), None)
-            if key is None:
-                raise DataError(f"{path}: it has the arrays {', '.join(file.files)}; the samples must be called x")
-            return file[key], file["y"] if "y" in file.files else None
-    except MemoryError as error:
-        raise DataError(f"{path}: declares an array that the memory cannot hold ({error})") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable .npz or .npy file without pickled objects") from error
+def _drawn_here(path: Path) -> bool:
+    """Whether a folder is what `genkit sample` wrote: samples, and pictures of some of them. Raises for a run's."""
+    if (path / "run.json").is_file():
+        raise DataError(f"{shown(path)}: a run, which holds no samples: score it as ckpt={shown(path)}")
+    return (path / SAMPLES).exists() and (path / NOTE).exists()
 
 
-def _read_folder(path: Path) -> tuple[Array, None]:
-    entries = sorted(file for file in path.glob("*") if not file.name.startswith("."))
-    files = [file for file in entries if file.suffix.lower() == ".png"]
-    if lossy := [file for file in entries if file.suffix.lower() in LOSSY]:
-        raise DataError(f"{path}: {lossy[0].name} is JPEG, which changes pixels: write PNG, or an .npz with key x")
-    if others := [file for file in entries if file.suffix.lower() in OTHERS]:
-        raise DataError(f"{path}: {others[0].name} is no PNG: write PNG, or an .npz with key x")
-    if not files:
-        raise DataError(f"{path}: no .png files in this folder; give a folder of PNG images or an .npz with key x")
-    images = [_read_png(file) for file in files]
-    odd = next((file for file, image in zip(files, images, strict=True) if image.shape != images[0].shape), None)
-    if odd is not None:
-        raise DataError(f"{odd}: its shape differs from that of {files[0].name}: all images need one size and mode")
-    return np.stack(images), None
+def _read_arrays(path: Path, spec: DataSpec | None) -> tuple[Array, Array | None, DataSpec]:
+    """Samples (n, *stored shape), labels, and what data they are; nothing is read that does not fit."""
+    if path.suffix.lower() in (PNG, *LOSSY, *OTHERS):
+        raise DataError(f"{shown(path)}: one image; give a folder of PNG images, or an .npz with key x")
+    with open_arrays(path, GIVE) as arrays:
+        names = arrays.names
+        key = next((key for key in KEYS if key in names), None)
+        if key is None:
+            raise DataError(_without_samples(path, names))
+        shape = arrays.declared(key).shape
+        spec = spec or _spec_of(shape, path)
+        form = form_of(shape, spec, path)
+        return form.of(arrays.read(key)), _read_labels(arrays, key, shape[0], path), spec
 
 
-def _read_png(path: Path) -> Array:
-    """(H, W, C) uint8, C = 1 or 3."""
-    if not path.is_file():  # a pipe would wait for a writer for ever
-        raise DataError(f"{shown(path)}: no regular file; take it out of the folder")
-    try:
-        with (
-            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            Image.open(path, formats=("PNG",)) as image,
-        ):
-            if image.mode not in ("L", "RGB"):
-                raise DataError(f"{shown(path)}: a PNG of mode {image.mode}; store 8-bit grey (L) or RGB")
-            return np.atleast_3d(np.asarray(image))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+def _without_samples(path: Path, names: list[str]) -> str:
+    if {"mu", "sigma"} <= set(names):
+        return (
+            f"{shown(path)}: statistics (mu, sigma) and no samples, which are not supported: they do not say of which "
+            "features they are, and floors and most metrics need the samples themselves: give these"
+        )
+    had = f"it has the arrays {', '.join(map(shown, names[:8]))}" if names else "it has no arrays"
+    return f"{shown(path)}: {had}; the samples must be called x"
+
+
+def _read_labels(arrays: ArrayFile, key: str, n: int, path: Path) -> Array | None:
+    """Labels (n,) or (n, 1): the array y, or arr_1 where the samples are arr_0 and it can be nothing else."""
+    if "y" in arrays.names:
+        declared = arrays.declared("y")
+        if declared.shape not in ((n,), (n, 1)):
+            raise DataError(_odd_labels(path, n, declared.shape, declared.dtype))
+        return arrays.read("y")
+    if key == "arr_0" and "arr_1" in arrays.names:
+        declared = arrays.declared("arr_1")
+        if declared.dtype.kind in "ui" and declared.shape in ((n,), (n, 1)):
+            return arrays.read("arr_1")
+    return None
+
+
+def _odd_labels(path: Path, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    return f"{shown(path)}: labels y of shape {str(shape)[:80]} and type {dtype}; store ({n},) integers or leave y out"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an array (n, …) becomes (n, *stored shape): its axes in another order, then another shape."""
+
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def of(self, x: Array) -> Array:
+        return x.transpose(self.axes).reshape(self.shape)
+
+
+def form_of(shape: tuple[int, ...], spec: DataSpec, path: Path) -> Form:
+    """How an array of this shape holds such data, where it can be meant in one way only.
+
+    Images are stored channels last; channels first are told from the shape, and grey ones may lack the axis.
+
+    Raises DataError for any other shape.
+    """
+    stored, found = _stored_shape(spec), shape[1:]
+    axes = tuple(range(len(shape)))
+    fits = found == stored or (*found, 1) == stored
+    if not fits and spec.modality == "image" and found == spec.shape:
+        axes, fits = (0, 2, 3, 1), True
+    if not fits or not shape or shape[0] == 0:
+        letters = ", ".join(("n", *map(str, stored)))
+        flat = spec.modality == "image" and found == (math.prod(stored),)
+        advice = f"; reshape it to ({letters})" if flat else ""
+        short = str(shape)[:80]
         raise DataError(
-            f"{shown(path)}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; take it out of the folder"
-        ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DataError(f"{shown(path)}: not a readable PNG image") from error
+            f"{shown(path)}: an array of shape {short}; this data is stored as ({letters}) with n ≥ 1{advice}"
+        )
+    return Form(axes, (shape[0], *stored))
 
 
-def _spec_of_array(x: Array, path: Path) -> DataSpec:
-    if x.ndim == 4:
-        return DataSpec((x.shape[3], x.shape[1], x.shape[2]), "image", (-1.0, 1.0), 256)
-    if x.ndim == 2:
-        return DataSpec((x.shape[1],), "vector")
-    raise DataError(f"{path}: an array of shape {x.shape}; samples are (n, H, W, C) for images or (n, D) for vectors")
+def _spec_of(shape: tuple[int, ...], path: Path) -> DataSpec:
+    """The data of an array that nothing is known about: 8-bit images, grey or with channels, or vectors."""
+    if len(shape) == 4:
+        first = shape[3] not in CHANNELS and shape[1] in CHANNELS
+        c, h, w = shape[1:] if first else (shape[3], *shape[1:3])
+        return DataSpec((c, h, w), "image", (-1.0, 1.0), 256)
+    if len(shape) == 3:
+        return DataSpec((1, *shape[1:]), "image", (-1.0, 1.0), 256)
+    if len(shape) in (1, 2):
+        return DataSpec((*shape[1:], 1)[:1], "vector")
+    raise DataError(
+        f"{shown(path)}: an array of shape {str(shape)[:80]}; samples are (n, H, W, C) for images or (n, D) for vectors"
+    )
 
 
 def _stored_shape(spec: DataSpec) -> tuple[int, ...]:
@@ -166,14 +214,11 @@ def _stored_shape(spec: DataSpec) -> tuple[int, ...]:
 
 def _values(x: Array, spec: DataSpec, path: Path) -> Tensor:
     """The array as stored values, checked."""
-    if (wanted := _stored_shape(spec)) != x.shape[1:] or len(x) == 0:
-        letters = ", ".join(("n", *map(str, wanted)))
-        raise DataError(f"{path}: an array of shape {x.shape}; this data is stored as ({letters}) with n ≥ 1")
     if x.dtype.kind not in "uif":
-        raise DataError(f"{path}: values of type {x.dtype}; store {'integers' if spec.levels else 'float32'}")
+        raise DataError(f"{shown(path)}: values of type {x.dtype}; store {'integers' if spec.levels else 'float32'}")
     if not np.isfinite(x).all():
         bad = int(np.argmax(~np.isfinite(x).reshape(len(x), -1).all(1)))
-        raise DataError(f"{path}: sample {bad} has a value that is not finite")
+        raise DataError(f"{shown(path)}: sample {bad} has a value that is not finite")
     return _discrete(x, spec, path) if spec.levels else _continuous(x, path)
 
 
@@ -181,7 +226,9 @@ def _continuous(x: Array, path: Path) -> Tensor:
     narrow = x.dtype in (np.float16, np.float32)
     if not narrow and (size := np.abs(x.reshape(len(x), -1)).max(1)).max() > LARGEST:
         bad = int(np.argmax(size > LARGEST))
-        raise DataError(f"{path}: sample {bad} has a value of size {size[bad]:.3g}; store values within ±{LARGEST:.2g}")
+        raise DataError(
+            f"{shown(path)}: sample {bad} has a value of size {size[bad]:.3g}; store values within ±{LARGEST:.2g}"
+        )
     return torch.from_numpy(x.astype(np.float32 if narrow else np.float64))
 
 
@@ -191,17 +238,20 @@ def _discrete(x: Array, spec: DataSpec, path: Path) -> Tensor:
     allowed = f"store integers v in 0 … {spec.levels - 1}"
     low, high = x.min(), x.max()
     if x.dtype.kind == "f" and (low < 0 or high <= 1 or (x != np.floor(x)).any()):
-        raise DataError(f"{path}: real values in [{low:g}, {high:g}], perhaps scaled; {allowed}")
+        raise DataError(f"{shown(path)}: real values in [{low:g}, {high:g}], perhaps scaled; {allowed}")
     if low < 0 or high >= spec.levels:
-        raise DataError(f"{path}: a value of {high if high >= spec.levels else low:g}; {allowed}")
+        raise DataError(f"{shown(path)}: a value of {high if high >= spec.levels else low:g}; {allowed}")
     v = torch.from_numpy(x.astype(np.uint8 if spec.levels <= 256 else np.int64))
     return v.movedim(-1, 1).contiguous() if spec.modality == "image" else v
 
 
 def _labels(y: Array, n: int, spec: DataSpec, path: Path) -> Tensor:
-    if y.shape != (n,) or y.dtype.kind not in "ui":
-        raise DataError(f"{path}: labels y of shape {y.shape} and type {y.dtype}; store ({n},) integers or leave y out")
-    top = int(y.max()) if spec.num_classes is None else spec.num_classes - 1
-    if y.min() < 0 or y.max() > top:
-        raise DataError(f"{path}: labels from {y.min()} to {y.max()}; they lie in 0 … {top}")
-    return torch.from_numpy(y.astype(np.int64))
+    """(n,) int64: whole numbers of any type, as a column too."""
+    flat = y.reshape(-1)
+    whole = flat.dtype.kind in "ui" or (flat.dtype.kind == "f" and bool((flat == np.floor(flat)).all()))
+    if not whole:
+        raise DataError(_odd_labels(path, n, y.shape, y.dtype))
+    top = int(flat.max()) if spec.num_classes is None else spec.num_classes - 1
+    if flat.min() < 0 or flat.max() > top:
+        raise DataError(f"{shown(path)}: labels from {flat.min():g} to {flat.max():g}; they lie in 0 … {top}")
+    return torch.from_numpy(flat.astype(np.int64))

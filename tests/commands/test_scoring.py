@@ -140,6 +140,16 @@ def test_some_of_a_sorted_file_are_drawn_from_all_of_it(work: Path) -> None:
     assert other["value"] < 1.0
 
 
+def test_several_files_make_one_table(work: Path) -> None:
+    for i, name in enumerate(("a", "b")):
+        np.savez(work / f"{name}.npz", x=np.random.default_rng(i).integers(0, 17, (40, 8, 8)).astype(np.uint8))
+    records = scores(
+        "out", "samples=[a.npz,b.npz]", "data=digits", "metric=precision", "baselines=false", "floor_repeats=0"
+    )
+    assert [record["source"] for record in records] == ["a", "b"]
+    assert [record["drawn"] for record in records] == [None, None]
+
+
 def test_constant_samples_have_a_score_or_a_reason(work: Path) -> None:
     np.savez("constant.npz", x=np.full((50, 8, 8, 1), 7, np.uint8))
     records = scores("out", "samples=constant.npz", "data=digits", "bootstrap=3", "floor_repeats=2", "baselines=false")

@@ -67,7 +67,8 @@ def test_lists_sweeps_and_names_with_commas(tmp_path, monkeypatch):
     assert value_of(quote_path("ckpt=[x,y]")) == "[x,y]"
     assert value_of(quote_path("ckpt=[]")) == []
     assert value_of(quote_path("ckpt=[c=d, ]")) == ["c=d"]
-    assert value_of(quote_path("samples=[p,q]")) == "[p,q]"
+    assert value_of(quote_path("samples=[p,q]")) == ["p", "q"]
+    assert value_of(quote_path("reference=[p,q]")) == "[p,q]"
     assert split_paths("a,b,z") == ["a,b", "z"]
     assert quote_path("ckpt=p=1,q=2", multirun=True) == "ckpt='p=1','q=2'"
     assert quote_path("out=p,q", multirun=True) == "out='p,q'"

@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import tracemalloc
 import weakref
 import zipfile
 import zlib
@@ -109,9 +110,13 @@ WRONG = {
     "binary reals": (DIGITS, {"x": ones}, "perhaps scaled; store integers"),
     "symmetric range": (DIGITS, {"x": -0.5 * ones}, "perhaps scaled; store integers"),
     "fractions": (DIGITS, {"x": 3.3 * ones}, "perhaps scaled; store integers"),
-    "no channel": (DIGITS, {"x": ones[..., 0]}, r"shape \(3, 8, 8\); this data is stored as \(n, 8, 8, 1\)"),
+    "flat": (DIGITS, {"x": np.ones((3, 64), np.uint8)}, r"stored as .* n ≥ 1; reshape it to \(n, 8, 8, 1\)"),
     "size": (DIGITS, {"x": np.ones((3, 7, 7, 1), np.uint8)}, r"this data is stored as \(n, 8, 8, 1\)"),
-    "channels first": (COLOUR, {"x": np.ones((3, 3, 4, 5), np.uint8)}, r"stored as \(n, 4, 5, 3\)"),
+    "rows for columns": (COLOUR, {"x": np.ones((3, 5, 4, 3), np.uint8)}, r"stored as \(n, 4, 5, 3\)"),
+    "statistics": (DIGITS, {"mu": np.ones(3), "sigma": np.ones((3, 3))}, "no samples, which are not supported"),
+    "no arrays": (DIGITS, {}, "it has no arrays"),
+    "halves for labels": (DIGITS, {"x": ones.astype(np.uint8), "y": np.array([0.5, 1, 2])}, r"store \(3,\) integers"),
+    "one-hot labels": (DIGITS, {"x": ones.astype(np.uint8), "y": np.eye(3)}, r"labels y of shape \(3, 3\)"),
     "dimension": (PLANE, {"x": np.ones((3, 4))}, r"stored as \(n, 2\)"),
     "empty": (PLANE, {"x": np.ones((0, 2))}, "n ≥ 1"),
     "not finite": (PLANE, {"x": np.array([[1.0, 2.0], [3.0, np.nan]])}, "sample 1 has a value that is not finite"),
@@ -121,7 +126,7 @@ WRONG = {
     "key": (PLANE, {"samples": np.ones((3, 2))}, "it has the arrays samples; the samples must be called x"),
     "label count": (DIGITS, {"x": ones.astype(np.uint8), "y": np.arange(2)}, r"store \(3,\) integers"),
     "label range": (DIGITS, {"x": ones.astype(np.uint8), "y": np.array([1, 2, 10])}, "labels from 1 to 10; .* 0 … 9"),
-    "rank": (None, {"x": np.ones((3, 4, 5))}, r"samples are \(n, H, W, C\) for images or \(n, D\)"),
+    "rank": (None, {"x": np.ones((3, 4, 5, 1, 1))}, r"samples are \(n, H, W, C\) for images or \(n, D\)"),
     "scaled images": (None, {"x": np.full((3, 4, 5, 3), 0.25)}, "perhaps scaled; store integers v in 0 … 255"),
 }
 
@@ -235,3 +240,162 @@ def test_an_array_that_is_declared_too_large_is_the_fault_of_its_file(tmp_path: 
         np.lib.format.write_array_header_1_0(entry, description)
     with pytest.raises(DataError, match=r"a\.npz: declares an array that the memory cannot hold"):
         read_samples(tmp_path / "a.npz")
+
+
+LABELS = torch.tensor([3, 1, 2, 0, 9, 1])
+FORMS = {
+    "channels first": {"x": stored(DIGITS).numpy()},
+    "no channels": {"x": stored(DIGITS)[:, 0].numpy()},
+    "column of labels": {"x": stored(DIGITS).movedim(1, -1).numpy(), "y": LABELS[:, None].numpy()},
+    "float labels": {"x": stored(DIGITS).movedim(1, -1).numpy(), "y": LABELS.double().numpy()},
+    "adm": {"arr_0": stored(DIGITS).movedim(1, -1).numpy(), "arr_1": LABELS.numpy()},
+    "adm with statistics": {"arr_0": stored(DIGITS).movedim(1, -1).numpy(), "mu": np.ones(3), "sigma": np.eye(3)},
+    "columns first": {"x": np.asfortranarray(stored(DIGITS).movedim(1, -1).numpy())},
+}
+
+
+@pytest.mark.parametrize("arrays", FORMS.values(), ids=FORMS.keys())
+def test_what_leaves_no_doubt_is_taken(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", **arrays)
+    samples = read_samples(tmp_path / "a.npz", DIGITS)
+    assert torch.equal(samples.x, stored(DIGITS))
+    assert (samples.y is None) == (not {"y", "arr_1"} & set(arrays))
+    assert samples.y is None or torch.equal(samples.y, LABELS)
+    alone = read_samples(tmp_path / "a.npz")
+    assert torch.equal(alone.x, stored(DIGITS))
+
+
+def test_channels_first_and_vectors_of_one_number_without_a_spec(tmp_path: Path) -> None:
+    np.save(tmp_path / "c.npy", stored(COLOUR).numpy())
+    assert spec_of(read_samples(tmp_path / "c.npy")) == COLOUR
+    np.save(tmp_path / "v.npy", np.arange(5.0))
+    assert read_samples(tmp_path / "v.npy").x.shape == (5, 1)
+
+
+def test_what_genkit_sample_wrote_is_taken_and_a_run_is_not(tmp_path: Path) -> None:
+    write_samples(tmp_path / "samples.npz", DIGITS, stored(DIGITS), LABELS)
+    (tmp_path / "grid.png").write_bytes(picture("L"))
+    with pytest.raises(DataError, match=r"a folder with samples\.npz in it: name .*/samples\.npz itself"):
+        read_samples(tmp_path, DIGITS)
+    (tmp_path / "samples.json").write_text("{}")
+    assert torch.equal(read_samples(tmp_path, DIGITS).x, stored(DIGITS))
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(DataError, match=r"a run, which holds no samples: score it as ckpt="):
+        read_samples(tmp_path, DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (["0.png", "more/1.png"], "1 images here and more in the subfolder more: put all of them into one folder"),
+        (["0.png", "a/1.JPG", "b/c/2.bmp"], "1 images here and more in the subfolders a, b:"),
+        (["0/0.png", "1/0.png", "2/0.png", "3/0.png"], r"the images lie in 4 subfolders \(0, 1, 2, …\): "),
+    ],
+)
+def test_images_in_subfolders_are_not_left_out_in_silence(places: list[str], message: str, tmp_path: Path) -> None:
+    for place in places:
+        (tmp_path / place).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / place).write_bytes(picture("L"))
+    with pytest.raises(DataError, match=message):
+        read_samples(tmp_path)
+
+
+def test_subfolders_without_images_do_no_harm(tmp_path: Path) -> None:
+    for place in ("0.png", "notes/a.txt", "notes/.thumbs/0.png", ".cache/0.png"):
+        (tmp_path / place).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / place).write_bytes(picture("L"))
+    assert len(read_samples(tmp_path)) == 1
+
+
+def header(shape: tuple[int, ...], descr: str = "|u1", version: int = 1) -> bytes:
+    file = io.BytesIO()
+    write = np.lib.format.write_array_header_1_0 if version == 1 else np.lib.format.write_array_header_2_0
+    write(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def archive(content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytearray:
+    """An `.npz` with one member x."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as made:
+        made.writestr("x.npy", content)
+    return bytearray(file.getvalue())
+
+
+def changed(content: bytearray, **places: int) -> bytearray:
+    """A field of both headers of the one member: 2 bytes at a place after the signature and the versions."""
+    for start, shift in ((content.find(b"PK\x03\x04"), 0), (content.find(b"PK\x01\x02"), 2)):
+        for name, value in places.items():
+            at = start + {"flags": 6, "method": 8}[name] + shift
+            content[at : at + 2] = value.to_bytes(2, "little")
+    return content
+
+
+def flipped(content: bytearray) -> bytearray:
+    content[content.find(b"x.npy") + 30] ^= 0x55
+    return content
+
+
+GOOD = header((3, 8, 8, 1)) + bytes(i % 16 for i in range(192))
+HOSTILE: dict[str, bytes | bytearray] = {
+    "encrypted": changed(archive(GOOD), flags=1),
+    "unknown method": changed(archive(GOOD), method=99),
+    "bzip2": archive(GOOD, zipfile.ZIP_BZIP2),
+    "flipped in the stream": flipped(archive(GOOD)),
+    "flipped in stored values": flipped(archive(GOOD, zipfile.ZIP_STORED)),
+    "empty member": archive(b""),
+    "text": archive(b"no array"),
+    "fewer values": archive(GOOD[:-1]),
+    "more values": archive(GOOD + b"0"),
+    "a hole in the shape": archive(header((3, -8, -8, 1)) + bytes(192)),
+    "large header": archive(header((3, 8, 8, 1), version=2) + bytes(192)),
+    "odd header": archive(b"\x93NUMPY\x01\x00\x06\x00{[(]}\n" + bytes(192)),
+    "deep header": archive(b"\x93NUMPY\x01\x00\x10\x27" + b"(" * 10_000),
+    "cut": archive(GOOD)[:-30],
+    "no archive": b"PK\x03\x04 cut off",
+    "an array that is cut": GOOD[:-1],
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
+def test_damaged_and_odd_files_are_one_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "bad.npz").write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"bad\.npz: (not a readable|declares|an array of shape|it has no arrays)"
+    ) as caught:
+        read_samples(tmp_path / "bad.npz", DIGITS)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_giant_of_another_shape_is_refused_unread(tmp_path: Path) -> None:
+    """3 GiB of zeros in 3 MB: no more than the header is unpacked."""
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as made, made.open("x.npy", "w") as entry:
+        entry.write(header((2**20, 3072)))
+        entry.write(bytes(2**20))
+    content = (tmp_path / "a.npz").read_bytes()
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"declares 3,221,225,472 bytes and has 1,048,576"):
+        read_samples(tmp_path / "a.npz", DIGITS)
+    sizes = struct.pack("<L", 3 * 2**30 + len(header((2**20, 3072))))
+    at = content.find(b"PK\x01\x02") + 24  # the uncompressed size, as the directory has it
+    (tmp_path / "a.npz").write_bytes(content[:at] + sizes + content[at + 4 :])
+    with pytest.raises(DataError, match=r"cannot come to 3,221,225"):
+        read_samples(tmp_path / "a.npz", DIGITS)
+    np.savez_compressed(tmp_path / "b.npz", x=np.zeros((2**12, 3072), np.uint8))
+    with pytest.raises(DataError, match=r"shape \(4096, 3072\); this data is stored as \(n, 8, 8, 1\)"):
+        read_samples(tmp_path / "b.npz", DIGITS)
+    tracemalloc.reset_peak()
+    with pytest.raises(DataError):
+        read_samples(tmp_path / "b.npz", DIGITS)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["pipe.npz", "pipe.npy"])
+def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="not a regular file but a pipe"):
+        read_samples(tmp_path / name)
+    with pytest.raises(DataError, match="no such file"):
+        read_samples(tmp_path / ("n" * 300))
