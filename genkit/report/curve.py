@@ -5,7 +5,7 @@ line that a kill cut short is left out.
 """
 
 import json
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from genkit.errors import DataError
+from genkit.printing import shown
 from genkit.report.scatter import DPI, save_figure
+from genkit.storage.regular import read_regular
 
 Series = dict[str, list[tuple[int, float]]]  # key -> (step, value)
 Row = dict[str, Any]
 COLUMNS = 3
+LARGEST = 2**28  # bytes
+LARGEST_NUMBER = 1e300  # what can be drawn; NaN is not below it
 
 
 def read_series(path: str | Path) -> Series:
@@ -26,15 +30,18 @@ def read_series(path: str | Path) -> Series:
 
     Raises DataError where the file is missing or a line other than the last is no JSON object with a step.
     """
+    advice = "give the metrics.jsonl of a run"
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({type(error).__name__}); give the metrics.jsonl of a run") from error
+        lines = read_regular(path, LARGEST, advice=advice).decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{shown(path)}: cannot be read (not UTF-8): {advice}") from error
     series: Series = {}
     for number, line in enumerate(lines, start=1):
         row = parse_row(line)
         if row is None and number < len(lines):
-            raise DataError(f"{path}: line {number} is no JSON object with a step; give the metrics.jsonl of a run")
+            raise DataError(
+                f"{shown(path)}: line {number} is no JSON object with a step; give the metrics.jsonl of a run"
+            )
         if row is not None:
             for key, value in numbers_of(row).items():
                 series.setdefault(key, []).append((row["step"], value))
@@ -44,14 +51,14 @@ def read_series(path: str | Path) -> Series:
 def numbers_of(row: Row) -> dict[str, float]:
     """The finite numbers of a row but for the step; JSON's NaN and Infinity cannot be drawn."""
     numbers = {key: value for key, value in row.items() if isinstance(value, int | float) and type(value) is not bool}
-    return {key: float(value) for key, value in numbers.items() if key != "step" and isfinite(value)}
+    return {key: float(value) for key, value in numbers.items() if key != "step" and abs(value) <= LARGEST_NUMBER}
 
 
 def parse_row(line: str) -> Row | None:
     """The JSON object of a line, None if it is none or has no integer step."""
     try:
         row = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
 
@@ -86,6 +93,7 @@ def draw_panel(axes: Axes, term: str, parts: Series) -> None:
     for part, points in parts.items():
         steps, values = zip(*points, strict=True)
         axes.plot(steps, values, label=part, marker="." if len(points) < 30 else None, linewidth=1.2)
-    axes.set(title=term, xlabel="step")
+    axes.set_title(shown(term, 60), parse_math=False)  # a key may hold a dollar
+    axes.set_xlabel("step")
     axes.grid(alpha=0.25)
     axes.legend()

@@ -90,7 +90,8 @@ def draw_metric(axes: Axes, points: Sequence[tuple[float, Record]], key: str) ->
     if all(record.ci95 is not None for record in records):
         ends = [record.ci95 for record in records if record.ci95 is not None]
         axes.fill_between(x, [lo for lo, _ in ends], [hi for _, hi in ends], alpha=0.2)
-    axes.set(title=f"{records[0].name} {ARROWS[records[0].direction]}", xlabel=key)
+    axes.set_title(f"{records[0].name} {ARROWS[records[0].direction]}", parse_math=False)
+    axes.set_xlabel(key)
     axes.grid(alpha=0.25)
 
 

@@ -33,7 +33,7 @@ from genkit.errors import GenkitError
 SECONDS = 60
 MEMORY = 2**30  # bytes that a case may add to the peak of the process
 SCREEN = 20_000  # characters
-STEP = "checkpoints/step-00000004"
+STEP = "checkpoints/step-00000006"
 HOSTILE = "\x1b]0;x\x07[red]\x9b2J\u202e[/x]:smile:" + "a" * 100_000
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ud800-\udfff]")
 OWN_CODES = (0, 1, 2, 3, 4, 5, 6)  # 1 only with a line that is no internal error
@@ -401,7 +401,7 @@ def attempt(verb: str, run: Path) -> tuple[int, str]:
                 return error.exit_code, f"genkit: error: {error}\n"
             return 0, ""
         case "resume":
-            return run_genkit("train", f"resume={run}", "trainer.max_steps=6")
+            return run_genkit("train", f"resume={run}", "trainer.max_steps=8")
         case "sample":
             return run_genkit("sample", f"ckpt={run}", "n=1", f"out={run.parent / 'out'}")
         case "export":
@@ -490,8 +490,8 @@ def cases(run: Path, outside: Path, n: int, dice: random.Random) -> Iterator[Cas
 
 def make_run(work: Path) -> Path:
     plan = (
-        "trainer.max_steps=4",
-        "checkpoint.every_n_steps=4",
+        "trainer.max_steps=6",
+        "checkpoint.every_n_steps=6",
         "samples.every_n_steps=0",
         "trainer.log_every_n_steps=1",
     )

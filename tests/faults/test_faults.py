@@ -20,8 +20,10 @@ def scripts() -> dict[str, ModuleType]:
     import faults
     import hostile
     import resume
+    import strangers
 
-    return {"configs": configs, "damage": damage, "faults": faults, "hostile": hostile, "resume": resume}
+    modules = (configs, damage, faults, hostile, resume, strangers)
+    return {module.__name__: module for module in modules}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,32 @@ def test_hostile_files_and_configurations(
             hostile.attempt(name, path, tally)
     assert not tally.broken
     assert tally.counts["hostile checkpoints"] == len(chosen)
+
+
+def test_run_folders_of_strangers(
+    scripts: dict[str, ModuleType], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of each kind that no other test has."""
+    monkeypatch.chdir(tmp_path)
+    strangers, tally = scripts["strangers"], scripts["faults"].Tally()
+    outside = strangers.make_outside(tmp_path)
+    watch = strangers.Watch(outside)
+    chosen = {
+        "a flow of 1024 layers on 2^28 values",
+        "widths of 65,536",
+        "a shape of [32768, 32768]",
+        "a tensor larger than its file",
+        "a logger's name",
+        "an optimizer that is a call",
+        "YAML with aliases",
+        "config.yaml is a pipe",
+        f"{strangers.STEP}/model.safetensors is 3 GiB of nothing",
+    }
+    for case in strangers.cases(run, outside, 0, random.Random(0)):
+        if case[0] in chosen:
+            strangers.trial(case, run, tmp_path, outside, watch, tally)
+    assert not tally.broken
+    assert tally.counts["cases"] == len(chosen)
 
 
 def test_malformed_configurations(
