@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from genkit.errors import StorageError
-from genkit.storage.disk import shown, storage_errors
+from genkit.printing import shown
+from genkit.storage.disk import storage_errors
 from genkit.storage.process import Process, current
 
 LOCK = ".lock"

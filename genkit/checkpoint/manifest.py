@@ -22,7 +22,7 @@ from typing import Any
 from genkit import __version__
 from genkit.checkpoint import strict_json
 from genkit.errors import CheckpointError
-from genkit.storage.disk import shown
+from genkit.printing import shown
 
 FORMAT = "genkit.checkpoint"
 FORMAT_VERSION = 1

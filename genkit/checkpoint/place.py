@@ -24,7 +24,7 @@ from genkit.checkpoint.retention import CHECKPOINTS, Pointer, is_step_name, poin
 from genkit.checkpoint.run_folder import RUN
 from genkit.checkpoint.verify import read_manifest
 from genkit.errors import CheckpointError
-from genkit.storage.disk import shown
+from genkit.printing import shown
 from genkit.storage.regular import is_inside
 
 LISTED = 4  # names in a message

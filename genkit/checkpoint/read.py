@@ -24,7 +24,7 @@ from genkit.checkpoint.retention import CHECKPOINTS, Pointer, is_step_name, poin
 from genkit.checkpoint.tensors import decode
 from genkit.checkpoint.verify import open_listed, read_listed, verify_checkpoint
 from genkit.errors import CheckpointError
-from genkit.storage.disk import shown
+from genkit.printing import shown
 from genkit.storage.regular import is_inside
 
 

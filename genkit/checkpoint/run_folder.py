@@ -23,8 +23,8 @@ from genkit.checkpoint import lock, strict_json
 from genkit.checkpoint.retention import CHECKPOINTS, is_step_name, sweep_run
 from genkit.checkpoint.verify import read_small
 from genkit.errors import CheckpointError, GenkitError
+from genkit.printing import shown
 from genkit.storage.atomic import replace_file, write_file
-from genkit.storage.disk import shown
 from genkit.storage.exclusive import make_new, make_stamped
 from genkit.storage.regular import links_out
 

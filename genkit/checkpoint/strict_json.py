@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from genkit.errors import CheckpointError
-from genkit.storage.disk import shown
+from genkit.printing import shown
 
 LARGEST = 16 * 2**20  # bytes
 DEEPEST = 64  # levels of nesting

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from genkit.checkpoint.manifest import Aliases
 from genkit.errors import CheckpointError
-from genkit.storage.disk import shown
+from genkit.printing import shown
 
 DTYPES = {
     torch.float64: "F64",

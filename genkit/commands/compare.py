@@ -18,6 +18,7 @@ from rich.text import Text
 from genkit.commands.restored import check_out, make_out
 from genkit.config.hints import did_you_mean
 from genkit.errors import ConfigError
+from genkit.printing import shown
 from genkit.report.comparison import compare
 from genkit.report.comparison_text import (
     Comparison,
@@ -31,7 +32,6 @@ from genkit.report.comparison_text import (
 )
 from genkit.report.console import make_console
 from genkit.report.rows import results_in
-from genkit.storage.disk import shown
 
 USAGE = "genkit compare RESULTS… [metric=NAME,…] [out=FOLDER]"
 KEYS = ("out", "metric", "debug")

@@ -20,7 +20,8 @@ from typing import Literal
 
 from genkit import __version__
 from genkit.errors import GenkitError
-from genkit.storage.disk import free_bytes, shown
+from genkit.printing import shown
+from genkit.storage.disk import free_bytes
 
 USAGE = "genkit doctor"
 DISTRIBUTION = "genkit-toolkit"

@@ -43,11 +43,11 @@ from genkit.metrics.processes import together
 from genkit.metrics.record import NOT_APPLICABLE, NOT_FINITE, Record
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource, SampleSource, Source
+from genkit.printing import shown
 from genkit.report.console import make_console
 from genkit.report.picture import draw_neighbours
 from genkit.report.results import write_csv, write_json
 from genkit.report.table import print_table
-from genkit.storage.disk import shown
 
 PICTURED = 8  # samples in a picture of neighbours, twice
 SUITES = {"image": "suite/image", "vector": "suite/points2d"}  # what is scored where the user names no metric

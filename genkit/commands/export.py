@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genkit.config.default_run import with_newest
 from genkit.config.plain import read_arguments
-from genkit.storage.disk import shown
+from genkit.printing import shown
 
 USAGE = "genkit export [ckpt=RUN_OR_CHECKPOINT] out=FOLDER"
 

@@ -28,7 +28,7 @@ from genkit.config.build import refuse_interpolations
 from genkit.config.embed import embedded_again
 from genkit.config.start import begin_again
 from genkit.errors import CheckpointError, ConfigError
-from genkit.storage.disk import shown
+from genkit.printing import shown
 from genkit.storage.regular import is_inside
 from genkit.training.runner import Run
 

@@ -19,7 +19,7 @@ from genkit.config.restore import Restored, restore
 from genkit.data.dataset import Dataset
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import Guidable
-from genkit.storage.disk import shown
+from genkit.printing import shown
 from genkit.storage.exclusive import make_new, make_stamped, refuse_in_use
 
 ADVICE = "choose a folder for out= that is new or empty"

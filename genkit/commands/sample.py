@@ -28,10 +28,11 @@ from genkit.config.restore import Restored
 from genkit.data.samples import samples_size, stream_samples_to
 from genkit.models.base import Stepwise
 from genkit.models.stream import labels_for, stream_samples
+from genkit.printing import shown
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
 from genkit.storage.atomic import whole_file
-from genkit.storage.disk import require_free_disk, shown
+from genkit.storage.disk import require_free_disk
 
 PICTURED = 64  # samples in the grid of images
 POINTS = 10_000  # samples in a scatter plot

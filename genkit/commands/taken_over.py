@@ -20,7 +20,7 @@ from genkit.config.resume import ABSENT, differences
 from genkit.data.dataset import Dataset
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
-from genkit.storage.disk import shown
+from genkit.printing import shown
 
 
 def recorded(run: Path, checkpoint: Checkpoint | None) -> dict[str, Any]:

@@ -39,8 +39,9 @@ from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.resume import MAX_STEPS, lookup, merged
 from genkit.config.start import as_begun, begin, begin_again
 from genkit.errors import ConfigError, GenkitError, NumericalError
+from genkit.printing import shown
 from genkit.report.console import make_console
-from genkit.storage.disk import require_free_disk, shown
+from genkit.storage.disk import require_free_disk
 from genkit.training.runner import Run, fit
 from genkit.training.signals import StopNow, StopSignal
 

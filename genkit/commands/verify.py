@@ -13,7 +13,7 @@ from genkit.checkpoint.verify import verify_checkpoint
 from genkit.config.default_run import with_newest
 from genkit.config.plain import read_arguments
 from genkit.errors import CheckpointError, ConfigError
-from genkit.storage.disk import shown
+from genkit.printing import shown
 from genkit.storage.regular import is_inside
 
 USAGE = "genkit verify [ckpt=RUN_OR_CHECKPOINT] [replay=STEPS] [plugins=PACKAGE,…]"

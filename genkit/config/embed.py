@@ -23,7 +23,7 @@ from genkit.config.restore import Restored, restore
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel, ModelFactory
-from genkit.storage.disk import shown
+from genkit.printing import shown
 
 EMBEDDED = "embedded"
 WEIGHTS = "model.safetensors"

@@ -21,7 +21,7 @@ from genkit.config.within import require_within
 from genkit.data.spec import DataSpec, Modality
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
-from genkit.storage.disk import shown
+from genkit.printing import shown
 from genkit.training.names import RAW
 
 T = TypeVar("T")

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from genkit.errors import ConfigError
+from genkit.printing import shown
 from genkit.storage.atomic import fsync_all, publish, sweep, temporary_folder
-from genkit.storage.disk import shown, storage_errors
+from genkit.storage.disk import storage_errors
 
 Fill = Callable[[Path], None]
 

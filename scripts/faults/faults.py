@@ -27,7 +27,7 @@ from command_cases import FAMILIES, SERVER, TOY
 
 OTHER_DEVICE = Path("/dev/shm")
 QUICK = ("trainer=cpu", "data.batch_size=32")
-SILENT = ("run.json", ".lock")  # files that tell of processes and times
+SILENT = ("run.json", "config.yaml", ".lock")  # files that tell of commands, processes and times
 
 
 def train(family: str, *more: str) -> list[str]:

@@ -47,7 +47,7 @@ def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="missing: give the metrics.jsonl"):
+    with pytest.raises(DataError, match="missing: give the metrics"):
         save_curves(tmp_path / "a.png", tmp_path / "nowhere.jsonl")
     with pytest.raises(DataError, match="no logged values"):
         save_curves(tmp_path / "a.png", write(tmp_path / "metrics.jsonl"))

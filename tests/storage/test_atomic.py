@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from genkit.errors import StorageError
+from genkit.printing import shown
 from genkit.storage.atomic import (
     discard,
     fsync_all,
@@ -20,7 +21,7 @@ from genkit.storage.atomic import (
     temporary_file,
     whole_file,
 )
-from genkit.storage.disk import free_bytes, require_free_disk, shown
+from genkit.storage.disk import free_bytes, require_free_disk
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename"])
