@@ -1,7 +1,8 @@
 """`genkit verify RUN replay=20`: trains a few recorded steps again, elsewhere, and compares to the last bit.
 
 The window of steps begins at a checkpoint, or at step 0, and ends where something was recorded: a later checkpoint, or
-a line of metrics.jsonl. Nothing in the run folder is touched.
+a line of metrics.jsonl. All of its steps were trained by one configuration: a run that was resumed with a change, be it
+of its length alone, is replayed on one side of it. Nothing in the run folder is touched.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.read import Checkpoint, open_checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS, step_folders, step_name
 from genkit.checkpoint.run_folder import METRICS, RUN, read_info
+from genkit.commands.history import history_of
 from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import build_parts, checkpoint_config
 from genkit.commands.scratch import fit_quietly
@@ -65,7 +67,7 @@ def replay(run: Path, steps: int, plugins: Sequence[str], console: Console) -> N
     """
     checkpoints = [open_checkpoint(folder) for folder in reversed(step_folders(run)) if is_inside(folder, run)]
     lines = MetricsLog(run / METRICS).records()
-    window = choose_window(checkpoints, lines, steps)
+    window = choose_window(checkpoints, lines, steps, seams(read_info(run / RUN)))
     if window is None:
         raise ConfigError(f"replay={steps}: nothing was recorded within so few steps of {shown(run)}: raise replay=")
     with tempfile.TemporaryDirectory(prefix="genkit-replay-") as scratch:
@@ -81,20 +83,37 @@ def replay(run: Path, steps: int, plugins: Sequence[str], console: Console) -> N
     console.print(f"bit-identical: {span}, compared with {' and '.join(against)}", soft_wrap=True)
 
 
-def choose_window(checkpoints: Sequence[Checkpoint], lines: Sequence[Mapping[str, Any]], steps: int) -> Window | None:
+def seams(info: Mapping[str, Any]) -> list[int]:
+    """The steps of a run.json's history after which another configuration trained."""
+    return [each["step"] for each in history_of(info)[1:] if each.get("changed")]
+
+
+def choose_window(
+    checkpoints: Sequence[Checkpoint], lines: Sequence[Mapping[str, Any]], steps: int, seams: Sequence[int] = ()
+) -> Window | None:
     """The latest window of at most so many steps that ends at a checkpoint, else at a line; None where there is none.
 
     Args:
         checkpoints: Oldest first.
         lines: The records of metrics.jsonl.
         steps: The most steps.
+        seams: Steps after which another configuration trained.
     """
+
+    def trained_by(step: int) -> int:
+        return sum(seam < step for seam in seams)
+
+    def alike(first: int, last: int) -> bool:
+        """Whether the configuration that the window is replayed with trained all of it."""
+        source = configured_by(checkpoints, last)
+        return trained_by(first + 1) == trained_by(last) == trained_by(last if source is None else source.step)
+
     starts: list[Checkpoint | None] = [None, *checkpoints]
     for by_checkpoint in (True, False):
         for start in reversed(starts):
             first = 0 if start is None else start.step
-            inside = [c for c in checkpoints if first < c.step <= first + steps]
-            logged = [line for line in lines if first < line["step"] <= first + steps]
+            inside = [c for c in checkpoints if first < c.step <= first + steps and alike(first, c.step)]
+            logged = [line for line in lines if first < line["step"] <= first + steps and alike(first, line["step"])]
             if by_checkpoint and inside:
                 end = inside[-1]
                 return Window(start, end.step, end, [line for line in logged if line["step"] <= end.step])
@@ -103,11 +122,16 @@ def choose_window(checkpoints: Sequence[Checkpoint], lines: Sequence[Mapping[str
     return None
 
 
+def configured_by(checkpoints: Sequence[Checkpoint], last: int) -> Checkpoint | None:
+    """The checkpoint whose configuration a window that ends at the step `last` is replayed with."""
+    return next((c for c in checkpoints if c.step >= last), checkpoints[-1] if checkpoints else None)
+
+
 def _train(
     run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins: Sequence[str], scratch: Path
 ) -> dict[str, Any]:
     """Trains the window's steps in `scratch`; returns what `machine` says here."""
-    after = next((c for c in checkpoints if c.step >= window.last), checkpoints[-1] if checkpoints else None)
+    after = configured_by(checkpoints, window.last)
     settings = recorded(run, after) | {"plugins": list(plugins), "logger": None}
     refuse_interpolations(settings, at="replay")
     given, start = (embedded_again(settings), begin_again(settings)) if window.start is None else ({}, None)

@@ -38,6 +38,17 @@ def test_windows_of_lines_with_pictures_between(work: Path, family: str, data: t
     assert "this run has no checkpoint" in refused(4, "verify", "run", "replay=8")
 
 
+def test_a_window_does_not_reach_over_a_change_of_the_run(work: Path) -> None:
+    """A longer run has the last picture of the shorter one, which the longer one alone would not have drawn."""
+    plan = ("lr_schedule=constant", "trainer.log_every_n_steps=1", "trainer.val_every_n_steps=3", "samples.n=2")
+    command = [word for word in arguments("autoencoder", *plan) if not word.startswith("samples.every")]
+    done(*command, "checkpoint.keep=1", "checkpoint.monitor=null", "trainer.max_steps=4", "run_dir=run")
+    done("train", "resume=run", "trainer.max_steps=7")
+    assert "nothing was recorded within so few steps" in refused(2, "verify", "run", "replay=9")
+    done("train", "resume=run", "checkpoint.keep=2", "trainer.max_steps=9")
+    assert "bit-identical: steps 8 to 9" in done("verify", "run", "replay=9")
+
+
 def other(run: Path, step: int, name: str) -> None:
     """One weight of a checkpoint another, with a manifest that says nothing of it."""
     folder = run / "checkpoints" / f"step-{step:08d}"
