@@ -50,6 +50,8 @@ def restored(path: str, settings: Mapping[str, Any], console: Console) -> Restor
     found = restore(path, weights=settings["weights"], plugins=settings["plugins"], changes=changes)
     if guidance["weak"] is not None:
         found = _guided(found, settings)
+    elif guidance["interval"] is not None and guidance["scale"] is None and _unguided(found):
+        raise ConfigError("guidance.interval: it goes with guidance.scale=, such as 2; nothing is guided without")
     for notice in {each.checkpoint.notice for each in (found, found.weak) if each is not None} - {None}:
         console.print(notice, soft_wrap=True)
     found.model.to(device_of(settings["device"]))
@@ -66,6 +68,11 @@ def _guided(found: Restored, settings: Mapping[str, Any]) -> Restored:
     weak = restore(guidance["weak"], weights=settings["weights"], plugins=settings["plugins"])
     found.model.guide(weak.model, guidance["scale"], guidance["interval"])
     return dataclasses.replace(found, weak=weak)
+
+
+def _unguided(found: Restored) -> bool:
+    """Whether a checkpoint's own settings ask for no guidance."""
+    return bool(found.config["model"].get("guidance_scale", 1.0) == 1.0)
 
 
 def origin(found: Restored, settings: Mapping[str, Any]) -> dict[str, Any]:

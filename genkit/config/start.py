@@ -17,7 +17,7 @@ from torch import Tensor
 from genkit.checkpoint.read import find_checkpoint, open_checkpoint
 from genkit.config.restore import below, stored
 from genkit.errors import CheckpointError, ConfigError
-from genkit.models.base import GenerativeModel
+from genkit.models.base import GenerativeModel, upgraded
 from genkit.printing import shown
 
 START = "start"
@@ -44,8 +44,8 @@ class Start:
             ConfigError: a tensor of either is missing in the other or has another shape, and no part of them was
                 asked for with allow=[start]; or none at all fits.
         """
-        own = model.state_dict()
-        fitting = {name: value for name, value in self.state.items() if name in own and _alike(value, own[name])}
+        own, state = model.state_dict(), upgraded(model, self.state)
+        fitting = {name: value for name, value in state.items() if name in own and _alike(value, own[name])}
         odd = [name for name in {**own, **self.state} if name not in fitting]
         if (odd and not self.record["partial"]) or not fitting:
             raise ConfigError(self._refusal(odd, own))

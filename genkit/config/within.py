@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from genkit.checkpoint.header import Layout
 from genkit.checkpoint.tensors import DTYPES
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, GenkitError
-from genkit.models.base import GenerativeModel
+from genkit.models.base import GenerativeModel, upgraded
 from genkit.printing import one_line, shown
 
 LARGEST_EXAMPLE = 2**26  # values of one example
@@ -56,7 +57,7 @@ def require_within(make: Callable[[], GenerativeModel], spec: DataSpec, stored: 
     except Exception as error:  # whatever a constructor meets in sizes that do not go together
         reason = f"{type(error).__name__}: {one_line(str(error), 200)}"
         raise CheckpointError(f"{shown(path)}: its configuration builds no model ({reason})") from error
-    _compare(built, stored, path)
+    _compare(built, _upgraded(model, stored), path)
     unstored = sum(buffer.numel() * buffer.element_size() for buffer in model.buffers())
     if unstored > VALUES * total + SPARE_BYTES:
         raise CheckpointError(
@@ -98,6 +99,13 @@ def _counted(total: int, tensors: int, path: Path) -> Iterator[None]:
         ):
             stack.enter_context(register(count))
         yield
+
+
+def _upgraded(model: GenerativeModel, stored: Layouts) -> Layouts:
+    """What the file holds, in the shapes that modules with an earlier form of their state give it in loading."""
+    shapes = {name: torch.empty(layout.shape, device="meta") for name, layout in stored.items()}
+    state = upgraded(model, shapes)
+    return {name: replace(layout, shape=tuple(state[name].shape)) for name, layout in stored.items()}
 
 
 def _compare(built: Mapping[str, Tensor], stored: Layouts, path: Path) -> None:

@@ -143,7 +143,8 @@ class Evaluator:
         train = self.reference.train
         if train is None or self.spec.modality != "image":
             return None
-        batches = source.fakes(self.spec, self.seed, self.prober.batch_size, range(min(source.n, LOOKED_AT)))
+        looked_at, like = range(min(source.n, LOOKED_AT)), self.reference.data.y
+        batches = source.fakes(self.spec, self.seed, self.prober.batch_size, looked_at, like)
         x = torch.cat([model_values(v, self.spec) for v, _ in batches])
         known = model_values(train.x, self.spec)
         if self.prober.featured:
@@ -245,7 +246,7 @@ class Evaluator:
             kind=source.bound if likelihood else None,
             dequantisation=self._dequantisation_name(source) if likelihood else None,
             features=self.features.facts(self.spec) if featured else None,
-            model=source.facts,
+            model=source.facts(self.reference.data.y),
         )
 
     def _dequantisation_name(self, source: Source) -> str:

@@ -99,7 +99,8 @@ class Prober:
 
     def fake(self, source: Source) -> Iterator[Probe]:
         """The fakes of `source`."""
-        for v, y in source.fakes(self.spec, self.seed, self.batch_size, share(source.n)):
+        like = self.reference.data.y
+        for v, y in source.fakes(self.spec, self.seed, self.batch_size, share(source.n), like):
             yield Probe(self.spec, self._shared("fake", model_values(v, self.spec), y))
 
     def _shared(self, side: str, x: Tensor, y: Tensor | None) -> dict[str, Quantity]:

@@ -26,7 +26,7 @@ from genkit.data.order import settled
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Requirement
-from genkit.models.base import Conditional, Density, GenerativeModel, LatentBound, Reconstructor, Stepwise
+from genkit.models.base import Conditional, Density, GenerativeModel, Guidable, LatentBound, Reconstructor, Stepwise
 from genkit.models.density import Question, model_values, padded
 from genkit.models.stream import stream_samples
 
@@ -54,9 +54,12 @@ class Source(ABC):
 
     @abstractmethod
     def fakes(
-        self, spec: DataSpec, seed: int, batch_size: int, chosen: range
+        self, spec: DataSpec, seed: int, batch_size: int, chosen: range, like: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Batches (x, y) of the chosen ones of the n fakes; x (B, *shape) stored values on the CPU."""
+        """Batches (x, y) of the chosen ones of the n fakes; x (B, *shape) stored values on the CPU.
+
+        What a label can be asked of is drawn in the shares of the labels `like` (N,), those of the reference.
+        """
 
     @abstractmethod
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:
@@ -84,9 +87,8 @@ class Source(ABC):
         """Where in its level a value is put for its log_prob."""
         return "uniform"
 
-    @property
-    def facts(self) -> dict[str, Any] | None:
-        """The `model` entry of a record."""
+    def facts(self, like: Tensor | None) -> dict[str, Any] | None:
+        """The `model` entry of a record of fakes with labels `like`."""
         return None
 
     @property
@@ -123,7 +125,7 @@ class SampleSource(Source):
             raise DataError(f"{self.label}: its examples have the shape {found}, those of the reference {spec.shape}")
 
     def fakes(
-        self, spec: DataSpec, seed: int, batch_size: int, chosen: range
+        self, spec: DataSpec, seed: int, batch_size: int, chosen: range, like: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         for index in torch.arange(chosen.start, chosen.stop).split(batch_size):
             batch = self.samples[index]
@@ -141,7 +143,8 @@ class ModelSource(Source):
         model: Any family.
         n: How many samples to draw.
         label: Its name in tables.
-        y: One label for all samples; None cycles through the labels of a conditional model.
+        y: One label for all samples of a conditional model; None takes the label shares of the reference, and the
+            labels in turn where it has none.
         origin: More facts for the record, e.g. {"ckpt_sha256": …, "weights": "ema"}.
     """
 
@@ -154,14 +157,14 @@ class ModelSource(Source):
 
     def check(self, spec: DataSpec) -> None:
         mine = self.model.spec
-        if (mine.shape, mine.levels) != (spec.shape, spec.levels):
+        if mine.departure(spec) is not None:
             raise ConfigError(
-                f"{self.label}: the model makes {mine.shape} with {mine.levels} levels, the data is {spec.shape} with "
-                f"{spec.levels}: choose the data= that it was trained on"
+                f"{self.label}: the model makes {mine.shape} with {mine.levels} levels in {mine.value_range}, the data "
+                f"is {spec.shape} with {spec.levels} in {spec.value_range}: choose the data= that it was trained on"
             )
 
     def fakes(
-        self, spec: DataSpec, seed: int, batch_size: int, chosen: range
+        self, spec: DataSpec, seed: int, batch_size: int, chosen: range, like: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         self._seconds, low = 0.0, chosen.start
         chunk = CHUNK if self._device.type == "cpu" else max(CHUNK, batch_size)
@@ -169,7 +172,7 @@ class ModelSource(Source):
             first = low - low % chunk
             started = time.perf_counter()
             n = min(chunk, self.n - first)
-            [(x, y)] = stream_samples(self.model, n, seed=seed, batch_size=n, y=self.y, start=first)
+            [(x, y)] = stream_samples(self.model, n, seed=seed, batch_size=n, y=self.y, like=like, start=first)
             self._seconds += time.perf_counter() - started
             own = slice(low - first, min(n, chosen.stop - first))
             yield spec.unscale(x[own]), None if y is None else y[own]
@@ -210,11 +213,23 @@ class ModelSource(Source):
     def dequantisation(self) -> str:
         return self.model.dequantisation if isinstance(self.model, Density) else super().dequantisation
 
-    @property
-    def facts(self) -> dict[str, Any] | None:
-        parameters = sum(p.numel() for p in self.model.parameters())
+    def facts(self, like: Tensor | None) -> dict[str, Any] | None:
         name = type(self.model).__name__.lower()
-        return {"family": name, "parameters": parameters, "device": str(self._device), **self.origin}
+        labels = {"labels": self._labels(like)} if self._conditional else {}
+        return {"family": name, "parameters": self._parameters, "device": str(self._device), **labels, **self.origin}
+
+    def _labels(self, like: Tensor | None) -> str:
+        """How the labels of the fakes are chosen."""
+        if self.y is not None:
+            return f"y={self.y}"
+        return "in turn" if like is None else "reference shares"
+
+    @property
+    def _parameters(self) -> int:
+        """How many numbers it has learned, those of what guides it left out."""
+        weak = self.model.weak if isinstance(self.model, Guidable) else None
+        others = set() if weak is None else {id(p) for p in weak.parameters()}
+        return sum(p.numel() for p in self.model.parameters() if id(p) not in others)
 
     @property
     def evaluations(self) -> int | None:

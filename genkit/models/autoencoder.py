@@ -4,7 +4,8 @@ r"""Autoencoders: compress and restore,
 
 the error summed over dimensions. x̃ is x, or a corruption of it that the network learns to undo; R_z and R_d are
 penalties on the latents and on the decoder, none by default. To sample, a density is fitted to the latents of the
-training data (`prepare`). Members of the family are recipes over these four parts:
+training data (`prepare`), in a conditional model one to those of each label. Members of the family are recipes over
+these four parts:
 
 * plain: no part,
 * denoising: a corruption (`genkit/models/corruption.py`),
@@ -24,6 +25,7 @@ from genkit.models.autoencoder_penalty import DecoderPenalty, LatentPenalty, Pen
 from genkit.models.base import Conditional, Decoder, Encoder, GenerativeModel, Noise, Reconstructor, classes_of
 from genkit.models.corruption import CorruptionFactory
 from genkit.models.latent import GaussianMixture, LatentDensityFactory
+from genkit.models.latent_label import density_of, draw, fit
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 from genkit.nn.spectral import spectrally_normalised
@@ -39,7 +41,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         spec: The data.
         latent_dim: Size of z; None takes 16 for images and the data's own dimension (at most 16) for vectors.
         backbone: Encoder and decoder; None takes what the data asks for.
-        latent_density: Fitted to the latents; None takes ten Gaussians.
+        latent_density: Fitted to the latents, by label in a conditional model; None takes ten Gaussians.
         corruption: Of the encoder's input while training; None for none.
         latent_penalty: R_z; None for none.
         decoder_penalty: R_d; None for none.
@@ -69,7 +71,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         self.decoder = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)
         if spectral_decoder:
             spectrally_normalised(self.decoder)
-        self.latent_density = (latent_density or GaussianMixture)(latent_dim=latent_dim)
+        self.latent_density = density_of(latent_density or GaussianMixture, latent_dim, self.num_classes)
         self.corruption = None if corruption is None else corruption(spec=spec)
         self.latent_penalty, self.decoder_penalty = latent_penalty, decoder_penalty
 
@@ -101,13 +103,16 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         return self.decode(self.encode(x, y), y)
 
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
-        return self.decode(self.latent_density.sample(noise), y)
+        self.check_labels(y)
+        return self.decode(draw(self.latent_density, noise, y), y)
 
     @torch.no_grad()
     def prepare(self, batches: Iterable[Batch]) -> None:
-        """Fits the density to the latents of `batches`."""
-        z = [self.encode(b["x"], self.labels_of(b)) for b in batches]
-        self.latent_density.fit(torch.cat(z))
+        """Fits the density to the latents of `batches`, that of each label to its own."""
+        parts = [(batch["x"], self.labels_of(batch)) for batch in batches]
+        labels = [y for _, y in parts if y is not None]
+        z = torch.cat([self.encode(x, y) for x, y in parts])
+        fit(self.latent_density, z, torch.cat(labels) if labels else None)
 
     def _seen(self, x: Tensor) -> Tensor:
         """What the encoder is given: x, corrupted while training, ready to be differentiated by if need be."""

@@ -17,8 +17,8 @@ cyclically, and says in `trainable` which module learns in which phase. Everythi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import ClassVar, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -126,7 +126,13 @@ class Stepwise:
 
 
 class Guidable(ABC):
-    """Ability: samples can be moved away from those of a weaker model of the same data (autoguidance)."""
+    """Ability: samples can be moved away from those of a weaker model of the same data (autoguidance).
+
+    Attributes:
+        weak: The weaker model, or the part of it that is asked; None where nothing guides.
+    """
+
+    weak: GenerativeModel | None
 
     @abstractmethod
     def guide(self, weak: GenerativeModel, scale: float, interval: tuple[float, float] | None = None) -> None:
@@ -152,6 +158,26 @@ class Conditional(ABC):
             raise ConfigError("this model is unconditional: it takes no y= (train it with model.conditional=true)")
         if y is None and self.num_classes is not None:
             raise ConfigError(f"this model is conditional: it needs labels y in 0 … {self.num_classes - 1}")
+
+
+class Upgradable(ABC):
+    """A module whose tensors had other shapes in the checkpoints of an earlier version."""
+
+    @abstractmethod
+    def upgrade(self, state: dict[str, Any], prefix: str) -> None:
+        """Give the tensors of a state dict whose names begin with `prefix` their present shapes, in place.
+
+        The names stay, and so does a state dict of the present form.
+        """
+
+
+def upgraded(model: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state dict of any version of the model's modules in its present shapes."""
+    result = dict(state)
+    for name, module in model.named_modules():
+        if isinstance(module, Upgradable):
+            module.upgrade(result, f"{name}." if name else "")
+    return result
 
 
 class ModelFactory(Protocol):

@@ -83,8 +83,7 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
         self.sampler = sampler or HeunSampler
         self.likelihood = likelihood or FlowLikelihood()
         self.bound, self.dequantisation = self.likelihood.bound, self.likelihood.dequantisation
-        if guidance_scale != 1.0 and self.num_classes is None:
-            raise ConfigError(f"guidance scale {guidance_scale:g}: only a model with conditional=true can be guided")
+        check_guidance(guidance_scale, self.num_classes, label_dropout)
         self.label_dropout, self.guidance_scale = label_dropout, guidance_scale
         self.guidance_interval, self.clip_denoised = guidance_interval, clip_denoised
         self.weak: Diffusion | None = None
@@ -147,6 +146,22 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
         if self.clip_denoised and self.spec.value_range is not None:
             denoiser = Clipped(denoiser, *self.spec.value_range)
         return denoiser
+
+
+def check_guidance(scale: float, num_classes: int | None, label_dropout: float) -> None:
+    """Raises ConfigError where classifier-free guidance has nothing to move away from, or nothing to move towards."""
+    if scale == 1.0:
+        return
+    if num_classes is None:
+        raise ConfigError(
+            f"guidance.scale={scale:g}: a model without labels has nothing to be guided to: leave it out, train with "
+            "model.conditional=true, or name a weaker model with guidance.weak="
+        )
+    if label_dropout == 0.0:
+        raise ConfigError(
+            f"guidance.scale={scale:g}: with model.label_dropout=0 the model never learns to do without a label: train "
+            "it with model.label_dropout=0.1, or leave guidance out (guidance.scale=1)"
+        )
 
 
 def refuse_other_data(spec: DataSpec, weak: DataSpec) -> None:

@@ -103,11 +103,12 @@ class GaussianMixture(LatentDensity):
     def fit(self, z: Tensor) -> None:
         """Expectation maximisation from a fixed start.
 
-        Fewer components than asked for are used where there are fewer examples; the rest get weight 0.
+        Components with fewer than D + 1 latents each would learn them by heart: as many are used as have that many,
+        and the rest get weight 0.
         """
         from sklearn.mixture import GaussianMixture as Fit  # heavy: imported when needed
 
-        components = min(len(self.weights), len(z) // 2)
+        components = max(1, min(len(self.weights), len(z) // (z.shape[1] + 1)))
         fit = Fit(components, reg_covar=self.regularization, init_params="k-means++", random_state=0)
         fit.fit(z.double().cpu().numpy())
         self.weights.zero_()

@@ -147,6 +147,10 @@ class LatentDiffusion(GenerativeModel, Encoder, Decoder, Reconstructor, Conditio
             )
         self.diffusion.guide(weak.diffusion, scale, interval)
 
+    @property
+    def weak(self) -> GenerativeModel | None:  # type: ignore[override]
+        return self.diffusion.weak
+
     def _shares_latents(self, other: "LatentDiffusion") -> bool:
         mine, others = (model.autoencoder.state_dict() for model in (self, other))
         same = mine.keys() == others.keys() and all(torch.equal(value, others[key]) for key, value in mine.items())

@@ -29,6 +29,7 @@ from genkit.models.base import (
     classes_of,
 )
 from genkit.models.latent import LatentDensityFactory, uniform
+from genkit.models.latent_label import Latents, density_of, draw, fit
 from genkit.models.likelihood import LikelihoodFactory, default_likelihood
 from genkit.models.objective import ELBO, Draws, Objective, importance_bound
 from genkit.models.prior import NormalMixture, PriorFactory, StandardNormal
@@ -56,8 +57,8 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         prior: p(z); None takes the standard normal.
         objective: What is minimised; None takes the `ELBO`.
         latent_density: Fitted to draws of q(z | x) for training data and sampled from in the place of p(z), which they
-            need not fill (ex-post density estimation; Ghosh et al. 2019, 1903.12436); None samples from p(z). Bounds on
-            the likelihood are always those of p(z).
+            need not fill (ex-post density estimation; Ghosh et al. 2019, 1903.12436), one of each label in a
+            conditional model; None samples from p(z). Bounds on the likelihood are always those of p(z).
         conditional: Whether to use the data's labels.
         draw_pixels: Whether samples of data with levels are drawn from p(x | z) or are its mean.
         elbo_draws: Draws of z over which `log_prob` averages: each example's own, a function of (seed, its values).
@@ -89,7 +90,9 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         self.likelihood = (likelihood or default_likelihood)(spec=spec)
         self.dequantisation = self.likelihood.dequantisation
         self.prior = (prior or StandardNormal)(spec=spec, latent_dim=latent_dim, num_classes=self.num_classes)
-        self.latent_density = latent_density(latent_dim=latent_dim) if latent_density is not None else None
+        self.latent_density: Latents | None = None
+        if latent_density is not None:
+            self.latent_density = density_of(latent_density, latent_dim, self.num_classes)
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> Moments:
         """Mean and log-variance of q(z | x), each (B, latent_dim)."""
@@ -142,26 +145,27 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
 
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y)
-        out = self.decoder(self._draw_latent(noise), y=y)
+        out = self.decoder(self._draw_latent(noise, y), y=y)
         return self.likelihood.draw(out, noise(*self.spec.shape)) if self.draws_x else self.likelihood.mean(out)
 
-    def _draw_latent(self, noise: Noise) -> Tensor:
+    def _draw_latent(self, noise: Noise, y: Tensor | None) -> Tensor:
         if self.latent_density is not None:
-            return self.latent_density.sample(noise)
+            return draw(self.latent_density, noise, y)
         eps, u = noise(self.latent_dim), uniform(noise)
         return self.prior.mixture(self.posterior).draw(u, eps)
 
     @torch.no_grad()
     def prepare(self, batches: Iterable[Batch]) -> None:
-        """Fits the latent density, where there is one, to draws of q(z | x) for the examples of `batches`."""
+        """Fits the latent density, where there is one, to draws of q(z | x), by label in a conditional model."""
         if self.latent_density is None:
             return
-        z = []
+        z, labels = [], []
         for batch in batches:
-            mean, log_var = self.posterior(batch["x"], self.labels_of(batch))
-            eps = fixed_draws(batch["x"], FITTED, self.latent_dim)
-            z += [mean + torch.exp(log_var / 2) * draw for draw in eps]
-        self.latent_density.fit(torch.cat(z))
+            y = self.labels_of(batch)
+            mean, log_var = self.posterior(batch["x"], y)
+            z += [mean + torch.exp(log_var / 2) * eps for eps in fixed_draws(batch["x"], FITTED, self.latent_dim)]
+            labels += [] if y is None else [y] * FITTED
+        fit(self.latent_density, torch.cat(z), torch.cat(labels) if labels else None)
 
 
 def active_units(mean: Tensor) -> Tensor:

@@ -127,6 +127,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("sample ckpt=v truncation=0", 2, ["truncation: 0"]),
     ("sample ckpt=v sampler.steps=5", 2, ["sampler", "leave it out"]),
     ("sample ckpt=v guidance.scale=2", 2, ["guidance.scale", "leave it out"]),
+    ("sample ckpt=d guidance.interval=[0.1,20]", 2, ["guidance.interval", "guidance.scale="]),
     ("sample ckpt=d guidance.weak=d", 2, ["guidance.weak", "guidance.scale="]),
     ("sample ckpt=d guidance.weak=v guidance.scale=2", 2, ["guidance.weak: VAE is no diffusion model"]),
     ("sample ckpt=v guidance.weak=d guidance.scale=2", 2, ["guidance.weak: VAE cannot be guided"]),

@@ -1,9 +1,18 @@
 """What a command line may change of a checkpoint's model."""
 
-import pytest
+from functools import partial
 
-from genkit.config.restore import changed
+import pytest
+import torch
+
+from genkit.checkpoint.write import write_checkpoint
+from genkit.config.build import build
+from genkit.config.restore import changed, load_model
+from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
+from genkit.models.base import GenerativeModel
+from genkit.models.latent import Gaussian
+from genkit.noise import SampleNoise, generator_of
 
 GAN = {"_target_": "genkit.models.gan.GAN", "latent_dim": 8}
 
@@ -26,3 +35,24 @@ def test_a_node_is_changed_in_part_and_replaced_by_one_with_a_target():
 def test_what_the_models_class_does_not_take_is_refused(key):
     with pytest.raises(ConfigError, match=rf"{key}: genkit\.models\.gan\.GAN has none"):
         changed(GAN, {key: 2.0})
+
+
+def test_an_autoencoder_of_a_time_when_labels_shared_one_density_samples_to_the_same_bytes(tmp_path):
+    """Its file holds the buffers of a model without labels; the decoder is told the label."""
+    spec = DataSpec(shape=(2,), modality="vector", num_classes=3)
+    node = {
+        "_target_": "genkit.models.autoencoder.Autoencoder",
+        "latent_dim": 2,
+        "backbone": {"_target_": "genkit.nn.mlp.MLP", "width": 8, "depth": 1},
+        "latent_density": {"_target_": "genkit.models.latent.Gaussian"},
+        "conditional": True,
+    }
+    model = build(node, at="model", expect=GenerativeModel, spec=spec)
+    shared = Gaussian(latent_dim=2)
+    shared.fit(torch.randn(50, 2, generator=generator_of(0, "z")))
+    state = model.state_dict() | {f"latent_density.{name}": value for name, value in shared.state_dict().items()}
+    config = {"schema": "genkit.config/1", "model": node, "spec": spec.to_json()}
+    folder = write_checkpoint(tmp_path, 1, config=config, model=state, training_tensors={}, training={}, pointers=())
+    y, noise = torch.arange(20) % 3, partial(SampleNoise, 0, range(20))
+    found = load_model(folder)
+    assert torch.equal(found.sample(20, y=y, noise=noise()), found.decode(shared.sample(noise()), y))

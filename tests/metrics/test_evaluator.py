@@ -32,7 +32,7 @@ from genkit.metrics.reconstruction import MeanSquaredError
 from genkit.metrics.reference import Floor, Reference, content_hash
 from genkit.metrics.source import ModelSource
 from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor, Stepwise
-from genkit.models.stream import stream_samples
+from genkit.models.stream import labels_for, stream_samples
 from genkit.noise import dequantisation_noise
 
 IMAGE = DataSpec((1, 2, 3), "image", (-1.0, 1.0), 16, 3)
@@ -329,6 +329,32 @@ def test_a_conditional_model_is_asked_with_the_real_labels() -> None:
     [record] = evaluator({"nll": NegativeLogLikelihood()}, data, batch_size=150).score_model(model, 10)
     assert record.value is not None
     assert torch.equal(model.seen, data.split("test").y)
+
+
+class ByLabel(Labelled):
+    """… and says by its samples which label it was asked for."""
+
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        assert y is not None
+        return self.spec.scale(y.reshape(-1, 1, 1, 1).expand(-1, *self.spec.shape))
+
+
+@pytest.mark.parametrize("batch_size", [7, 64])
+def test_a_conditional_model_draws_the_labels_of_the_reference_and_its_record_says_so(batch_size: int) -> None:
+    data = TinyImages()
+    data.splits["test"] = replace(data.split("test"), y=torch.tensor([0, 0, 0, 2, 2] * 30))
+    score = evaluator({"fid": FrechetDistance()}, data, batch_size=batch_size)
+    probes = list(score.prober.fake(ModelSource(ByLabel(IMAGE), 100)))
+    seen = torch.cat([probe["fake_y"] for probe in probes])
+    assert torch.equal(IMAGE.unscale(torch.cat([probe["fake"] for probe in probes]))[:, 0, 0, 0].long(), seen)
+    assert torch.equal(seen, labels_for(ByLabel(IMAGE), range(100), like=data.split("test").y))
+    assert seen.bincount().tolist() == [60, 0, 40]
+    [record, *_] = score.score_model(ByLabel(IMAGE), 100)
+    assert record.model["labels"] == "reference shares"
+    unlabelled = Split(data.split("test").x)
+    assert ModelSource(ByLabel(IMAGE), 3).facts(unlabelled.y)["labels"] == "in turn"
+    assert ModelSource(ByLabel(IMAGE), 3, y=1).facts(None)["labels"] == "y=1"
+    assert "labels" not in ModelSource(Capable(IMAGE), 3).facts(unlabelled.y)
 
 
 def test_known_modes_and_density_reach_the_metrics() -> None:

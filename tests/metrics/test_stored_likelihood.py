@@ -90,6 +90,10 @@ def held_out(spec: DataSpec, n: int = 40) -> Split:
     return Split(torch.randint(spec.levels, (n, *spec.shape), dtype=torch.uint8, generator=g), y)
 
 
+def reference(spec: DataSpec) -> Reference:
+    return Reference(spec, held_out(spec), "held out")
+
+
 def labels(model: GenerativeModel, split: Split) -> Tensor | None:
     return split.y if getattr(model, "num_classes", None) is not None else None
 
@@ -100,8 +104,7 @@ def scored(model: GenerativeModel, seed: int, batch_size: int = 40) -> dict[str,
         metrics["bits_per_dim"] = BitsPerDim()
     if isinstance(model, LatentBound):
         metrics |= {"elbo": ELBO(), "iwae": IWAE(k=3)}
-    reference = Reference(model.spec, held_out(model.spec), "held out")
-    scorer = Evaluator(metrics, RawFeatures(), reference, named=True, batch_size=batch_size, seed=seed)
+    scorer = Evaluator(metrics, RawFeatures(), reference(model.spec), named=True, batch_size=batch_size, seed=seed)
     return {record.metric: record for record in scorer.score_model(model, 8)}
 
 
@@ -110,7 +113,7 @@ def scored(model: GenerativeModel, seed: int, batch_size: int = 40) -> dict[str,
 def test_the_model_says_of_stored_values_what_the_evaluator_reports(make, seeded) -> None:
     model = made(make)
     assert isinstance(model, Density)
-    split = held_out(model.spec)
+    split = reference(model.spec).data  # in the order that the evaluator gives a file
     asked, y = split.x, labels(model, split)
     values = {}
     for seed in (0, 1):

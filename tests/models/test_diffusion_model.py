@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from model_cases import DIGITS, PLANE
+from model_cases import DIGITS, PLANE, Affine
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
@@ -14,7 +14,10 @@ from genkit.diffusion.schedule import KarrasSchedule, RectifiedSchedule
 from genkit.diffusion.stochastic import AncestralSampler
 from genkit.diffusion.times import LogNormalLevels
 from genkit.errors import ConfigError
+from genkit.metrics.source import ModelSource
+from genkit.models.autoencoder import Autoencoder
 from genkit.models.diffusion import Diffusion
+from genkit.models.latent_diffusion import LatentDiffusion
 from genkit.models.vae import VAE
 from genkit.nn.backbone import Backbone
 from genkit.noise import SampleNoise, generator_of
@@ -48,6 +51,12 @@ class Constant(Backbone):
 def diffusion(spec: DataSpec = PLANE, **options) -> Diffusion:
     torch.manual_seed(0)
     return Diffusion(spec=spec, **({"backbone": Constant} | options))
+
+
+def latent_diffusion(**options) -> LatentDiffusion:
+    torch.manual_seed(0)
+    autoencoder = partial(Autoencoder, latent_dim=2, backbone=Affine)
+    return LatentDiffusion(spec=PLANE, autoencoder=autoencoder, backbone=Constant, **options)
 
 
 def normal(n: int, std: float = 0.7, spec: DataSpec = PLANE) -> dict[str, Tensor]:
@@ -182,6 +191,26 @@ def test_a_wider_normal_guides_a_normal_to_a_narrower_one(schedule, scale):
     model.guide(weak, scale)
     x = model.sample(4000, noise=SampleNoise(0, range(4000)))
     torch.testing.assert_close(x.std(0), torch.full((2,), 0.7**scale), rtol=0.06, atol=0)
+
+
+@pytest.mark.parametrize("make", [diffusion, latent_diffusion], ids=["diffusion", "latent"])
+def test_guidance_is_refused_where_it_has_nothing_to_move_between(make):
+    for scale in (0.0, 1.5):
+        with pytest.raises(ConfigError, match=r"^guidance\.scale=[\d.]+: .*label_dropout=0\.1[^\n]*$"):
+            make(conditional=True, label_dropout=0.0, guidance_scale=scale)
+        with pytest.raises(ConfigError, match=r"^guidance\.scale=[\d.]+: a model without labels[^\n]*$"):
+            make(guidance_scale=scale)
+    make(conditional=True, label_dropout=0.0)
+    make(conditional=True, label_dropout=0.0).guide(make(conditional=True), 2.0)  # a weaker model needs no dropout
+
+
+def test_a_record_counts_the_models_own_parameters_once():
+    for make in (diffusion, latent_diffusion):
+        model, weak = make(), make()
+        alone = ModelSource(model, 1).facts(None)["parameters"]
+        assert alone == sum(p.numel() for p in model.parameters())
+        model.guide(weak, 2.0)
+        assert ModelSource(model, 1).facts(None)["parameters"] == alone
 
 
 @torch.no_grad()

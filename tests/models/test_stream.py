@@ -59,3 +59,24 @@ def test_a_sample_that_is_not_finite_is_named():
     model = Broken(spec=PLANE, latent_dim=3, backbone=Affine)
     with pytest.raises(NumericalError, match="sample 6 is not finite"):
         list(stream_samples(model, 10, seed=0, batch_size=4))
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.3, 0.2), (0.98, 0.0, 0.02)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_labels_come_in_the_shares_of_those_that_they_are_like(shares, seed):
+    like = torch.arange(3).repeat_interleave(torch.tensor([round(1000 * share) for share in shares]))
+    like = like[torch.randperm(1000, generator=torch.Generator().manual_seed(0))]
+    for n in (50, 898, 10_000):
+        y = labels_for(gan(True), range(n), like=like, seed=seed)
+        off = y.bincount(minlength=3) / n - torch.tensor(shares)
+        assert off.abs().max() < 5 / n  # drawn independently it would be 0.5 / √n
+    assert not torch.equal(labels_for(gan(True), range(n), like=like, seed=seed + 1), y)
+    drawn = [y for _, y in stream_samples(gan(True), 30, seed=seed, batch_size=7, like=like, start=9)]
+    assert torch.equal(torch.cat(drawn), y[9:39])
+    assert labels_for(gan(), range(3), like=like) is None
+    assert labels_for(gan(True), range(3), 2, like=like).tolist() == [2, 2, 2]
+
+
+def test_labels_of_other_data_are_refused():
+    with pytest.raises(ConfigError, match=r"labels in 0 … 7, the model knows 0 … 2: choose the data="):
+        labels_for(gan(True), range(3), like=torch.tensor([0, 7]))
