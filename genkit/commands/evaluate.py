@@ -22,7 +22,16 @@ from rich.console import Console
 from genkit import __version__
 from genkit.commands.command_line import command_line
 from genkit.commands.knob import Knob, knob_of
-from genkit.commands.restored import check_out, data_node, dataset_name, label_of, make_out, provenance, restored
+from genkit.commands.restored import (
+    check_out,
+    data_node,
+    dataset_name,
+    device_of,
+    label_of,
+    make_out,
+    provenance,
+    restored,
+)
 from genkit.commands.scored_by import features_of, metrics_named, metrics_of
 from genkit.commands.sweep_value import to_minimise
 from genkit.config.build import build
@@ -67,6 +76,7 @@ def _scored(settings: dict[str, Any], console: Console, first: bool) -> float:
     """As `run`; of several processes the first one prints and writes."""
     checkpoints, files = _paths(settings["ckpt"]), _paths(settings["samples"])
     _check_sources(checkpoints, files, settings)
+    device_of(settings["device"])  # samples need none, but a name that is wrong should not pass for right
     check_out(settings)
     knob = knob_of(settings, checkpoints)
     turns = [settings] if knob is None else [knob.settings_at(settings, value) for value in knob.values]
@@ -154,13 +164,13 @@ def _recorded(node: Mapping[str, Any], plugins: Sequence[str]) -> Reference:
 
 def _metrics(settings: Mapping[str, Any], spec: DataSpec) -> tuple[dict[str, ProbeMetric], bool]:
     """Metrics by name, and whether the user named them one by one (a suite's may be skipped)."""
-    nodes = settings["metric"]
+    nodes, one_by_one = settings["metric"], metrics_named()
     named = nodes is not None
     if not named:
         if spec.modality not in SUITES:
             raise ConfigError(f"there is no default suite for {spec.modality} data: name a metric=…")
         nodes = compose_option("metric", SUITES[spec.modality])
-    return metrics_of(nodes, settings), named and metrics_named()
+    return metrics_of(nodes, settings), one_by_one and named
 
 
 def _sources(

@@ -7,6 +7,7 @@ from typing import Any
 
 from genkit.config.build import build
 from genkit.config.hydra_setup import current_job
+from genkit.errors import ConfigError
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.default_features import default_features
 from genkit.metrics.features import FeatureExtractor
@@ -31,6 +32,11 @@ def features_of(settings: Mapping[str, Any], reference: Reference, trusted: bool
 
 
 def metrics_named() -> bool:
-    """Whether this command line names metrics one by one: a suite's may be skipped, those that were named may not."""
+    """Whether this command line names metrics one by one: a suite's may be skipped, those that were named may not.
+
+    Raises ConfigError where it names none, metric=[].
+    """
     named = [word for word in current_job().overrides if word.startswith("metric=")]
+    if empty := [word for word in named if not word.partition("=")[2].strip("[] ")]:
+        raise ConfigError(f"{empty[0]}: it names no metric: name one, or leave metric= out for those of the data")
     return bool(named) and not any("suite/" in word for word in named)

@@ -15,15 +15,16 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
-from genkit.config.catalog import Catalog
+from genkit.config.catalog import KINDS, Catalog
 from genkit.config.compose import composed_config, dotted
-from genkit.config.hints import bare, listing, nearest
+from genkit.config.hints import bare, listing, nearest, similarity
 from genkit.config.paths import PATH_KEYS
-from genkit.config.terms import VALUES, Term, terms_of
+from genkit.config.terms import OPTIONS, SETS, VALUES, Term, terms_of
 from genkit.config.typed import Item, cleaned, items
 from genkit.config.words import FLAGS, Words
 
 PLAIN = re.compile(r"[\w./-]+")
+FEW, NEAREST = 12, 5  # options that are listed all; of more the nearest
 SWEEPS = re.compile(r"(choice|range|glob|sort|shuffle)\(.*\)")
 SPACES = re.compile(r"(interval|tag|loguniform|uniform|int|log)\(.*\)")  # of samplers that genkit lacks
 INDEX = re.compile(r"\[(\d+)\]")
@@ -278,14 +279,14 @@ class Corrector:
         return self._options(item, group, value, known)
 
     def _options(self, item: Item, group: str, value: str, known: bool) -> Verdict | None:
-        listed = value.strip("[]")
+        inside = value.strip("[]")
         if value.count("[") != value.count("]") or value.count("'") % 2 or value.count('"') % 2:
             return self._odd(item, group, value)
-        if SPACES.fullmatch(listed):
+        if SPACES.fullmatch(inside):
             return Verdict(f"{item.typed}: {GRIDS}")
-        if SWEEPS.fullmatch(listed):
+        if SWEEPS.fullmatch(inside):
             return None if self.words.multirun else self._many(item)
-        names = [part.strip(" '\"") for part in listed.split(",")]
+        names = [part.strip(" '\"") for part in inside.split(",")]
         right, wrong = list[str](), None
         for name in names:
             if name in ("", "null") or not PLAIN.fullmatch(name):
@@ -301,7 +302,8 @@ class Corrector:
                 return wrong if len(names) == 1 else Verdict(wrong.text, wrong.near)
             right.append(verdict.right[0].partition("=")[2])
         shown = ",".join(right)
-        whole = f"{group}=[{shown}]" if value.startswith("[") else f"{group}={shown}"
+        listed = value.startswith("[") or any("," in name for name in right)
+        whole = f"{group}=[{shown}]" if listed else f"{group}={shown}"
         if wrong is not None:
             return Verdict(wrong.text, wrong.near, (whole,) if right else wrong.right, wrong.note)
         if len(right) > 1 and not value.startswith("[") and not self.words.multirun:
@@ -327,6 +329,11 @@ class Corrector:
     def _no_option(self, item: Item, group: str, name: str) -> Verdict:
         options = self.catalog.options(group)
         text = f"{group}={name}: there is no such option of {group}"
+        if meant := OPTIONS.get(group, {}).get(bare(name)):
+            return Verdict(text, f"[{meant}]" if "," in meant else meant, (f"{group}={meant}",))
+        if bare(name) in SETS.get(group, ()):
+            sets = listing(option for option in options if "/" in option)
+            return Verdict(text, note=f"sets of them are {sets}, and without {group}= that of the data is taken")
         same = self._same(name, options) or (next(iter(options)) if len(options) == 1 else None)
         if same is None:
             for other in self.groups:
@@ -337,7 +344,12 @@ class Corrector:
         for other in self.groups:
             if other not in (group, "experiment") and (option := nearest(name, self.catalog.options(other), 0.8)):
                 return Verdict(text, f"{other}={option}", (f"{other}={option}",))
-        return Verdict(f"{text}; it has {listing(options) or 'none'}")
+        if len(options) <= FEW:
+            return Verdict(f"{text}; it has {listing(options) or 'none'}")
+        close = ", ".join(sorted(options, key=lambda option: -similarity(name, option))[:NEAREST])
+        kind = next((kind for kind, listed in KINDS.items() if listed == group), None)
+        shows = f": genkit list {kind} shows all" if kind else ""
+        return Verdict(f"{text}; the nearest of {len(options)} are {close}{shows}")
 
     def _many(self, item: Item, word: str | None = None) -> Verdict:
         text = f"{item.key}={item.value}: several values in one run; add -m to run one job for each"

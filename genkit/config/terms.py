@@ -43,6 +43,27 @@ VALUES = {
     "trainer.precision": PRECISION,
     "trainer.accelerator": {"cuda": "trainer=gpu", "nvidia": "trainer=gpu"},
 }
+# What other tools, and papers, call the options of a group; several make a list.
+PRDC = "precision,recall,density,coverage"
+OPTIONS = {
+    "metric": {
+        **dict.fromkeys(("is", "isc", "inceptionscore", "iscore"), "inception_score"),
+        **dict.fromkeys(("fd", "frechet", "frechetdistance", "frechetinceptiondistance"), "fid"),
+        **dict.fromkeys(("prdc", "prdensitycoverage"), PRDC),
+        **dict.fromkeys(("pr", "prc", "precisionrecall", "improvedprecision", "ipr"), "precision,recall"),
+        **dict.fromkeys(("dc", "densitycoverage"), "density,coverage"),
+        **dict.fromkeys(("bpd", "bitsdim", "bits"), "bits_per_dim"),
+        **dict.fromkeys(("loglikelihood", "likelihood", "logprob", "ll", "nats"), "nll"),
+        **dict.fromkeys(("swd", "sw", "sw2", "sliced"), "sliced_wasserstein"),
+        **dict.fromkeys(("emd", "ot", "w2", "earthmover"), "wasserstein"),
+        **dict.fromkeys(("auth", "authpct", "memorization", "memorisation", "copying"), "authenticity,c_t"),
+        **dict.fromkeys(("fidinf", "unbiasedfid"), "fid_infinity"),
+        **dict.fromkeys(("modes", "modecount"), "mode_coverage"),
+        **dict.fromkeys(("1nn", "knn", "1nna", "twosample"), "c2st"),
+    }
+}
+SETS = {"metric": {"all", "everything", "default", "any", "metrics"}}  # words for a whole set of options
+
 STEPS = "genkit counts optimizer steps, not epochs"
 ONE_GPU = "training runs on one device"
 START = "resume= goes on with a run, start= begins a new one from its weights"
