@@ -46,8 +46,11 @@ def step_folders(run: Path) -> list[Path]:
 
 
 def newest_step(run: Path) -> int:
-    """The step of the run's newest checkpoint folder, 0 where none was written."""
-    return next((int(folder.name.removeprefix("step-")) for folder in step_folders(run)), 0)
+    """The step that a resumed run goes on from: that of `latest`, else of the newest folder, 0 where there is none."""
+    names = [folder.name for folder in step_folders(run)]
+    latest = pointed(run, "latest")
+    name = latest if latest in names else next(iter(names), None)
+    return 0 if name is None else int(name.removeprefix("step-"))
 
 
 def point(run: Path, pointer: Pointer, name: str) -> None:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from genkit import __version__
+from genkit.commands.closing import close, pasteable
 from genkit.commands.command_line import command_line
 from genkit.commands.knob import Knob, knob_of
 from genkit.commands.restored import (
@@ -59,6 +60,7 @@ from genkit.report.results import write_csv, write_json
 from genkit.report.table import print_table
 
 PICTURED = 8  # samples in a picture of neighbours, twice
+NEIGHBOURS = "samples beside their nearest training images: the first | the closest"
 SUITES = {"image": "suite/image", "vector": "suite/points2d"}  # what is scored where the user names no metric
 
 
@@ -108,7 +110,8 @@ def _scored(settings: dict[str, Any], console: Console, first: bool) -> float:
         console.print(cache.problem, style="dim", soft_wrap=True)
     if first:
         folder = _write(records, settings, models, knob, neighbours, time.perf_counter() - started)
-        console.print(f"results: {shown(folder)}", soft_wrap=True)
+        made = {"scores": folder / "results.csv"} | {path.stem: path for path in sorted(folder.glob("*.png"))}
+        close(console, f"results: {shown(folder)}", made, [pasteable("compare", str(folder))])
     return to_minimise(records[0].value, records[0].direction)
 
 
@@ -277,7 +280,7 @@ def _write(
         if knob is not None:
             _draw_curve(folder, records, knob)
         for name, found in neighbours.items():
-            draw_neighbours(folder / name, found.first, found.closest, found.spec)
+            draw_neighbours(folder / name, found.first, found.closest, found.spec, NEIGHBOURS)
 
     return make_out(settings, "eval", label_of(models[0]) if models else "samples", fill)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from genkit.config.default_run import with_newest
 from genkit.config.plain import read_arguments
 from genkit.printing import shown
@@ -16,6 +18,10 @@ def run(argv: list[str]) -> int:
         return 0
     arguments = read_arguments(with_newest("export", argv, ["out"]), ["ckpt", "out"], USAGE)
     from genkit.checkpoint.write import export_checkpoint  # imports torch
+    from genkit.commands.closing import pasteable
 
-    print(shown(export_checkpoint(arguments["ckpt"], arguments["out"])))
+    path = export_checkpoint(arguments["ckpt"], arguments["out"])
+    print(shown(path))  # alone in a pipe, for `$(genkit export …)`
+    if sys.stdout.isatty():
+        print(f"next:\n  {pasteable('sample', f'ckpt={path}')}")
     return 0

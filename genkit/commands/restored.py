@@ -120,6 +120,11 @@ def label_of(found: Restored) -> str:
     return f"{type(found.model).__name__.lower()}-{dataset_name(found.config.get('data'))}"
 
 
+def title_of(found: Restored) -> str:
+    """ "vae on digits, step 1,500": what stands above a picture of its samples."""
+    return f"{label_of(found).replace('-', ' on ', 1)}, step {found.checkpoint.step:,}"
+
+
 def dataset_name(node: Any) -> str:
     """ "digits" for a node of Digits; "data" for what is no node."""
     target = node.get("_target_", "data") if isinstance(node, Mapping) else "data"

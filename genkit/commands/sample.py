@@ -20,8 +20,9 @@ from rich.progress import Progress
 from torch import Tensor
 
 from genkit import __version__
+from genkit.commands.closing import close, pasteable
 from genkit.commands.command_line import command_line
-from genkit.commands.restored import check_out, label_of, make_out, origin, restored
+from genkit.commands.restored import check_out, label_of, make_out, origin, restored, title_of
 from genkit.commands.show import Picture, picture_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
@@ -35,6 +36,7 @@ from genkit.storage.atomic import whole_file
 from genkit.storage.disk import require_free_disk
 
 PICTURED = 64  # samples in the grid of images
+PLAIN_SECONDS = 30.0  # between lines on how far it is, where no bar can be drawn
 POINTS = 10_000  # samples in a scatter plot
 DRAWN_WITH = (
     "n",
@@ -71,7 +73,16 @@ def run(cfg: DictConfig) -> None:
 
     with memory_errors(smaller_batch("batch_size", min(settings["batch_size"], settings["n"]))):
         folder = make_out(settings, "sample", label_of(found), fill)
-    console.print(f"{settings['show'] or '{n} samples'.format_map(settings)}: {shown(folder)}", soft_wrap=True)
+    _close(folder, found, settings, console)
+
+
+def _close(folder: Path, found: Restored, settings: dict[str, Any], console: Console) -> None:
+    score = pasteable("eval", f"ckpt={found.checkpoint.path}")
+    if settings["show"] is not None:
+        close(console, f"{settings['show']}: {shown(folder)}", {"picture": folder / f"{settings['show']}.png"}, [score])
+        return
+    made = {"picture": folder / picture_name(found.model.spec), "array": folder / "samples.npz"}
+    close(console, f"{settings['n']} samples: {shown(folder)}", made, [score])
 
 
 def _show(folder: Path, picture: Picture, found: Restored, settings: dict[str, Any]) -> None:
@@ -90,16 +101,20 @@ def _write(folder: Path, found: Restored, settings: dict[str, Any], console: Con
         stream = stream_samples(
             found.model, n, seed=settings["seed"], batch_size=settings["batch_size"], y=settings["y"]
         )
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("sampling", total=n)
+        with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
+            task, said, done = bar.add_task("sampling", total=n), time.monotonic(), 0
             for x, y in stream:
+                done += len(x)
+                if not console.is_interactive and time.monotonic() - said > PLAIN_SECONDS:
+                    said = time.monotonic()
+                    console.print(f"{done:,} of {n:,} samples")
                 if (missing := most - sum(map(len, kept))) > 0:
                     kept.append(x[:missing])
                 bar.advance(task, len(x))
                 yield spec.unscale(x), y
 
     stream_samples_to(folder / "samples.npz", spec, n, stored())
-    draw(folder / picture_name(spec), torch.cat(kept), spec)
+    draw(folder / picture_name(spec), torch.cat(kept), spec, title=title_of(found))
     seconds = round(time.perf_counter() - started, 3)
     _note(folder / "samples.json", _facts(found, settings) | {"seconds": seconds})
 

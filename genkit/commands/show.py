@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.commands.restored import dataset_of
+from genkit.commands.restored import dataset_of, title_of
 from genkit.config.build import build
 from genkit.config.restore import Restored
 from genkit.data.dataset import Split
@@ -61,7 +61,8 @@ def _interpolation(found: Restored, settings: Mapping[str, Any]) -> Picture:
     points = between(z[0::2], z[1::2], torch.linspace(0, 1, PATH)).flatten(0, 1)
     labels = None if y is None else y.repeat_interleave(PATH)
     x = _mapped(model, model.decode, points, labels, settings["batch_size"]).unflatten(0, (rows, PATH))
-    return partial(draw_rows, rows=x, spec=model.spec, real=_background(found, settings))
+    real, title = _background(found, settings), f"{title_of(found)}, interpolation of latents along each row"
+    return partial(draw_rows, rows=x, spec=model.spec, real=real, title=title)
 
 
 def _reconstruction(found: Restored, settings: Mapping[str, Any]) -> Picture:
@@ -71,7 +72,8 @@ def _reconstruction(found: Restored, settings: Mapping[str, Any]) -> Picture:
     y = labels_for(model, range(n), settings["y"])
     x = _held_out(found, settings, n, y)
     restored = _mapped(model, model.reconstruct, x, y, settings["batch_size"])
-    return partial(draw_pairs, x=x, reconstruction=restored, spec=model.spec)
+    title = f"{title_of(found)}, held-out examples"
+    return partial(draw_pairs, x=x, reconstruction=restored, spec=model.spec, title=title)
 
 
 def _ends(found: Restored, settings: Mapping[str, Any], rows: int, y: Tensor | None) -> Tensor:

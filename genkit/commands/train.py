@@ -20,9 +20,10 @@ from rich.console import Console
 
 from genkit.checkpoint.place import is_run_folder, locate
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
-from genkit.checkpoint.retention import newest_step, pointed, step_folders
+from genkit.checkpoint.retention import newest_step, step_folders
 from genkit.checkpoint.rollback import is_at, is_unfinished, run_of, set_aside
 from genkit.checkpoint.run_folder import RUN, RunFolder, read_info, utc
+from genkit.commands.closing import close_training, draw_losses, pasteable
 from genkit.commands.command_line import command_line
 from genkit.commands.early_end import stopped, stopped_line
 from genkit.commands.history import changed_keys, config_text, entry, history_of
@@ -197,15 +198,15 @@ def _fit(
             cost = _work_done(parts, step or 0) | meter.read()
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
             folder.update(**ends, step=step, wall_time=wall_time, **cost)
-    again = shlex.quote(shown(folder.path))
+        draw_losses(folder.path, _name(label))
     if stop.received:
         kept = f"at step {step}" if step else "before its first checkpoint"
-        line = f"genkit: stopped by {stop.name} {kept}; to continue: genkit train resume={again}"
-        print(line, file=sys.stderr, flush=True)
+        again = pasteable("train", f"resume={folder.path}")
+        print(f"genkit: stopped by {stop.name} {kept}; to continue: {again}", file=sys.stderr, flush=True)
         raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
     if (ended := stopped_line(parts, None if resume is None else resume[1])) is not None:
         console.print(ended, soft_wrap=True)
-    console.print(f"done: {_closing(folder.path)}", soft_wrap=True)
+    close_training(console, folder.path)
     return value_of_run(folder.path, settings, parts.module.latest)
 
 
@@ -214,7 +215,7 @@ def _run(
 ) -> Run:
     loggers = [parts.loggers(save_dir=str(folder.path))] if parts.loggers is not None else []
     return Run(
-        name=label.replace("-", " on ", 1),
+        name=_name(label),
         folder=folder.path,
         dataset=parts.dataset,
         module=parts.module,
@@ -229,13 +230,9 @@ def _run(
     )
 
 
-def _closing(run: Path) -> str:
-    """The command that comes next; where the best checkpoint is not the last one, it is offered too."""
-    best, latest = pointed(run, "best"), pointed(run, "latest")
-    line = f"genkit sample ckpt={shlex.quote(shown(run))}"
-    if best in (None, latest):
-        return line
-    return f"{line}; the best checkpoint is {best}: ckpt={shlex.quote(shown(run / 'best'))}"
+def _name(label: str) -> str:
+    """ "vae on digits" for the label "vae-digits"."""
+    return label.replace("-", " on ", 1)
 
 
 def _way_back(run: Path, settings: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from genkit.errors import DataError
 from genkit.printing import shown
+from genkit.report.grid import columns_for
 from genkit.report.scatter import DPI, save_figure
 from genkit.storage.regular import read_regular
 
@@ -23,6 +24,8 @@ Row = dict[str, Any]
 COLUMNS = 3
 LARGEST = 2**28  # bytes
 LARGEST_NUMBER = 1e300  # what can be drawn; NaN is not below it
+STAGES = {"train": "training", "val": "validation"}
+WIDE = 50  # largest value over the least, from which on an axis shows powers of ten
 
 
 def read_series(path: str | Path) -> Series:
@@ -86,6 +89,49 @@ def save_curves(path: str | Path, metrics: str | Path) -> None:
     for i, (term, parts) in enumerate(panels.items()):
         draw_panel(figure.add_subplot(rows, columns, i + 1), term, parts)
     save_figure(path, figure)
+
+
+def save_loss_curves(path: str | Path, metrics: str | Path, title: str = "") -> bool:
+    """The losses of a training as a PNG: one panel per term, every phase in it, training and validation together.
+
+    Returns False, and draws nothing, before two steps of the training were logged. Raises DataError where the file
+    `metrics` is missing or damaged and StorageError where the disk refuses.
+    """
+    series = {key: points for key, points in read_series(metrics).items() if key.split("/")[0] in STAGES}
+    if not any(len(points) > 1 for key, points in series.items() if key.startswith("train/")):
+        return False
+    panels = dict(sorted(panels_of(series).items(), key=lambda panel: panel[0] != "loss"))  # what is minimised first
+    columns = columns_for(len(panels))
+    figure = Figure(figsize=(4.4 * columns, 3.2 * ceil(len(panels) / columns)), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    last = max(step for points in series.values() for step, _ in points)
+    for i, (term, parts) in enumerate(panels.items()):
+        axes = figure.add_subplot(ceil(len(panels) / columns), columns, i + 1, xlim=(0, 1.02 * last))
+        draw_losses(axes, term, parts)
+    lines = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=4, frameon=False)
+    save_figure(path, figure)
+    return True
+
+
+def draw_losses(axes: Axes, term: str, parts: Series) -> None:
+    """One term: a colour per phase, its training as a line, its validation as points; a wide range in powers of ten."""
+    phases = list(dict.fromkeys(part.partition("/")[2] for part in parts))
+    for part, points in parts.items():
+        stage, _, phase = part.partition("/")
+        steps, values = zip(*points, strict=True)
+        colour = f"C{phases.index(phase)}"
+        label = " ".join(word for word in (phase, STAGES[stage]) if word)
+        if stage == "train":
+            axes.plot(steps, values, color=colour, label=label, linewidth=1.0, alpha=0.6)
+        else:
+            axes.plot(steps, values, color=colour, label=label, linestyle="--", marker="o", markersize=4)
+    numbers = [value for points in parts.values() for _, value in points]
+    if min(numbers) > 0 and max(numbers) > WIDE * min(numbers):
+        axes.set_yscale("log")
+    axes.set(xlabel="step", ylabel=term.replace("_", " "))
+    axes.grid(alpha=0.25)
 
 
 def draw_panel(axes: Axes, term: str, parts: Series) -> None:

@@ -1,15 +1,16 @@
 """Grids of images as PNG files, enlarged pixel by pixel so that an 8x8 digit can be read."""
 
+from collections.abc import Sequence
 from math import ceil, sqrt
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
+from genkit.report.caption import captioned
 from genkit.storage.atomic import whole_file
 
 TILE = 56  # pixels: images are enlarged by the whole number that brings them nearest to this
@@ -42,7 +43,13 @@ def tiled(pixels: Tensor, columns: int, scale: int) -> np.ndarray:
 
 
 def save_grid(
-    path: str | Path, x: Tensor, spec: DataSpec, columns: int | None = None, scale: int | None = None
+    path: str | Path,
+    x: Tensor,
+    spec: DataSpec,
+    columns: int | None = None,
+    scale: int | None = None,
+    title: str = "",
+    rows: Sequence[str] = (),
 ) -> None:
     """Images x (n, C, H, W) in model units as a PNG, row by row.
 
@@ -50,8 +57,10 @@ def save_grid(
         path: Of the PNG; it appears whole or not at all.
         x: One image or more; three channels are colour, otherwise the first one is shown.
         spec: The range and levels of x.
-        columns: Images in a row; by default as many as there are rows.
+        columns: Images in a row; by default about as many as there are rows, and few places left empty.
         scale: Pixels of the picture per pixel of an image and side; by default tiles of about 56 pixels.
+        title: Above the grid.
+        rows: A label for each row.
 
     Raises:
         DataError: x is empty or has another number of dimensions.
@@ -60,15 +69,33 @@ def save_grid(
     pixels = to_bytes(x, spec)
     if len(pixels) == 0:
         raise DataError(f"{path}: no images to draw")
-    sheet = tiled(pixels, columns or ceil(sqrt(len(pixels))), scale or max(1, round(TILE / pixels.shape[2])))
-    picture = Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[:, :, 0])
+    sheet = tiled(pixels, columns or columns_for(len(pixels)), scale or max(1, round(TILE / pixels.shape[2])))
+    picture = captioned(sheet, title, rows)
     with whole_file(Path(path)) as file:
         picture.save(file, format="PNG")
 
 
-def save_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSpec, columns: int = 8) -> None:
-    """Rows of originals x (n, C, H, W), each above the row of their reconstructions; as `save_grid` otherwise."""
-    columns = min(columns, max(1, len(x)))
+def columns_for(n: int) -> int:
+    """Columns of a sheet of n pictures: nearly a square, as few empty places as a little more width can buy."""
+    square = ceil(sqrt(n))
+    return min(range(square, square + square // 2 + 1), key=lambda columns: (-n % columns, columns))
+
+
+def save_pairs(
+    path: str | Path,
+    x: Tensor,
+    reconstruction: Tensor,
+    spec: DataSpec,
+    columns: int | None = None,
+    title: str = "",
+) -> None:
+    """Rows of originals x (n, C, H, W), each above the row of their reconstructions; as `save_grid` otherwise.
+
+    With a title, each row says what it shows.
+    """
+    columns = min(columns or min((8, 7, 6, 5), key=lambda wide: -len(x) % wide), max(1, len(x)))
     blank = torch.full((-len(x) % columns, *x.shape[1:]), spec.value_range[0] if spec.value_range else 0.0)
-    rows = [torch.cat([part.detach().cpu(), blank]).split(columns) for part in (x, reconstruction)]
-    save_grid(path, torch.cat([row for pair in zip(*rows, strict=True) for row in pair]), spec, columns)
+    parts = [torch.cat([part.detach().cpu(), blank]).split(columns) for part in (x, reconstruction)]
+    labels = ["original", "reconstruction"] * len(parts[0]) if title else []
+    save_grid(path, torch.cat([row for pair in zip(*parts, strict=True) for row in pair]), spec, columns,
+              title=title, rows=labels)  # fmt: skip

@@ -19,7 +19,14 @@ def picture_name(spec: DataSpec) -> str:
     return PICTURES[spec.modality]
 
 
-def draw(path: str | Path, x: Tensor, spec: DataSpec, real: Tensor | None = None, title: str = "") -> None:
+def draw(
+    path: str | Path,
+    x: Tensor,
+    spec: DataSpec,
+    real: Tensor | None = None,
+    title: str = "",
+    names: tuple[str, str] = ("real", "samples"),
+) -> None:
     """Samples x (n, *spec.shape) in model units as a PNG.
 
     Args:
@@ -27,40 +34,41 @@ def draw(path: str | Path, x: Tensor, spec: DataSpec, real: Tensor | None = None
         x: One sample or more.
         spec: The data.
         real: Real data in model units, which fixes the axes of a scatter plot; images do without.
-        title: Above a scatter plot.
+        title: Above it: model, data and step.
+        names: What a scatter plot calls the real data and x.
 
     Raises:
         DataError: the data has no picture, or x another shape.
         StorageError: the file cannot be written.
     """
     if picture_name(spec) == "grid.png":
-        save_grid(path, x, spec)
+        save_grid(path, x, spec, title=title)
     else:
         from genkit.report.scatter import save_scatter  # matplotlib costs half a second, which images need not pay
 
-        save_scatter(path, x, real, title)
+        save_scatter(path, x, real, title, names)
 
 
-def draw_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSpec) -> None:
+def draw_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSpec, title: str = "") -> None:
     """Originals x (n, *spec.shape) and their reconstructions as a PNG: one above the other, or one over the other."""
     if picture_name(spec) == "grid.png":
-        save_pairs(path, x, reconstruction, spec)
+        save_pairs(path, x, reconstruction, spec, title=title)
     else:
-        draw(path, reconstruction, spec, real=x, title="reconstructions")
+        draw(path, reconstruction, spec, real=x, title=title, names=("original", "reconstructions"))
 
 
-def draw_neighbours(path: str | Path, first: Tensor, closest: Tensor, spec: DataSpec) -> None:
+def draw_neighbours(path: str | Path, first: Tensor, closest: Tensor, spec: DataSpec, title: str = "") -> None:
     """Two blocks side by side as a PNG, the first samples and the closest ones, each row a sample and its neighbours.
 
     Both are images (R, 1 + K, *spec.shape) in model units.
     """
     blank = torch.full_like(first[:, :1], spec.value_range[0] if spec.value_range else 0.0)
-    draw_rows(path, torch.cat([first, blank, closest], 1), spec)
+    draw_rows(path, torch.cat([first, blank, closest], 1), spec, title=title)
 
 
-def draw_rows(path: str | Path, rows: Tensor, spec: DataSpec, real: Tensor | None = None) -> None:
+def draw_rows(path: str | Path, rows: Tensor, spec: DataSpec, real: Tensor | None = None, title: str = "") -> None:
     """Rows (n, T, *spec.shape) as a PNG: one below the other, or as points over real ones (m, *spec.shape)."""
     if picture_name(spec) == "grid.png":
-        save_grid(path, rows.flatten(0, 1), spec, columns=rows.shape[1])
+        save_grid(path, rows.flatten(0, 1), spec, columns=rows.shape[1], title=title)
     else:
-        draw(path, rows.flatten(0, 1), spec, real=real, title="paths")
+        draw(path, rows.flatten(0, 1), spec, real=real, title=title, names=("real", "paths"))

@@ -46,7 +46,7 @@ def axes_for(limits: Limits, title: str) -> tuple[Figure, Axes]:
     """An empty square figure with equal axes."""
     figure = Figure(figsize=(5, 5), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot(aspect="equal", xlim=limits[:2], ylim=limits[2:], title=title)
+    axes = figure.add_subplot(aspect="equal", xlim=limits[:2], ylim=limits[2:], title=title, xlabel="x₁", ylabel="x₂")
     return figure, axes
 
 
@@ -63,26 +63,33 @@ def dots(axes: Axes, points: Tensor, colour: str, label: str) -> None:
     axes.scatter(across, up, s=size, alpha=alpha, c=colour, linewidths=0, label=label)
 
 
-def save_scatter(path: str | Path, x: Tensor, real: Tensor | None = None, title: str = "") -> None:
+def save_scatter(
+    path: str | Path,
+    x: Tensor,
+    real: Tensor | None = None,
+    title: str = "",
+    names: tuple[str, str] = ("real", "samples"),
+) -> None:
     """Samples x (n, D) over real points (m, D), the first two coordinates, as a PNG.
 
     The axes are equal and fixed by the real points, so that pictures of one run can be compared; what falls outside is
-    counted under the picture. Raises DataError for other shapes and StorageError where the disk refuses.
+    counted below the picture, where `names` says what both are. Of more than two dimensions the title says so. Raises
+    DataError for other shapes and StorageError where the disk refuses.
     """
     samples = in_plane(x)
     background = None if real is None else in_plane(real)
     left, right, bottom, top = limits = limits_of(samples if background is None else background)
-    figure, axes = axes_for(limits, title)
+    part = [f"first 2 of {x.shape[1]} dimensions"] if x.shape[1] > 2 else []
+    figure, axes = axes_for(limits, "\n".join([*([title] if title else []), *part]))
+    if x.shape[1] == 1:
+        axes.set(ylabel="", yticks=[])
     if background is not None:
-        dots(axes, background, REAL, "real")
-    dots(axes, samples, FAKE, "samples")
+        dots(axes, background, REAL, f"{names[0]} ({len(background):,})")
     inside = (samples >= torch.tensor([left, bottom])) & (samples <= torch.tensor([right, top]))
     outside = int((~inside.all(1)).sum())
-    axes.set_xlabel(
-        f"{len(samples):,} samples, {outside:,} outside the picture" if outside else f"{len(samples):,} samples"
-    )
-    if background is not None:
-        figure.legend(loc="outside lower center", ncols=2, markerscale=3, frameon=False)
+    rest = f", {outside:,} outside the picture" if outside else ""
+    dots(axes, samples, FAKE, f"{names[1]} ({len(samples):,}{rest})")
+    figure.legend(loc="outside lower center", ncols=2, markerscale=3, frameon=False)
     save_figure(path, figure)
 
 

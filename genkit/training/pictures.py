@@ -37,6 +37,7 @@ class SampleGrids(StepCallback):
 
     Arguments:
         folder: Where the pictures go.
+        name: What is trained, e.g. "vae on digits", for the titles.
         options: When, and how many samples.
         dataset: What is reconstructed, and what a scatter plot is drawn beside.
         console: Where the samples' variety is said.
@@ -44,8 +45,15 @@ class SampleGrids(StepCallback):
     """
 
     def __init__(
-        self, folder: Path, options: SampleGridOptions, dataset: Dataset, console: Console, metrics: MetricsWriter
+        self,
+        folder: Path,
+        name: str,
+        options: SampleGridOptions,
+        dataset: Dataset,
+        console: Console,
+        metrics: MetricsWriter,
     ) -> None:
+        self.name = name
         self.folder, self.options, self.dataset = folder, options, dataset
         self.console, self.metrics = console, metrics
         self.watched = options.watch_n or options.n
@@ -79,9 +87,11 @@ class SampleGrids(StepCallback):
         samples = made[: self.options.n]
         name = step_name(trainer.global_step)
         self.folder.mkdir(exist_ok=True)
-        draw(self.folder / f"{name}.png", samples, self.dataset.spec, real=self._held_out(REAL_POINTS)["x"], title=name)
+        title = f"{self.name}, step {trainer.global_step:,}"
+        real = self._held_out(REAL_POINTS)["x"]
+        draw(self.folder / f"{name}.png", samples, self.dataset.spec, real=real, title=title)
         if isinstance(model, Reconstructor):
-            self._draw_pairs(model, self.folder / f"{name}-reconstruction.png")
+            self._draw_pairs(model, self.folder / f"{name}-reconstruction.png", f"{title}, held-out examples")
 
     def _watch(self, trainer: pl.Trainer, samples: Tensor) -> None:
         variety = self.watch(samples)
@@ -90,14 +100,14 @@ class SampleGrids(StepCallback):
         self.metrics.write(trainer, variety.values())
 
     @torch.no_grad()
-    def _draw_pairs(self, model: GenerativeModel, path: Path) -> None:
+    def _draw_pairs(self, model: GenerativeModel, path: Path, title: str) -> None:
         assert isinstance(model, Reconstructor)
         device = next(model.parameters()).device
         batch = self._held_out(PAIRS)
         conditional = isinstance(model, Conditional) and model.num_classes is not None
         y: Tensor | None = batch["y"].to(device) if conditional else None
         restored = model.reconstruct(batch["x"].to(device), y).cpu()
-        draw_pairs(path, batch["x"], restored, self.dataset.spec)
+        draw_pairs(path, batch["x"], restored, self.dataset.spec, title)
 
     def _held_out(self, n: int) -> Batch:
         val = self.dataset.split("val")

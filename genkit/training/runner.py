@@ -202,7 +202,7 @@ def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback
         *run.callbacks,
         TrainingProgress(console, run.name),
         metrics,
-        SampleGrids(run.folder / "samples", run.samples, run.dataset, console, metrics),
+        SampleGrids(run.folder / "samples", run.name, run.samples, run.dataset, console, metrics),
         StopAtStep(stop, run.trainer.val_every_n_steps),
         CheckpointWriter(run.folder, run.checkpoint, run.dataset, run.trainer.val_every_n_steps),
     ]

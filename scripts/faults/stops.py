@@ -51,9 +51,12 @@ def stopped(number: signal.Signals, place: str, share: float, start: float, work
     """A signal at a moment of a training; `start` is the time that it needs for its first step."""
     child, run = Child(train("vae", *PLAN), work, environment=PLACES[place]), work / "run"
     wait_for(child, run, share, start)
-    sent = time.monotonic()
+    sent, early = time.monotonic(), logged(run) < STEPS
     child.kill(number)
     done = child.wait()
+    if not early:
+        tally.add("signals that came after the end")
+        return
     name, at = f"{number.name} {place}", f"{share:.2f}: {done.code} {done.said[-300:]}"
     tally.add(name)
     tally.counts["slowest stop, ms"] = max(tally.counts["slowest stop, ms"], int(1000 * (time.monotonic() - sent)))
@@ -92,7 +95,10 @@ def hurried(pause: float, share: float, work: Path, tally: Tally) -> None:
     tally.expect(done.code == 130 and "Traceback" not in done.said, "a second SIGINT: the end", at)
     tally.add("a second SIGINT that left an older checkpoint", int(find_checkpoint(run).step < logged(run)))
     told(run, signal.SIGINT, "a second SIGINT", at, tally, lost=True)
-    tally.expect(not leftovers(work), "a second SIGINT: leftovers", str(leftovers(work)[:3]))
+    tally.add("a second SIGINT that left a file to be swept", int(bool(leftovers(work))))
+    again = Child(["train", "resume=run"], work).wait()
+    right = again.code == 0 and not leftovers(work)
+    tally.expect(right, "a second SIGINT: resumed", f"{again.code} {again.said[-300:]} {leftovers(work)[:3]}")
 
 
 def closed_terminal(share: float, work: Path, tally: Tally) -> None:
@@ -125,8 +131,12 @@ def elsewhere(chosen: list[signal.Signals], n: int, run: Path, work: Path, tally
             place.mkdir()
             child = Child([*argv, "out=out"], place)
             child.process.join(0.6 * (number + 0.5) / n * whole.seconds)
+            early = child.process.is_alive()
             child.kill(name)
             done = child.wait()
+            if not early:
+                tally.add("signals that came after the end")
+                continue
             at = f"{name.name}, moment {number}: {done.code} {done.said[-200:]}"
             tally.add(f"a signal to {verb}")
             tally.expect(shell_code(done.code) == 128 + name, f"a signal to {verb}: another exit code", at)

@@ -17,14 +17,18 @@ import genkit as package
 from genkit.data.digits import Digits
 from genkit.models.autoencoder import Autoencoder
 from genkit.models.interpolation import Interpolation, Lerp, Slerp
-from genkit.report.grid import GAP, TILE, to_bytes
+from genkit.report.grid import GAP, GAP_LEVEL, TILE, to_bytes
 
 SIDE = TILE + GAP
 
 
 def tiles(path: Path) -> np.ndarray:
-    """A picture of digits cut into images (rows, columns, 8, 8)."""
-    picture = np.asarray(Image.open(path))[GAP:, GAP:]
+    """A picture of digits cut into images (rows, columns, 8, 8), without the words above and beside them."""
+    picture = np.asarray(Image.open(path))
+    gaps = picture == GAP_LEVEL
+    top, left = int(gaps.sum(1).argmax()), int(gaps[-SIDE:].all(0).argmax())  # the first gap in each direction
+    right = 1 + int(np.flatnonzero(gaps[-SIDE:].all(0))[-1])
+    picture = picture[top + GAP :, left + GAP : right]
     rows, columns = (size // SIDE for size in picture.shape)
     cells = picture.reshape(rows, SIDE, columns, SIDE).swapaxes(1, 2)
     return cells[:, :, 0:TILE:7, 0:TILE:7]

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from genkit.errors import DataError
-from genkit.report.curve import panels_of, read_series, save_curves
+from genkit.report import curve
+from genkit.report.curve import panels_of, read_series, save_curves, save_loss_curves
 
 
 def write(path: Path, *rows: dict, tail: str = "") -> Path:
@@ -36,6 +38,34 @@ def test_curves_are_a_picture(tmp_path: Path) -> None:
     save_curves(tmp_path / "curves.png", write(tmp_path / "metrics.jsonl", *rows))
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (3 * 480, 360)
+
+
+def test_losses_of_both_players_share_their_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training as a line and validation as points, of one colour for each phase; what is no loss is left out."""
+    saved: list[Figure] = []
+    monkeypatch.setattr(curve, "save_figure", lambda path, figure: saved.append(figure))
+    row = {"train/critic/real": 1.0, "train/critic/loss": 1.0, "train/generator/loss": 3.0, "lr/critic": 0.1}
+    rows = [{"step": i} | {key: value * 10**i for key, value in row.items()} for i in (1, 2, 3)]
+    rows.append({"step": 2, "val/critic/loss": 1.5, "val/generator/loss": 2.5, "samples/classes": 9, "quick/fid": 4.0})
+    metrics = write(tmp_path / "metrics.jsonl", *rows)
+    assert save_loss_curves(tmp_path / "loss.png", metrics, "gan on digits, step 3")
+    (figure,) = saved
+    assert figure.get_suptitle() == "gan on digits, step 3"
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "real"]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"step"}
+    lines = {str(line.get_label()): line for line in figure.axes[0].get_lines()}
+    assert lines.keys() == {f"{who} {when}" for who in ("critic", "generator") for when in ("training", "validation")}
+    assert lines["critic training"].get_color() == lines["critic validation"].get_color()
+    assert lines["critic training"].get_color() != lines["generator training"].get_color()
+    assert list(lines["generator training"].get_ydata()) == [30.0, 300.0, 3000.0]
+    assert list(lines["generator validation"].get_xdata()) == [2]
+    assert figure.axes[0].get_yscale() == "log"
+
+
+def test_no_curve_is_drawn_of_one_step(tmp_path: Path) -> None:
+    metrics = write(tmp_path / "metrics.jsonl", {"step": 1, "train/loss": 2.0}, {"step": 1, "val/loss": 1.0})
+    assert not save_loss_curves(tmp_path / "loss.png", metrics)
+    assert not (tmp_path / "loss.png").exists()
 
 
 @pytest.mark.parametrize("text", ["no json\n{}\n", '[1]\n{"step": 1}\n', '{"loss": 1}\n{"step": 1}\n'])

@@ -10,7 +10,7 @@ from PIL import Image
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError, StorageError
 from genkit.noise import generator_of
-from genkit.report.grid import GAP, save_grid, save_pairs
+from genkit.report.grid import GAP, columns_for, save_grid, save_pairs
 from genkit.report.picture import draw, draw_pairs, picture_name
 
 DIGITS = DataSpec((1, 8, 8), "image", (-1.0, 1.0), levels=17)
@@ -87,6 +87,34 @@ def test_draw_takes_images_and_says_what_it_cannot_draw(tmp_path: Path) -> None:
     text = DataSpec((12,), "sequence", levels=64)
     with pytest.raises(DataError, match="sequence data has no picture"):
         draw(tmp_path / "text.png", torch.zeros(2, 12), text)
+
+
+def test_words_stand_outside_the_images(tmp_path: Path) -> None:
+    """Below the title and right of the labels every pixel is that of the picture without words."""
+    x, y = DIGITS.scale(stored(DIGITS, 12)), DIGITS.scale(16 - stored(DIGITS, 12))
+    for name, title in (("bare", ""), ("titled", "vae on digits, step 1,500"), ("wide", "vae on digits, " * 20)):
+        draw(tmp_path / f"{name}.png", x, DIGITS, title=title)
+        draw_pairs(tmp_path / f"{name}-pairs.png", x, y, DIGITS, title=title)
+    for kind in ("", "-pairs"):
+        bare = read(tmp_path / f"bare{kind}.png")
+        for name in ("titled", "wide"):
+            sheet = read(tmp_path / f"{name}{kind}.png")
+            top, left = sheet.shape[0] - bare.shape[0], 0
+            while kind and (sheet[top:, left : left + bare.shape[1]] != bare).any():
+                left += 1
+            assert (sheet[top:, left : left + bare.shape[1]] == bare).all()
+            assert top > 0
+            assert (left > 0) == bool(kind)
+            assert len(np.unique(sheet[:top])) > 2  # letters
+            assert (sheet[top:, left + bare.shape[1] :] == 255).all()
+
+
+def test_a_sheet_has_few_empty_places() -> None:
+    assert [columns_for(n) for n in (1, 4, 5, 7, 9, 10, 12, 24, 64)] == [1, 2, 3, 4, 3, 5, 4, 6, 8]
+    for n in range(2, 200):
+        columns = columns_for(n)
+        assert -n % columns <= max(n // 5, 1)
+        assert columns <= 1.5 * n**0.5 + 2
 
 
 def test_wrong_shapes_are_refused(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_axes_are_those_of_the_real_data_whatever_the_samples(tmp_path: Path, fi
 def test_samples_outside_the_picture_are_counted(tmp_path: Path, figures: list[Figure]) -> None:
     x = torch.cat([points(7) * 0.1, torch.tensor([[1e3, 0.0], [float("nan"), 0.0]])])
     scatter.save_scatter(tmp_path / "a.png", x, real=points(100))
-    assert figures[0].axes[0].get_xlabel() == "9 samples, 2 outside the picture"
+    (legend,) = figures[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["real (100)", "samples (9, 2 outside the picture)"]
 
 
 def test_points_drawn_are_the_points_given(tmp_path: Path, figures: list[Figure]) -> None:
@@ -69,6 +70,20 @@ def test_other_dimensions_show_the_first_two(tmp_path: Path, figures: list[Figur
     shown = torch.tensor(figures[0].axes[0].collections[0].get_offsets().tolist())
     assert torch.equal(shown[:, 0], x[:, 0])
     assert torch.equal(shown[:, 1], x[:, 1] if dim > 1 else torch.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("dim", "labels", "title"),
+    [(1, ("x₁", ""), "flow on points, step 7"), (2, ("x₁", "x₂"), "flow on points, step 7"),
+     (5, ("x₁", "x₂"), "flow on points, step 7\nfirst 2 of 5 dimensions")],
+)  # fmt: skip
+def test_axes_have_names_and_the_title_says_what_is_not_shown(
+    tmp_path: Path, figures: list[Figure], dim: int, labels: tuple[str, str], title: str
+) -> None:
+    draw(tmp_path / "a.png", torch.randn(9, dim), DataSpec((dim,), "vector"), title="flow on points, step 7")
+    (axes,) = figures[0].axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == labels
+    assert axes.get_title() == title
 
 
 def test_reconstructions_are_drawn_over_their_originals(tmp_path: Path, figures: list[Figure]) -> None:

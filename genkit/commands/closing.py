@@ -1,0 +1,79 @@
+"""The last lines of a command: what it made, and the commands that come next, ready to be pasted.
+
+done: 1,000 steps
+  run folder  /home/ada/runs/vae
+  samples     /home/ada/runs/vae/samples/step-00001000.png
+  losses      /home/ada/runs/vae/loss.png
+next:
+  genkit sample ckpt=/home/ada/runs/vae
+  genkit eval ckpt=/home/ada/runs/vae
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from genkit.checkpoint.retention import newest_step, pointed
+from genkit.checkpoint.run_folder import METRICS
+from genkit.config.hydra_setup import current_job
+from genkit.errors import GenkitError
+from genkit.printing import shown
+
+LOSSES = "loss.png"
+
+
+def close(console: Console, headline: str, made: Mapping[str, object], commands: Sequence[str]) -> None:
+    """Print the lines, each path in one line however long it is; of a job of a sweep the headline alone."""
+    if current_job().multirun:
+        made, commands = {}, ()
+    width = max(map(len, made), default=0)
+    lines = [headline, *(f"  {name:<{width}}  {shown(path)}" for name, path in made.items())]
+    lines += ["next:", *(f"  {command}" for command in commands)] if commands else []
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def pasteable(*words: str) -> str:
+    """ "genkit sample 'ckpt=a folder'": the words as a shell needs them, control characters as bash and zsh do."""
+    return " ".join(["genkit", *map(_quoted, words)])
+
+
+def _quoted(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
+def close_training(console: Console, run: Path) -> None:
+    """The lines at the end of `genkit train`."""
+    made: dict[str, object] = {"run folder": run}
+    pictures = sorted(path for path in run.glob("samples/step-*.png") if not path.stem.endswith("-reconstruction"))
+    if pictures:
+        made["samples"] = pictures[-1]
+    if (run / LOSSES).is_file():
+        made["losses"] = run / LOSSES
+    best = pointed(run, "best")
+    if best not in (None, pointed(run, "latest")):
+        made["best"] = f"{best}: ckpt={shown(run / 'best')}"
+    commands = [pasteable(verb, f"ckpt={run}") for verb in ("sample", "eval")]
+    close(console, f"done: {newest_step(run):,} steps", made, commands)
+
+
+def draw_losses(run: Path, name: str) -> None:
+    """Draw the loss curves of a run that has ended, however it has; where that is refused, it has none."""
+    from genkit.report.curve import save_loss_curves  # matplotlib costs half a second, which no start need pay
+
+    with suppress(GenkitError):
+        save_loss_curves(run / LOSSES, run / METRICS, f"{name}, step {newest_step(run):,}")
