@@ -11,9 +11,11 @@ The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the 
     params (the choices behind the value: k, kernel, …), findings (what the data gave besides: a slope, …),
     measures_bound (the metric is a bound by name, such as an ELBO), features {id, normalize, dim, quantize} | null,
     reference {name, split, n, hash},
-    model {family, parameters, …} | null, seed, time_s, env
+    model {family, parameters, labels ("reference shares" | "in turn" | "y=…", conditional ones only), …} | null,
+    seed, time_s, env
 
-A likelihood's `kind` speaks of the model's log-density at the dequantised point: "exact" is its value, "lower" a bound.
+A likelihood's `kind` speaks of the model's log-density at the point that `dequantisation` names, or of the stored
+values where that is "none": "exact" is its value, "lower" a bound.
 """
 
 from __future__ import annotations
