@@ -6,8 +6,8 @@ import io
 from contextlib import suppress
 
 import lightning.pytorch as pl
-from rich.console import Console
 
+from genkit.report.console import make_console
 from genkit.training.module import GenerativeModule
 from genkit.training.runner import Run, fit
 from genkit.training.signals import StopNow, StopSignal
@@ -31,7 +31,7 @@ def fit_quietly(run: Run, last: int) -> None:
     run = Run(**{**vars(run), "callbacks": [*run.callbacks, EndAt(last, stop)]})
     try:
         with suppress(StopNow):
-            fit(run, Console(file=io.StringIO()), stop)
+            fit(run, make_console(file=io.StringIO()), stop)
     finally:
         stop.restore()
     if stop.received:
