@@ -48,6 +48,11 @@ def compose(sheets: dict[str, np.ndarray], across: int) -> Image.Image:
     return picture
 
 
+def across_for(n: int) -> int:
+    """Blocks in a row of n: all of up to five, else as many as leave the fewest places empty."""
+    return n if n <= 5 else min(range(6, 2, -1), key=lambda across: -n % across)
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("samples", nargs="+", metavar="NAME=FILE", help="a name and a file of samples")
@@ -55,14 +60,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the PNG")
     parser.add_argument("--rows", type=int, default=6)
     parser.add_argument("--columns", type=int, default=6)
-    parser.add_argument("--across", type=int, default=5, help="blocks in a row")
+    parser.add_argument("--across", type=int, help="blocks in a row; by default up to 6, with few places left empty")
     options = parser.parse_args(argv)
     spec = build(compose_option("data", options.data), at="data", expect=Dataset).spec
     named = [word.partition("=") for word in options.samples]
     sheets = {name: block(Path(file), spec, options.rows, options.columns) for name, _, file in named}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(options.out) as file:
-        compose(sheets, min(options.across, len(sheets))).save(file, format="PNG")
+        compose(sheets, options.across or across_for(len(sheets))).save(file, format="PNG")
 
 
 if __name__ == "__main__":

@@ -93,3 +93,13 @@ def test_sampling_and_scoring_import_no_lightning(verb):
         found = imports(file)
         assert "lightning" not in {name.partition(".")[0] for name in found}, module
         queue += [name for name in found if name.startswith("genkit.")]
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_nothing_pays_for_matplotlib_before_it_draws(file):
+    """It is imported by what draws with it, and that is imported where something is drawn."""
+    top = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+    drawing = {name_of(path) for path in FILES if "\nfrom matplotlib" in path.read_text(encoding="utf-8")}
+    own = name_of(file)
+    assert drawing <= {name_of(path) for path in (PACKAGE / "report").glob("*.py")}
+    assert own in drawing or not drawing & {node.module for node in top}

@@ -35,3 +35,8 @@ def test_blocks_hold_the_first_samples_of_each_file(figures, tmp_path):
     grey = 72  # the gaps between the tiles
     assert set(np.unique(tiles[0][1][:, : tiles[0][0]])) == {0, grey}
     assert set(np.unique(tiles[1][1][:, figures.MARGIN // 2 :])) == {grey, 255}
+
+
+def test_a_sheet_of_blocks_has_few_empty_places(figures):
+    assert [figures.across_for(n) for n in (1, 5, 6, 7, 8, 9, 11, 12)] == [1, 5, 6, 4, 4, 3, 6, 6]
+    assert all(-n % figures.across_for(n) <= 2 for n in range(1, 60))
