@@ -25,7 +25,7 @@ from genkit.errors import StorageError
 from genkit.metrics.base import ProbeMetric
 from genkit.storage.atomic import whole_file
 
-FORMAT = 3  # raise it whenever the arithmetic of a feature space or a metric changes
+FORMAT = 4  # raise it whenever the arithmetic of a feature space or a metric changes
 
 Tensors = dict[str, Tensor]
 

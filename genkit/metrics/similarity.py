@@ -4,8 +4,9 @@ r"""The structural similarity of reconstructions (Wang et al. 2004).
           \qquad c_1 = (0.01\, peak)^2, \; c_2 = (0.03\, peak)^2
 
 with means μ and variances σ² of the pixels in a window, averaged over the windows that lie inside the image (a border
-filled in by reflection, as torchmetrics has it, counts pixels that nobody drew). Windows are Gaussian of 11 pixels
-(σ = 1.5) where an image is that large, else uniform of 7: different scales, so the record says which it was.
+filled in by reflection, as torchmetrics has it, counts pixels that nobody drew). Pixels count from black, which is 0,
+to white, the peak: the first factor is made for means of one sign, not for the model's [−1, 1). Windows are Gaussian of
+11 pixels (σ = 1.5) where an image is that large, else uniform of 7: different scales, so the record says which it was.
 """
 
 from __future__ import annotations
@@ -70,9 +71,15 @@ def window_weights(spec: DataSpec) -> Tensor:
     return square / square.sum()
 
 
+def above_black(x: Tensor, spec: DataSpec) -> Tensor:
+    """Model values as differences from the smallest stored one: 0 for black, `peak_of` for white."""
+    assert spec.value_range is not None  # else there is no peak either
+    return x - spec.value_range[0] - (0.0 if spec.levels is None else spec.bin_width / 2)
+
+
 def similarity(x: Tensor, y: Tensor, spec: DataSpec) -> Tensor:
     """(B,): the SSIM of images x and y (B, C, H, W) in model units."""
-    x, y = x.to(torch.float64), y.to(torch.float64)
+    x, y = (above_black(values.to(torch.float64), spec) for values in (x, y))
     weights = window_weights(spec)[None, None]
 
     def local(v: Tensor) -> Tensor:

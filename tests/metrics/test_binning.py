@@ -1,7 +1,11 @@
 """Different bins: 5 % of them by chance, an emptied one for sure, and k-means that finds what is there."""
 
+from math import sqrt
+
 import pytest
 import torch
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import norm
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
@@ -75,3 +79,27 @@ def test_equal_points_are_binned_too() -> None:
 def test_more_bins_than_examples_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"metric\.ndb\.bins"):
         scored(randn(20, 2, 0), randn(20, 2, 1), 50).compute()
+
+
+def test_counts_of_separate_groups_are_compared_as_in_the_paper() -> None:
+    """Richardson & Weiss: the two-sided p-value of pooled proportions, below 0.05, as a share of the cells.
+
+    Groups so far apart that the cells are the groups, so the counts are known.
+    """
+    real, fake = [100, 80, 60, 40, 20, 300], [70, 80, 90, 41, 4, 215]
+    m, n = sum(real), sum(fake)
+    pooled = [(a + b) / (m + n) for a, b in zip(real, fake, strict=True)]
+    z = [(a / m - b / n) / sqrt(p * (1 - p) * (1 / m + 1 / n)) for a, b, p in zip(real, fake, pooled, strict=True)]
+    different = [2 * norm.sf(abs(score)) < 0.05 for score in z]
+    assert different == [False, False, True, False, True, True]
+    centres = 50.0 * torch.eye(6, dtype=torch.float64)
+    rows = [
+        centres.repeat_interleave(torch.tensor(counts), 0) + 0.01 * randn(sum(counts), 6, sum(counts))
+        for counts in (real, fake)
+    ]
+    metric = scored(*rows, bins=6)
+    assert float(metric.compute()) == pytest.approx(sum(different) / 6)
+    shares = [[count / sum(counts) for count in counts] for counts in (real, fake)]
+    assert metric.findings()["jensen_shannon"] == pytest.approx(jensenshannon(*shares) ** 2, rel=1e-9)
+    low, high = metric.interval(0, 0)
+    assert low < sum(different) / 6 < high

@@ -1,14 +1,23 @@
 """The two-sample test: Φ(d/2) for shifted normals, 1/2 for equal ones, scikit-learn's weights, blindness of a line."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe
 from genkit.metrics.two_sample import ClassifierTest, LogisticTest, NeighbourTest, logistic_weights, votes
+from genkit.noise import generator_of
 
 
 def randn(n: int, d: int, seed: int) -> Tensor:
@@ -101,3 +110,29 @@ def test_votes_of_equally_near_rows_are_those_of_whole_numbers(d: int, levels: i
     wanted = (near * signs).sum(1) * rim.sum(1) + (k - near.sum(1)) * (rim * signs).sum(1)
     found = votes(asked.double() / 7, x.double() / 7, signs.double(), k)
     assert torch.equal(found, wanted.double())
+
+
+@pytest.mark.parametrize(
+    ("metric", "peer"),
+    [
+        (NeighbourTest(k=7, folds=4), KNeighborsClassifier(7, algorithm="brute")),
+        (NeighbourTest(k=1, folds=3), KNeighborsClassifier(1, algorithm="brute")),
+        (LogisticTest(penalty=0.5, folds=4), LogisticRegression(C=2.0, fit_intercept=False, tol=1e-10, max_iter=500)),
+    ],
+    ids=["7 neighbours", "1 neighbour", "logistic"],
+)
+def test_accuracy_is_scikit_learn_s_in_the_same_folds(metric: ClassifierTest, peer: Any) -> None:
+    """Columns of unlike scale, sets of unlike size: equal numbers of both, standardised by the rows of the fit."""
+    scales = torch.tensor([1.0, 10.0, 0.1]).double()
+    real, fake = randn(160, 3, 0) * scales, (1.3 * randn(130, 3, 1) + 0.4) * scales
+    found = scored(metric, real, fake)
+    both = []
+    for rows, side in zip(metric.banks(), ("real", "fake"), strict=True):
+        order = torch.randperm(len(rows), generator=generator_of(0, "two sample", side))
+        both.append(rows[order][:130].numpy())
+    x, y = np.concatenate(both), np.repeat([0, 1], 130)
+    folds = PredefinedSplit(np.tile(np.arange(130) % metric.folds, 2))
+    ones = FunctionTransformer(lambda rows: np.hstack([rows, np.ones((len(rows), 1))]))  # an intercept, penalised too
+    right = cross_val_predict(make_pipeline(StandardScaler(), ones, clone(peer)), x, y, cv=folds) == y
+    assert found == pytest.approx(float(right.mean()), abs=1e-12)
+    assert 0.55 < found < 0.95
