@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from genkit.checkpoint.place import runs_below
+from genkit.checkpoint.manifest import MANIFEST
+from genkit.checkpoint.place import is_run_folder, runs_below
 from genkit.checkpoint.retention import step_folders
 from genkit.checkpoint.run_folder import RUN, read_info
-from genkit.errors import ConfigError, GenkitError
+from genkit.errors import CheckpointError, ConfigError, GenkitError
 from genkit.printing import shown
 
 ROOT = Path("outputs", "train")
@@ -45,6 +46,28 @@ def newest_run(verb: str, root: Path = ROOT, others: str = "") -> Path:
         f"genkit {verb}: no ckpt= is named and there is no finished run below {shown(root)}: {begun}"
         f"train one, as in genkit train model=diffusion, or name ckpt=RUN{others}"
     )
+
+
+def each_finished(path: str) -> list[str]:
+    """The finished runs of a sweep's folder in the order of its jobs; any other path alone.
+
+    Raises:
+        CheckpointError: none of its runs is finished.
+    """
+    folder = Path(path)
+    if is_run_folder(folder) or (folder / MANIFEST).exists() or not (runs := runs_below(folder)):
+        return [path]
+    finished = [str(run) for run in runs if _status(run) == "done"]
+    if not finished:
+        raise CheckpointError(f"{shown(folder)}: none of its {len(runs)} runs is finished: name one of them")
+    return finished
+
+
+def _status(run: Path) -> object:
+    try:
+        return read_info(run / RUN).get("status")
+    except GenkitError:
+        return None  # damaged, or not genkit's
 
 
 def _runs(root: Path) -> Iterator[Found]:

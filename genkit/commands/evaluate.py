@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from genkit import __version__
+from genkit.checkpoint.newest import each_finished
 from genkit.commands.closing import close, pasteable
 from genkit.commands.command_line import command_line
 from genkit.commands.knob import Knob, knob_of
@@ -31,6 +32,7 @@ from genkit.commands.restored import (
     label_of,
     make_out,
     provenance,
+    report_score,
     restored,
 )
 from genkit.commands.scored_by import features_of, metrics_named, metrics_of
@@ -76,7 +78,8 @@ def run(cfg: DictConfig) -> float:
 
 def _scored(settings: dict[str, Any], console: Console, first: bool) -> float:
     """As `run`; of several processes the first one prints and writes."""
-    checkpoints, files = _paths(settings["ckpt"]), _paths(settings["samples"])
+    checkpoints = [run for path in _paths(settings["ckpt"]) for run in each_finished(path)]
+    files = _paths(settings["samples"])
     _check_sources(checkpoints, files, settings)
     device_of(settings["device"])  # samples need none, but a name that is wrong should not pass for right
     check_out(settings)
@@ -112,6 +115,7 @@ def _scored(settings: dict[str, Any], console: Console, first: bool) -> float:
         folder = _write(records, settings, models, knob, neighbours, time.perf_counter() - started)
         made = {"scores": folder / "results.csv"} | {path.stem: path for path in sorted(folder.glob("*.png"))}
         close(console, f"results: {shown(folder)}", made, [pasteable("compare", str(folder))])
+    report_score(records[0].value, records[0].metric, records[0].direction)
     return to_minimise(records[0].value, records[0].direction)
 
 

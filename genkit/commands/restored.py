@@ -15,13 +15,16 @@ from rich.console import Console
 from genkit.commands.training_cost import training_of
 from genkit.config.build import build
 from genkit.config.embed import origin_of
+from genkit.config.hydra_setup import current_job
 from genkit.config.restore import Restored, restore
+from genkit.config.sweep import current_sweep, job_name, label_of_values, swept_values
 from genkit.data.dataset import Dataset
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import Guidable
 from genkit.printing import shown
 from genkit.storage.exclusive import make_new, make_stamped, refuse_in_use
 
+LONGEST_LABEL = 40  # letters
 ADVICE = "choose a folder for out= that is new or empty"
 
 
@@ -134,12 +137,37 @@ def dataset_name(node: Any) -> str:
 def check_out(settings: Mapping[str, Any]) -> None:
     """Raises ConfigError, before any work, where out= is in use."""
     if settings["out"] is not None:
-        refuse_in_use(settings["out"], ADVICE)
+        refuse_in_use(_out(settings["out"]), ADVICE)
 
 
 def make_out(settings: Mapping[str, Any], verb: str, label: str, fill: Callable[[Path], None]) -> Path:
-    """The folder out=, or outputs/<verb>/<stamp>-<label>, filled by `fill`."""
+    """The folder out=, a numbered one below it for a job of a sweep, or outputs/<verb>/<stamp>-<label>, filled."""
+    job, values = current_job(), _swept()
     if settings["out"] is not None:
-        return make_new(settings["out"], fill, ADVICE)
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub('[^A-Za-z0-9._-]+', '_', label)}"  # a checkpoint's words
-    return make_stamped(Path("outputs", verb, name), fill)
+        folder = make_new(_out(settings["out"]), fill, ADVICE)
+    else:
+        label = re.sub("[^A-Za-z0-9._-]+", "_", label)[:LONGEST_LABEL]  # a checkpoint's words
+        name = job_name(time.strftime("%Y%m%d-%H%M%S"), f"{label}-{values}" if values else label)
+        folder = make_stamped(Path("outputs", verb, name), fill)
+    if job.multirun:
+        current_sweep().row(job.number, job.overrides).folder = folder
+    return folder
+
+
+def report_score(value: float | None, name: str, direction: str) -> None:
+    """Tells the sweep, if this is a job of one, its first score."""
+    job = current_job()
+    if job.multirun:
+        sweep = current_sweep()
+        sweep.row(job.number, job.overrides).score = value
+        sweep.score, sweep.mode = name, direction if direction in ("min", "max") else None
+
+
+def _out(out: str) -> Path:
+    job = current_job()
+    return Path(out, job_name(job.number, _swept())) if job.multirun else Path(out)
+
+
+def _swept() -> str:
+    """The swept values of the running job, "" without a sweep."""
+    return label_of_values(swept_values(current_job().overrides, current_sweep().keys))

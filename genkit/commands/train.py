@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -27,11 +26,12 @@ from genkit.commands.closing import close_training, draw_losses, pasteable
 from genkit.commands.command_line import command_line
 from genkit.commands.early_end import stopped, stopped_line
 from genkit.commands.history import changed_keys, config_text, entry, history_of
+from genkit.commands.job_folder import find_twin, identity, new_folder, sweep_folder, write_index
 from genkit.commands.machine import inexact, machine
 from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.commands.short_run import short_run
 from genkit.commands.sweep_value import value_of_run
-from genkit.commands.taken_over import best_until, departures, fits_of, recorded, same_data, taking_over
+from genkit.commands.taken_over import best_score, best_until, fits_of, recorded, same_data, taking_over
 from genkit.commands.training_cost import Meter
 from genkit.config.build import refuse_interpolations
 from genkit.config.embed import as_recorded, embed, embedded_again
@@ -39,6 +39,8 @@ from genkit.config.hydra_setup import current_job
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.resume import MAX_STEPS, lookup, merged
 from genkit.config.start import as_begun, begin, begin_again
+from genkit.config.sweep import current_sweep, swept_values
+from genkit.config.sweep_table import near
 from genkit.errors import ConfigError, GenkitError, NumericalError
 from genkit.printing import shown
 from genkit.report.console import make_console
@@ -48,6 +50,7 @@ from genkit.training.signals import StopNow, StopSignal
 
 COPIES = 4  # of the weights in a checkpoint: averaged, live, two moments of Adam
 AUTO = "auto"  # resume=auto
+BEST = ("monitor", "mode", "step", "value")  # what run.json says of the best monitored value
 
 
 def run(cfg: DictConfig) -> float:
@@ -71,18 +74,18 @@ def _continue_or_begin(settings: dict[str, Any], console: Console) -> float:
     return _resume({**settings, "resume": run_dir}, console, own=("run_dir",))
 
 
-def _start(settings: dict[str, Any], console: Console) -> float:
-    settings, start = begin(settings)
+def _start(typed: dict[str, Any], console: Console) -> float:
+    settings, start = begin(typed)
     settings, given = embed(settings)
     notices = [found.checkpoint.notice for found in given.values()] + ([start.notice] if start is not None else [])
     for notice in filter(None, notices):
         console.print(notice, soft_wrap=True)
-    parts = build_parts(settings, given=given, start=start)
     settings = _with_absolute_data(settings)
-    label = _label(settings)
-    target = _run_dir(settings["run_dir"], label)
-    if target is not None and current_job().multirun and is_run_folder(target):
-        return _again(target, settings, console)
+    label, job = _label(settings), current_job()
+    if job.multirun and typed["run_dir"] is not None and (twin := find_twin(Path(typed["run_dir"]), settings)):
+        return _again(twin, typed, console)
+    parts = build_parts(settings, given=given, start=start)
+    target = new_folder(sweep_folder(typed["run_dir"]), label) if job.multirun else _path(typed["run_dir"])
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
     config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
@@ -92,16 +95,32 @@ def _start(settings: dict[str, Any], console: Console) -> float:
         return _fit(folder, parts, config, settings, console, label, None, stop)
 
 
-def _again(path: Path, settings: dict[str, Any], console: Console) -> float:
-    """A job of a sweep that was started before in the same run_dir: skipped where it is done, else continued."""
-    if drift := list(departures(recorded(path, None), settings)):
-        raise ConfigError(
-            f"{shown(path)}: another job of this number stands here: {'; '.join(drift[:3])}: choose another run_dir="
-        )
-    if read_info(path / RUN)["status"] != "done":
-        return _resume({**settings, "resume": str(path)}, console, own=("run_dir",))
-    console.print(f"{shown(path)}: done before: skipped", soft_wrap=True)
-    return value_of_run(path, settings)
+def _again(path: Path, typed: dict[str, Any], console: Console) -> float:
+    """A job of a sweep whose run stands: skipped where it was trained so far, else continued."""
+    sweep_folder(typed["run_dir"])
+    info, wanted = read_info(path / RUN), lookup(typed, MAX_STEPS)
+    made_for = lookup(recorded(path, None), MAX_STEPS)
+    if info["status"] != "done" or made_for < wanted:
+        own = ("run_dir", MAX_STEPS) if made_for > wanted else ("run_dir",)
+        return _resume({**typed, "resume": str(path)}, console, own=own)
+    longer = f", and longer: {made_for} steps" if made_for > wanted else ""
+    console.print(f"{shown(path)}: done before{longer}: skipped", soft_wrap=True)
+    _report(path, info, "skipped")
+    return value_of_run(path, typed)
+
+
+def _report(path: Path, info: Mapping[str, Any], status: str) -> None:
+    """Tells the sweep, if this is a job of one, what became of it."""
+    job = current_job()
+    if not job.multirun:
+        return
+    sweep, best = current_sweep(), info.get("best") or {}
+    row = sweep.row(job.number, job.overrides)
+    row.status, row.folder, row.score = status, path, best.get("value")
+    sweep.score, sweep.mode = str(best.get("monitor") or sweep.score), best.get("mode") or sweep.mode
+    if sweep.folder is not None:
+        sweep.next = pasteable("eval", f"ckpt={near(sweep.folder)}")
+    write_index()
 
 
 def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) -> float:
@@ -123,6 +142,7 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
             console.print(line, soft_wrap=True)
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
                 folder.update(status="done", exit_code=0)  # stopped between the last checkpoint and this note
+            _report(folder.path, folder.info, "done")
             return value_of_run(folder.path, settings)
         given, start = (embedded_again(settings), begin_again(settings)) if checkpoint is None else ({}, None)
         fits = fits_of(checkpoint, base, settings)
@@ -157,7 +177,8 @@ def _record(folder: RunFolder, settings: Mapping[str, Any], command: Mapping[str
     entries = [*history_of(folder.info), command]
     folder.write_config(config_text(settings, entries))
     here = machine(command["device"])
-    folder.update(status="running", exit_code=None, signal=None, history=entries, **here)
+    now = {"status": "running", "exit_code": None, "signal": None, "identity": identity(settings)}
+    folder.update(**now, history=entries, **here)
 
 
 def _fit(
@@ -197,7 +218,8 @@ def _fit(
             step = newest_step(folder.path)
             cost = _work_done(parts, step or 0) | meter.read()
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
-            folder.update(**ends, step=step, wall_time=wall_time, **cost)
+            folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost)
+            _report(folder.path, folder.info, status)
         draw_losses(folder.path, _name(label))
     if stop.received:
         kept = f"at step {step}" if step else "before its first checkpoint"
@@ -235,13 +257,20 @@ def _name(label: str) -> str:
     return label.replace("-", " on ", 1)
 
 
+def _best(run: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The best monitored value for run.json, None where there is none."""
+    options = settings["checkpoint"]
+    found = best_score(run, options)
+    return None if found is None else dict(zip(BEST, (options["monitor"], options["mode"], *found), strict=True))
+
+
 def _way_back(run: Path, settings: Mapping[str, Any]) -> str:
     """The command that goes on from the newest checkpoint with a tenth of the rate, for the end of a message."""
     folders, rate = step_folders(run), lookup(settings, "optimizer.lr")
     if not folders or not isinstance(rate, int | float):
         return ""
-    change = f"optimizer.lr={rate / 10:g} 'allow=[optimizer.lr]'"
-    return f", as in genkit train resume={shlex.quote(shown(folders[0]))} {change}"
+    words = (f"resume={folders[0]}", f"optimizer.lr={rate / 10:g}", "allow=[optimizer.lr]")
+    return f", as in {pasteable('train', *words)}"
 
 
 def _work_done(parts: Parts, step: int) -> dict[str, int]:
@@ -290,11 +319,8 @@ def _label(settings: Mapping[str, Any], folder: RunFolder | None = None) -> str:
     return "-".join(str(settings[key]["_target_"]).rpartition(".")[2].lower() for key in ("model", "data"))
 
 
-def _run_dir(run_dir: str | None, label: str) -> Path | None:
-    if run_dir is None:
-        return None
-    job = current_job()
-    return Path(run_dir, f"{job.number}-{label}") if job.multirun else Path(run_dir)
+def _path(run_dir: str | None) -> Path | None:
+    return None if run_dir is None else Path(run_dir)
 
 
 def _bytes_needed(parts: Parts) -> int:
@@ -310,5 +336,7 @@ def _info(settings: Mapping[str, Any], parts: Parts) -> dict[str, Any]:
         "data_fingerprint": fingerprint(parts.dataset),
         "host": platform.node(),
         **machine(parts.device),
+        "identity": identity(settings),
+        "values": swept_values(current_job().overrides, current_sweep().keys),
         "history": [entry(0, parts.device)],
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ from genkit.config.hydra_app import run_app
 from genkit.config.paths import quoted
 from genkit.config.precheck import precheck
 from genkit.config.settings import check_settings
+from genkit.config.sweep import current_sweep, sweeping
+from genkit.config.sweep_table import print_table
 from genkit.config.words import Words
 from genkit.errors import ConfigError
 
@@ -103,8 +106,11 @@ def launch(verb: str, target: str, words: Words) -> int:
     if "--quoted" not in words.flags:
         overrides = accepted(overrides, verb, catalog, words.multirun)
     try:
-        with _sweep_folder(words.multirun) as sweep:
-            run_app(verb, [*words.kept_flags, *overrides, *sweep], task)
+        command = shlex.join(["genkit", verb, "-m", *words.overrides])
+        swept = overrides if words.multirun else ()
+        with _sweep_folder(words.multirun) as scratch, sweeping(swept, command) as sweep:
+            run_app(verb, [*words.kept_flags, *overrides, *scratch], task)
+            print_table(sweep)
     except Exception as error:
         return _refuse(error, verb, words, catalog)
     return task.conclude()
@@ -148,6 +154,8 @@ class Task:
             print(f"genkit: job {job.number}: {' '.join(job.overrides)}", flush=True)
         try:
             self.prepare(config)
+            if job.multirun:
+                current_sweep().row(job.number, job.overrides)
             with _relaunchable(self.verb, self.words, job):
                 return self.function()(config)
         except Exception as error:
@@ -155,6 +163,8 @@ class Task:
                 raise  # a launcher's worker: the exception travels back, this list does not
             debug = self.words.debug or bool(config.get("debug"))
             self.failures.append((job, tell(error, debug)))
+            if job.multirun:
+                current_sweep().row(job.number, job.overrides).status = f"exit {self.failures[-1][1].code}"
         return math.inf  # the worst that a sweeper can receive: it minimises
 
     def function(self) -> Callable[[Any], float | None]:

@@ -88,7 +88,7 @@ def test_the_command_that_a_diverged_run_names_works(work: Path) -> None:
     options = ("optimizer.lr=1e12", "trainer.gradient_clip=0", "checkpoint.every_n_steps=1", "trainer.max_steps=9")
     answer = genkit(*arguments("vae", *options, "lr_schedule=constant", "run_dir=a b"))
     assert answer.code == 5
-    command = re.search(r"as in genkit (train resume=.*)", answer.err)
+    command = re.search(r"as in genkit (train .*)", answer.err)
     assert command is not None, answer.err
     words = shlex.split(command[1])
     assert words[2:] == ["optimizer.lr=1e+11", "allow=[optimizer.lr]"]
