@@ -27,6 +27,7 @@ from genkit.config.failure import Failure, tell
 from genkit.config.hydra_app import run_app
 from genkit.config.paths import quoted
 from genkit.config.precheck import precheck
+from genkit.config.seed import with_drawn_seeds
 from genkit.config.settings import check_settings
 from genkit.config.sweep import current_sweep, sweeping
 from genkit.config.sweep_table import print_table
@@ -104,7 +105,7 @@ def launch(verb: str, target: str, words: Words) -> int:
     task = Task(verb, target, words, catalog)
     overrides = words.overrides
     if "--quoted" not in words.flags:
-        overrides = accepted(overrides, verb, catalog, words.multirun)
+        overrides = with_drawn_seeds(accepted(overrides, verb, catalog, words.multirun))
     try:
         command = shlex.join(["genkit", verb, "-m", *words.overrides])
         swept = overrides if words.multirun else ()

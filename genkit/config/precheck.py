@@ -131,7 +131,7 @@ def check_paths(config: Mapping[str, Any]) -> None:
         for path in _paths(config, key):
             if too_long := [part for part in Path(path).parts if len(os.fsencode(part)) > LONGEST]:
                 raise ConfigError(f"{key}={shown(path)}: a name of {len(too_long[0])} letters: {LONGEST} is the most")
-    for key in ("ckpt", "resume", "start"):
+    for key in ("ckpt", "resume", "start", "guidance.weak", "model.autoencoder"):
         for path in _paths(config, key):
             if path != "auto" and not os.path.lexists(path):
                 _locate(path)

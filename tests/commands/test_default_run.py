@@ -90,3 +90,23 @@ def test_a_folder_is_not_named_like_a_file(vae: Path, words: str) -> None:
     name = out.partition("=")[2]
     line = refused(2, verb, *ckpt, out)
     assert f"a folder is made, and {Path(name).suffix} ends the name of a file: name " in line
+
+
+def test_a_random_seed_is_drawn_said_and_recorded(vae: Path, work: Path) -> None:
+    """As if it had been typed: another time another one, and the recorded command gives the same samples."""
+    said = [done("sample", f"ckpt={vae}", "n=2", f"out={name}", "seed=random") for name in "ab"]
+    notes = [json.loads((work / name / "samples.json").read_text()) for name in "ab"]
+    for line, note in zip(said, notes, strict=True):
+        assert f"genkit: seed={note['seed']}, drawn for seed=random\n" in line
+    assert notes[0]["seed"] != notes[1]["seed"]
+    assert f"seed={notes[0]['seed']}" in notes[0]["command"].split()
+    done("sample", f"ckpt={vae}", "n=2", "out=c", f"seed={notes[0]['seed']}")
+    assert (work / "c" / "samples.npz").read_bytes() == (work / "a" / "samples.npz").read_bytes()
+
+
+def test_resume_auto_keeps_the_seed_that_was_drawn(work: Path) -> None:
+    line = [*arguments("vae", "trainer.max_steps=1"), "run_dir=run", "resume=auto", "seed=random"]
+    done(*line)
+    seed = run_json(work / "run")["seed"]
+    assert "finished at step 1" in done(*line)
+    assert run_json(work / "run")["seed"] == seed
