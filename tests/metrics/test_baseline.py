@@ -5,6 +5,7 @@ import torch
 
 from genkit.data.dataset import Dataset, Split, SplitName
 from genkit.data.spec import DataSpec
+from genkit.metrics import baseline
 from genkit.metrics.baseline import BASELINES, moments, pixel_gaussian, pixel_marginals, pixel_mixture, training_copies
 
 
@@ -109,3 +110,14 @@ def test_every_baseline_is_stored_values_and_seeded(name: str) -> None:
     assert fake.max() < 64
     assert torch.equal(fake, draw(data, 60, 1))
     assert not torch.equal(fake, draw(data, 60, 2))
+
+
+def test_the_mixture_is_fitted_to_a_draw_of_the_training_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whichever order the examples are listed: the first of a sorted split would be one end of it."""
+    monkeypatch.setattr(baseline, "MIXTURE_ROWS", 500)
+    data, listed = Correlated(64), Correlated(64)
+    train = data.x[:3000]
+    listed.x = torch.cat([train[train.flatten(1)[:, 0].argsort()], data.x[3000:]])
+    found = pixel_mixture(listed, 2000, 0)
+    assert torch.equal(found, pixel_mixture(data, 2000, 0))
+    assert abs(float(found.float().mean() - train.float().mean())) < 1
