@@ -56,15 +56,25 @@ def main(argv: list[str] | None = None) -> int:
 
     Without `argv` it is the process's own, and signals become exit codes too.
     """
-    if argv is None:
-        from genkit.terminal import outlive_terminal
+    if argv is not None:
+        return answer(list(argv))
+    from genkit.signals import Unwind, exit_code, take_over
+    from genkit.terminal import outlive_terminal
 
-        install_signal_handlers()
-        open_closed_outputs()
-        outlive_terminal()
+    unwind = Unwind()  # training installs finer handlers
+    take_over(unwind)
+    open_closed_outputs()
+    outlive_terminal()
+    code = answer(sys.argv[1:])
+    unwind.settle()
+    return exit_code(unwind.received) if unwind.received else code
+
+
+def answer(argv: list[str]) -> int:
+    """Run the words of one command line; an interrupt and a closed pipe are exit codes."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin slow everything on shared cores
     try:
-        code = dispatch(sys.argv[1:] if argv is None else list(argv))
+        code = dispatch(argv)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -72,14 +82,6 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's last flush complains
         return 128 + signal.SIGPIPE
-
-
-def install_signal_handlers() -> None:
-    """Every ending signal unwinds the command and becomes its exit code; training installs finer handlers."""
-    from genkit.signals import Unwind, take_over
-
-    take_over(Unwind())
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def open_closed_outputs() -> None:

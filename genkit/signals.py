@@ -26,6 +26,8 @@ KEYBOARD = frozenset(number for number in ENDING if number.name in ("SIGINT", "S
 # and to its group.
 ECHO = 1.0
 
+AGAIN = 3.0  # seconds after which a signal whose exception was swallowed raises it again
+
 
 def exit_code(number: int) -> int:
     """The exit code of a process that a signal stopped, as shells count: 143 for SIGTERM."""
@@ -52,12 +54,32 @@ def give_back(before: dict[int, Any]) -> None:
 
 
 class Unwind:
-    """A handler that raises SystemExit with the signal's exit code; an echo does not disturb what then cleans up."""
+    """A handler that raises SystemExit with the signal's exit code; an echo does not disturb what then cleans up.
+
+    C code that asks for an attribute, and a callback of the garbage collector, may be where Python runs a handler, and
+    both swallow what it raises. So a process that is still there after `AGAIN` seconds is told once more, and whoever
+    takes over the signals, or ends, looks at `received`.
+
+    Attributes:
+        received: The first signal, 0 while none came.
+    """
 
     def __init__(self) -> None:
-        self.last = float("-inf")
+        self.received = 0
+        self._last = float("-inf")
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        before, self.last = self.last, time.monotonic()
-        if self.last - before > ECHO:
+        before, self._last = self._last, time.monotonic()
+        self.received = self.received or number
+        if self._last - before > ECHO:
+            signal.signal(signal.SIGALRM, self._again)
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
             raise SystemExit(exit_code(number))
+
+    def _again(self, number: int, frame: FrameType | None) -> None:
+        raise SystemExit(exit_code(self.received))
+
+    def settle(self) -> None:
+        """Raise no more on account of what was received."""
+        if self.received:
+            signal.setitimer(signal.ITIMER_REAL, 0)

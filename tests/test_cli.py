@@ -94,6 +94,27 @@ def test_signals_become_exit_codes(number, code):
     assert not done.stderr
 
 
+def test_a_signal_whose_exception_is_lost_is_told_once_more():
+    waiting = """
+        import os, signal, sys, time
+        import genkit.signals
+        from genkit import cli
+        genkit.signals.AGAIN = 0.2
+        def wait(argv):
+            try:
+                os.kill(os.getpid(), signal.SIGHUP)
+                time.sleep(30)
+            except BaseException:
+                time.sleep(30)
+        cli._run_plain = lambda name, argv: wait(argv)
+        sys.argv = ["genkit", "verify"]
+        sys.exit(cli.main())
+    """
+    done = run(code=waiting)
+    assert done.returncode == 129
+    assert not done.stderr
+
+
 def test_a_closed_pipe_is_quiet():
     read, write = os.pipe()
     os.close(read)

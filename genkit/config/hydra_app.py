@@ -36,8 +36,12 @@ def composed(verb: str, argv: Sequence[str]) -> dict[str, Any]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     out = io.StringIO()
-    with _beside_another(), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-        run_app(verb, ["--cfg", "job", *argv], lambda config: None)
+    with _beside_another(), contextlib.redirect_stdout(out):
+        try:
+            run_app(verb, ["--cfg", "job", *argv], lambda config: None)
+        except SystemExit as end:
+            if end.code:  # a signal's
+                raise
     config: dict[str, Any] = yaml.load(out.getvalue(), loader) or {}
     return config
 

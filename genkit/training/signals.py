@@ -12,7 +12,7 @@ import time
 from types import FrameType
 from typing import Any
 
-from genkit.signals import ECHO, KEYBOARD, exit_code, give_back, take_over
+from genkit.signals import ECHO, KEYBOARD, Unwind, exit_code, give_back, take_over
 
 GRACE = 5.0  # seconds that a validation may go on after a signal: cut short, its step would be lost
 REPEATED = frozenset({"SIGXCPU"})  # sent every second by the kernel, and no wish to hurry
@@ -50,6 +50,10 @@ class StopSignal:
 
     def __enter__(self) -> StopSignal:
         self.install()
+        for handler in self._before.values():
+            if isinstance(handler, Unwind) and handler.received:  # swallowed on its way
+                self.received, self._at = handler.received, time.monotonic()
+                handler.settle()
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
@@ -15,6 +16,7 @@ import pytest
 from command_cases import SERVER, _entry, arguments, done, lines, run_json
 
 from genkit.checkpoint.retention import pointed
+from genkit.models.vae import VAE
 
 PLAN = ("trainer.max_steps=6", "checkpoint.every_n_steps=2", "trainer.val_every_n_steps=3", "checkpoint.monitor=null")
 
@@ -77,6 +79,31 @@ def test_nothing_is_left_of_a_command_that_was_stopped(vae: Path, work: Path, mo
     assert found == 128 + number, said
     assert "Traceback" not in said
     assert not any(work.iterdir())
+
+
+def swallowing(number: int, argv: list[str], cwd: Path, log: Path) -> None:
+    """`genkit argv` in a process that gets a signal where its exception is lost, as in C code now and then."""
+    original = VAE.__init__
+
+    @functools.wraps(original)
+    def built(self: VAE, *args: Any, **kwargs: Any) -> None:
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+        original(self, *args, **kwargs)
+
+    VAE.__init__ = built  # type: ignore[method-assign]
+    _entry(argv, cwd, log, {})
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGUSR1"])
+def test_a_signal_whose_exception_is_lost_stops_the_training_all_the_same(work: Path, name: str) -> None:
+    number, log = signal.Signals[name], work.parent / "log"
+    child = SERVER.Process(target=swallowing, args=(number, arguments("vae", *PLAN, "run_dir=run"), work, log))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 128 + number, log.read_text()
+    assert run_json(work / "run").items() >= {"status": "interrupted", "signal": name, "step": 0}.items()
 
 
 def test_a_second_signal_while_a_checkpoint_is_written(work: Path) -> None:
