@@ -8,6 +8,7 @@ the verb.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -26,29 +27,15 @@ class Verb(NamedTuple):
 VERBS = {
     "train": Verb("genkit.commands.train:run", "train a model", hydra=True),
     "sample": Verb("genkit.commands.sample:run", "draw samples from a checkpoint", hydra=True),
-    "eval": Verb("genkit.commands.evaluate:run", "score a checkpoint, or anybody's samples", hydra=True),
+    "eval": Verb("genkit.commands.evaluate:run", "score a checkpoint, or samples of any origin", hydra=True),
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
     "export": Verb("genkit.commands.export:run", "write the shareable form of a checkpoint"),
     "verify": Verb("genkit.commands.verify:run", "check every file of a checkpoint; replay=20: train steps again"),
+    "completion": Verb("genkit.config.complete:run", "print tab completion for bash, zsh, fish or powershell"),
     "doctor": Verb("genkit.commands.doctor:run", "look for what is broken in this installation"),
 }
-
-USAGE = """usage: genkit VERB [key=value …]
-
-{verbs}
-
-  genkit train model=diffusion data=digits     train; genkit train --help shows groups and keys
-  genkit sample ckpt=outputs/train/… n=64      a run folder means its latest checkpoint
-  genkit eval ckpt=outputs/train/… metric=fid
-  genkit check model=gan data=digits           what it would cost; nothing is kept
-  genkit list models                           what there is to choose from
-
-tab completion (bash): eval "$(genkit -sc install=bash)"
-exit codes: 0 done · 1 internal · 2 configuration · 3 data · 4 checkpoint · 5 numerical · 6 disk
-            128 + n stopped by signal n: 130 SIGINT · 143 SIGTERM · 129 SIGHUP · 138 SIGUSR1
-"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     take_over(unwind)
     open_closed_outputs()
     outlive_terminal()
+    print_anything()
     code = answer(sys.argv[1:])
     unwind.settle()
     return exit_code(unwind.received) if unwind.received else code
@@ -95,35 +83,48 @@ def open_closed_outputs() -> None:
             setattr(sys, name, os.fdopen(number, "w"))
 
 
+def print_anything() -> None:
+    """What a terminal's encoding cannot show is replaced (`?`); no line is a reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def dispatch(argv: list[str]) -> int:
     """The command line without the program's name -> exit code."""
     match argv:
-        case [] | ["-h" | "--help" | "help", *_]:
+        case [] | ["-h" | "--help"] | ["help"] | ["-h" | "--help" | "help", "-h" | "--help" | "help", *_]:
             print(usage(), end="")
             return 0
+        case ["-h" | "--help" | "help", name, *_] if name in VERBS:
+            return run_verb(name, ["--help"])
+        case ["-h" | "--help" | "help", *rest]:
+            return refuse_verb(rest)
         case ["-V" | "--version", *_]:
             from genkit import __version__
 
             print(f"genkit {__version__}")
             return 0
-        case ["-sc" | "--shell-completion", query, *_]:
-            from genkit.config.complete import answer
-
-            return answer(query, {name: verb.hydra for name, verb in VERBS.items()})
+        case ["-sc" | "--shell-completion", *query]:
+            return run_verb("completion", query)
+        case [name, "help"] if name in VERBS:
+            return run_verb(name, ["--help"])
         case [name, *rest] if name in VERBS:
             return run_verb(name, rest)
         case _:
-            return refuse_verb(argv[0])
+            return refuse_verb(argv)
 
 
 def usage() -> str:
-    return USAGE.format(verbs="\n".join(f"  {name:<8} {verb.help}" for name, verb in VERBS.items()))
+    from genkit.config.verb_help import usage
+
+    return usage({name: verb.help for name, verb in VERBS.items()})
 
 
-def refuse_verb(name: str) -> int:
-    from genkit.config.hints import did_you_mean
+def refuse_verb(argv: list[str]) -> int:
+    from genkit.config.verb_words import refusal
 
-    print(f"genkit: error: there is no verb {name!r}: {', '.join(VERBS)}{did_you_mean(name, VERBS)}", file=sys.stderr)
+    print(f"genkit: error: {refusal(argv, VERBS)}", file=sys.stderr)
     return 2
 
 

@@ -8,12 +8,14 @@ the same anywhere, then scores, then CPU seconds, which a busy machine raises.
 from __future__ import annotations
 
 import ast
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from genkit.config.catalog import KINDS, PACKAGE, Catalog, load_yaml
-from genkit.config.hints import did_you_mean
+from genkit.config.hints import nearest
+from genkit.config.layout import names, rows
 from genkit.config.words import parse
 from genkit.errors import ConfigError
 
@@ -21,7 +23,7 @@ REACHES = "# Reaches: "
 
 
 def run(argv: list[str]) -> int:
-    """Raises ConfigError for an unknown kind."""
+    """Print what there is; raises ConfigError for an unknown kind."""
     words = parse(argv)
     catalog = Catalog.of(words)
     if words.flags.keys() & {"-h", "--help"}:
@@ -29,25 +31,37 @@ def run(argv: list[str]) -> int:
         return 0
     if not words.overrides:
         for kind, group in KINDS.items():
-            print(f"{kind:<12}  {' '.join(catalog.options(group)) or '(none)'}")
+            print("\n".join(names(catalog.options(group) or ["(none)"], " " * 14, kind)))
         return 0
     for kind in words.overrides:
-        show(catalog, group_of(kind))
+        show(catalog, group_of(kind, catalog))
     return 0
 
 
-def group_of(kind: str) -> str:
-    if kind in KINDS.values():
+def group_of(kind: str, catalog: Catalog) -> str:
+    """The group that is called so. Raises ConfigError, with the list that a name stands in, for anything else."""
+    if kind in KINDS:
+        return KINDS[kind]
+    if kind in catalog.groups:
         return kind
-    if kind not in KINDS:
-        raise ConfigError(f"genkit list {kind}: choose one of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
-    return KINDS[kind]
+    for name, group in KINDS.items():
+        if kind in catalog.options(group):
+            raise ConfigError(f"genkit list {kind}: {kind} is one of the {name}; try: genkit list {name}")
+    near = nearest(kind, KINDS)
+    advice = f"; did you mean {near}? try: genkit list {near}" if near else ""
+    raise ConfigError(f"genkit list {kind}: choose one of {', '.join(KINDS)}{advice}")
 
 
 def show(catalog: Catalog, group: str) -> None:
     options = catalog.options(group)
+    if sys.stdout.isatty():
+        told = [
+            (name, " ".join(filter(None, (describe(file, group), promised(file))))) for name, file in options.items()
+        ]
+        print("\n".join(rows(told, indent="")))
+        return
     width = max(map(len, options), default=0)
-    for name, file in options.items():
+    for name, file in options.items():  # a line each, to be searched
         print(f"{name:<{width}}  {describe(file, group)}".rstrip())
         if promise := promised(file):
             print(f"{'':<{width}}    {promise}")
@@ -56,7 +70,7 @@ def show(catalog: Catalog, group: str) -> None:
 def describe(file: Path, group: str) -> str:
     """One sentence about an option."""
     node = load_yaml(file)
-    if node.keys() == {"defaults"}:  # a suite is what it is made of
+    if node.keys() == {"defaults"} and "suite" in file.parts:  # a suite is what it is made of
         return " ".join(str(entry).rpartition("/")[2] for entry in node["defaults"] if isinstance(entry, str))
     comments = [line[1:].strip() for line in _opening_comments(file) if not line[1:].strip().startswith("@package")]
     if comments:

@@ -46,7 +46,8 @@ def _below(node: Any, own: Mapping[str, Any], at: str) -> Iterator[tuple[str, st
         return
     for key in node:
         if key not in own:
-            yield f"{at}.{key}", f"{at}.{key}: unknown key; {at} has {', '.join(inner)}"
+            near = did_you_mean(f"{at}.{key}", [f"{at}.{name}" for name in inner])
+            yield f"{at}.{key}", f"{at}.{key}: unknown key{near or f'; {at} has ' + ', '.join(inner)}"
     for key, default in own.items():
         if key not in node:
             yield f"{at}.{key}", f"{at}.{key}: it is needed: leave ~{at}.{key} out"

@@ -1,42 +1,90 @@
-"""Tab completion for bash: verbs, groups, options, keys, flags.
+"""Tab completion for bash, zsh, fish and PowerShell: verbs, groups, options, keys, flags.
 
-`eval "$(genkit -sc install=bash)"` defines a completion function, which asks `genkit -sc query=bash` with the line in
-COMP_LINE up to the cursor. Where nothing of ours fits (a path after `ckpt=`), bash completes file names.
+`genkit completion SHELL` prints a function for the shell. It asks `genkit completion query` with the line in COMP_LINE
+up to the cursor, so that what is offered is what stands in the tables of verbs and in the YAML. Where nothing of ours
+fits (a path after `ckpt=`), the shell completes file names.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from genkit.config.words import FLAGS, Words, parse
 from genkit.errors import ConfigError
 
 # bash splits words at '=', so what stands before the last '=' of the word is cut from every answer
-INSTALL = r"""_genkit() {
+BASH = r"""_genkit() {
   local line="${COMP_LINE:0:$COMP_POINT}" word prefix=""
   word="${line##* }"
   [[ "$COMP_WORDBREAKS" == *"="* && "$word" == *"="* ]] && prefix="${word%=*}="
   local IFS=$'\n'
-  COMPREPLY=($(COMP_LINE="$line" "${COMP_WORDS[0]}" -sc query=bash 2>/dev/null))
+  COMPREPLY=($(COMP_LINE="$line" "${COMP_WORDS[0]}" completion query 2>/dev/null))
   COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
 }
 complete -o nospace -o default -F _genkit genkit"""
+ZSH = r"""#compdef genkit
+_genkit() {
+  local -a found
+  found=("${(@f)$(COMP_LINE="${(j: :)words[1,CURRENT]}" ${words[1]} completion query 2>/dev/null)}")
+  if [[ -n "${found[1]}" ]]; then
+    compadd -Q -S '' -- "${found[@]% }"
+  else
+    _files
+  fi
+}
+if [[ "$funcstack[1]" == "_genkit" ]]; then
+  _genkit "$@"
+else
+  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+  compdef _genkit genkit
+fi"""
+FISH = r"""function __genkit_complete
+    set -lx COMP_LINE (string join ' ' -- (commandline -opc) (commandline -ct))
+    genkit completion query 2>/dev/null | string trim --right
+end
+complete -c genkit -a '(__genkit_complete)'"""
+POWERSHELL = r"""Register-ArgumentCompleter -Native -CommandName genkit -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $env:COMP_LINE = $commandAst.ToString().PadRight($cursorPosition).Substring(0, $cursorPosition)
+    & genkit completion query 2>$null | ForEach-Object {
+        [System.Management.Automation.CompletionResult]::new($_.TrimEnd(), $_.TrimEnd(), 'ParameterValue', $_)
+    }
+    Remove-Item Env:COMP_LINE
+}"""
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH, "powershell": POWERSHELL}
 UNINSTALL = "complete -r genkit; unset -f _genkit"
+USAGE = f"genkit completion {'|'.join(SCRIPTS)}"
+HOW = """
+  bash        eval "$(genkit completion bash)"                             in ~/.bashrc
+  zsh         eval "$(genkit completion zsh)"                              in ~/.zshrc
+  fish        genkit completion fish | source                              in ~/.config/fish/config.fish
+  powershell  genkit completion powershell | Out-String | Invoke-Expression   in $PROFILE"""
 
 
-def answer(query: str, verbs: Mapping[str, bool]) -> int:
-    """Answers `-sc install=bash`, `uninstall=bash` and `query=bash`; verbs: name -> whether it is a Hydra app."""
-    match query:
-        case "install=bash":
-            print(INSTALL)
+def run(argv: Sequence[str]) -> int:
+    """Answer `completion SHELL` and `completion query`; Hydra's `-sc install=bash` means the same."""
+    from genkit.cli import VERBS
+
+    word = argv[0].removeprefix("install=") if argv else ""
+    match word:
+        case "" | "-h" | "--help":
+            print(f"usage: {USAGE}\n{HOW}")
+        case "query" | "query=bash":
+            print(
+                "\n".join(
+                    candidates(os.environ.get("COMP_LINE", ""), {name: verb.hydra for name, verb in VERBS.items()})
+                )
+            )
         case "uninstall=bash":
             print(UNINSTALL)
-        case "query=bash":
-            print("\n".join(candidates(os.environ.get("COMP_LINE", ""), verbs)))
+        case shell if shell in SCRIPTS:
+            print(SCRIPTS[shell])
         case _:
-            raise ConfigError(f"{query}: completion knows install=bash, uninstall=bash and query=bash")
+            from genkit.config.hints import did_you_mean
+
+            raise ConfigError(f"completion: no shell {word}{did_you_mean(word, SCRIPTS)}; usage: {USAGE}")
     return 0
 
 
@@ -46,6 +94,10 @@ def candidates(line: str, verbs: Mapping[str, bool]) -> list[str]:
     before = [part for part in before if part]
     if not before:
         found: Iterable[str] = (f"{verb} " for verb in verbs)
+    elif before[0] == "completion":
+        found = SCRIPTS
+    elif before[0] == "help":
+        found = verbs
     elif before[0] == "list":
         from genkit.config.catalog import KINDS
 

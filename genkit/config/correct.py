@@ -192,7 +192,10 @@ class Corrector:
         near = re.search(r"did you mean ([^\s?]+)\?$", text)
         if item.mark == "~":
             return Verdict(text, None, (f"{item.key}=null",) if text.endswith(f"{item.key}=null") else ())
-        return Verdict(text, None, (f"{item.key}={near[1]}",) if near and "." not in near[1] else None)
+        if near is None:
+            return Verdict(text)
+        is_key = "has no such argument" in text or "unknown key" in text
+        return Verdict(text, None, (item.word(near[1]) if is_key else f"{item.key}={near[1]}",))
 
     def _judged(self, item: Item) -> Verdict | None:
         if item.bare:

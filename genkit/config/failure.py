@@ -9,6 +9,7 @@ anything else          "internal error: Type: text", 1; where an import failed, 
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 from dataclasses import dataclass
@@ -17,7 +18,17 @@ from genkit.config.memory import asked_for
 from genkit.errors import ConfigError, GenkitError, StorageError
 from genkit.printing import one_line, shortened, shown
 
-STORAGE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+STORAGE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
+STORAGE |= {errno.ENOTDIR, errno.EIO, errno.EMFILE, errno.ENFILE}
 BROKEN_PIPE = 141
 LIMIT = 600  # characters of a line that someone else wrote
 
@@ -41,8 +52,11 @@ def failure_of(error: Exception) -> Failure:
         return Failure(error.exit_code, f"error: {text}")
     if isinstance(error, BrokenPipeError):
         return Failure(BROKEN_PIPE, "")
+    if isinstance(error, FileNotFoundError) and not _stands_somewhere():
+        gone = "error: the working directory no longer exists: cd to a folder that does"
+        return Failure(StorageError.exit_code, gone)
     if isinstance(error, OSError) and error.errno in STORAGE:
-        return Failure(StorageError.exit_code, f"error: {shown(error.filename or 'output')}: {error.strerror}")
+        return Failure(StorageError.exit_code, f"error: {shown(error.filename or 'output', 100)}: {error.strerror}")
     if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "yaml"):
         return Failure(ConfigError.exit_code, f"error: {shortened(text, LIMIT)}")
     if (asked := asked_for(error)) is not None:
@@ -51,6 +65,15 @@ def failure_of(error: Exception) -> Failure:
     return Failure(
         1, f"internal error: {type(error).__name__}: {shortened(text, LIMIT)} ({hint}debug=true shows the traceback)"
     )
+
+
+def _stands_somewhere() -> bool:
+    """Whether the working directory is still there."""
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def while_importing(error: Exception) -> bool:

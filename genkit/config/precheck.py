@@ -27,6 +27,8 @@ from genkit.storage.exclusive import refuse_in_use
 NEW_RUN = "choose a folder for run_dir= that is new or empty, or go on with resume="
 NEW_OUT = "choose a folder for out= that is new or empty"
 LONGEST = 255  # bytes of a name in a folder, on every common file system
+LONGEST_PATH = 4000  # bytes of a path: Linux takes 4,096, and files stand below it
+CUT = 60  # characters of such a path in a message
 UNSUPPORTED = {"trainer.devices": "training on several devices is not supported: a run is exact on one alone"}
 # key -> the class that it must be built of; of another one, the real check says so
 EXPECTED = {
@@ -129,8 +131,11 @@ def check_paths(config: Mapping[str, Any]) -> None:
     """Raises ConfigError for a name that no file system takes, CheckpointError or DataError for what is not there."""
     for key in ("run_dir", "out", "ckpt", "resume", "start", *INPUTS):
         for path in _paths(config, key):
-            if too_long := [part for part in Path(path).parts if len(os.fsencode(part)) > LONGEST]:
-                raise ConfigError(f"{key}={shown(path)}: a name of {len(too_long[0])} letters: {LONGEST} is the most")
+            sizes = [len(os.fsencode(part)) for part in Path(path).parts]
+            if any(size > LONGEST for size in sizes) or len(os.fsencode(os.path.abspath(path))) > LONGEST_PATH:
+                raise ConfigError(
+                    f"{key}={shown(path, CUT)}: too long: a name may have {LONGEST} bytes, a path {LONGEST_PATH}"
+                )
     for key in ("ckpt", "resume", "start", "guidance.weak", "model.autoencoder"):
         for path in _paths(config, key):
             if path != "auto" and not os.path.lexists(path):

@@ -87,7 +87,7 @@ TRAIN: dict[str, Term] = {
     "n_iterations total_steps training_steps train_iters total_iters max_train_steps num_train_steps train_num_steps "
     "n_updates": Term("trainer.max_steps"),
     "lr learning_rate base_lr base_learning_rate eta step_size alpha lrate": Term("optimizer.lr"),
-    "wd l2 l2_reg decay": Term("optimizer.weight_decay"),
+    "wd l2 l2_reg": Term("optimizer.weight_decay"),
     "optim opt optimiser optimizer_type solver": Term("optimizer"),
     BATCH + " train_batch_size per_device_train_batch_size batch_per_gpu bsz": Term("data.batch_size"),
     DEVICES + " device devices num_gpus n_gpus ngpus ngpu num_devices": Term("trainer=gpu", ONE_GPU, TRAINER),

@@ -19,6 +19,9 @@ FLAGS = {
     "--shell-completion": False, "-sc": False, "--experimental-rerun": True,
     "--quoted": False,  # genkit's own: paths are quoted already (a process relaunched by a strategy)
 }  # fmt: skip
+INFO = ("--info", "-i")
+CHOICES = dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all"))
+CHOICES |= dict.fromkeys(INFO, ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"))  # type: ignore[arg-type]
 NEGATIVE = re.compile(r"-[\d.].*")
 PICKLE_READER = "--experimental-rerun"
 
@@ -63,12 +66,21 @@ def parse(argv: Sequence[str], lenient: bool = False) -> Words:
             words.overrides.append(word)
             continue
         flag = _full_name(name)
+        if equals and not FLAGS[flag] and flag not in INFO:
+            raise ConfigError(f"{word}: {flag} takes no value; try: {flag}")
         if FLAGS[flag] and not equals:
-            if not rest:
+            if not rest or rest[0].startswith("-"):
                 raise ConfigError(f"{flag} needs a value")
             value = rest.pop(0)
-        elif flag in ("--info", "-i") and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+            word = f"{word} {value}"
+        elif flag in INFO and not equals and rest and "=" not in rest[0] and not rest[0].startswith("-"):
             value = rest.pop(0)
+        if flag in CHOICES and value and value not in CHOICES[flag]:
+            if not lenient:
+                raise ConfigError(f"{word}: choose one of {', '.join(CHOICES[flag])}")
+            words.foreign.append(word)
+            words.overrides += [name, value]
+            continue
         words.flags[flag] = value
         if flag != "--quoted":
             words.kept_flags += [flag, value] if value else [flag]
