@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import textwrap
 import pytest
 
 from genkit import __version__, cli
-from genkit.config import catalog, complete
+from genkit.config import catalog, complete, layout, verb_help
 from genkit.config.words import parse
 
 HYDRA_VERBS = [name for name, verb in cli.VERBS.items() if verb.hydra]
@@ -62,10 +63,69 @@ def test_help_of_a_verb_shows_its_own_groups_and_keys(verb, capsys):
     assert cli.main([verb, "--help"]) == 0
     out = capsys.readouterr().out
     words = catalog.Catalog.of(parse([]))
-    assert all(f"\n  {group} " in out for group in words.defaults(verb))
-    assert "seed: 0" in out
+    assert all(f"\n  {group}=" in out for group in words.defaults(verb))
+    assert "seed=0" in out
     assert "defaults:" not in out
-    assert ("\n  metric " in out) == (verb != "sample")
+    assert ("\n  metric=" in out) == (verb != "sample")
+    assert cli.main(["help", verb]) == 0
+    assert capsys.readouterr().out == out
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_help_stays_within_the_terminal(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for argv in (["help"], ["list"], *(["help", verb] for verb in HYDRA_VERBS)):
+        assert cli.main(argv) == 0
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("verb", HYDRA_VERBS)
+def test_every_key_has_a_description(verb):
+    text = catalog.Catalog.of(parse([])).primary_file(verb).read_text(encoding="utf-8")
+    assert not [key for section in verb_help.sections(text) for key, told in section.keys if not told]
+
+
+def test_colour_is_for_terminals(monkeypatch, capsys):
+    assert cli.main(["help", "train"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr(layout, "coloured", lambda: True)
+    assert cli.main(["help", "train"]) == 0
+    assert "\x1b[1mgroups\x1b[0m" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", complete.SCRIPTS)
+def test_a_shell_reads_its_completion(shell, capsys):
+    assert cli.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "genkit completion query" in script or "completion query" in script
+    flags = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "--no-execute"]}.get(shell)
+    if flags is None or shutil.which(flags[0]) is None:
+        pytest.skip(f"{shell} is not installed")
+    assert subprocess.run(flags, input=script, text=True, capture_output=True).returncode == 0
+
+
+def test_what_an_encoding_lacks_is_replaced(tmp_path):
+    """One process: help, lists and errors in ASCII end as in UTF-8."""
+    code = """
+        import sys
+        from genkit import cli
+        cli.print_anything()
+        codes = [cli.main(argv) for argv in (["--help"], ["list", "metrics"], ["help", "train"], ["train", "model=vä"])]
+        print(*codes)
+    """
+    done = run(code=code, env={**os.environ, "PYTHONIOENCODING": "ascii"}, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "0 0 0 2"
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_working_directory_that_is_gone_is_one_line(tmp_path, monkeypatch, capsys):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for argv in (["train", "model=vae"], ["verify", "x"]):
+        assert cli.main(argv) == 6
+        assert "the working directory no longer exists" in capsys.readouterr().err
 
 
 def test_the_openmp_threads_of_a_run_do_not_spin(monkeypatch):
@@ -145,7 +205,18 @@ def test_an_unknown_verb():
 
 
 COMPLETIONS = {
-    "genkit ": ["check ", "compare ", "doctor ", "eval ", "export ", "list ", "sample ", "train ", "verify "],
+    "genkit ": [
+        "check ",
+        "compare ",
+        "completion ",
+        "doctor ",
+        "eval ",
+        "export ",
+        "list ",
+        "sample ",
+        "train ",
+        "verify ",
+    ],
     "genkit ev": ["eval "],
     "genkit check optimizer=ad": ["optimizer=adam", "optimizer=adamw"],
     "genkit list mo": ["models"],
@@ -159,6 +230,8 @@ COMPLETIONS = {
     "genkit sample ckpt=/": [],
     "genkit train --multi": ["--multirun"],
     "genkit verify x": [],
+    "genkit completion z": ["zsh"],
+    "genkit help sa": ["sample"],
 }
 
 
@@ -171,7 +244,7 @@ def test_completion_in_bash(tmp_path):
     """The installed function, in a bash that splits words at '='."""
     script = f"""
         genkit() {{ {sys.executable} -m genkit "$@"; }}
-        eval "$(genkit -sc install=bash)"
+        eval "$(genkit completion bash)"
         COMP_LINE="genkit train optimizer=ad" COMP_POINT=${{#COMP_LINE}} COMP_WORDS=(genkit train optimizer = ad)
         COMP_POINT=${{#COMP_LINE}}
         _genkit

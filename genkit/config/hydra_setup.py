@@ -215,11 +215,9 @@ class Task:
         key = str(error).partition(":")[0]
         own, groups = self.catalog.own_keys(self.verb), self.catalog.defaults(self.verb)
         strange = {name for name, _ in faults(config, own, groups)}
-        known = {name: own.get(name) if name in strange else value for name, value in config.items()}
+        known = own | {name: config[name] for name in {*own, *groups} - strange if name in config}
         refused = {word: str(error) for word in self.words.overrides if key_of(word) == key}
-        corrector = Corrector(
-            self.verb, self.words, self.catalog, refused, {k: v for k, v in known.items() if k in {*own, *groups}}
-        )
+        corrector = Corrector(self.verb, self.words, self.catalog, refused, known)
         return ConfigError(corrector.message() or corrector.blamed(key, str(error)))
 
     def conclude(self) -> int:

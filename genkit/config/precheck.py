@@ -77,6 +77,8 @@ def check_node(node: Mapping[str, Any], at: str) -> None:
     for name, value in node.items():
         if name == "_target_" or name in given or f"{at}.{name}" in PATH_KEYS:
             continue
+        if name in signature.required and signature.hints[name] is Object and not is_node(value):
+            continue  # perhaps genkit's own to give
         if name in signature.hints:
             _check_value(value, signature.hints[name], f"{at}.{name}")
         elif signature.complete:

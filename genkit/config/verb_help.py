@@ -39,7 +39,7 @@ def verb_help(verb: str, help_line: str, words: Words) -> str:
     text = catalog.primary_file(verb).read_text(encoding="utf-8")
     defaults = catalog.defaults(verb)
     lines = [*wrapped(f"genkit {verb}: {help_line}"), ""]
-    lines += [f"usage: genkit {verb} [group=option …] [key=value …] [flags]", ""]
+    lines += [*wrapped(f"usage: genkit {verb} [group=option …] [key=value …] [flags]", "", " " * 7), ""]
     lines += [heading("groups"), *wrapped("One option each, the default in brackets. Their keys: --cfg job", "  ")]
     lines += [line for group, chosen in defaults.items() for line in _group(catalog, group, chosen)]
     found = sections(text)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from genkit import cli
 from genkit.commands.list import describe, promised
-from genkit.config.catalog import Catalog
+from genkit.config.catalog import KINDS, Catalog
 from genkit.config.words import Words
 
 CATALOG = Catalog.of(Words())
@@ -23,3 +24,18 @@ def test_an_experiment_names_its_source_scores_and_time(experiment, capsys):
     shown = capsys.readouterr().out
     assert describe(file, "experiment") in shown
     assert promise in shown
+
+
+@pytest.mark.parametrize("group", [*KINDS.values(), "lr_schedule", "logger", "quantizer"])
+def test_every_option_has_a_sentence(group):
+    """Words of its own: not the names of files that it is put together from."""
+    for name, file in CATALOG.options(group).items():
+        text = describe(file, group)
+        if not name.startswith("suite/"):
+            assert len(text.split()) >= 2, name
+        assert "_self_" not in text
+
+
+def test_a_name_leads_to_its_list(capsys):
+    assert cli.main(["list", "vae"]) == 2
+    assert "try: genkit list models" in capsys.readouterr().err

@@ -7,6 +7,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from genkit.config.paths import quote_path, split_paths
+from genkit.config.plain import read_arguments
+from genkit.errors import ConfigError
 
 NASTY = [
     "a=b", "a b", " a ", "a,b", "[a]", "[a,b]", "a[0]", "{a: 1}", "it's", 'say "hi"', "'quoted'", "a'b\"c", "$HOME",
@@ -84,3 +86,19 @@ def test_quotes_set_by_hand_are_taken_off_only_where_the_bare_path_exists(tmp_pa
 def test_home_is_expanded(monkeypatch):
     monkeypatch.setenv("HOME", "/somewhere")
     assert value_of(quote_path("out=~/x")) == "/somewhere/x"
+
+
+def test_the_environment_and_the_clock_are_resolved_in_a_path(monkeypatch):
+    monkeypatch.setenv("SCRATCH", "/scratch/me")
+    assert value_of(quote_path("run_dir=${oc.env:SCRATCH}/a")) == "/scratch/me/a"
+    assert value_of(quote_path("out=${oc.env:NO_SUCH_NAME,here}/a")) == "here/a"
+    assert value_of(quote_path("run_dir=runs/${now:%%}")) == "runs/%"
+    assert value_of(quote_path("ckpt=[${oc.env:SCRATCH}/a,b]")) == ["/scratch/me/a", "b"]
+
+
+@pytest.mark.parametrize("path", ["${oc.env:NO_SUCH_NAME}/a", "lr${optimizer.lr}", "a${", "${hydra:job.num}", "${x}"])
+def test_any_other_interpolation_in_a_path_is_refused(path):
+    with pytest.raises(ConfigError, match=r"^run_dir="):
+        quote_path(f"run_dir={path}")
+    with pytest.raises(ConfigError, match=r"^ckpt="):
+        read_arguments([f"ckpt={path}"], ["ckpt"], "usage")
