@@ -33,7 +33,7 @@ VERBS = {
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
     "export": Verb("genkit.commands.export:run", "write the shareable form of a checkpoint"),
     "verify": Verb("genkit.commands.verify:run", "check every file of a checkpoint; replay=20: train steps again"),
-    "completion": Verb("genkit.config.complete:run", "print tab completion for bash, zsh, fish or powershell"),
+    "completion": Verb("genkit.config.complete:answer", "print tab completion for bash, zsh, fish or powershell"),
     "doctor": Verb("genkit.commands.doctor:run", "look for what is broken in this installation"),
 }
 
@@ -155,6 +155,10 @@ def _run_hydra(name: str, argv: list[str]) -> int:
 
 
 def _run_plain(name: str, argv: list[str]) -> int:
+    if name == "completion":  # the one verb that knows of the others
+        from genkit.config.complete import answer
+
+        return answer(argv, {other: verb.hydra for other, verb in VERBS.items()})
     module, _, function = VERBS[name].target.partition(":")
     run: Callable[[list[str]], int] = getattr(importlib.import_module(module), function)
     return run(argv)

@@ -63,20 +63,19 @@ HOW = """
   powershell  genkit completion powershell | Out-String | Invoke-Expression   in $PROFILE"""
 
 
-def run(argv: Sequence[str]) -> int:
-    """Answer `completion SHELL` and `completion query`; Hydra's `-sc install=bash` means the same."""
-    from genkit.cli import VERBS
+def answer(argv: Sequence[str], verbs: Mapping[str, bool]) -> int:
+    """Answer `completion SHELL` and `completion query`; Hydra's `-sc install=bash` means the same.
 
+    Args:
+        argv: What stands behind the verb.
+        verbs: Name -> whether Hydra composes its configuration.
+    """
     word = argv[0].removeprefix("install=") if argv else ""
     match word:
         case "" | "-h" | "--help":
             print(f"usage: {USAGE}\n{HOW}")
         case "query" | "query=bash":
-            print(
-                "\n".join(
-                    candidates(os.environ.get("COMP_LINE", ""), {name: verb.hydra for name, verb in VERBS.items()})
-                )
-            )
+            print("\n".join(candidates(os.environ.get("COMP_LINE", ""), verbs)))
         case "uninstall=bash":
             print(UNINSTALL)
         case shell if shell in SCRIPTS:

@@ -53,9 +53,11 @@ def rows(pairs: Sequence[tuple[str, str]], indent: str = "  ", gap: int = 2) -> 
     column = len(indent) + gap + max((len(term) for term, _ in pairs if len(term) <= most), default=0)
     lines: list[str] = []
     for term, description in pairs:
-        told = wrapped(description, " " * column)
+        longest = max(map(len, description.split()), default=0)  # a key that is too long for the column moves left
+        left = max(len(indent) + gap, min(column, width() - longest))
+        told = wrapped(description, " " * left)
         start = f"{indent}{styled(term, CYAN)}"
-        room = column - len(indent) - len(term)
+        room = left - len(indent) - len(term)
         if not told:
             lines.append(start)
         elif room >= gap:
