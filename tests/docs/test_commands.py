@@ -67,7 +67,7 @@ def test_the_usage_lines_of_plain_verbs_hold(work, genkit, capsys):
     for verb in [name for name, verb in cli.VERBS.items() if not verb.hydra and name not in ("list", "completion")]:
         _, _, *words = help_of(verb, capsys=capsys).removeprefix("usage: ").split()
         places = {"RUN_OR_CHECKPOINT": "run", "FOLDER": "new", "RESULTS": "scores"}
-        words = [word.rstrip("…") for word in words if not word.startswith("[")]  # without what may be left out
+        words = [word.strip("[]…") for word in words if not word.startswith("[") or "ckpt=" in word]
         filled = [functools.reduce(lambda word, name: word.replace(name, places[name]), places, word) for word in words]
         assert genkit(verb, *filled) == 0, filled
         capsys.readouterr()
@@ -84,5 +84,5 @@ def test_the_flags_of_a_verbs_help_exist(verb, genkit, capsys):
     flags = [line.split()[0].rstrip(",") for line in text.splitlines() if line.startswith("  -")]
     assert len(flags) > 3
     for flag in flags:
-        parse([flag, "job" if flag == "--cfg" else "value"])
+        parse([flag, {"--cfg": "job", "--info": "all"}.get(flag, "value")])
     assert genkit(verb, "seed=1" if verb in ("train", "check") else "ckpt=x", "--cfg", "job") == 0
