@@ -15,6 +15,7 @@ from genkit.config.layout import heading, names, rows, width, wrapped
 from genkit.config.words import Words
 
 LINE = re.compile(r"(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)(?: +# *(?P<text>.*))?")
+CONTINUED = re.compile(r" +# *(?P<text>.+)")  # a description that goes on below
 FLAGS = [
     ("-m, --multirun", "run every combination of values: seed=1,2,3"),
     ("--cfg job", "print the composed configuration and stop; --resolve: with references replaced"),
@@ -76,6 +77,9 @@ def sections(text: str) -> list[Section]:
     for line in _body(text):
         if line.startswith("## "):
             found.append(Section(line[3:].strip()))
+        elif (more := CONTINUED.fullmatch(line)) is not None and found[-1].keys:
+            key, told = found[-1].keys[-1]
+            found[-1].keys[-1] = (key, f"{told} {more['text']}")
         elif (match := LINE.fullmatch(line)) is not None:
             depth = len(match["indent"])
             path = [*(step for step in path if step[0] < depth), (depth, match["key"])]
