@@ -65,7 +65,8 @@ class Density(ABC):
 
         x are model values, float. Of data with levels they are points in the bins; `spec.scale(v)` are the bins'
         centres, where a continuous density reads too good: `nll` and `bits_per_dim` take stored values v. A density is
-        differentiable in x; a mass is constant in its bin and carries no gradient.
+        differentiable in x; a mass is constant in its bin and carries no gradient. An implementation reads x by
+        `self.points(x)`.
         """
 
     def nll(self, v: Tensor, y: Tensor | None = None, *, seed: int = 0, first: int = 0) -> Tensor:

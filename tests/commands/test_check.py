@@ -50,7 +50,7 @@ def test_a_run_that_is_shorter_than_the_trial(work: Path) -> None:
     [
         ("model=vea", 2, "there is no such option of model"),
         ("checkpoint.monitor=val/elbow", 2, "checkpoint.monitor=val/elbow"),
-        ("optimizer.lr=1e30 trainer.gradient_clip=0", 5, "is not finite"),
+        ("optimizer.lr=1e12 trainer.gradient_clip=0", 5, "is not finite"),
         ("run_dir=new", 2, "run_dir=: genkit check keeps nothing"),
         ("data=mnist data.root=nowhere", 3, "nowhere does not exist"),
     ],

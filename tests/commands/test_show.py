@@ -139,5 +139,5 @@ def test_what_a_model_cannot_do_is_refused(diffusion: Path, autoencoder: Path) -
     assert "no reconstructor" in refused(2, "sample", f"ckpt={diffusion}", "show=reconstruction")
     assert "did you mean interpolation?" in refused(2, "sample", f"ckpt={autoencoder}", "show=interpolate")
     assert "choose a smaller n" in refused(3, "sample", f"ckpt={autoencoder}", "show=reconstruction", "n=900")
-    assert "data.root" in refused(2, "sample", f"ckpt={autoencoder}", "show=reconstruction", "data.root=nowhere")
+    assert "data.root" in refused(3, "sample", f"ckpt={autoencoder}", "show=reconstruction", "data.root=nowhere")
     assert "interpolation=circle" in refused(2, "sample", f"ckpt={autoencoder}", "interpolation=circle")
