@@ -72,6 +72,7 @@ class ProbeMetric(Metric, Component, ABC):
             otherwise value − floor.
         best_at_floor: Whether both a lower and a higher value than real data's are worse; such scores rank nothing.
         has_floor: Whether real against real is measured; False where theory says what it is.
+        covers: What the mean in its interval is taken over.
         measures_bound: Whether the value is a bound on the likelihood by name (an ELBO), so that bounds may be ranked.
     """
 
@@ -83,6 +84,7 @@ class ProbeMetric(Metric, Component, ABC):
     divergence: ClassVar[bool] = True
     best_at_floor: ClassVar[bool] = False
     has_floor: ClassVar[bool] = True
+    covers: ClassVar[str] = "the mean score of n samples against this reference"
     measures_bound: ClassVar[bool] = False
     full_state_update: ClassVar[bool] = False  # type: ignore[misc]
 
@@ -99,7 +101,15 @@ class ProbeMetric(Metric, Component, ABC):
         """The value, a float64 tensor of shape ()."""
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
-        """A 95 % interval of the value, by bootstrap over the samples or in closed form; None where there is none."""
+        """A 95 % interval of the mean that `covers` names; None where there is none."""
+        return None
+
+    def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
+        """A 95 % interval of the mean over draws of the samples and of the reference; None where there is none."""
+        return None
+
+    def bias_corrected(self) -> float | None:
+        """The value less its bias from few rows; None where there is none to speak of or no formula for it."""
         return None
 
     def warnings(self, value: float, floor: float | None) -> Iterator[str]:

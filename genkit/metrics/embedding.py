@@ -19,8 +19,8 @@ from torch import Tensor
 
 from genkit.component import PositiveFloat
 from genkit.metrics.bank import PairMetric
-from genkit.metrics.interval import normal_interval
-from genkit.metrics.kernel import GaussianKernel, KernelSums, jackknife_error, kernel_sums
+from genkit.metrics.discrepancy_error import DiscrepancyError
+from genkit.metrics.kernel import GaussianKernel, KernelSums, kernel_sums
 
 
 class EmbeddingDiscrepancy(PairMetric):
@@ -49,16 +49,24 @@ class EmbeddingDiscrepancy(PairMetric):
         return self.scale * means.clamp_min(0.0)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:
-        """Jackknife over the fake rows."""
-        sums = self.once(self._sums)
-        m, n = sums.m, len(sums.fake) - 1
-        fake = (sums.fake.sum() - 2.0 * sums.fake + n) / n**2
-        left_out = (sums.real + m) / m**2 + fake - 2.0 * (sums.cross.sum() - sums.cross) / (m * n)
-        return normal_interval(float(self.compute()), self.scale * jackknife_error(left_out), 0.0)
+        return self._scaled(self._error().interval(float(self.compute()) / self.scale, 0.0))
+
+    def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float]:
+        return self._scaled(self._error().redrawn_interval(float(self.compute()) / self.scale, 0.0))
 
     def params(self) -> dict[str, Any]:
         return {"kernel": "gaussian", "bandwidth": self.bandwidth, "scale": self.scale, "rows": "of length 1"}
 
+    def _scaled(self, ends: tuple[float, float]) -> tuple[float, float]:
+        return self.scale * ends[0], self.scale * ends[1]
+
+    def _error(self) -> DiscrepancyError:
+        real, fake = self.banks()
+        return DiscrepancyError.of(_unit(real), _unit(fake), GaussianKernel(self.bandwidth))
+
     def _sums(self, real: Tensor, fake: Tensor) -> KernelSums:
-        real, fake = (torch.nn.functional.normalize(rows) for rows in (real, fake))
-        return kernel_sums(real, fake, GaussianKernel(self.bandwidth))
+        return kernel_sums(_unit(real), _unit(fake), GaussianKernel(self.bandwidth))
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(rows)

@@ -16,12 +16,11 @@ from torch import Tensor
 
 from genkit.data.spec import Modality
 from genkit.metrics.bank import PairMetric, blocks
-from genkit.metrics.interval import normal_interval
-from genkit.metrics.kernel import jackknife_error
+from genkit.metrics.discrepancy_error import DiscrepancyError
 
 
 class DistanceSums(NamedTuple):
-    """What the estimate and its jackknife need.
+    """What the estimate needs.
 
     Attributes:
         real: () sum of |x_i − x_j|.     fake, cross: (n,) per y_j the sums of |y_i − y_j| and of |x_i − y_j| over i.
@@ -44,13 +43,6 @@ def energy(sums: DistanceSums, own: int) -> Tensor:
     m, n = sums.m, len(sums.fake)
     within = sums.real / (m * (m - own)) + sums.fake.sum() / (n * (n - own))
     return 2.0 * sums.cross.sum() / (m * n) - within
-
-
-def leave_one_out(sums: DistanceSums, own: int) -> Tensor:
-    """The distance (n,) without each fake row in turn; needs n ≥ 3."""
-    m, n = sums.m, len(sums.fake) - 1
-    fake = (sums.fake.sum() - 2.0 * sums.fake) / (n * (n - own))
-    return 2.0 * (sums.cross.sum() - sums.cross) / (m * n) - sums.real / (m * (m - own)) - fake
 
 
 class EnergyDistance(PairMetric):
@@ -78,9 +70,13 @@ class EnergyDistance(PairMetric):
         return energy(self.once(DistanceSums.of), int(self.unbiased))
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:
-        """Jackknife over the fake rows."""
-        error = jackknife_error(leave_one_out(self.once(DistanceSums.of), int(self.unbiased)))
-        return normal_interval(float(self.compute()), error, -float("inf") if self.unbiased else 0.0)
+        return self._error().interval(float(self.compute()), -float("inf") if self.unbiased else 0.0)
+
+    def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float]:
+        return self._error().redrawn_interval(float(self.compute()), -float("inf") if self.unbiased else 0.0)
+
+    def _error(self) -> DiscrepancyError:
+        return DiscrepancyError.of(*self.banks(), lambda x, y: -_distances(x, y))
 
     def params(self) -> dict[str, Any]:
         return {"estimator": "unbiased" if self.unbiased else "plain"}
@@ -90,5 +86,10 @@ def _sums(x: Tensor, y: Tensor) -> Tensor:
     """(n,): per row of x (n, D) the sum of its distances to the rows of y (m, D); differences, not products."""
     sums = x.new_empty(len(x))
     for part in blocks(len(x), len(y)):
-        sums[part] = torch.cdist(x[part], y, compute_mode="donot_use_mm_for_euclid_dist").sum(1)
+        sums[part] = _distances(x[part], y).sum(1)
     return sums
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    """(n, m), by differences: a product's rounding would be that of the squares."""
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")

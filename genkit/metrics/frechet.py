@@ -9,7 +9,7 @@ With fewer rows than columns the trace is the nuclear norm (sum of singular valu
 the centred rows over √(n − 1); then no D x D matrix is formed.
 
 The estimate is biased upwards: two sets of n rows of the same white Gaussian are at 2D/n + D(D + 1)/(2n) on average. It
-means something only beside its value for real data at the same n.
+means something only beside its value for real data at the same n; `frechet_error.py` has its bias and its error.
 """
 
 from __future__ import annotations
@@ -23,18 +23,11 @@ from torch import Tensor
 from genkit.errors import NumericalError
 from genkit.metrics.bank import PairMetric
 from genkit.metrics.base import Requirement
-from genkit.metrics.interval import bootstrap_interval, resamples
-from genkit.metrics.moments import Moments
+from genkit.metrics.frechet_error import FrechetError
+from genkit.metrics.moments import RELATIVE_CUT, Moments, covariance_factor
 
-RELATIVE_CUT = 1e-12
 PIECE = 4096  # rows whose moments are taken at once: a centred copy of all of them would be as large as the bank
-
-
-def covariance_factor(covariance: Tensor) -> Tensor:
-    """R (D, r) with R Rᵀ = the covariance (D, D), r its numerical rank."""
-    variances, axes = torch.linalg.eigh(covariance)
-    keep = variances > RELATIVE_CUT * variances.max()
-    return axes[:, keep] * variances[keep].sqrt()
+UNBIASED_ROWS = 50  # rows per column beyond which the bias is below what a score can tell
 
 
 def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
@@ -70,11 +63,6 @@ class Reference(NamedTuple):
         _, scales, axes = torch.linalg.svd(scaled, full_matrices=False)
         keep = scales.square() > RELATIVE_CUT * scales.square().max()
         return cls(rows.mean(0), scaled.square().sum(), axes[keep].T * scales[keep])
-
-
-def bootstrap_distances(real: Tensor, fake: Tensor, repeats: int, seed: int) -> Tensor:
-    """The distances (repeats,) of `real` to resamples of `fake`."""
-    return weighted_distances(real, fake, resamples(len(fake), repeats, seed))
 
 
 def weighted_distances(real: Tensor, fake: Tensor, weights: Iterable[Tensor]) -> Tensor:
@@ -118,9 +106,21 @@ class FrechetDistance(PairMetric):
         return frechet_distance(left.mean, left.covariance, right.mean, right.covariance)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
-        """Value ± 1.96 bootstrap standard deviations over the fake rows."""
-        distances = bootstrap_distances(*self.banks(), repeats=repeats, seed=seed)
-        return bootstrap_interval(float(self.compute()), distances, least=0.0)
+        """The delta method, corrected to second order; None for no more rows than columns."""
+        return None if (error := self._error()) is None else error.interval(float(self.compute()))
+
+    def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
+        return None if (error := self._error()) is None else error.redrawn_interval(float(self.compute()))
+
+    def bias_corrected(self) -> float | None:
+        """The distance less its bias to second order, where fewer than 50 D rows make that matter."""
+        error = self._error()
+        if error is None or min(error.rows) >= UNBIASED_ROWS * error.columns:
+            return None
+        return float(self.compute()) - error.bias
+
+    def _error(self) -> FrechetError | None:
+        return self.once(FrechetError.of)
 
     def params(self) -> dict[str, Any]:
         return {"ddof": 1, "dtype": "float64", "dim": self.banks()[0].shape[1]}

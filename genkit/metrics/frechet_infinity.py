@@ -7,6 +7,7 @@ reference has a finite number of examples too, and its share of the bias stays, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor
 from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.errors import ConfigError
 from genkit.metrics.bank import PairMetric
-from genkit.metrics.frechet import bootstrap_distances, weighted_distances
+from genkit.metrics.frechet import weighted_distances
+from genkit.metrics.frechet_error import FrechetError
 from genkit.metrics.interval import normal_interval
 from genkit.noise import generator_of
 
@@ -63,23 +65,31 @@ class FrechetInfinity(PairMetric):
 
     def compute(self) -> Tensor:
         """(), may be negative. Raises ConfigError for fewer than four samples per feature dimension."""
-        return torch.tensor(self.once(self._line).intercept, dtype=torch.float64)
+        return torch.tensor(self.once(self._found)[0].intercept, dtype=torch.float64)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
-        """The error of the intercept and the bootstrap error of the distance at all samples, added in squares.
+        """The error of the intercept and that of the distance at all samples, added in squares.
 
         The error of the intercept alone says how straight the line is, not what other samples would have given.
         """
-        line, distances = self.once(self._line), bootstrap_distances(*self.banks(), repeats=repeats, seed=seed)
-        spread = float(distances.std()) if len(distances) > 1 else 0.0
-        return normal_interval(line.intercept, (line.error**2 + spread**2) ** 0.5)
+        return self._around(lambda error: error.sd)
+
+    def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
+        return self._around(lambda error: error.redrawn_sd)
+
+    def _around(self, sd: Callable[[FrechetError], float]) -> tuple[float, float] | None:
+        line, error = self.once(self._found)
+        return None if error is None else normal_interval(line.intercept, (line.error**2 + sd(error) ** 2) ** 0.5)
 
     def params(self) -> dict[str, Any]:
         return {"points": self.points, "smallest": self.smallest, "seed": self.seed}
 
     def findings(self) -> dict[str, Any]:
-        line = self.once(self._line)
+        line = self.once(self._found)[0]
         return {"slope": line.slope, "r2": line.r2}
+
+    def _found(self, real: Tensor, fake: Tensor) -> tuple[Line, FrechetError | None]:
+        return self._line(real, fake), FrechetError.of(real, fake)
 
     def _line(self, real: Tensor, fake: Tensor) -> Line:
         n, dim = fake.shape

@@ -37,7 +37,7 @@ def mean_interval(values: Tensor) -> tuple[float, float] | None:
     return normal_interval(float(values.mean()), float(values.std()) / sqrt(len(values)))
 
 
-def wilson_interval(hits: int, n: int) -> tuple[float, float]:
+def wilson_interval(hits: float, n: float) -> tuple[float, float]:
     """The interval of a proportion of which `hits` of `n` trials were counted."""
     share, z2 = hits / n, Z * Z
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)

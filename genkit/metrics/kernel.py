@@ -10,14 +10,15 @@ With m rows x, n rows y and a kernel k, the unbiased estimate leaves the diagona
 * MMD: a sum over Gaussian kernels whose bandwidths are multiples of the reference's median distance — of the reference
   alone, since a bandwidth that depends on the samples makes the scores of two models incomparable.
 
-Sums are taken over blocks of rows, or from moments where a polynomial's rows are many and its columns few. The interval
-is a jackknife over the fake rows, exact from the row sums at no extra cost; the spread over subsets, often quoted
-instead, is not the standard error of anything.
+Sums are taken over blocks of rows, or from moments where a polynomial's rows are many and its columns few. Intervals
+are those of `discrepancy_error.py`; the spread over subsets, often quoted instead, is not the standard error of
+anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any, ClassVar, NamedTuple
@@ -29,11 +30,9 @@ from genkit.component import NonNegativeInt, PositiveFloat, PositiveInt
 from genkit.data.spec import Modality
 from genkit.errors import ConfigError
 from genkit.metrics.bank import BLOCK_ELEMENTS, PairMetric, blocks, squared_distances
-from genkit.metrics.interval import normal_interval
+from genkit.metrics.discrepancy_error import DiscrepancyError, Kernel
 from genkit.metrics.polynomial import polynomial_sums, worth_it
 from genkit.noise import generator_of
-
-Kernel = Callable[[Tensor, Tensor], Tensor]  # (n, D), (m, D) -> (n, m)
 
 MEDIAN_ROWS = 2000
 # in which pairs are cut at least: nearly half of a square need not be computed, and what is stays in a core's cache
@@ -63,7 +62,7 @@ class GaussianKernel:
 
 
 class KernelSums(NamedTuple):
-    """All that the estimate and its jackknife need from the kernel matrices.
+    """All that the estimate needs from the kernel matrices.
 
     Attributes:
         real: () sum of k(x_i, x_j) over i ≠ j.     fake: (n,) per y_j the sum of k(y_i, y_j) over i ≠ j.
@@ -94,19 +93,6 @@ def mmd_squared(sums: KernelSums) -> Tensor:
     return sums.real / (m * (m - 1)) + sums.fake.sum() / (n * (n - 1)) - 2.0 * sums.cross.sum() / (m * n)
 
 
-def leave_one_out(sums: KernelSums) -> Tensor:
-    """The MMD² (n,) without each fake row in turn; needs n ≥ 3."""
-    n, m = len(sums.fake), sums.m
-    fake = (sums.fake.sum() - 2.0 * sums.fake) / ((n - 1) * (n - 2))
-    return sums.real / (m * (m - 1)) + fake - 2.0 * (sums.cross.sum() - sums.cross) / (m * (n - 1))
-
-
-def jackknife_error(left_out: Tensor) -> float:
-    """The standard error from leave-one-out values (n,)."""
-    n = len(left_out)
-    return float(((left_out - left_out.mean()).square().sum() * (n - 1) / n).sqrt())
-
-
 def kid(x: Tensor, y: Tensor, kernel: Kernel | None = None) -> Tensor:
     """The unbiased MMD² () of rows x (m, D) and y (n, D), float64, with the cubic kernel unless another is given."""
     return mmd_squared(kernel_sums(x, y, kernel or PolynomialKernel()))
@@ -129,7 +115,37 @@ def median_distance(rows: Tensor) -> Tensor:
     return median
 
 
-class KernelDistance(PairMetric):
+@dataclass(frozen=True)
+class SumOfKernels:
+    """Kernels added up."""
+
+    kernels: Sequence[Kernel]
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        total = self.kernels[0](x, y)
+        for kernel in self.kernels[1:]:
+            total += kernel(x, y)
+        return total
+
+
+class KernelMetric(PairMetric, ABC):
+    """An unbiased discrepancy; with its intervals."""
+
+    units: ClassVar[str] = "kernel"
+    least: ClassVar[int] = 3
+
+    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
+        return self.error().interval(float(self.compute()))
+
+    def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float]:
+        return self.error().redrawn_interval(float(self.compute()))
+
+    @abstractmethod
+    def error(self) -> DiscrepancyError:
+        """The standard errors of the full estimate."""
+
+
+class KernelDistance(KernelMetric):
     """KID, from all rows at once.
 
     References:
@@ -140,9 +156,6 @@ class KernelDistance(PairMetric):
         offset: Added to x·y/D before the power.
     """
 
-    units: ClassVar[str] = "kernel"
-    least: ClassVar[int] = 3
-
     def __init__(self, degree: PositiveInt = 3, offset: PositiveFloat = 1.0) -> None:
         super().__init__()
         self.kernel = PolynomialKernel(degree, offset)
@@ -151,9 +164,8 @@ class KernelDistance(PairMetric):
         """(), unbiased, so it may be negative."""
         return mmd_squared(self._sums())
 
-    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
-        """Jackknife over the fake rows."""
-        return normal_interval(float(self.compute()), jackknife_error(leave_one_out(self._sums())))
+    def error(self) -> DiscrepancyError:
+        return DiscrepancyError.of(*self.banks(), self.kernel)
 
     def params(self) -> dict[str, Any]:
         return {"estimator": "full", "degree": self.kernel.degree, "offset": self.kernel.offset}
@@ -162,7 +174,7 @@ class KernelDistance(PairMetric):
         return self.once(lambda real, fake: kernel_sums(real, fake, self.kernel))
 
 
-class SubsetKernelDistance(PairMetric):
+class SubsetKernelDistance(KernelMetric):
     """KID as the mean over pairs of random subsets, the form that most programs print; the interval is the full
     estimate's.
 
@@ -180,9 +192,6 @@ class SubsetKernelDistance(PairMetric):
         degree: Of the polynomial kernel.
         offset: Added to x·y/D before the power.
     """
-
-    units: ClassVar[str] = "kernel"
-    least: ClassVar[int] = 3
 
     def __init__(
         self,
@@ -215,10 +224,8 @@ class SubsetKernelDistance(PairMetric):
             total += among_real[i] + among_fake[j] - 2.0 * between
         return total / self.subsets
 
-    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
-        """Jackknife over the fake rows, of the estimate from all of them."""
-        sums = self.once(lambda real, fake: kernel_sums(real, fake, self.kernel))
-        return normal_interval(float(self.compute()), jackknife_error(leave_one_out(sums)))
+    def error(self) -> DiscrepancyError:
+        return DiscrepancyError.of(*self.banks(), self.kernel)
 
     def params(self) -> dict[str, Any]:
         draws = {"subsets": self.subsets, "subset_size": self.subset_size, "seed": self.seed}
@@ -233,7 +240,7 @@ class SubsetKernelDistance(PairMetric):
         return found[:count]
 
 
-class GaussianDiscrepancy(PairMetric):
+class GaussianDiscrepancy(KernelMetric):
     """Unbiased MMD² of the raw values, summed over Gaussian kernels of several bandwidths.
 
     References:
@@ -246,8 +253,6 @@ class GaussianDiscrepancy(PairMetric):
     sources: ClassVar[tuple[str, str]] = ("real", "fake")
     modalities: ClassVar[tuple[Modality, ...]] = ("vector",)
     uses_features: ClassVar[bool] = False
-    units: ClassVar[str] = "kernel"
-    least: ClassVar[int] = 3
 
     def __init__(self, bandwidths: tuple[PositiveFloat, ...] = (0.5, 1.0, 2.0, 5.0)) -> None:
         super().__init__()
@@ -257,27 +262,24 @@ class GaussianDiscrepancy(PairMetric):
 
     def compute(self) -> Tensor:
         """(), the sum over the bandwidths, unbiased, so it may be negative."""
-        return torch.stack([mmd_squared(sums) for sums in self._sums()]).sum()
+        return torch.stack([mmd_squared(sums) for sums in self.once(self._found)[0]]).sum()
 
-    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
-        """Jackknife over the fake rows."""
-        left_out = torch.stack([leave_one_out(sums) for sums in self._sums()]).sum(0)
-        return normal_interval(float(self.compute()), jackknife_error(left_out))
+    def error(self) -> DiscrepancyError:
+        return self.once(self._found)[1]
 
     def params(self) -> dict[str, Any]:
         return {"kernel": "gaussian", "bandwidths": list(self.bandwidths), "times": "median of the reference"}
 
     def findings(self) -> dict[str, Any]:
-        return {"each": [float(mmd_squared(sums)) for sums in self._sums()]}
+        return {"each": [float(mmd_squared(sums)) for sums in self.once(self._found)[0]]}
 
-    def _sums(self) -> list[KernelSums]:
-        return self.once(self._sums_of)
-
-    def _sums_of(self, real: Tensor, fake: Tensor) -> list[KernelSums]:
+    def _found(self, real: Tensor, fake: Tensor) -> tuple[list[KernelSums], DiscrepancyError]:
         centre = real.mean(0)
         real, fake = real - centre, fake - centre
         median = float(median_distance(real))
-        return [kernel_sums(real, fake, GaussianKernel(median * multiple)) for multiple in self.bandwidths]
+        kernels = [GaussianKernel(median * multiple) for multiple in self.bandwidths]
+        error = DiscrepancyError.of(real, fake, SumOfKernels(kernels))
+        return [kernel_sums(real, fake, kernel) for kernel in kernels], error
 
 
 def _row_sums(rows: Tensor, others: Tensor, kernel: Kernel) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 from genkit.errors import ConfigError
 
 STRIPS = 8  # in which a symmetric product is cut at most, so that nearly half of it need not be computed
+RELATIVE_CUT = 1e-12  # of the largest variance: what is below it counts as no direction
 LEAST_STRIP = 64  # columns below which a product is slower than the half that it saves
 
 
@@ -72,6 +73,13 @@ class Moments:
         if self.count < 2:
             raise ConfigError(f"a covariance needs at least 2 rows, got {self.count}: raise n=")
         return self.scatter / (self.count - 1)
+
+
+def covariance_factor(covariance: Tensor) -> Tensor:
+    """R (D, r) with R Rᵀ = the covariance (D, D), r its numerical rank."""
+    variances, axes = torch.linalg.eigh(covariance)
+    keep = variances > RELATIVE_CUT * variances.max()
+    return axes[:, keep] * variances[keep].sqrt()
 
 
 def _gram(rows: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from torch import Tensor
 from genkit.component import NonNegativeInt, PositiveInt
 from genkit.data.spec import Modality
 from genkit.metrics.bank import PairMetric, blocks
-from genkit.metrics.interval import bootstrap_interval, resamples
+from genkit.metrics.interval import normal_interval, resamples
 from genkit.noise import generator_of
 
 BOOTSTRAP_DIRECTIONS = 100  # the spread over samples needs fewer directions than the value
@@ -106,10 +106,22 @@ class SlicedWasserstein(PairMetric):
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         """Value ± 1.96 bootstrap standard deviations over the fakes, along the first 100 directions."""
+        spread = self._spread(*self.banks(), repeats, seed)
+        return None if spread is None else normal_interval(float(self.compute()), spread, least=0.0)
+
+    def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
+        """With the standard deviation over resamples of the reference."""
         real, fake = self.banks()
-        thetas = directions(self.projections, real.shape[1], self.seed)[:BOOTSTRAP_DIRECTIONS]
-        distances = bootstrap_distances(real, fake, thetas, repeats, seed)
-        return bootstrap_interval(float(self.compute()), distances, least=0.0)
+        ours, theirs = self._spread(real, fake, repeats, seed), self._spread(fake, real, repeats, seed)
+        if ours is None or theirs is None:
+            return None
+        return normal_interval(float(self.compute()), (ours**2 + theirs**2) ** 0.5, least=0.0)
+
+    def _spread(self, fixed: Tensor, drawn: Tensor, repeats: int, seed: int) -> float | None:
+        """The standard deviation over resamples of one side; None for fewer than two."""
+        thetas = directions(self.projections, fixed.shape[1], self.seed)[:BOOTSTRAP_DIRECTIONS]
+        distances = bootstrap_distances(fixed, drawn, thetas, repeats, seed)
+        return float(distances.std()) if len(distances) > 1 else None
 
     def params(self) -> dict[str, Any]:
         return {"order": 2, "projections": self.projections, "seed": self.seed}

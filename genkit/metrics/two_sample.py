@@ -55,6 +55,10 @@ class ClassifierTest(PairMetric, ABC):
         right = self.once(self._right)
         return wilson_interval(round(float(right.sum())), len(right))
 
+    def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float]:
+        """The same: the answers are about rows of both sides."""
+        return self.interval(repeats, seed)
+
     def params(self) -> dict[str, Any]:
         return {"folds": self.folds, "seed": self.seed}
 
