@@ -42,7 +42,7 @@ from genkit.config.hydra_setup import compose_option
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
 from genkit.data.dataset import Dataset
-from genkit.data.order import drawn
+from genkit.data.order import random_order
 from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
@@ -217,7 +217,8 @@ def _some_of(path: str, spec: DataSpec, name: str, settings: Mapping[str, Any]) 
         return SampleSource(samples, name)
     if n > len(samples):
         raise ConfigError(f"n={n}: {shown(path)} holds {len(samples)} samples")
-    return SampleSource(drawn(samples, n, seed), name, {"of": len(samples), "seed": seed})
+    rows = random_order(samples, n, seed)
+    return SampleSource(samples[rows], name, {"of": len(samples), "seed": seed}, rows)
 
 
 def _unique(names: Sequence[str], paths: Sequence[str]) -> list[str]:

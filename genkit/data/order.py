@@ -35,17 +35,21 @@ def canonical_order(x: Tensor) -> Tensor:
     return torch.from_numpy(place.argsort(kind="stable"))
 
 
+def random_order(split: Split, n: int, seed: int) -> Tensor:
+    """(n,) int64: n ≤ N of the examples without replacement, a function of (seed, n) and of the set of all N."""
+    labelled = torch.arange(len(split)) if split.y is None else split.y.argsort(stable=True)
+    pick = torch.randperm(len(split), generator=generator_of(seed, "draw", n))[:n]
+    return labelled[canonical_order(split.x[labelled])[pick]]  # of equal values, those of lower labels stand first
+
+
 def settled(split: Split) -> Split:
     """The examples in an order that is random and yet a function of the examples alone, whatever the order was."""
     return drawn(split, len(split), 0)
 
 
 def drawn(split: Split, n: int, seed: int) -> Split:
-    """n ≤ N of the examples without replacement, with their labels: a function of (seed, n) and of the set of all N."""
-    if split.y is not None:  # equal values with different labels then stand in the order of these
-        split = split[split.y.argsort(stable=True)]
-    pick = torch.randperm(len(split), generator=generator_of(seed, "draw", n))[:n]
-    return split[canonical_order(split.x)[pick]]
+    """The examples that `random_order` chooses, with their labels."""
+    return split[random_order(split, n, seed)]
 
 
 def _letters(rows: Tensor) -> NDArray[np.uint8]:

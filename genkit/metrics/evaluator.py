@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Split
-from genkit.errors import ConfigError
+from genkit.errors import ConfigError, DataError
 from genkit.metrics.bank import as_rows
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.baseline import BASELINES, REAL, STANDARD
 from genkit.metrics.cache import Cache, NoCache
 from genkit.metrics.copying import Authenticity, CopyingTest
+from genkit.metrics.distance_ratio import COPIED, NAMED, DistanceRatio
 from genkit.metrics.features import Classifier, FeatureExtractor
 from genkit.metrics.floors import Floors
 from genkit.metrics.neighbours import LOOKED_AT, Neighbourhoods, neighbourhoods
@@ -35,10 +36,10 @@ from genkit.metrics.source import ModelSource, SampleSource, Source, model_value
 from genkit.metrics.tally import Tally
 from genkit.models.base import GenerativeModel
 
-BELOW = "below the real-versus-real floor: possible copying of the training data"
 ROUNDING = 1e-9  # relative, within which two distances are one
 
-SUSPICION: dict[str, ProbeMetric] = {"authenticity": Authenticity(), "c_t": CopyingTest()}
+SUSPICION: dict[str, ProbeMetric] = {"nndr": DistanceRatio(), "authenticity": Authenticity(), "c_t": CopyingTest()}
+HELD_OUT = 4  # a file's examples are cut into this many parts, one of which stands for fresh data
 
 
 class Evaluator:
@@ -101,7 +102,10 @@ class Evaluator:
             return []
         for name in names:
             if name == REAL:
-                pair = self.reference.real_pair(n, 0)
+                try:
+                    pair = self.reference.real_pair(n, 0)
+                except DataError:  # too small for n, which the missing floor says
+                    continue
                 rows += self._score(SampleSource(pair.fake, "real data"), pair.real, None, named=False)
             else:
                 label, draw = BASELINES[name]
@@ -110,7 +114,7 @@ class Evaluator:
         return [replace(record, baseline=True) for record in rows if record.scored and record.n_fake is not None]
 
     def score(self, *sources: Source, starting: Callable[[Source], None] = lambda source: None) -> list[Record]:
-        """One record per source and metric; two more about copying where a distance is no larger than real data's.
+        """One record per source and metric; more about copying where a distance is no larger than real data's.
 
         Args:
             *sources: What to score, one after the other.
@@ -133,10 +137,9 @@ class Evaluator:
 
     def _score_one(self, source: Source) -> list[Record]:
         records = self._score(source, self.reference.data, self.reference.train, self.named)
-        known = self.look_for_copies and self.reference.train is not None
-        if known and any(map(self._as_near_as_real, records)):
+        if self.look_for_copies and any(map(self._as_near_as_real, records)):
             records += self._suspected(source)
-        return records
+        return [self._with_pairs(record, source) for record in records]
 
     def neighbours(self, source: Source, rows: int) -> Neighbourhoods | None:
         """The first samples of a source, and the least new ones, beside training images; None where there are none."""
@@ -158,20 +161,58 @@ class Evaluator:
         return self._obstacles(source, self.reference.data, self.reference.train, self.named)
 
     def _as_near_as_real(self, record: Record) -> bool:
-        """Whether a distance between features cannot be told from, or is below, that of real data."""
+        """Whether a distance to real data cannot be told from, or is below, that of real data, as far as is known."""
         metric, floor = self.metrics[record.metric], record.floor
-        if floor is None or record.value is None or not _between_features(metric):
+        looked_up = _between_features(metric) or (self.reference.dataset is None and _apart(metric))
+        if record.value is None or not looked_up:
             return False
+        if floor is None:
+            return True
         rounding = ROUNDING * abs(floor.mean)  # the repeats may be one set reordered, with no spread of their own
-        return record.value <= floor.mean + 2 * floor.sd + rounding
+        return (record.value if floor.score is None else floor.score) <= floor.mean + 2 * floor.sd + rounding
 
     def _suspected(self, source: Source) -> list[Record]:
-        """Authenticity and C_T of samples as good as real data, unless they were asked for anyway."""
-        asked, self.metrics = self.metrics, {name: m for name, m in SUSPICION.items() if name not in self.metrics}
+        """The scores of copying for samples as good as real data, unless they were asked for anyway.
+
+        Of a file, a part is held out, and the rest may have been copied.
+        """
+        asked, held_out = self.metrics, self.reference.data
+        chosen, train = {name: m for name, m in SUSPICION.items() if name not in asked}, self.reference.train
+        if self.reference.dataset is None:
+            chosen = {"nndr": SUSPICION["nndr"]}
+            held_out, train = self.reference.data[self._held_out], self.reference.data[~self._held_out]
+        self.metrics = chosen
         try:
-            return self._score(source, self.reference.data, self.reference.train, named=False)
+            return self._score(source, held_out, train, named=False)
         finally:
             self.metrics = asked
+
+    @property
+    def _held_out(self) -> Tensor:
+        """(N,) bool: every HELD_OUT-th example of a file, whose examples stand in a random order."""
+        return torch.arange(len(self.reference.data)) % HELD_OUT == 0
+
+    def _with_pairs(self, record: Record, source: Source) -> Record:
+        """A record of nndr with the rows of its pairs as the user knows them, and what they are evidence of."""
+        z = record.value
+        if record.metric != "nndr" or z is None:
+            return record
+        rows, name = None, "training example"
+        if self.reference.rows is not None:
+            rows, name = self.reference.rows[~self._held_out], f"row of {self.reference.name}"
+        pairs = [
+            [source.row_of(i), int(j if rows is None else rows[j]), distance, ratio]
+            for i, j, distance, ratio in record.findings["pairs"]
+        ]
+        record = replace(record, findings={**record.findings, "pairs": pairs})
+        if z >= COPIED:
+            return record
+        named = ", ".join(f"{i} and {j}" for i, j, *_ in pairs[:NAMED])
+        warning = (
+            f"copies: samples lie nearer to single examples than fresh data does (z = {z:.1f}, by chance "
+            f"below {COPIED:.0f} once in 30,000 times); nearest sample and {name}: {named}"
+        )
+        return replace(record, warnings=(*record.warnings, warning), status="warn")
 
     def _score(self, source: Source, real: Split, train: Split | None, named: bool) -> list[Record]:
         blocked = self._obstacles(source, real, train, named)
@@ -181,9 +222,10 @@ class Evaluator:
         records = {name: self._blank(name, source, len(real)) for name in self.metrics}
         steady = {name: tally for name, tally in tallies.items() if not self._too_few(records[name], tally.metric)}
         intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in steady.items()}
+        redrawn = {name: tally.redrawn_interval(self.bootstrap_repeats, self.seed) for name, tally in steady.items()}
         blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
         scored = {name: self.metrics[name] for name in tallies if name not in blocked}
-        floors = self.floors.at(source.n, scored)
+        floors = self.floors.at(source, scored)
         for name, reason in blocked.items():
             records[name] = replace(records[name], status=f"{NOT_APPLICABLE}{reason}")
         for name, tally in tallies.items():
@@ -191,9 +233,10 @@ class Evaluator:
                 facts: dict[str, Any] = {
                     "params": tally.params(),
                     "findings": tally.findings(),
+                    "bias_corrected": tally.bias_corrected(),
                     "time_s": tally.seconds,
                 }
-                record = replace(records[name], ci95=intervals.get(name), **facts)
+                record = replace(records[name], ci95=intervals.get(name), ci95_redrawn=redrawn.get(name), **facts)
                 records[name] = self._judged(replace(record, floor=floors.get(name)), values[name], tally.metric)
         return list(records.values())
 
@@ -256,7 +299,7 @@ class Evaluator:
     def _judged(self, record: Record, value: float | None, metric: ProbeMetric) -> Record:
         """The record with its value, its warnings and its status; `metric` has seen the data."""
         if value is None or not math.isfinite(value):
-            return replace(record, status=NOT_FINITE, ci95=None)
+            return replace(record, status=NOT_FINITE, ci95=None, ci95_redrawn=None, bias_corrected=None)
         warnings = tuple(self._warnings(replace(record, value=value), metric))
         return replace(record, value=value, warnings=warnings, status="warn" if warnings else "ok")
 
@@ -275,12 +318,10 @@ class Evaluator:
             yield self.features.caution
         if few := self._too_few(record, metric):
             yield few
-        if _between_features(metric) and floor is not None and record.value is not None:
-            yield from [BELOW] if record.value < floor.mean - 2 * floor.sd else []
         if record.value is not None:
             yield from metric.warnings(record.value, None if floor is None else floor.mean)
         if floor is None and metric.has_floor and self.floors.repeats and record.n_fake is not None:
-            yield "no floor could be measured"
+            yield f"no floor: {self.floors.reason(metric, record.n_fake)}"
 
 
 def _obstacles_met(records: Sequence[Record]) -> dict[str, str]:
@@ -290,4 +331,9 @@ def _obstacles_met(records: Sequence[Record]) -> dict[str, str]:
 
 def _between_features(metric: ProbeMetric) -> bool:
     """Whether it is a distance of samples from data in the feature space, which copied data makes small."""
-    return metric.uses_features and metric.divergence and {"real", "fake"} <= set(metric.requires)
+    return metric.uses_features and _apart(metric)
+
+
+def _apart(metric: ProbeMetric) -> bool:
+    """Whether it is a distance of samples from data."""
+    return metric.divergence and {"real", "fake"} <= set(metric.requires)

@@ -65,7 +65,11 @@ class FrechetInfinity(PairMetric):
 
     def compute(self) -> Tensor:
         """(), may be negative. Raises ConfigError for fewer than four samples per feature dimension."""
-        return torch.tensor(self.once(self._found)[0].intercept, dtype=torch.float64)
+        return torch.tensor(self.line().intercept, dtype=torch.float64)
+
+    def line(self) -> Line:
+        """The distances on 1/n."""
+        return self.once(self._found)[0]
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         """The error of the intercept and that of the distance at all samples, added in squares.
@@ -85,7 +89,7 @@ class FrechetInfinity(PairMetric):
         return {"points": self.points, "smallest": self.smallest, "seed": self.seed}
 
     def findings(self) -> dict[str, Any]:
-        line = self.once(self._found)[0]
+        line = self.line()
         return {"slope": line.slope, "r2": line.r2}
 
     def _found(self, real: Tensor, fake: Tensor) -> tuple[Line, FrechetError | None]:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from genkit.metrics.bank import as_close, closer, comparable_distances, nearest_squared, tiles
+from genkit.metrics.bank import as_close, closer, comparable_distances, tiles
 from genkit.noise import generator_of
 
 SPLITS = 30
@@ -77,13 +77,9 @@ def halves_of_points(centres: Tensor, radii2: Tensor, points: Tensor) -> Tensor:
 
 
 def random_halves(rows: Tensor) -> Tensor:
-    """(SPLITS, n) bool: halves of the rows (n, D), whatever their order."""
+    """(SPLITS, n) bool: random halves of n rows."""
     generator = generator_of(0, "halves", len(rows))
-    chosen = torch.empty(SPLITS, len(rows), dtype=torch.bool)
-    order = _order(rows)
-    for split in range(SPLITS):
-        chosen[split, order] = torch.randperm(len(rows), generator=generator) % 2 == 0
-    return chosen
+    return torch.stack([torch.randperm(len(rows), generator=generator) % 2 == 0 for _ in range(SPLITS)])
 
 
 def share_variance(halves: Tensor, share: float) -> float:
@@ -107,10 +103,8 @@ def mean_variance(halves: Tensor) -> float:
 
 
 def _order(rows: Tensor) -> Tensor:
-    """(n,) int64: an arbitrary order of the rows (n, D) that depends on their values alone."""
-    generator = generator_of(0, "order", rows.shape[1])
-    ranked = (rows @ torch.randn(rows.shape[1], generator=generator, dtype=rows.dtype)).argsort(stable=True)
-    return ranked[torch.randperm(len(rows), generator=generator)]
+    """(n,) int64: a random order of n rows, which are in canonical order before."""
+    return torch.randperm(len(rows), generator=generator_of(0, "order", len(rows)))
 
 
 def _radii_in_halves(centres: Tensor, chosen: Tensor, k: int) -> Tensor:
@@ -119,11 +113,25 @@ def _radii_in_halves(centres: Tensor, chosen: Tensor, k: int) -> Tensor:
     Looked for among its 3 k + 10 nearest, which hold fewer than k of its half once in thousands of times.
     """
     wanted = min(3 * k + 10, len(centres) - 1)
-    d2, which = nearest_squared(centres, centres, wanted + 1)
-    d2, which = d2[:, 1:], which[:, 1:]
+    d2, which = _neighbours(centres, wanted)
     radii = d2.new_empty(SPLITS, len(centres))
     for split in range(SPLITS):
         same = chosen[split][which] == chosen[split][:, None]
         place = (same.cumsum(1) < k).sum(1).clamp(max=wanted - 1)
         radii[split] = d2.gather(1, place[:, None])[:, 0]
     return radii
+
+
+def _neighbours(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Squared distances (n, count) to the nearest other rows, nearest first, and which they are; ties in any order."""
+    n = len(rows)
+    found, which = rows.new_full((n, count), torch.inf), torch.zeros(n, count, dtype=torch.int64)
+    for part, tile in tiles(n, n):
+        d2 = comparable_distances(rows[part], rows[tile])
+        if part == tile:
+            d2.fill_diagonal_(torch.inf)
+        near = d2.topk(min(count, d2.shape[1]), largest=False)
+        values, index = torch.cat([found[part], near[0]], 1), torch.cat([which[part], near[1] + tile.start], 1)
+        found[part], place = values.topk(count, largest=False)
+        which[part] = index.gather(1, place)
+    return found, which

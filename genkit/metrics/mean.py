@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from genkit.metrics.interval import mean_interval
 
 class ExampleMean(ProbeMetric, ABC):
     """The mean of a value per example, with its standard error as interval."""
+
+    covers: ClassVar[str] = "the mean score over draws of the reference"
 
     values: list[Tensor]
 

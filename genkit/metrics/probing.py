@@ -7,6 +7,7 @@ to score a real example is a function of (seed, its number or its values).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from itertools import chain
 from typing import Any
@@ -21,7 +22,7 @@ from genkit.metrics.cache import Cache, name_of
 from genkit.metrics.features import Classifier, FeatureExtractor
 from genkit.metrics.processes import gather, share
 from genkit.metrics.reference import Reference, content_hash
-from genkit.metrics.source import Quantity, Source
+from genkit.metrics.source import Quantity, SampleSource, Source
 from genkit.metrics.tally import Tally
 from genkit.models.density import model_values, padded
 
@@ -47,6 +48,8 @@ class Prober:
         self.featured = features.accepts(self.spec)
         self.features = features
         self._features: dict[int, Tensor] = {}  # by the identity of a split's tensor, which the reference keeps alive
+        self._latest: tuple[SampleSource, Tensor] | None = None
+        self._lent: dict[int, Tensor] = {}  # likewise, for as long as somebody lends them
         if self.featured:
             self.features = features.fitted(model_values(reference.data.x, self.spec), self.spec)
 
@@ -99,9 +102,23 @@ class Prober:
 
     def fake(self, source: Source) -> Iterator[Probe]:
         """The fakes of `source`."""
-        like = self.reference.data.y
-        for v, y in source.fakes(self.spec, self.seed, self.batch_size, share(source.n), like):
-            yield Probe(self.spec, self._shared("fake", model_values(v, self.spec), y))
+        like, own = self.reference.data.y, share(source.n)
+        known, low = self._lent.get(id(source.samples.x)) if isinstance(source, SampleSource) else None, own.start
+        for v, y in source.fakes(self.spec, self.seed, self.batch_size, own, like):
+            quantities = self._shared("fake", model_values(v, self.spec), y)
+            if known is not None:
+                quantities["fake_features"] = partial(_rows_of, known, range(low, low + len(v)))
+            low += len(v)
+            yield Probe(self.spec, quantities)
+
+    @contextmanager
+    def lending(self, *known: tuple[Split, Tensor]) -> Iterator[None]:
+        """Features (N, F) of splits that are known already, used wherever these splits are asked about."""
+        self._lent = {id(split.x): features for split, features in known}
+        try:
+            yield
+        finally:
+            self._lent = {}
 
     def _shared(self, side: str, x: Tensor, y: Tensor | None) -> dict[str, Quantity]:
         """What both sides have: values, labels, features, and the known modes of the data."""
@@ -128,6 +145,8 @@ class Prober:
 
     def _known_features(self, side: str, split: Split, indices: range) -> dict[str, Quantity]:
         """The features of the reference and of its training data are computed once, for every source."""
+        if (lent := self._lent.get(id(split.x))) is not None:
+            return {f"{side}_features": partial(_rows_of, lent, indices)}
         lasting = [self.reference.data, *([] if self.reference.train is None else [self.reference.train])]
         if not self.featured or not any(split.x is other.x for other in lasting):
             return {}
@@ -138,6 +157,12 @@ class Prober:
         if id(split.x) not in self._features:
             self._features[id(split.x)] = self._read_or_computed(split)
         return self._features[id(split.x)]
+
+    def features_of_samples(self, source: SampleSource) -> Tensor:
+        """(n, F) of all samples of a source; those of the last source asked for are kept."""
+        if self._latest is None or self._latest[0] is not source:
+            self._latest = source, self._computed(source.samples)
+        return self._latest[1]
 
     def _read_or_computed(self, split: Split) -> Tensor:
         if not self.features.costly:
@@ -152,3 +177,7 @@ class Prober:
     def _computed(self, split: Split) -> Tensor:
         parts = split.x.split(self.batch_size)
         return torch.cat([self.features_at(model_values(part, self.spec)) for part in parts])
+
+
+def _rows_of(features: Tensor, rows: range) -> Tensor:
+    return features[rows.start : rows.stop]

@@ -3,8 +3,11 @@
 The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the features `digits`:
 
     metric, name ("fid[digits]"), source, status ("ok" | "warn" | "n/a: reason" | "not finite"), warnings,
-    value, ci95 [lo, hi] | null, direction ("min" | "max" | "near": best where real data is), unit,
-    floor {mean, sd, repeats, kind} | null, ratio_to_floor (divergences) or difference_to_floor, n_fake, n_ref,
+    value, ci95 [lo, hi] | null of the mean that `covers` names, ci95_redrawn [lo, hi] | null with the reference drawn
+    anew too, bias_corrected (a Fréchet distance from few rows) | null,
+    direction ("min" | "max" | "near": best where real data is), unit,
+    floor {mean, sd, repeats, kind, score (by the floor's protocol, where the reference is a file)} | null,
+    ratio_to_floor (divergences) or difference_to_floor, n_fake, n_ref,
     drawn {of, seed} | null (where n_fake samples were drawn of more in a file),
     evaluations (of the network for one sample, models that sample step by step only), seconds_per_1000 (samples
     drawn), baseline (a trivial row), kind ("exact" | "lower" | "estimate", likelihoods only), dequantisation,
@@ -58,6 +61,9 @@ class Record:
     warnings: tuple[str, ...] = ()
     value: float | None = None
     ci95: tuple[float, float] | None = None
+    ci95_redrawn: tuple[float, float] | None = None
+    bias_corrected: float | None = None
+    covers: str = ""
     floor: Floor | None = None
     n_fake: int | None = None
     drawn: dict[str, int] | None = None
@@ -83,14 +89,21 @@ class Record:
         """value / floor of a divergence; None where the floor is not clearly above 0 (unbiased estimators)."""
         if self.value is None or self.floor is None or not self.divergence or self.floor.mean <= self.floor.sd:
             return None
-        return self.value / self.floor.mean
+        return self._at_floor / self.floor.mean
 
     @property
     def difference_to_floor(self) -> float | None:
         """value − floor, where a ratio would say nothing."""
         if self.value is None or self.floor is None or self.ratio_to_floor is not None:
             return None
-        return self.value - self.floor.mean
+        return self._at_floor - self.floor.mean
+
+    @property
+    def _at_floor(self) -> float:
+        """The value by the protocol of the floor."""
+        assert self.value is not None
+        assert self.floor is not None
+        return self.value if self.floor.score is None else self.floor.score
 
     def to_json(self) -> dict[str, Any]:
         node = asdict(self)
@@ -111,6 +124,7 @@ def blank(identifier: str, metric: ProbeMetric, **facts: Any) -> Record:
         direction="near" if metric.best_at_floor else "max" if metric.higher_is_better else "min",
         unit=metric.units,
         divergence=metric.divergence,
+        covers=metric.covers,
         measures_bound=metric.measures_bound,
         **facts,
     )

@@ -2,19 +2,21 @@ r"""The real data that samples are compared with, and the floor below which no m
 
 Two samples of one distribution do not have distance 0: with n and N examples a Fréchet distance of d-dimensional
 features is about (d/n + d(d+1)/(4n)) + the same with N. So a score says little without its **floor**: the same metric
-between real data and real data, at the same n, repeated over seeds. What is compared is named:
+between real data and real data, at the same n and N, disjoint, repeated over seeds. What is compared is named:
 
 * a dataset gives its own pairs (`Dataset.real_pair`): train against test, or halves of everything;
-* a reference that came as a file is split: n of its N examples against the others, when 2n ≤ N;
-* otherwise both sides are drawn with replacement (bootstrap): n and N draws, whose moments then differ by as much as
-  those of fresh samples would. It flatters nearest-neighbour metrics, since both sides share examples.
+* a reference that came as a file has no N further examples. n of its examples are compared with the other N − n, when
+  2n ≤ N, and the samples are scored against the same N − n for the comparison with the floor (`Floor.score`);
+* of what is nearest to training data, held-out examples are compared with the training data.
+
+Where the data is too small for that there is no floor, and the reason is said.
 """
 
 from __future__ import annotations
 
 import hashlib
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +24,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Dataset, KnownDensity, KnownModes, Split, SplitName
-from genkit.data.order import settled
+from genkit.data.order import random_order
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
 from genkit.noise import generator_of
@@ -37,19 +39,29 @@ def content_hash(x: Tensor) -> str:
 
 @dataclass(frozen=True)
 class RealPair:
-    """Real data in the place of samples, real data in the place of the reference, and how they were chosen."""
+    """Real data in the place of samples, real data in the place of the reference, and how they were chosen.
+
+    Attributes:
+        rows: Where both are in the reference, int64, for a reference that was split; None for a dataset's own pairs.
+    """
 
     fake: Split
     real: Split
     kind: str
+    rows: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True)
 class Floor:
-    """Real against real at the same n: one value per repeat, and what was compared."""
+    """Real against real at the same n: one value per repeat, and what was compared.
+
+    Attributes:
+        score: The mean score of the samples against the same real sides, where these are smaller than the reference.
+    """
 
     values: tuple[float, ...]
     kind: str
+    score: float | None = None
 
     @property
     def mean(self) -> float:
@@ -61,7 +73,8 @@ class Floor:
         return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        return {"mean": self.mean, "sd": self.sd, "repeats": len(self.values), "kind": self.kind}
+        facts = {"mean": self.mean, "sd": self.sd, "repeats": len(self.values), "kind": self.kind}
+        return facts if self.score is None else {**facts, "score": self.score}
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,7 @@ class Reference:
         name, split: What the record of a score says: "digits" and "test", or a file's name and "all".
         dataset: Where floors come from; None for a file.
         features: The shipped feature network that was made for this data, by its name; None where that is unknown.
+        rows: Where the examples stand in the file, (N,) int64; None for a dataset.
     """
 
     spec: DataSpec
@@ -82,6 +96,7 @@ class Reference:
     split: str = "all"
     dataset: Dataset | None = None
     features: str | None = None
+    rows: Tensor | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, dataset: Dataset, name: str, split: SplitName = "test") -> Reference:
@@ -90,7 +105,9 @@ class Reference:
 
     def __post_init__(self) -> None:
         if self.dataset is None:  # a file may list its examples in any order
-            object.__setattr__(self, "data", settled(self.data))
+            order = random_order(self.data, len(self.data), 0)
+            object.__setattr__(self, "data", self.data[order])
+            object.__setattr__(self, "rows", order)
 
     @property
     def density(self) -> KnownDensity | None:
@@ -113,32 +130,39 @@ class Reference:
         return {"name": self.name, "split": self.split, "n": len(self.data), "hash": self.hash}
 
     def real_pair(self, n: int, repeat: int) -> RealPair:
-        """The real-versus-real pair number `repeat` for scores of n samples; see the module's text."""
-        if self.dataset is not None:
-            try:
-                fake, real = self._pair_of(self.dataset, n, repeat)
-            except DataError:  # the data is too small for n; the bootstrap below says so in its kind
-                return self._bootstrap(n, repeat)
-            return RealPair(
-                fake, real, self.dataset.floor_kind if self.split == "test" else f"train against {self.split}"
-            )
-        return self._parts(n, repeat) if 2 * n <= len(self.data) else self._bootstrap(n, repeat)
+        """The real-versus-real pair number `repeat` for scores of n samples; see the module's text.
+
+        Raises DataError where the data is too small.
+        """
+        if self.dataset is None:
+            return self._parts(n, repeat)
+        fake, real = self._pair_of(self.dataset, n, repeat)
+        kind = self.dataset.floor_kind if self.split == "test" else f"train against {self.split}"
+        return RealPair(fake, real, kind)
+
+    def fresh_pair(self, n: int, repeat: int) -> RealPair:
+        """n held-out examples in the place of samples, and the training data. Raises DataError for too large an n."""
+        if self.train is None:
+            raise DataError("the training data is unknown")
+        return RealPair(self._drawn(self.data, n, repeat, self.split), self.train, f"{self.split} against train")
 
     def _pair_of(self, dataset: Dataset, n: int, repeat: int) -> tuple[Split, Split]:
         """The dataset's own pairs are made for its test split; another split is compared with training examples."""
         if self.split == "test":
             return dataset.real_pair(n, repeat)
-        train = dataset.split("train")
-        if n > len(train):
-            raise DataError(f"n={n}: the training split has {len(train)} examples; choose a smaller n")
-        pick = torch.randperm(len(train), generator=generator_of(repeat, "floor", n))[:n]
-        return train[pick], self.data
+        return self._drawn(dataset.split("train"), n, repeat, "training"), self.data
+
+    @staticmethod
+    def _drawn(split: Split, n: int, repeat: int, name: str) -> Split:
+        if n > len(split):
+            raise DataError(f"n={n}: the {name} split has {len(split)} examples; choose a smaller n")
+        return split[torch.randperm(len(split), generator=generator_of(repeat, "floor", n))[:n]]
 
     def _parts(self, n: int, repeat: int) -> RealPair:
-        order = torch.randperm(len(self.data), generator=generator_of(repeat, "floor", n))
-        return RealPair(self.data[order[:n]], self.data[order[n:]], "halves of the reference")
-
-    def _bootstrap(self, n: int, repeat: int) -> RealPair:
-        size, generator = len(self.data), generator_of(repeat, "bootstrap floor", n)
-        fake, real = (torch.randint(size, (draws,), generator=generator) for draws in (n, size))
-        return RealPair(self.data[fake], self.data[real], "bootstrap of the reference")
+        total = len(self.data)
+        if 2 * n > total:
+            raise DataError(f"n={n}: twice as many as the {total} reference examples are needed; choose n={total // 2}")
+        order = torch.randperm(total, generator=generator_of(repeat, "floor", n))
+        rows = order[:n], order[n:]
+        kind = f"{n} of the reference against its other {total - n}"
+        return RealPair(self.data[rows[0]], self.data[rows[1]], kind, rows)

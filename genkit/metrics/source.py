@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Split
-from genkit.data.order import settled
+from genkit.data.order import random_order
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Requirement
@@ -60,6 +60,10 @@ class Source(ABC):
 
         What a label can be asked of is drawn in the shares of the labels `like` (N,), those of the reference.
         """
+
+    def row_of(self, i: int) -> int:
+        """The number by which whoever made the fakes knows fake i."""
+        return i
 
     @abstractmethod
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:
@@ -110,15 +114,21 @@ class SampleSource(Source):
         samples: The values; they are put into an order that depends on nothing but them.
         label: Their name in tables.
         drawn: How they were drawn where they are not all that there was, for the record.
+        rows: Where they stand in their file, (n,) int64; None where they are all of it.
     """
 
     samples: Split
     label: str = "samples"
     drawn: dict[str, int] | None = None
+    rows: Tensor | None = None
 
     def __post_init__(self) -> None:
-        self.samples = settled(self.samples)
-        self.n = len(self.samples)
+        order = random_order(self.samples, len(self.samples), 0)
+        self.samples, self.n = self.samples[order], len(self.samples)
+        self.rows = order if self.rows is None else self.rows[order]
+
+    def row_of(self, i: int) -> int:
+        return i if self.rows is None else int(self.rows[i])
 
     def check(self, spec: DataSpec) -> None:
         if (found := tuple(self.samples.x.shape[1:])) != spec.shape:

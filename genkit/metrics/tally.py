@@ -36,6 +36,12 @@ class Tally:
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         return self._timed(partial(self.metric.interval, repeats, seed)) if repeats else None
 
+    def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
+        return self._timed(partial(self.metric.redrawn_interval, repeats, seed)) if repeats else None
+
+    def bias_corrected(self) -> float | None:
+        return self._timed(self.metric.bias_corrected)
+
     def params(self) -> dict[str, Any]:
         return self._timed(self.metric.params) or {}
 

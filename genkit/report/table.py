@@ -60,7 +60,15 @@ def notes_of(record: Record) -> tuple[str, ...]:
     """The reason where there is no value, else what kind of likelihood it is and what to beware of."""
     if not record.scored:
         return (record.status,)
-    return (*([] if record.kind is None else [KINDS[record.kind]]), *record.warnings)
+    kind = [] if record.kind is None else [KINDS[record.kind]]
+    return (*kind, *bias_of(record), *record.warnings)
+
+
+def bias_of(record: Record) -> list[str]:
+    """What a distance from few rows would be without its bias."""
+    if record.bias_corrected is None:
+        return []
+    return [f"without the bias of so few rows {number(record.bias_corrected)}"]
 
 
 def remarks(records: Sequence[Record]) -> list[str]:
@@ -69,7 +77,8 @@ def remarks(records: Sequence[Record]) -> list[str]:
     floors = {f"{r.floor.kind} ({len(r.floor.values)} repeats)" for r in scored if r.floor is not None}
     features = {str(record.features["id"]) for record in scored if record.features is not None}
     references = {"{name} {split} ({n} examples, {hash:.8})".format(**record.reference) for record in scored}
-    said = (("reference", references), ("floor", floors), ("features", features))
+    covered = {record.covers for record in scored if record.ci95 is not None and record.covers}
+    said = (("reference", references), ("floor", floors), ("features", features), ("[95 %]", covered))
     return [f"{title}: {', '.join(sorted(found))}" for title, found in said if found] + costs(scored)
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe
-from genkit.metrics.frechet import bootstrap_distances, frechet_distance, weighted_distances
+from genkit.metrics.frechet import frechet_distance, weighted_distances
+from genkit.metrics.frechet_error import FrechetError
 from genkit.metrics.frechet_infinity import FrechetInfinity, fitted_line
 from genkit.metrics.interval import Z
 from genkit.metrics.moments import Moments
@@ -45,8 +46,9 @@ def test_the_interval_is_of_the_line_and_of_the_samples() -> None:
     real, fake = randn(400, 2, 0), 1.2 * randn(400, 2, 1)
     metric = scored(real, fake, smallest=40)
     low, high = metric.interval(20, 0)
-    spread = float(bootstrap_distances(*metric.banks(), repeats=20, seed=0).std())
-    line = metric.once(metric._line)
+    error = FrechetError.of(*metric.banks())
+    assert error is not None
+    spread, line = error.sd, metric.line()
     assert ((high - low) / 2) ** 2 == pytest.approx(Z**2 * (spread**2 + line.error**2), rel=1e-9)
     assert line.error > 0.01 * spread
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from genkit.metrics import polynomial
-from genkit.metrics.kernel import KernelSums, PolynomialKernel, block_sums, jackknife_error, leave_one_out, mmd_squared
+from genkit.metrics.kernel import KernelSums, PolynomialKernel, block_sums, mmd_squared
 from genkit.metrics.polynomial import polynomial_sums, worth_it
 
 
@@ -36,13 +36,11 @@ def test_moments_are_the_sums_over_pairs(
 
 @pytest.mark.parametrize("shift", [0.0, 10.0])
 @pytest.mark.parametrize("spread", [1e-2, 1.0, 1e2])
-def test_estimates_and_their_errors_are_the_same(shift: float, spread: float) -> None:
+def test_estimates_are_the_same(shift: float, spread: float) -> None:
     x, y = (spread * normal(400, 8, seed=seed) + shift for seed in (0, 1))
     x = x * 1.1
     moments, pairs = (sums(x, y, PolynomialKernel()) for sums in (by_moments, block_sums))
     assert float(mmd_squared(moments)) == pytest.approx(float(mmd_squared(pairs)), rel=1e-10)
-    errors = [jackknife_error(leave_one_out(sums)) for sums in (moments, pairs)]
-    assert errors[0] == pytest.approx(errors[1], rel=1e-8)
 
 
 def test_moments_are_chosen_where_they_are_cheap() -> None:
