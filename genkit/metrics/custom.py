@@ -87,7 +87,7 @@ class CustomFeatures(FeatureExtractor):
 def load_weights(net: nn.Module, path: Path) -> None:
     """Raises DataError for a file that cannot be read or does not fit."""
     try:
-        net.load_state_dict(load(read_regular(path, LARGEST)))
+        net.load_state_dict(load(read_regular(path, LARGEST, advice="name another file with features.weights=")))
     except (OSError, SafetensorError, RuntimeError) as error:
         line = " ".join(str(error).split())[:200]
         raise DataError(f"features.weights={path}: no weights of {type(net).__name__} ({line})") from error

@@ -39,6 +39,7 @@ from genkit.models.base import GenerativeModel
 ROUNDING = 1e-9  # relative, within which two distances are one
 
 SUSPICION: dict[str, ProbeMetric] = {"nndr": DistanceRatio(), "authenticity": Authenticity(), "c_t": CopyingTest()}
+ENOUGH = 40  # examples of a file below which copies are not looked for
 HELD_OUT = 4  # a file's examples are cut into this many parts, one of which stands for fresh data
 
 
@@ -137,7 +138,8 @@ class Evaluator:
 
     def _score_one(self, source: Source) -> list[Record]:
         records = self._score(source, self.reference.data, self.reference.train, self.named)
-        if self.look_for_copies and any(map(self._as_near_as_real, records)):
+        enough = self.reference.dataset is not None or len(self.reference.data) >= ENOUGH
+        if self.look_for_copies and enough and any(map(self._as_near_as_real, records)):
             records += self._suspected(source)
         return [self._with_pairs(record, source) for record in records]
 
@@ -178,14 +180,24 @@ class Evaluator:
         """
         asked, held_out = self.metrics, self.reference.data
         chosen, train = {name: m for name, m in SUSPICION.items() if name not in asked}, self.reference.train
+        known: list[tuple[Split, Tensor]] = []
         if self.reference.dataset is None:
             chosen = {"nndr": SUSPICION["nndr"]}
-            held_out, train = self.reference.data[self._held_out], self.reference.data[~self._held_out]
+            held_out, train = (self.reference.data[rows] for rows in (self._held_out, ~self._held_out))
+            known = self._known_parts(held_out, train)
         self.metrics = chosen
         try:
-            return self._score(source, held_out, train, named=False)
+            with self.prober.lending(*known):
+                return self._score(source, held_out, train, named=False)
         finally:
             self.metrics = asked
+
+    def _known_parts(self, held_out: Split, train: Split) -> list[tuple[Split, Tensor]]:
+        """The features of both parts of a file, which are known already."""
+        if not self.prober.featured:
+            return []
+        features = self.prober.features_of(self.reference.data)
+        return [(held_out, features[self._held_out]), (train, features[~self._held_out])]
 
     @property
     def _held_out(self) -> Tensor:

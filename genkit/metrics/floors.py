@@ -96,24 +96,22 @@ class Floors:
 
     def _scores_of(self, pair: RealPair, metrics: Mapping[str, ProbeMetric]) -> dict[str, float]:
         """Each metric of a pair of real data, NaN where it cannot score it."""
-        return self._scores(SampleSource(pair.fake), pair, metrics)
+        return self._scores(SampleSource(pair.fake, in_order=True), pair, metrics)
 
     def _scores(self, source: Source, pair: RealPair, metrics: Mapping[str, ProbeMetric]) -> dict[str, float]:
         """Each metric of a source against the real side of a pair, which stands for training data too."""
         tallies = {name: Tally(metric) for name, metric in metrics.items()}
-        with self.prober.lending(*self._known_features(source, pair)):
+        with self.prober.lending(*self._known_features(pair)):
             self.prober.feed(tallies.values(), source, pair.real, pair.real)
         found = {name: tally.value() for name, tally in tallies.items()}
         return {name: math.nan if value is None else value for name, value in found.items()}
 
-    def _known_features(self, source: Source, pair: RealPair) -> list[tuple[Split, Tensor]]:
-        """Features of parts of the reference, and of samples that are scored against several parts."""
+    def _known_features(self, pair: RealPair) -> list[tuple[Split, Tensor]]:
+        """The features of parts of the reference."""
         if pair.rows is None or not self.prober.featured:
             return []
-        known = [(pair.real, self.prober.features_of(self.reference.data)[pair.rows[1]])]
-        if isinstance(source, SampleSource):
-            known.append((source.samples, self.prober.features_of_samples(source)))
-        return known
+        features = self.prober.features_of(self.reference.data)
+        return [(pair.real, features[pair.rows[1]]), (pair.fake, features[pair.rows[0]])]
 
     def _entry(self, metric: ProbeMetric, hashes: Sequence[Sequence[str]]) -> str:
         modes = self.reference.modes if "modes" in metric.requires else None

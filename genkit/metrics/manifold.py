@@ -196,7 +196,8 @@ class ManifoldShare(ManifoldMetric, ABC):
     def _around(self, variance: float) -> tuple[float, float]:
         spread = self.share * (1.0 - self.share)
         independent = spread / variance if variance > 0.0 and spread > 0.0 else float(len(self.met()))
-        return wilson_interval(self.share * independent, independent)
+        low, high = wilson_interval(self.share * independent, independent)
+        return min(low, self.share), max(high, self.share)  # rounding leaves 1 out
 
 
 class Precision(ManifoldShare):
@@ -279,7 +280,5 @@ class Coverage(ManifoldShare):
     def variances(self) -> tuple[float, float]:
         found = self.neighbours()
         balls, points = found.halves(True, self.k).balls_filled, found.filling(self.k)
-        return (
-            given_variance(points, self.share),
-            share_variance(points, self.share) + share_variance(balls, self.share),
-        )
+        given = given_variance(points, self.share)
+        return given, max(given, share_variance(points, self.share) + share_variance(balls, self.share))

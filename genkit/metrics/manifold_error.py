@@ -60,8 +60,9 @@ def halves_of_balls(centres: Tensor, points: Tensor, k: int) -> Halves:
                 own = chosen[split, tile] == bool(half)
                 held[split, half, part] |= closed[:, own].any(1)
                 opened[split, half] += per_ball[own].sum()
-    share = [(filled & (chosen == bool(half))).sum(1) / (chosen == bool(half)).sum(1) for half in (0, 1)]
-    return Halves(held.to(torch.float64).mean(2), opened / (k * n), torch.stack(share, 1).to(torch.float64))
+    owned = torch.stack([~chosen, chosen], 1).to(torch.float64)
+    share = (filled[:, None] * owned).sum(2) / owned.sum(2)
+    return Halves(held.to(torch.float64).mean(2), opened / (k * n), share)
 
 
 def halves_of_points(centres: Tensor, radii2: Tensor, points: Tensor) -> Tensor:

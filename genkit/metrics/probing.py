@@ -48,7 +48,7 @@ class Prober:
         self.featured = features.accepts(self.spec)
         self.features = features
         self._features: dict[int, Tensor] = {}  # by the identity of a split's tensor, which the reference keeps alive
-        self._latest: tuple[SampleSource, Tensor] | None = None
+        self._latest: tuple[SampleSource, dict[int, Tensor]] | None = None
         self._lent: dict[int, Tensor] = {}  # likewise, for as long as somebody lends them
         if self.featured:
             self.features = features.fitted(model_values(reference.data.x, self.spec), self.spec)
@@ -103,13 +103,24 @@ class Prober:
     def fake(self, source: Source) -> Iterator[Probe]:
         """The fakes of `source`."""
         like, own = self.reference.data.y, share(source.n)
-        known, low = self._lent.get(id(source.samples.x)) if isinstance(source, SampleSource) else None, own.start
+        low = own.start
         for v, y in source.fakes(self.spec, self.seed, self.batch_size, own, like):
-            quantities = self._shared("fake", model_values(v, self.spec), y)
-            if known is not None:
-                quantities["fake_features"] = partial(_rows_of, known, range(low, low + len(v)))
+            x = model_values(v, self.spec)
+            quantities = self._shared("fake", x, y)
+            if self.featured and isinstance(source, SampleSource):
+                quantities["fake_features"] = partial(self._features_of_file, source, low, x)
             low += len(v)
             yield Probe(self.spec, quantities)
+
+    def _features_of_file(self, source: SampleSource, low: int, x: Tensor) -> Tensor:
+        """Those of samples from `low` on; the last source's are kept, since a file is scored against several parts."""
+        if (lent := self._lent.get(id(source.samples.x))) is not None:
+            return lent[low : low + len(x)]
+        if self._latest is None or self._latest[0] is not source:
+            self._latest = source, {}
+        if low not in self._latest[1]:
+            self._latest[1][low] = self.features_at(x)
+        return self._latest[1][low]
 
     @contextmanager
     def lending(self, *known: tuple[Split, Tensor]) -> Iterator[None]:
@@ -157,12 +168,6 @@ class Prober:
         if id(split.x) not in self._features:
             self._features[id(split.x)] = self._read_or_computed(split)
         return self._features[id(split.x)]
-
-    def features_of_samples(self, source: SampleSource) -> Tensor:
-        """(n, F) of all samples of a source; those of the last source asked for are kept."""
-        if self._latest is None or self._latest[0] is not source:
-            self._latest = source, self._computed(source.samples)
-        return self._latest[1]
 
     def _read_or_computed(self, split: Split) -> Tensor:
         if not self.features.costly:

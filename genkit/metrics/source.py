@@ -115,16 +115,21 @@ class SampleSource(Source):
         label: Their name in tables.
         drawn: How they were drawn where they are not all that there was, for the record.
         rows: Where they stand in their file, (n,) int64; None where they are all of it.
+        in_order: Whether they are in such an order already.
     """
 
     samples: Split
     label: str = "samples"
     drawn: dict[str, int] | None = None
     rows: Tensor | None = None
+    in_order: bool = False
 
     def __post_init__(self) -> None:
+        self.n = len(self.samples)
+        if self.in_order:
+            return
         order = random_order(self.samples, len(self.samples), 0)
-        self.samples, self.n = self.samples[order], len(self.samples)
+        self.samples = self.samples[order]
         self.rows = order if self.rows is None else self.rows[order]
 
     def row_of(self, i: int) -> int:

@@ -20,8 +20,10 @@ from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.baseline import BASELINES
 from genkit.metrics.cache import Cache
+from genkit.metrics.copying import Authenticity, authentic
 from genkit.metrics.default_features import default_features
-from genkit.metrics.evaluator import BELOW, Evaluator
+from genkit.metrics.energy import EnergyDistance
+from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.features import FeatureExtractor, RawFeatures
 from genkit.metrics.frechet import FrechetDistance
 from genkit.metrics.kernel import KernelDistance
@@ -33,7 +35,7 @@ from genkit.metrics.reference import Floor, Reference, content_hash
 from genkit.metrics.source import ModelSource
 from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor, Stepwise
 from genkit.models.stream import labels_for, stream_samples
-from genkit.noise import dequantisation_noise
+from genkit.noise import dequantisation_noise, generator_of
 
 IMAGE = DataSpec((1, 2, 3), "image", (-1.0, 1.0), 16, 3)
 PLANE = DataSpec((2,), "vector")
@@ -187,34 +189,54 @@ def test_floor_is_the_metric_of_five_real_pairs() -> None:
     assert (record.n_fake, record.n_ref) == (100, 150)
 
 
-@pytest.mark.parametrize(("n", "kind"), [(40, "halves"), (75, "halves"), (76, "bootstrap"), (400, "bootstrap")])
-def test_floor_of_a_file_is_halves_or_else_a_bootstrap(n: int, kind: str) -> None:
-    data = Split(torch.arange(150.0)[:, None])
-    reference = Reference(DataSpec((1,), "vector"), data, "file")
-    pair = reference.real_pair(n, 0)
-    assert pair.kind == f"{kind} of the reference"
-    assert len(pair.fake) == n
-    shared = set(pair.fake.x.flatten().tolist()) & set(pair.real.x.flatten().tolist())
-    assert bool(shared) == (kind == "bootstrap")
-    assert torch.equal(pair.fake.x, reference.real_pair(n, 0).fake.x)
-    assert not torch.equal(pair.fake.x, reference.real_pair(n, 1).fake.x)
+def test_floor_of_a_file_is_a_part_of_it_against_the_rest() -> None:
+    reference = Reference(DataSpec((1,), "vector"), Split(torch.arange(150.0)[:, None]), "file")
+    pair = reference.real_pair(60, 0)
+    fake, real = (set(side.x.flatten().tolist()) for side in (pair.fake, pair.real))
+    assert (len(fake), len(real), fake & real) == (60, 90, set())
+    assert pair.kind == "60 of the reference against its other 90"
+    assert torch.equal(pair.fake.x, reference.real_pair(60, 0).fake.x)
+    assert not torch.equal(pair.fake.x, reference.real_pair(60, 1).fake.x)
+    with pytest.raises(DataError, match="n=76: twice as many as the 150 reference examples"):
+        reference.real_pair(76, 0)
 
 
-def test_bootstrap_floor_has_the_size_of_a_fresh_one() -> None:
-    """Two resamples of one set are as far apart as two fresh sets, which is what the floor stands for."""
-    n, fresh, resampled = 300, [], []
-    for repeat in range(20):
-        a, b = randn(n, 2, seed=2 * repeat), randn(n, 2, seed=2 * repeat + 1)
-        fresh.append(by_hand(FrechetDistance(), RawFeatures("none"), a, b, PLANE))
-        pair = Reference(PLANE, Split(a), "file").real_pair(n, repeat)
-        resampled.append(by_hand(FrechetDistance(), RawFeatures("none"), pair.fake.x, pair.real.x, PLANE))
-    assert statistics.fmean(resampled) == pytest.approx(statistics.fmean(fresh), rel=0.5)
+def test_samples_are_compared_with_the_floor_of_a_file_at_its_size_of_reference() -> None:
+    """A distance to all 300 rows is smaller than one to 200 of them, which the floor is about."""
+    real, fake = randn(300, 8, seed=0).float(), randn(100, 8, seed=1).float()
+    spec, features = DataSpec((8,), "vector"), RawFeatures("none")
+    reference = Reference(spec, Split(real), "file")
+    score = Evaluator({"fid": FrechetDistance()}, features, reference, named=True, floor_repeats=3)
+    [record, *_] = score.score_samples(fake)
+    pairs = [reference.real_pair(100, repeat) for repeat in range(3)]
+    values = [by_hand(FrechetDistance(), features, fake, pair.real.x, spec) for pair in pairs]
+    assert record.value == pytest.approx(by_hand(FrechetDistance(), features, fake, real, spec), rel=1e-9)
+    assert record.floor.score == pytest.approx(statistics.fmean(values), rel=1e-9)
+    assert record.floor.score > record.value
+    assert record.ratio_to_floor == pytest.approx(record.floor.score / record.floor.mean)
 
 
-def test_data_too_small_for_n_has_a_bootstrap_floor() -> None:
+@pytest.mark.parametrize("repeats", [0, 3])
+def test_data_too_small_for_n_has_no_floor_and_says_why(repeats: int) -> None:
+    data, metrics = TinyImages(), {"fid": FrechetDistance()}
+    score = Evaluator(metrics, RawFeatures("std"), Reference.of(data, "tiny"), named=True, floor_repeats=repeats)
+    [record, *_] = score.score_samples(torch.cat([data.split("train").x, data.split("val").x]))
+    assert record.floor is None
+    assert [w for w in record.warnings if "no floor" in w] == (
+        ["no floor: n=500: the training split has 400 examples; choose a smaller n"] if repeats else []
+    )
+
+
+def test_the_floor_of_what_is_nearest_to_training_data_is_held_out_data_against_all_of_it() -> None:
     data = TinyImages()
-    pair = Reference.of(data, "tiny").real_pair(401, 0)
-    assert (len(pair.fake), pair.kind) == (401, "bootstrap of the reference")
+    [record] = evaluator({"authenticity": Authenticity()}, data).score_samples(data.split("val"))
+    assert record.floor.kind == "test against train"
+    picks = [torch.randperm(150, generator=generator_of(repeat, "floor", 100))[:100] for repeat in range(5)]
+    features = RawFeatures("std").fitted(IMAGE.scale(data.split("test").x), IMAGE)
+    train, test = (features(IMAGE.scale(data.split(name).x), IMAGE) for name in ("train", "test"))
+    centre = train.mean(0)
+    values = [float(authentic(test[pick] - centre, train - centre).double().mean()) for pick in picks]
+    assert record.floor.values == pytest.approx(values, abs=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [1, 64, 500])
@@ -366,13 +388,8 @@ def test_known_modes_and_density_reach_the_metrics() -> None:
     assert gap.value == pytest.approx(0, abs=1e-6)
 
 
-def test_a_distance_below_the_floor_warns_of_copying_and_the_real_row_does_not() -> None:
-    data = TinyImages()
-    score = evaluator({"fid": FrechetDistance()}, data)
-    [copied, *_] = score.score_samples(data.split("test").x[:140])
-    assert BELOW in copied.warnings
-    assert copied.status == "warn"
-    gaussian, real = score.score_baselines(140)
+def test_baselines_stand_beside_real_data() -> None:
+    gaussian, real = evaluator({"fid": FrechetDistance()}, TinyImages()).score_baselines(140)
     assert [gaussian.source, real.source] == ["pixel Gaussian", "real data"]
     assert real.warnings == ()
     assert real.value == pytest.approx(real.floor.values[0])
@@ -461,7 +478,7 @@ def test_two_files_compare_in_double_precision() -> None:
         named=True,
         floor_repeats=0,
     )
-    [record] = score.score_samples(a + torch.tensor([1e-4, 0.0], dtype=torch.float64))
+    [record, *_] = score.score_samples(a + torch.tensor([1e-4, 0.0], dtype=torch.float64))
     assert record.value == pytest.approx(1e-8, rel=1e-2)
     assert record.floor is None
 
@@ -548,7 +565,7 @@ def test_the_same_images_in_a_folder_a_file_and_a_dataset_are_one_entry(tmp_path
         ).score_samples(test[:60])
         examples.append(features.examples)
     assert len({reference.hash for reference in references}) == 1
-    assert examples == [150 + 60 + 2 * 150, 60, 60, 60]
+    assert examples == [150 + 60, 60, 60, 60]
 
 
 def test_the_same_numbers_of_another_scale_are_another_entry(tmp_path: Path) -> None:
@@ -559,7 +576,7 @@ def test_the_same_numbers_of_another_scale_are_another_entry(tmp_path: Path) -> 
             {"fid": FrechetDistance()}, features, reference, named=True, cache=Cache(tmp_path), floor_repeats=2
         ).score_samples(test[:60])
         examples.append(features.examples)
-    assert examples == [150 + 60 + 2 * 150, 150 + 60 + 2 * 150, 60]
+    assert examples == [150 + 60, 150 + 60, 60]
 
 
 def test_a_damaged_cache_is_computed_again(tmp_path: Path) -> None:
@@ -587,17 +604,44 @@ def test_the_training_set_as_samples_is_reported_as_copied() -> None:
     records = {r.metric: r for r in evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("train").x)}
     assert records["authenticity"].value == 0.0
     assert records["c_t"].value < -20
-    assert "was copied" in records["c_t"].warnings[0]
-    assert "was copied" in records["authenticity"].warnings[0]
+    assert records["nndr"].value < -15
+    [warning] = records["nndr"].warnings
+    assert "copies" in warning
+    assert "nearest sample and training example" in warning
+    for sample, example, distance, ratio in records["nndr"].findings["pairs"]:
+        assert (distance, ratio) == (0.0, 0.0)
+        assert torch.equal(data.split("train").x[sample], data.split("train").x[example])
 
 
 def test_fresh_samples_are_not_reported_as_copied() -> None:
     data = Fresh()
     records = {r.metric: r for r in evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("val").x)}
-    assert records.keys() == {"fid", "authenticity", "c_t"}
-    assert records["authenticity"].warnings == records["c_t"].warnings == ()
+    assert records.keys() == {"fid", "nndr", "authenticity", "c_t"}
+    assert not any("cop" in warning for record in records.values() for warning in record.warnings)
     assert abs(records["c_t"].value) < 3
     assert records["authenticity"].difference_to_floor == pytest.approx(0.0, abs=0.12)
+
+
+@pytest.mark.parametrize("n", [90, 300])  # with a floor, and too many for one
+@pytest.mark.parametrize("repeats", [0, 1, 5])
+def test_copies_of_a_file_are_named_by_its_rows_and_fresh_data_never(n: int, repeats: int) -> None:
+    spec, rows = DataSpec((8,), "vector"), randn(300, 8, seed=3).float()
+    pick = torch.randperm(300, generator=torch.Generator().manual_seed(0))[:n]
+    for metric in (FrechetDistance(), EnergyDistance()):
+        score = Evaluator(
+            {"it": metric},
+            RawFeatures("std"),
+            Reference(spec, Split(rows), "real.npz"),
+            named=True,
+            floor_repeats=repeats,
+        )
+        said = [w for record in score.score_samples(rows[pick] + 1e-3) for w in record.warnings if "copies" in w]
+        assert len(said) == 1
+        assert "row of real.npz" in said[0]
+        named = said[0].rpartition(": ")[2].split(", ")
+        assert all(int(pick[int(pair.split(" and ")[0])]) == int(pair.split(" and ")[1]) for pair in named)
+        fresh = [w for r in score.score_samples(randn(n, 8, seed=4).float()) for w in r.warnings if "copies" in w]
+        assert fresh == []
 
 
 def test_baselines_are_marked_and_named() -> None:

@@ -1,4 +1,4 @@
-"""CMMD's arithmetic: the direct double sum, two points by hand, blindness to length, the jackknife."""
+"""CMMD's arithmetic: the direct double sum, two points by hand, blindness to length, the interval."""
 
 import math
 
@@ -43,9 +43,8 @@ def test_equal_sets_and_other_lengths_score_zero() -> None:
     assert float(scored(x, 7 * x).compute()) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_interval_is_a_jackknife() -> None:
-    x, y = randn(25, 3, 0), randn(15, 3, 1) + 0.5
-    left_out = torch.tensor([direct(x, torch.cat([y[:i], y[i + 1 :]]), 0.8) for i in range(15)])
-    error = float(((left_out - left_out.mean()).square().sum() * 14 / 15).sqrt())
-    metric = scored(x, y, 0.8)
-    assert metric.interval(0, 0)[1] - float(metric.compute()) == pytest.approx(1.959964 * error, rel=1e-6)
+def test_interval_has_the_spread_of_fresh_samples() -> None:
+    x = randn(250, 3, 0)
+    fresh = torch.stack([scored(x, randn(150, 3, i) + 0.5, 0.8).compute() for i in range(1, 41)])
+    low, high = scored(x, randn(150, 3, 50) + 0.5, 0.8).interval(0, 0)
+    assert (high - low) / (2 * 1.96) == pytest.approx(float(fresh.std()), rel=0.4)

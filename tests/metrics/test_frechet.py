@@ -10,9 +10,9 @@ from genkit.metrics.base import Probe
 from genkit.metrics.frechet import (
     FrechetDistance,
     Reference,
-    weighted_distances,
     frechet_distance,
     frechet_distance_of_rows,
+    weighted_distances,
 )
 from genkit.metrics.interval import resamples
 from genkit.metrics.moments import Moments

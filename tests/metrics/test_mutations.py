@@ -26,7 +26,6 @@ from genkit.metrics import (
     frechet,
     inception_score,
     kernel,
-    likelihood,
     manifold,
     mode,
     transport,
@@ -34,6 +33,7 @@ from genkit.metrics import (
 from genkit.metrics.kernel import GaussianKernel, KernelSums, PolynomialKernel
 from genkit.metrics.manifold import Precision, Recall
 from genkit.metrics.moments import Moments
+from genkit.models import density
 
 Patch = pytest.MonkeyPatch
 Check = Callable[[], Any]
@@ -121,14 +121,14 @@ def bits_for_nats(patch: Patch) -> None:
     def bits(nll: Any, dim: int, levels: int, value_range: tuple[float, float]) -> Any:
         return nll / dim + math.log2(levels / (value_range[1] - value_range[0]))
 
-    patch.setattr(likelihood, "bits_per_dim", bits)
+    patch.setattr(density, "bits_per_dim", bits)
 
 
 def nats_for_bits_of_a_level(patch: Patch) -> None:
     def bits(nll: Any, dim: int, levels: int, value_range: tuple[float, float]) -> Any:
         return nll / (dim * math.log(2)) + math.log(levels / (value_range[1] - value_range[0]))
 
-    patch.setattr(likelihood, "bits_per_dim", bits)
+    patch.setattr(density, "bits_per_dim", bits)
 
 
 def modes_in_bits(patch: Patch) -> None:
