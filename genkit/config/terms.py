@@ -56,7 +56,7 @@ OPTIONS = {
         **dict.fromkeys(("loglikelihood", "likelihood", "logprob", "ll", "nats"), "nll"),
         **dict.fromkeys(("swd", "sw", "sw2", "sliced"), "sliced_wasserstein"),
         **dict.fromkeys(("emd", "ot", "w2", "earthmover"), "wasserstein"),
-        **dict.fromkeys(("auth", "authpct", "memorization", "memorisation", "copying"), "authenticity,c_t"),
+        **dict.fromkeys(("auth", "authpct", "memorization", "memorisation", "copying"), "nndr,authenticity,c_t"),
         **dict.fromkeys(("fidinf", "unbiasedfid"), "fid_infinity"),
         **dict.fromkeys(("modes", "modecount"), "mode_coverage"),
         **dict.fromkeys(("1nn", "knn", "1nna", "twosample"), "c2st"),
