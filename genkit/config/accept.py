@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 
 from genkit.config.catalog import Catalog
-from genkit.config.correct import LIST_GROUPS, OPEN_KEYS
+from genkit.config.correct import OPEN_KEYS
 from genkit.config.explain import key_of
+from genkit.config.option_words import LIST_GROUPS
 from genkit.config.paths import quote_path
 
 

@@ -8,67 +8,26 @@ the command at its end mends them all, and is left out where one of them is beyo
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
-from genkit.config.catalog import KINDS, Catalog
+from genkit.config.catalog import Catalog
 from genkit.config.compose import composed_config, dotted
 from genkit.config.hints import bare, listing, nearest, similarity
+from genkit.config.hydra_keys import GRIDS, hydra_verdict
+from genkit.config.option_words import LIST_GROUPS, SPACES, SWEEPS, Options, notation, same_name
 from genkit.config.paths import PATH_KEYS
-from genkit.config.terms import OPTIONS, SETS, VALUES, Term, terms_of
+from genkit.config.terms import CONFIG_WORDS, OWN_FILE, VALUES, Term, terms_of
 from genkit.config.typed import Item, cleaned, items
+from genkit.config.verdict import Verdict, shown_word, text_of
 from genkit.config.words import FLAGS, Words
 
-PLAIN = re.compile(r"[\w./-]+")
-FEW, NEAREST = 12, 5  # options that are listed all; of more the nearest
-SWEEPS = re.compile(r"(choice|range|glob|sort|shuffle)\(.*\)")
-SPACES = re.compile(r"(interval|tag|loguniform|uniform|int|log)\(.*\)")  # of samplers that genkit lacks
 INDEX = re.compile(r"\[(\d+)\]")
-GRIDS = "genkit runs grids, not searches: list the values (a,b), or write choice(a,b), range(1,9) or glob(*), with -m"
 OPEN_KEYS = ("optimizer_overrides.", "callbacks.")  # what stands below is the user's to name
-OWN_FILE = (
-    "a configuration of your own is an experiment: put it into FOLDER/experiment/NAME.yaml and write "
-    "--config-dir FOLDER experiment=NAME"
-)
-LIST_GROUPS = {"metric"}  # metric=[fid,kid]; two models on top of each other would be neither
-TAKES_RUN = {"train": "resume", "check": "model", "sample": "ckpt", "eval": "ckpt"}  # what a bare path is taken for
-CONFIG_WORDS = {"config", "cfg", "configfile", "conf", "yaml", "c", "hparams", "settings", "params", "f"}
-# keys of Hydra that genkit leaves to the user; the rest is genkit's to set
-HYDRA_KEYS = ("hydra.searchpath", "hydra.mode", "hydra.launcher", "hydra/launcher", "hydra.verbose")
-HYDRA_ADVICE = {
-    "hydra.run.dir": "run_dir= names the run's folder",
-    "hydra.sweep.dir": "run_dir= names the sweep's folder",
-    "hydra.sweep.subdir": "run_dir= names the sweep's folder",
-    "hydra.job.chdir": "genkit stays in the working directory",
-    "hydra.output_subdir": "genkit writes config.yaml into the run's folder",
-    "hydra/sweeper": GRIDS,
-    "hydra.sweeper": GRIDS,
-}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is wrong with an argument.
-
-    Attributes:
-        text: The problem, beginning with what was typed.
-        near: What was probably meant, as it stands after "did you mean".
-        right: The arguments in its place; None where nobody can tell.
-        note: What else to know.
-    """
-
-    text: str
-    near: str | None = None
-    right: tuple[str, ...] | None = None
-    note: str = ""
-
-    def line(self) -> str:
-        near = f"; did you mean {self.near}?" if self.near else ""
-        return f"{self.text}{near}" + (f"{'' if near else ';'} {self.note}" if self.note else "")
+TAKES_RUN = {"train": "resume", "check": "start", "sample": "ckpt", "eval": "ckpt"}  # what a bare path is taken for
 
 
 @dataclass(frozen=True)
@@ -121,6 +80,10 @@ class Corrector:
         return self.catalog.defaults(self.verb)
 
     @cached_property
+    def options(self) -> Options:
+        return Options(self.groups, self.catalog, self.words.multirun)
+
+    @cached_property
     def terms(self) -> dict[str, Term]:
         return terms_of(self.verb)
 
@@ -146,14 +109,14 @@ class Corrector:
 
     def _choices(self) -> Iterator[tuple[str, str]]:
         for item in self.items:
-            group = self._same(item.key, self.groups)
+            group = same_name(item.key, self.groups)
             group = group or self._group_of_term(item)
             if group is None and not item.bare:
                 group = nearest(item.key, self.groups, 0.75)
             if group is None or not item.value or item.value == "null":
                 continue
             first = item.value.strip("[]").split(",")[0].strip(" '\"")
-            option = self._option(group, first)
+            option = self.options.nearest(group, first)
             if option is not None:
                 yield group, f"[{option}]" if group in LIST_GROUPS else option
 
@@ -164,19 +127,10 @@ class Corrector:
         groups = [key for key in term.key.split("|") if key in self.groups]
         return next((group for group in groups if item.value in self.catalog.options(group)), next(iter(groups), None))
 
-    def _option(self, group: str, name: str) -> str | None:
-        options = self.catalog.options(group)
-        return name if name in options else nearest(name, options)
-
     @cached_property
     def keys(self) -> dict[str, Any]:
         """Every key, dotted -> its value as composed."""
         return dict(dotted(self.config))
-
-    @staticmethod
-    def _same(word: str, names: Mapping[str, Any] | set[str]) -> str | None:
-        """The name that is equal but for case and separators."""
-        return word if word in names else next((name for name in sorted(names) if bare(name) == bare(word)), None)
 
     # --- one argument
 
@@ -203,12 +157,12 @@ class Corrector:
         if item.key in PATH_KEYS & self.keys.keys() and item.typed.startswith((f"{item.key}=", f"+{item.key}=")):
             return self._path(item)
         if item.key.startswith(("hydra.", "hydra/")) or item.key == "hydra":
-            return self._hydra(item)
+            return hydra_verdict(item, self.catalog.launchers)
         if "@" in item.key:
             group = item.key.partition("@")[0]
             return Verdict(f"{item.typed}: an option has one place here", f"{group}=", (item.word(group),))
         if item.key in self.groups:
-            return self._group(item, item.key)
+            return self.options.verdict(item, item.key)
         if item.key in self.keys:
             return self._known(item)
         return self._unknown(item)
@@ -244,122 +198,7 @@ class Corrector:
         default = self.groups.get(key, self.keys.get(key))
         if default is None or isinstance(default, dict | list):
             return Verdict(text, f"{key}=…")
-        return Verdict(text, f"{key}={_text(default)}", (f"{key}={_text(default)}",))
-
-    def _hydra(self, item: Item) -> Verdict | None:
-        key, value = item.key, item.value or ""
-        if key.startswith(HYDRA_KEYS):
-            if key == "hydra/launcher" and value not in self.catalog.launchers:
-                has = listing(self.catalog.launchers)
-                return Verdict(
-                    f"{item.typed}: there is no such launcher; it has {has}; others are Hydra plugins", None, ()
-                )
-            return None
-        for known, advice in HYDRA_ADVICE.items():
-            if key == known or key.startswith(known + ".") or key.replace("/", ".") == known:
-                path = (f"run_dir={value}",) if advice.startswith("run_dir=") and value else ()
-                return Verdict(f"{item.typed}: {advice}", None, path)
-        near = nearest(key, [*HYDRA_KEYS, *HYDRA_ADVICE])
-        right = (item.word(near),) if near in HYDRA_KEYS else ()
-        if near in HYDRA_ADVICE and HYDRA_ADVICE[near].startswith("run_dir=") and value:
-            right = (f"run_dir={value}",)
-        advice = f"; {HYDRA_ADVICE[near]}" if near in HYDRA_ADVICE else ""
-        return Verdict(f"{key}: unknown key of Hydra{advice}", near if not advice else None, right)
-
-    def _group(self, item: Item, group: str, *, known: bool = True) -> Verdict | None:
-        """The option of a group; `known` is False where the group itself was called otherwise."""
-        value, options = item.value, self.catalog.options(group)
-        if value is None:
-            return None if item.mark == "~" else Verdict(f"{item.typed}: the value is missing")
-        if not value:
-            chosen = self.groups[group]
-            text = f"{group}=: the value is missing; {group} has {listing(options)}"
-            return Verdict(text, None, (f"{group}={chosen}",) if chosen else ())
-        if value == "null":
-            if self.groups[group] is None:
-                return None
-            return Verdict(f"{item.typed}: {group} is needed; it has {listing(options)}", None, ())
-        return self._options(item, group, value, known)
-
-    def _options(self, item: Item, group: str, value: str, known: bool) -> Verdict | None:
-        inside = value.strip("[]")
-        if value.count("[") != value.count("]") or value.count("'") % 2 or value.count('"') % 2:
-            return self._odd(item, group, value)
-        if SPACES.fullmatch(inside):
-            return Verdict(f"{item.typed}: {GRIDS}")
-        if SWEEPS.fullmatch(inside):
-            return None if self.words.multirun else self._many(item)
-        names = [part.strip(" '\"") for part in inside.split(",")]
-        right, wrong = list[str](), None
-        for name in names:
-            if name in ("", "null") or not PLAIN.fullmatch(name):
-                if not name or name != "null":
-                    wrong = wrong or self._odd(item, group, name)
-                continue
-            if name in self.catalog.options(group):
-                right.append(name)
-                continue
-            verdict = self._no_option(item, group, name)
-            wrong = wrong or verdict
-            if verdict.right is None or not verdict.right[0].startswith(f"{group}="):
-                return wrong if len(names) == 1 else Verdict(wrong.text, wrong.near)
-            right.append(verdict.right[0].partition("=")[2])
-        shown = ",".join(right)
-        listed = value.startswith("[") or any("," in name for name in right)
-        whole = f"{group}=[{shown}]" if listed else f"{group}={shown}"
-        if wrong is not None:
-            return Verdict(wrong.text, wrong.near, (whole,) if right else wrong.right, wrong.note)
-        if len(right) > 1 and not value.startswith("[") and not self.words.multirun:
-            return self._many(item, whole)
-        if value.startswith("[") and group not in LIST_GROUPS:
-            text = f"{item.typed}: {group} takes one option; with -m {group}=A,B runs one job for each"
-            return Verdict(text, None, (*(["--multirun"] if len(right) > 1 else []), f"{group}={shown}"))
-        if known and item.plain and item.mark in ("", "+"):
-            return None
-        return self._notation(item, whole)
-
-    def _odd(self, item: Item, group: str, name: str) -> Verdict:
-        text = f"{group}: cannot read the value {item.value}"
-        clean = re.sub(r"[^\w,/-]", "", item.value or "").strip(",-/")
-        options = [self._option(group, part) for part in clean.split(",") if part]
-        if not options or None in options:
-            return Verdict(f"{text}; {group} has {listing(self.catalog.options(group))}")
-        word = f"{group}={','.join(filter(None, options))}"
-        if len(options) > 1 and group in LIST_GROUPS:
-            word = f"{group}=[{word.partition('=')[2]}]"
-        return Verdict(text, word, (word,))
-
-    def _no_option(self, item: Item, group: str, name: str) -> Verdict:
-        options = self.catalog.options(group)
-        text = f"{group}={name}: there is no such option of {group}"
-        if meant := OPTIONS.get(group, {}).get(bare(name)):
-            return Verdict(text, f"[{meant}]" if "," in meant else meant, (f"{group}={meant}",))
-        if bare(name) in SETS.get(group, ()):
-            sets = listing(option for option in options if "/" in option)
-            return Verdict(text, note=f"sets of them are {sets}, and without {group}= that of the data is taken")
-        same = self._same(name, options) or (next(iter(options)) if len(options) == 1 else None)
-        if same is None:
-            for other in self.groups:
-                if other != group and name in self.catalog.options(other):
-                    return Verdict(text, f"{other}={name}", (f"{other}={name}",))
-        if near := same or nearest(name, options):
-            return Verdict(text, near, (f"{group}={near}",))
-        for other in self.groups:
-            if other not in (group, "experiment") and (option := nearest(name, self.catalog.options(other), 0.8)):
-                return Verdict(text, f"{other}={option}", (f"{other}={option}",))
-        if len(options) <= FEW:
-            return Verdict(f"{text}; it has {listing(options) or 'none'}")
-        close = ", ".join(sorted(options, key=lambda option: -similarity(name, option))[:NEAREST])
-        kind = next((kind for kind, listed in KINDS.items() if listed == group), None)
-        shows = f": genkit list {kind} shows all" if kind else ""
-        return Verdict(f"{text}; the nearest of {len(options)} are {close}{shows}")
-
-    def _many(self, item: Item, word: str | None = None) -> Verdict:
-        text = f"{item.key}={item.value}: several values in one run; add -m to run one job for each"
-        return Verdict(text, None, ("--multirun", word or item.word(item.key)))
-
-    def _notation(self, item: Item, word: str) -> Verdict:
-        return Verdict(f"{item.typed}: an argument is written key=value", word, (word,))
+        return Verdict(text, f"{key}={text_of(default)}", (f"{key}={text_of(default)}",))
 
     def _known(self, item: Item) -> Verdict | None:
         value = item.value
@@ -367,21 +206,21 @@ class Corrector:
             return None
         default = self.keys[item.key]
         if not value:
-            kept = () if default is None or isinstance(default, dict) else (f"{item.key}={_text(default)}",)
+            kept = () if default is None or isinstance(default, dict) else (f"{item.key}={text_of(default)}",)
             return Verdict(f"{item.key}=: the value is missing", None, kept)
         if (word := VALUES.get(item.key, {}).get(value.lower())) is not None and word != item.typed:
             return Verdict(f"{item.typed}: {item.key} is called otherwise here", word, (word,))
         if isinstance(default, dict) and value and value != "null" and not value.startswith("{"):
             return self._scalar(item, default)
         if not item.plain:
-            return self._notation(item, item.word(item.key))
+            return notation(item, item.word(item.key))
         if SPACES.fullmatch(value):
             return Verdict(f"{item.typed}: {GRIDS}")
         if ((value.count(",") and not value.startswith(("[", "{", "'", '"'))) or SWEEPS.fullmatch(value)) and (
             not self.words.multirun and not isinstance(default, str)
         ):
             as_list = (f"{item.key}=[{value}]",) if isinstance(default, list) else None
-            return self._many(item) if as_list is None else Verdict(
+            return self.options.many(item) if as_list is None else Verdict(
                 f"{item.typed}: several values are a list", as_list[0], as_list
             )  # fmt: skip
         return self._readable(item)
@@ -434,7 +273,7 @@ class Corrector:
                 word = item.word(key)
                 return Verdict(f"{item.key}: an item of a list is written with a point", word, (word,))
         names = {*self.groups, *self.keys}
-        same = self._same(key, names)
+        same = same_name(key, names)
         if same is None and bare(key) in CONFIG_WORDS and (item.value or "").endswith((".yaml", ".yml", ".json")):
             path = PurePath(item.value or "")
             folder = str(path.parent.parent if path.parent.name == "experiment" else path.parent)
@@ -480,7 +319,6 @@ class Corrector:
 
     def _closer_term(self, key: str, near: str) -> str | None:
         """A foreign word that is closer to what was typed than the nearest key is."""
-        from genkit.config.hints import similarity
 
         word = nearest(bare(key), self.terms, 0.75)
         best = max(similarity(key, near), similarity(key.rpartition(".")[2], near.rpartition(".")[2]))
@@ -490,7 +328,7 @@ class Corrector:
         """The same value under the nearest key or group."""
         found = Item(item.typed, near, item.value, item.mark, False, item.dashed)
         if near in self.groups and item.value is not None:
-            inner = self._group(found, near, known=False)
+            inner = self.options.verdict(found, near, known=False)
             if inner is not None and inner.right is not None:
                 return Verdict(text, _near_of(near, item, inner), inner.right)
             return Verdict(text, near, None if inner is not None else (found.word(near),))
@@ -516,9 +354,9 @@ class Corrector:
             return Verdict(text, term.key.partition("|")[0], None, note)
         if term.counts_other:
             kept = self.keys.get(key)
-            return Verdict(text, key, () if kept is None else (f"{key}={_text(kept)}",), note)
+            return Verdict(text, key, () if kept is None else (f"{key}={text_of(kept)}",), note)
         if key in self.groups:
-            inner = self._group(Item(item.typed, key, item.value, "", False), key, known=False)
+            inner = self.options.verdict(Item(item.typed, key, item.value, "", False), key, known=False)
             right = inner.right if inner is not None else (f"{key}={value}",)
             return Verdict(text, key if right is None else right[0], right, note or ("" if right else self._has(key)))
         word = f"{key}={value}"
@@ -560,14 +398,3 @@ def _near_of(near: str, item: Item, inner: Verdict) -> str:
     """The group alone where its value stays, else the whole argument."""
     right = inner.right or ()
     return near if not right or right[-1] == f"{near}={item.value}" else right[-1]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return str(value)
-
-
-def shown_word(word: str) -> str:
-    """A word quoted for the shell where it needs to be; brackets and commas of lists alone need it."""
-    return word if re.fullmatch(r"[\w@%+=:,./~\[\]-]+", word) else shlex.quote(word)

@@ -12,7 +12,7 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -163,10 +163,20 @@ class Task:
             if os.getpid() != self.process:
                 raise  # a launcher's worker: the exception travels back, this list does not
             debug = self.words.debug or bool(config.get("debug"))
-            self.failures.append((job, tell(error, debug)))
+            self.failures.append((job, tell(self.as_typed(error, config), debug)))
             if job.multirun:
                 current_sweep().row(job.number, job.overrides).status = f"exit {self.failures[-1][1].code}"
         return math.inf  # the worst that a sweeper can receive: it minimises
+
+    def as_typed(self, error: Exception, config: Any) -> Exception:
+        """A refusal that begins with the name of a class begins with the words that chose it: `model=dcgan: …`."""
+        for word in self.words.overrides:
+            key, equals, option = word.partition("=")
+            node = config.get(key) if equals and key in self.catalog.groups else None
+            name = str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, Mapping) else ""
+            if isinstance(error, ConfigError) and name and str(error).startswith(f"{name} "):
+                return ConfigError(f"{key}={option}: {error}")
+        return error
 
     def function(self) -> Callable[[Any], float | None]:
         module, _, name = self.target.partition(":")

@@ -26,6 +26,7 @@ from genkit.storage.exclusive import refuse_in_use
 
 NEW_RUN = "choose a folder for run_dir= that is new or empty, or go on with resume="
 NEW_OUT = "choose a folder for out= that is new or empty"
+FILES = {".png", ".jpg", ".jpeg", ".gif", ".pdf", ".svg", ".npz", ".npy", ".json", ".csv", ".html", ".pt", ".ckpt"}
 LONGEST = 255  # bytes of a name in a folder, on every common file system
 LONGEST_PATH = 4000  # bytes of a path: Linux takes 4,096, and files stand below it
 CUT = 60  # characters of such a path in a message
@@ -50,6 +51,7 @@ def precheck(verb: str, config: Mapping[str, Any], multirun: bool) -> None:
         check_node(node, at)
     check_device(config)
     check_paths(config)
+    check_folders(config)
     if verb == "train" and config["run_dir"] is not None and config["resume"] is None and not multirun:
         refuse_in_use(config["run_dir"], NEW_RUN)
     if config.get("out") is not None and not multirun:
@@ -127,6 +129,15 @@ def gpu_possible() -> bool:
         return True
     built = {name: re.search(rf"^{name}\b[^=\n]*= *(.+)$", text, re.MULTILINE) for name in ("cuda", "hip", "xpu")}
     return any(found is not None and found[1].strip() != "None" for found in built.values()) or built["cuda"] is None
+
+
+def check_folders(config: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a folder to be made is called like a file of pictures or numbers."""
+    for key in ("run_dir", "out"):
+        for path in _paths(config, key):
+            bare, suffix = os.path.splitext(path)
+            if suffix.lower() in FILES and not os.path.isdir(path):
+                raise ConfigError(f"{key}: {shown(path)}: it names a folder, not a file; did you mean {bare}?")
 
 
 def check_paths(config: Mapping[str, Any]) -> None:

@@ -68,6 +68,13 @@ STEPS = "genkit counts optimizer steps, not epochs"
 ONE_GPU = "training runs on one device"
 START = "resume= goes on with a run, start= begins a new one from its weights"
 
+# what other tools call a file of settings, which is an experiment here
+CONFIG_WORDS = {"config", "cfg", "configfile", "conf", "yaml", "c", "hparams", "settings", "params", "f"}
+OWN_FILE = (
+    "a configuration of your own is an experiment: put it into FOLDER/experiment/NAME.yaml and write "
+    "--config-dir FOLDER experiment=NAME"
+)
+
 CKPT = (
     "checkpoint ckpt_path checkpoint_path model_path model_dir load load_from from from_pretrained pretrained resume "
     "weights_path run run_dir run_path path restore init ckpt_dir checkpoint_dir resume_from model_file network_pkl"

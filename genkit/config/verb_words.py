@@ -16,7 +16,7 @@ def refusal(argv: Sequence[str], verbs: Collection[str]) -> str:
     if meant is None:
         return f"there is no verb {name!r}: {', '.join(verbs)}{did_you_mean(name, verbs)}"
     words, why = meant
-    from genkit.config.correct import shown_word
+    from genkit.config.verdict import shown_word
 
     return f"{why}{'' if why.endswith('?') else ';'} try: {' '.join(['genkit', *map(shown_word, words)])}"
 

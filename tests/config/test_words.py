@@ -67,6 +67,7 @@ ANSWERED = {
     "train experiment=digits_diffusion model=vae": "train experiment=digits_diffusion",
     "train seed": "train seed=0",
     "train help_me=1 model=vae": "",
+    "sample ckpt=R out=grid.png": "sample ckpt=R out=grid",
     "sample runs/vae": "sample ckpt=runs/vae",
     "sample ckpt=R model=vae": "sample ckpt=R",
     "sample ckpt=R num_samples=10": "sample ckpt=R n=10",

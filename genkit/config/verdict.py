@@ -1,0 +1,40 @@
+"""What is wrong with one argument, and what stands in its place."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is wrong with an argument.
+
+    Attributes:
+        text: The problem, beginning with what was typed.
+        near: What was probably meant, as it stands after "did you mean".
+        right: The arguments in its place; None where nobody can tell.
+        note: What else to know.
+    """
+
+    text: str
+    near: str | None = None
+    right: tuple[str, ...] | None = None
+    note: str = ""
+
+    def line(self) -> str:
+        near = f"; did you mean {self.near}?" if self.near else ""
+        return f"{self.text}{near}" + (f"{'' if near else ';'} {self.note}" if self.note else "")
+
+
+def text_of(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value)
+
+
+def shown_word(word: str) -> str:
+    """A word quoted for the shell where it needs to be; brackets and commas of lists alone need it."""
+    return word if re.fullmatch(r"[\w@%+=:,./~\[\]-]+", word) else shlex.quote(word)
