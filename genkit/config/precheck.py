@@ -50,8 +50,8 @@ def precheck(verb: str, config: Mapping[str, Any], multirun: bool) -> None:
     for at, node in nodes(config):
         check_node(node, at)
     check_device(config)
-    check_paths(config)
     check_folders(config)
+    check_paths(config)
     if verb == "train" and config["run_dir"] is not None and config["resume"] is None and not multirun:
         refuse_in_use(config["run_dir"], NEW_RUN)
     if config.get("out") is not None and not multirun:
@@ -136,7 +136,7 @@ def check_folders(config: Mapping[str, Any]) -> None:
     for key in ("run_dir", "out"):
         for path in _paths(config, key):
             bare, suffix = os.path.splitext(path)
-            if suffix.lower() in FILES and not os.path.isdir(path):
+            if suffix.lower() in FILES and not os.path.lexists(path):
                 raise ConfigError(f"{key}: {shown(path)}: it names a folder, not a file; did you mean {bare}?")
 
 
