@@ -13,7 +13,9 @@ Four uses:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +44,23 @@ def seed_global(seed: int, device: torch.device) -> None:
         torch.cuda.manual_seed_all(seed)
     elif device.type != "cpu":
         torch.manual_seed(seed)
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """Leave the global generators of torch, numpy and Python as they were found, whatever is drawn or seeded inside.
+
+    A CUDA generator that did not run before continues from the seed that torch has for it.
+    """
+    python, numpy, running = random.getstate(), np.random.get_state(), torch.cuda.is_initialized()
+    try:
+        with torch.random.fork_rng(range(torch.cuda.device_count()) if running else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        if torch.cuda.is_initialized() and not running:
+            torch.cuda.manual_seed_all(torch.initial_seed())
 
 
 class Noise(Protocol):

@@ -142,7 +142,7 @@ def _read_back(parts: Parts, settings: Mapping[str, Any], scratch: Path) -> tupl
     for name, value in found.model.state_dict().items():
         if not torch.equal(value, trained[name]) and not bool(torch.isnan(value).any()):
             raise GenkitError(f"checkpoint: {name} does not come back as it was: report this as a bug")
-    return found.model, sum(entry.bytes for entry in found.checkpoint.manifest.files.values())
+    return found.model.requires_grad_(False), sum(entry.bytes for entry in found.checkpoint.manifest.files.values())
 
 
 def _score(model: GenerativeModel, parts: Parts, settings: Mapping[str, Any]) -> Record:

@@ -57,7 +57,7 @@ def restored(path: str, settings: Mapping[str, Any], console: Console) -> Restor
         raise ConfigError("guidance.interval: it goes with guidance.scale=, such as 2; nothing is guided without")
     for notice in {each.checkpoint.notice for each in (found, found.weak) if each is not None} - {None}:
         console.print(notice, soft_wrap=True)
-    found.model.to(device_of(settings["device"]))
+    found.model.requires_grad_(False).to(device_of(settings["device"]))
     return found
 
 
@@ -69,7 +69,7 @@ def _guided(found: Restored, settings: Mapping[str, Any]) -> Restored:
     if guidance["scale"] is None:
         raise ConfigError("guidance.weak: it goes with guidance.scale=, such as 2; 1 is the model alone")
     weak = restore(guidance["weak"], weights=settings["weights"], plugins=settings["plugins"])
-    found.model.guide(weak.model, guidance["scale"], guidance["interval"])
+    found.model.guide(weak.model.requires_grad_(False), guidance["scale"], guidance["interval"])
     return dataclasses.replace(found, weak=weak)
 
 

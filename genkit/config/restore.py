@@ -21,6 +21,7 @@ from genkit.config.within import require_within
 from genkit.data.spec import DataSpec, Modality
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
+from genkit.noise import generators_kept
 from genkit.printing import shown
 from genkit.training.names import RAW
 
@@ -39,7 +40,7 @@ class Restored:
     """A model and where it came from.
 
     Attributes:
-        model: In eval mode, on the CPU.
+        model: In eval mode, on the CPU; what learns in it asks for a gradient.
         checkpoint: The verified folder.
         config: Its config.json.
         weak: What guides it, where something does.
@@ -52,8 +53,9 @@ class Restored:
 
 
 def load_model(path: str | Path, weights: str = "ema", plugins: Sequence[str] = ()) -> GenerativeModel:
-    """The model alone; see `restore`."""
-    return restore(path, weights=weights, plugins=plugins).model
+    """The model alone; see `restore`. The caller's random generators are left as they were."""
+    with generators_kept():
+        return restore(path, weights=weights, plugins=plugins).model
 
 
 def restore(
@@ -86,7 +88,7 @@ def restore(
     require_within(make, spec, below(checkpoint.layout(file), prefix), checkpoint.path)
     model = make()
     model.load_state_dict(below(checkpoint.tensors(file), prefix))
-    return Restored(model.eval().requires_grad_(False), checkpoint, config)
+    return Restored(model.eval(), checkpoint, config)
 
 
 def require_fit(checkpoint: Checkpoint, node: Any, spec: DataSpec, plugins: Sequence[str] = ()) -> None:

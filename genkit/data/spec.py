@@ -118,3 +118,15 @@ class DataSpec:
             levels=node["levels"],
             num_classes=node["num_classes"],
         )
+
+
+def check_values(x: Tensor, shape: tuple[int, ...], verb: str) -> None:
+    """Refuse what is no batch (n, *shape) of real numbers; nothing but shape and type is looked at.
+
+    Raises DataError, which says what `verb` takes.
+    """
+    if tuple(x.shape[1:]) != shape or not x.ndim or not x.is_floating_point():
+        kind = str(x.dtype).removeprefix("torch.")
+        raise DataError(
+            f"{verb} takes model values, float of shape (n, {str(shape)[1:]}, not {kind} of shape {tuple(x.shape)}"
+        )

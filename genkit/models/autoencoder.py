@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import Width
-from genkit.data.spec import Batch, DataSpec
+from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.models.autoencoder_penalty import DecoderPenalty, LatentPenalty, Penalty
 from genkit.models.base import Conditional, Decoder, Encoder, GenerativeModel, Noise, Reconstructor, classes_of
 from genkit.models.corruption import CorruptionFactory
@@ -91,19 +91,21 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         return {"loss": loss, **terms}
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        self.check_labels(y)
+        check_values(x, self.spec.shape, "encode")
+        self.check_labels(y, len(x))
         return self.encoder(x, y=y)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        self.check_labels(y)
+        check_values(z, self.latent_shape, "decode")
+        self.check_labels(y, len(z))
         x = self.decoder(z, y=y)
         return self.spec.clip(x)
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decode(self.encode(x, y), y)
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
-        self.check_labels(y)
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        self.check_labels(y, n)
         return self.decode(draw(self.latent_density, noise, y), y)
 
     @torch.no_grad()

@@ -5,7 +5,7 @@ no configuration and no other family, so it works in a notebook:
 
     model = VAE(latent_dim=16, spec=spec, …)
     loss = model.losses({"x": x}, phase="model")["loss"]
-    x = model.sample(64, noise=SampleNoise(seed=0, indices=range(64)))
+    x = model.sample(64, seed=0)
 
 **Phases.** A model with several objectives (a GAN) names them in `phases`, one entry per optimizer step, repeated
 cyclically, and says in `trainable` which module learns in which phase. Everything else is one phase, "model".
@@ -16,20 +16,29 @@ cyclically, and says in `trainable` which module learns in which phase. Everythi
 
 from __future__ import annotations
 
+import functools
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any, ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from genkit.component import Component
 from genkit.data.spec import Batch, DataSpec, Modality
 from genkit.errors import ConfigError
+from genkit.models.conditional import Conditional as Conditional
+from genkit.models.conditional import classes_of as classes_of
+from genkit.models.conditional import labels_of_call
 from genkit.models.density import Bound as Bound
 from genkit.models.density import Density as Density
 from genkit.models.density import LatentBound as LatentBound
 from genkit.models.density import MonteCarlo as MonteCarlo
 from genkit.noise import Noise as Noise
+from genkit.noise import SampleNoise
+from genkit.printing import shown
 
 
 class GenerativeModel(nn.Module, Component, ABC):
@@ -69,8 +78,36 @@ class GenerativeModel(nn.Module, Component, ABC):
         """The objective of one phase on a batch: "loss" and its named terms, each of shape ()."""
 
     @abstractmethod
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
-        """n samples (n, *spec.shape) inside spec.value_range; `y` (n,) int64 only for a conditional model."""
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        """n samples (n, *spec.shape) inside spec.value_range, a function of the noise and of the labels y (n,) int64.
+
+        What a model writes; `sample` is what is called.
+        """
+
+    def sample(self, n: int, y: Tensor | int | None = None, *, noise: Noise | None = None, seed: int = 0) -> Tensor:
+        """n samples (n, *spec.shape) in model units, inside spec.value_range, without gradient.
+
+        Sample i is a function of (seed, i) alone: the first n that `genkit sample seed=…` draws.
+
+        Args:
+            n: How many, drawn in one batch.
+            y: Of a conditional model: labels (n,), or one for all; None: the labels in turn. With `noise` it is needed.
+            noise: Where the randomness comes from, in the place of `seed`.
+            seed: Of the noise.
+
+        Raises:
+            ConfigError: n is not a number of samples, or y are not labels of this model.
+        """
+        return _sampled(self, self.draw, n, y, noise, seed)
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Give a class that writes `sample(n, *, y=None, noise)` in the place of `draw` the call of all others."""
+        super().__init_subclass__(**more)
+        own = vars(cls).get("sample")
+        if own is not None:
+            cls.sample = _as_called(own)  # type: ignore[method-assign]
+            if getattr(cls.draw, "__isabstractmethod__", False):
+                cls.draw = own  # type: ignore[method-assign]
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Fit fixed-shape buffers from a fixed subset of the training data; default nothing.
@@ -143,23 +180,6 @@ class Guidable(ABC):
         """
 
 
-class Conditional(ABC):
-    """Ability: the model can be conditioned on a label, if it was built with num_classes."""
-
-    num_classes: int | None  # None: this instance was built without labels
-
-    def labels_of(self, batch: Batch) -> Tensor | None:
-        """The labels (B,) of a training batch; None for an unconditional model, whatever the batch holds."""
-        return None if self.num_classes is None else batch["y"]
-
-    def check_labels(self, y: Tensor | None) -> None:
-        """Raises ConfigError for labels given to an unconditional model, or missing from a conditional one."""
-        if y is not None and self.num_classes is None:
-            raise ConfigError("this model is unconditional: it takes no y= (train it with model.conditional=true)")
-        if y is None and self.num_classes is not None:
-            raise ConfigError(f"this model is conditional: it needs labels y in 0 … {self.num_classes - 1}")
-
-
 class Upgradable(ABC):
     """A module whose tensors had other shapes in the checkpoints of an earlier version."""
 
@@ -186,11 +206,46 @@ class ModelFactory(Protocol):
     def __call__(self, *, spec: DataSpec) -> GenerativeModel: ...
 
 
-def classes_of(spec: DataSpec, conditional: bool) -> int | None:
-    """The number of classes that a model conditions on, None for an unconditional one.
+def _sampled(
+    model: GenerativeModel,
+    draw: Callable[..., Tensor],
+    n: int,
+    y: Tensor | int | None,
+    noise: Noise | None,
+    seed: int,
+) -> Tensor:
+    n = _count(n)
+    device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
+    labels = None if y is None and noise is not None else labels_of_call(model, n, y)
+    if noise is None:
+        if type(seed) is not int:
+            raise ConfigError(f"seed={shown(seed)}: a seed is a whole number")
+        noise = SampleNoise(seed, range(n), device)
+    with torch.no_grad():
+        return draw(n, y=None if labels is None else labels.to(device), noise=noise)
 
-    Raises ConfigError where labels are asked for and the data has none.
-    """
-    if conditional and spec.num_classes is None:
-        raise ConfigError("model.conditional=true needs labelled data, and this data has no labels")
-    return spec.num_classes if conditional else None
+
+def _as_called(own: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @functools.wraps(own)
+    def sample(
+        self: GenerativeModel,
+        n: int,
+        y: Tensor | int | None = None,
+        *,
+        noise: Noise | None = None,
+        seed: int = 0,
+    ) -> Tensor:
+        return _sampled(self, functools.partial(own, self), n, y, noise, seed)
+
+    return sample
+
+
+def _count(n: Any) -> int:
+    """Raises ConfigError for what is no whole number of 1 or more."""
+    try:
+        count = 0 if isinstance(n, bool) else operator.index(n)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise ConfigError(f"n={shown(n)}: a number of samples is a whole number, 1 or more")
+    return count

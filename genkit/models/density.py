@@ -26,7 +26,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genkit.data.spec import DataSpec
+from genkit.data.spec import DataSpec, check_values
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, DataError
 from genkit.noise import dequantisation_noise
@@ -95,9 +95,11 @@ class Density(ABC):
     def points(self, x: Tensor) -> Tensor:
         """x as `log_prob` reads it: the centres of its bins where levels have a mass.
 
-        Raises DataError for integers, which are stored values.
+        Raises DataError for integers, which are stored values, and for another shape.
         """
-        if not x.is_floating_point():
+        if x.is_floating_point():
+            check_values(x, self.spec.shape, "log_prob")
+        else:
             kind = str(x.dtype).removeprefix("torch.")
             raise DataError(
                 f"log_prob takes model values, float, not {kind}: give stored values to nll or bits_per_dim"

@@ -94,8 +94,8 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
             self._measure(x)
         return self.objective(self.denoiser, x, y)
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
-        self.check_labels(y)
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        self.check_labels(y, n)
         sampler = self.sampler(denoiser=self._guided(n, y))
         eps = noise(*self.spec.shape)
         _, sigma = self.denoiser.schedule(torch.ones((), device=eps.device))
@@ -116,8 +116,9 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
 
     def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
         """Of the model without guidance; see `likelihood`."""
-        self.check_labels(y)
-        return self.likelihood(Labelled(self.denoiser, y), self.points(x), self.spec, seed=seed)
+        points = self.points(x)
+        self.check_labels(y, len(x))
+        return self.likelihood(Labelled(self.denoiser, y), points, self.spec, seed=seed)
 
     def _measure(self, x: Tensor) -> None:
         """σ_data, from the first batch with any spread that is trained on."""

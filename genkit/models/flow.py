@@ -96,16 +96,16 @@ class Flow(GenerativeModel, MonteCarlo, Conditional):
         `spec.scale(v)` of stored values are centres of bins, not the points that a score is of: see `nll`. The seed
         is that of the probes of layers that estimate their log-determinant.
         """
-        self.check_labels(y)
         x = self.points(x)
+        self.check_labels(y, len(x))
         log_prob = self._log_prob(x, y, seed)
         if self.spec.value_range is None:
             return log_prob
         lo, hi = self.spec.value_range
         return log_prob.where(((x >= lo) & (x <= hi)).flatten(1).all(1), -torch.inf)
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
-        self.check_labels(y)
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        self.check_labels(y, n)
         z = self.prior.draw(noise(self.spec.dim), self.temperature)
         x = self.transform.inverse(z, y)
         return self.spec.clip(x)

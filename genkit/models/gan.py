@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.component import PositiveFloat, Range, Width
-from genkit.data.spec import Batch, DataSpec, Modality
+from genkit.data.spec import Batch, DataSpec, Modality, check_values
 from genkit.distributions import truncated_normal
 from genkit.models.adversarial import AdversarialLoss, RelativisticLoss
 from genkit.models.augment import Augmentation
@@ -111,12 +111,13 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         z = z if self.code is None else self.code.encode(z)
         return self._generator(x, y, z) if phase == "generator" else self._discriminator(x, y, z)
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         z = noise(self.latent_dim)
         return self.decode(z if self.truncation is None else truncated_normal(z, self.truncation), y)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        self.check_labels(y)
+        check_values(z, (self.latent_dim,), "decode")
+        self.check_labels(y, len(z))
         return self.generated(z if self.code is None else self.code.encode(z), y)
 
     def generated(self, z: Tensor, y: Tensor | None) -> Tensor:

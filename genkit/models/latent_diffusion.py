@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import Probability, Range
-from genkit.data.spec import Batch, DataSpec, Modality
+from genkit.data.spec import Batch, DataSpec, Modality, check_values
 from genkit.diffusion.guidance import EVERYWHERE
 from genkit.diffusion.objective import Objective
 from genkit.diffusion.parametrisation import DenoiserFactory
@@ -115,20 +115,22 @@ class LatentDiffusion(GenerativeModel, Encoder, Decoder, Reconstructor, Conditio
                 self._measure(z)
         return self.diffusion.losses({**batch, "x": (z - self.mean) / self.scale}, phase)
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
-        self.check_labels(y)
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        self.check_labels(y, n)
         z = self.diffusion.sample(n, y=y, noise=noise)
         self.evaluations = self.diffusion.evaluations
         return self.spec.clip(self.decode(self.mean + self.scale * z, y))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The autoencoder's own latent, as it is."""
-        self.check_labels(y)
+        check_values(x, self.spec.shape, "encode")
+        self.check_labels(y, len(x))
         assert isinstance(self.autoencoder, Encoder)
         return self.autoencoder.encode(x, self._autoencoders(y))
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        self.check_labels(y)
+        check_values(z, self.latent_shape, "decode")
+        self.check_labels(y, len(z))
         assert isinstance(self.autoencoder, Decoder)
         return self.autoencoder.decode(z, self._autoencoders(y))
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import Range, Width
-from genkit.data.spec import Batch, DataSpec
+from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.models.base import (
     Bound,
     Conditional,
@@ -100,25 +100,27 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The evidence lower bound in nats."""
-        self.check_labels(y)
         x = self.points(x)
+        self.check_labels(y, len(x))
         values, codes, _ = self.quantize(self.spec.centre(x), y)  # the encoder was trained on centres
         return self.likelihood.log_prob(x, self.decoder(values.flatten(1), y=y)) + self.prior.log_prob(codes, y)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The quantised values, (B, *shape) to (B, C T)."""
-        self.check_labels(y)
+        check_values(x, self.spec.shape, "encode")
+        self.check_labels(y, len(x))
         return self.quantize(x, y).values.flatten(1)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        self.check_labels(y)
+        check_values(z, self.latent_shape, "decode")
+        self.check_labels(y, len(z))
         return self.likelihood.mean(self.decoder(z, y=y))
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decode(self.encode(x, y), y)
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
-        self.check_labels(y)
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        self.check_labels(y, n)
         codes = self.prior.sample(n, y=y, noise=noise, temperature=self.temperature)
         out = self.decoder(self.quantizer.decode_codes(codes).flatten(1), y=y)
         return self.likelihood.draw(out, noise(*self.spec.shape)) if self.draws_x else self.likelihood.mean(out)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import Count, Width
-from genkit.data.spec import Batch, DataSpec
+from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.models.base import (
     Conditional,
     Decoder,
@@ -125,26 +125,28 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
 
     def log_weights(self, x: Tensor, y: Tensor | None, k: int, seed: int = 0) -> Tensor:
         """log p(x, z) / q(z | x) of k draws of each example, which are a function of (seed, its values): (k, B)."""
-        self.check_labels(y)
         x = self.points(x)
+        self.check_labels(y, len(x))
         centre = self.spec.centre(x)  # the encoder was trained on centres
         q, prior = self.posterior(centre, y), self.prior.mixture(self.posterior)
         draws = (self.draws(x, y, q, prior, eps[None]) for eps in fixed_draws(centre, k, self.latent_dim, seed))
         return torch.cat([drawn.log_weights for drawn in draws])
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        self.check_labels(y)
+        check_values(x, self.spec.shape, "encode")
+        self.check_labels(y, len(x))
         return self.posterior(x, y)[0]
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        self.check_labels(y)
+        check_values(z, self.latent_shape, "decode")
+        self.check_labels(y, len(z))
         return self.likelihood.mean(self.decoder(z, y=y))
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decode(self.encode(x, y), y)
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
-        self.check_labels(y)
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        self.check_labels(y, n)
         out = self.decoder(self._draw_latent(noise, y), y=y)
         return self.likelihood.draw(out, noise(*self.spec.shape)) if self.draws_x else self.likelihood.mean(out)
 

@@ -23,5 +23,5 @@ class Generator(GenerativeModel, NormalLatent):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.spec.clip(self.linear(z).unflatten(1, self.spec.shape))
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         return self.decode(noise(self.latent_dim))

@@ -26,5 +26,5 @@ class Own(GenerativeModel):
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         return {"loss": (batch["x"] - self.mean).square().mean()}
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         return self.mean + self.spread * noise(*self.spec.shape)

@@ -119,6 +119,54 @@ class Laws:
             a, b = (model.sample(2, y=torch.tensor(y), noise=SampleNoise(0, range(2))) for y in ([0, 1], [1, 2]))
             assert ((a - b).flatten(1).abs().amax(1) > 0).all()
 
+    def test_a_seed_is_enough_to_sample(self, subject):
+        """In the labels in turn where it takes labels; one for all of them, or a tensor, say the same."""
+        model = subject.model.requires_grad_(True)
+        before = torch.get_rng_state()
+        x = model.sample(5, seed=3)
+        assert torch.equal(x, subject.sample(range(5), seed=3))
+        assert not x.requires_grad
+        if subject.case.conditional:
+            assert torch.equal(model.sample(5, 1), model.sample(5, torch.ones(5, dtype=torch.int32), seed=0))
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_what_is_no_number_of_samples_is_refused(self, subject):
+        for n in (0, -1, True, 2.0, "2", None):
+            with pytest.raises(ConfigError, match=r"^n=[^\n]*: a number of samples is a whole number, 1 or more$"):
+                subject.model.sample(n)
+
+    def test_what_are_no_labels_is_refused_wherever_labels_are_taken(self, subject):
+        model, x = subject.model, subject.batch["x"][:2]
+        wrong = [torch.tensor([0]), torch.tensor([[0], [1]]), torch.tensor([0.0, 1.0]), torch.tensor([True, False]),
+                 torch.tensor([0, 9]), torch.tensor([-1, 0])]  # fmt: skip
+        asked = [lambda y: model.sample(2, y), lambda y: model.sample(2, y, noise=SampleNoise(0, range(2)))]
+        if isinstance(model, Conditional):
+            asked += [partial(model.encode, x)] if isinstance(model, Encoder) else []
+            asked += [partial(model.log_prob, x)] if isinstance(model, Density) else []
+        for question in asked:
+            for y in wrong:
+                with pytest.raises(ConfigError, match=r"^[^\n]*(labels|unconditional)[^\n]*$"):
+                    question(y)
+        for y in (True, 9, -1, 1.0, "1"):
+            with pytest.raises(ConfigError, match=r"^y=[^\n]*$"):
+                model.sample(2, y)
+
+    def test_values_of_another_shape_or_type_are_refused(self, subject):
+        model, x, y = subject.model, subject.batch["x"][:2], None if subject.y is None else subject.y[:2]
+        asked = []
+        if isinstance(model, Encoder):
+            asked.append((model.encode, x))
+        if isinstance(model, Reconstructor):
+            asked.append((model.reconstruct, x))
+        if isinstance(model, Density):
+            asked.append((model.log_prob, x))
+        if isinstance(model, Decoder) and isinstance(model, Encoder):
+            asked.append((model.decode, model.encode(x, y).detach()))
+        for question, value in asked:
+            for wrong in (value.flatten(), value[:, :, None], value[0], value.long(), value[..., :-1]):
+                with pytest.raises(DataError, match=r"^[^\n]* takes model values, float[^\n]*$"):
+                    question(wrong, y)
+
     def test_a_state_dict_carries_the_model(self, subject):
         other = subject.case.build().eval()
         other.load_state_dict(subject.model.state_dict())

@@ -93,7 +93,7 @@ class Sampler(GenerativeModel):
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         return {"loss": self.scale.square()}
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         return self.scale * noise(*self.spec.shape)
 
 
@@ -356,7 +356,7 @@ def test_a_conditional_model_is_asked_with_the_real_labels() -> None:
 class ByLabel(Labelled):
     """… and says by its samples which label it was asked for."""
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         assert y is not None
         return self.spec.scale(y.reshape(-1, 1, 1, 1).expand(-1, *self.spec.shape))
 
@@ -673,7 +673,7 @@ class Wide(GenerativeModel):
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         raise NotImplementedError
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         return self.net(noise(700))
 
 

@@ -55,7 +55,7 @@ class Coins(GenerativeModel, Density):
     def log_prob(self, x, y=None):
         return torch.full((len(x),), -16 * torch.tensor(2.0).log().item())
 
-    def sample(self, n, *, y=None, noise):
+    def draw(self, n, *, y=None, noise):
         return 0.5 * noise(*SPEC.shape).sign()
 
 

@@ -170,7 +170,7 @@ def test_a_density_at_the_centres_is_not_what_stored_values_are_given() -> None:
         def losses(self, batch, phase):
             return {}
 
-        def sample(self, n, *, y=None, noise):
+        def draw(self, n, *, y=None, noise):
             return self.spec.clip(noise(*self.spec.shape))
 
         def log_prob(self, x, y=None):

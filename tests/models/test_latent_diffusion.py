@@ -46,7 +46,7 @@ class Folded(GenerativeModel, Encoder, Decoder):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return torch.pixel_shuffle((z - torch.arange(4.0)[:, None, None]) / self.gain, 2)
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         raise AssertionError("its latents are another's to draw")
 
 

@@ -5,9 +5,12 @@ import torch
 from model_cases import PLANE, Affine
 from torch import Tensor
 
+from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, NumericalError
+from genkit.models.base import GenerativeModel, Noise
 from genkit.models.gan import GAN
 from genkit.models.stream import labels_for, stream_samples
+from genkit.noise import SampleNoise
 
 
 def gan(conditional: bool = False) -> GAN:
@@ -15,7 +18,7 @@ def gan(conditional: bool = False) -> GAN:
     return GAN(spec=PLANE, latent_dim=3, backbone=Affine, conditional=conditional).eval()
 
 
-def collected(model: GAN, n: int, **options) -> Tensor:
+def collected(model: GenerativeModel, n: int, **options) -> Tensor:
     return torch.cat([x for x, _ in stream_samples(model, n, **({"seed": 3, "batch_size": 4} | options))])
 
 
@@ -52,8 +55,8 @@ def test_labels_that_the_model_does_not_know_are_refused(conditional, y, words):
 
 def test_a_sample_that_is_not_finite_is_named():
     class Broken(GAN):
-        def sample(self, n: int, *, y: Tensor | None = None, noise) -> Tensor:
-            x = super().sample(n, y=y, noise=noise)
+        def draw(self, n: int, *, y: Tensor | None = None, noise) -> Tensor:
+            x = super().draw(n, y=y, noise=noise)
             return torch.where(torch.tensor(noise.indices)[:, None] == 6, torch.nan, x)
 
     model = Broken(spec=PLANE, latent_dim=3, backbone=Affine)
@@ -80,3 +83,40 @@ def test_labels_come_in_the_shares_of_those_that_they_are_like(shares, seed):
 def test_labels_of_other_data_are_refused():
     with pytest.raises(ConfigError, match=r"labels in 0 … 7, the model knows 0 … 2: choose the data="):
         labels_for(gan(True), range(3), like=torch.tensor([0, 7]))
+
+
+class OfItsOwn(GenerativeModel):
+    """A class that writes `sample` in the place of `draw`, as plugins did at first."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.mean = torch.nn.Parameter(torch.zeros(spec.shape))
+
+    def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        return {"loss": (batch["x"] - self.mean).square().mean()}
+
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        return self.mean + noise(*self.spec.shape)
+
+
+class OnTopOfIt(OfItsOwn):
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        return 2 * super().sample(n, y=y, noise=noise)
+
+
+class OnTopOfAnother(GAN):
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        return 2 * super().sample(n, y=y, noise=noise)
+
+
+def test_a_class_that_writes_sample_itself_is_called_as_any_other():
+    other = OnTopOfAnother(spec=PLANE, latent_dim=3, backbone=Affine)
+    other.load_state_dict(gan().state_dict())
+    one, two = OfItsOwn(PLANE), OnTopOfIt(PLANE)
+    for model, expected in ((one, SampleNoise(1, range(4))(2)), (two, 2 * one.sample(4, seed=1)),
+                            (other.eval(), 2 * gan().sample(4, seed=1))):  # fmt: skip
+        assert torch.equal(model.sample(4, seed=1), expected)
+        assert torch.equal(model.sample(4, noise=SampleNoise(1, range(4))), expected)
+        assert torch.equal(collected(model, 4, seed=1, batch_size=3), expected)
+        with pytest.raises(ConfigError, match="n=0"):
+            model.sample(0)

@@ -40,7 +40,7 @@ class Chain(GenerativeModel):
             h = self.fault(h * 0.0 if self.zero else -h.abs())
         return {"loss": self.last(h).square().mean()}
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         return noise(2)
 
 

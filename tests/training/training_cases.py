@@ -74,7 +74,7 @@ class TinyGAN(GenerativeModel):
         real_logits = self.discriminator(self.basis(batch["x"]))
         return {"loss": (real_logits - 1).square().mean() + fake_logits.square().mean(), "real": real_logits.mean()}
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         return self.generator(noise(3))
 
 
@@ -97,7 +97,7 @@ class Mean(GenerativeModel):
             terms = {"loss": square * torch.nan, "square": square} | {self.term: square * torch.nan}
         return terms
 
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         return self.mean + self.spread * noise(2)
 
     @torch.no_grad()
