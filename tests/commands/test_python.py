@@ -20,12 +20,12 @@ def run(request):
 
 def drawn() -> tuple[float, float, float]:
     """The next number of each global generator."""
-    return float(torch.randn(1)), float(np.random.random()), random.random()  # noqa: NPY002
+    return float(torch.randn(1)), float(np.random.random()), random.random()
 
 
 def seeded() -> None:
     torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     random.seed(0)
 
 
