@@ -14,10 +14,13 @@ __all__ = ["__version__", "load"]
 
 
 def load(path: str | Path, weights: str = "ema", plugins: tuple[str, ...] = ()) -> GenerativeModel:
-    """The trained model in a run folder or checkpoint folder, in eval mode on the CPU.
+    """Load the trained model of a run folder or checkpoint folder, in eval mode on the CPU.
+
+    What learns in it asks for a gradient; use it under `torch.no_grad()` where none is wanted (`sample` is without).
+    The random generators of torch, numpy and Python are left as they were.
 
     Args:
-        path: A run folder (its `latest` checkpoint is taken), a checkpoint folder, or an export.
+        path: A run folder (its `latest` checkpoint is taken), RUN/best, a checkpoint folder, or an export.
         weights: "ema" (the averaged copy, where there is one) or "raw".
         plugins: Packages outside genkit that the checkpoint's model may come from. A checkpoint cannot name its own.
 
