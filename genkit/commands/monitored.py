@@ -6,12 +6,12 @@ contract and needs none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import lightning.pytorch as pl
 import torch
 
-from genkit.config.hints import did_you_mean
+from genkit.config.hints import nearest
 from genkit.data.dataset import Dataset
 from genkit.data.loader import batch_of
 from genkit.errors import ConfigError
@@ -50,8 +50,15 @@ def check_monitors(
             if not one.term.startswith(PREFIX) and one.term not in terms:
                 raise ConfigError(
                     f"{one.said}: this model's validation terms are {', '.join(terms)}{_none(one)}"
-                    f"{did_you_mean(one.term, terms)}"
+                    f"{_near(one.term, terms)}"
                 )
+
+
+def _near(term: str, terms: Iterable[str]) -> str:
+    """A clause that names the term that may have been meant: for val/loss the loss of one of the phases."""
+    dotted = {known.replace("/", "."): known for known in terms}
+    close = nearest(term.replace("/", "."), dotted)
+    return f"; did you mean {dotted[close]}?" if close else ""
 
 
 def _none(one: Monitored) -> str:

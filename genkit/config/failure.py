@@ -77,9 +77,12 @@ def _stands_somewhere() -> bool:
 
 
 def while_importing(error: Exception) -> bool:
-    """Whether it was raised while a module was looked for or executed."""
-    frames = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
-    return isinstance(error, ImportError) or any(name.startswith("<frozen importlib") for name in frames)
+    """Whether it was raised while a module was looked for or executed.
+
+    Python takes the frames of importlib out of the traceback of an import statement, so the module's own tell.
+    """
+    names = (frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__))
+    return isinstance(error, ImportError) or "<module>" in names
 
 
 def tell(error: Exception, debug: bool) -> Failure:

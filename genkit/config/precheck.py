@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_origin
@@ -52,6 +52,8 @@ def precheck(verb: str, config: Mapping[str, Any], multirun: bool) -> None:
     check_device(config)
     check_folders(config)
     check_paths(config)
+    if config.get("resume") is None and not multirun:  # a run that goes on has its autoencoder
+        check_checkpoints(config, ["model.autoencoder"])
     if verb == "train" and config["run_dir"] is not None and config["resume"] is None and not multirun:
         refuse_in_use(config["run_dir"], NEW_RUN)
     if config.get("out") is not None and not multirun:
@@ -149,14 +151,19 @@ def check_paths(config: Mapping[str, Any]) -> None:
                 raise ConfigError(
                     f"{key}={shown(path, CUT)}: too long: a name may have {LONGEST} bytes, a path {LONGEST_PATH}"
                 )
-    for key in ("ckpt", "resume", "start", "guidance.weak", "model.autoencoder"):
-        for path in _paths(config, key):
-            if path != "auto" and not os.path.lexists(path):
-                _locate(path)
+    check_checkpoints(config, ("ckpt", "resume", "start", "guidance.weak"))
     for key in INPUTS:
         for path in _paths(config, key):
             if not os.path.lexists(path):
                 raise DataError(f"{key}: {shown(path)} does not exist: no such file or folder{neighbour(path)}")
+
+
+def check_checkpoints(config: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Raises CheckpointError for a run or checkpoint that is not there."""
+    for key in keys:
+        for path in _paths(config, key):
+            if path != "auto" and not os.path.lexists(path):
+                _locate(path)
 
 
 def _locate(path: str) -> None:

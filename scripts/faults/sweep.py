@@ -18,7 +18,7 @@ from genkit.checkpoint.run_folder import RUN, read_info
 from genkit.checkpoint.verify import verify_checkpoint
 
 KILLS, FAILING = 3, 20
-RATES = "optimizer.lr=" + ",".join(["1e30", *(f"{k}e-4" for k in range(1, FAILING))])
+RATES = "optimizer.lr=" + ",".join(["1e12", *(f"{k}e-4" for k in range(1, FAILING))])
 
 
 def words(n: int) -> list[str]:

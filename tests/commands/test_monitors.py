@@ -134,10 +134,10 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
 def test_no_job_of_a_sweep_returns_none(work: Path, received: list[float | None]) -> None:
     """The first is well, the second diverges; again, the first is skipped; then it is resumed, then scored."""
     plan = ("trainer.max_steps=4", "trainer.val_every_n_steps=1", "trainer.log_every_n_steps=1")
-    line = ["train", "-m", "optimizer.lr=1e-3,1e30", *arguments("vae", *plan)[1:], "run_dir=runs"]
+    line = ["train", "-m", "optimizer.lr=1e-3,1e12", *arguments("vae", *plan)[1:], "run_dir=runs"]
     assert genkit(*line).code == 5
     assert genkit(*line).code == 5
-    run = work / "runs" / "0-vae-digits"
+    (run,) = work.glob("runs/0-*")
     done("train", f"resume={run}")
     done("eval", f"ckpt={run}", "metric=precision", "n=20", "baselines=false", "floor_repeats=0", "bootstrap=0")
     written = [json.loads(text) for text in (run / "metrics.jsonl").read_text().splitlines()]
