@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+    from typing import Any
 
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from genkit.commands.calls import Run, Samples, Scores
+    from genkit.data.spec import DataSpec
     from genkit.models.base import GenerativeModel
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "evaluate", "load", "picture", "sample", "train"]
 
 
 def load(path: str | Path, weights: str = "ema", plugins: tuple[str, ...] = ()) -> GenerativeModel:
@@ -30,3 +37,64 @@ def load(path: str | Path, weights: str = "ema", plugins: tuple[str, ...] = ()) 
     from genkit.config.restore import load_model  # heavy: imported when asked for
 
     return load_model(path, weights=weights, plugins=plugins)
+
+
+def train(*words: str | Mapping[str, Any], config_dir: str | Path | None = None, **keys: Any) -> Run:
+    """Train as `genkit train` does: `train("model=vae", "data=digits", run_dir="runs/vae")`.
+
+    Args:
+        words: Words of the command line, or mappings: `{"model": "vae", "trainer": {"max_steps": 9}}`.
+        config_dir: A folder of configuration beside genkit's own.
+        keys: More keys and values.
+
+    Returns:
+        The run: its folder, its step, the lines of its metrics, `model()`.
+
+    Raises:
+        GenkitError: what the command would say in one line.
+    """
+    from genkit.commands import calls
+
+    return calls.train(*words, config_dir=config_dir, **keys)
+
+
+def sample(*words: str | Mapping[str, Any], config_dir: str | Path | None = None, **keys: Any) -> Samples:
+    """Sample a checkpoint as `genkit sample` does: `sample(ckpt="runs/vae", n=64)`; arguments and errors as `train`.
+
+    Returns:
+        Stored values, labels, the picture and the folder that holds them.
+    """
+    from genkit.commands import calls
+
+    return calls.sample(*words, config_dir=config_dir, **keys)
+
+
+def evaluate(*words: str | Mapping[str, Any], config_dir: str | Path | None = None, **keys: Any) -> Scores:
+    """Score as `genkit eval` does: `evaluate(ckpt="runs/vae", metric="fid")`; arguments and errors as `train`.
+
+    Returns:
+        The records of the scores and the folder that holds them; printed, it is the command's table.
+    """
+    from genkit.commands import calls
+
+    return calls.evaluate(*words, config_dir=config_dir, **keys)
+
+
+def picture(x: Tensor, of: GenerativeModel | DataSpec, title: str = "") -> Image:
+    """Draw x (n, *shape) in model units: a grid of images, or a scatter plot of vectors.
+
+    Args:
+        x: What a model's `sample` or `reconstruct` returns, one example or more.
+        of: The model, or the spec of the data.
+        title: Above it.
+
+    Returns:
+        An image of Pillow's, which a notebook shows and `save("grid.png")` writes.
+
+    Raises:
+        DataError: x is no such data, or the data has no picture.
+    """
+    from genkit.data.spec import DataSpec
+    from genkit.report.picture import picture_of
+
+    return picture_of(x, of if isinstance(of, DataSpec) else of.spec, title)

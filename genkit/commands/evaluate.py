@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -66,18 +66,31 @@ NEIGHBOURS = "samples beside their nearest training images: the first | the clos
 SUITES = {"image": "suite/image", "vector": "suite/points2d"}  # what is scored where the user names no metric
 
 
+class Scored(NamedTuple):
+    """What was scored, and the folder of the results; None in all processes but the first one."""
+
+    records: list[Record]
+    path: Path | None
+
+
 def run(cfg: DictConfig) -> float:
     """Score everything that was named; prints a table and writes results.json and results.csv.
 
     Returns the first score of the first source, to be minimised, for sweepers.
     """
+    first = evaluate(cfg).records[0]
+    return to_minimise(first.value, first.direction)
+
+
+def evaluate(cfg: DictConfig) -> Scored:
+    """As `run`; returns everything."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     with together() as first:
         return _scored(settings, make_console() if first else Console(quiet=True), first)
 
 
-def _scored(settings: dict[str, Any], console: Console, first: bool) -> float:
-    """As `run`; of several processes the first one prints and writes."""
+def _scored(settings: dict[str, Any], console: Console, first: bool) -> Scored:
+    """As `evaluate`; of several processes the first one prints and writes."""
     checkpoints = [run for path in _paths(settings["ckpt"]) for run in each_finished(path)]
     files = _paths(settings["samples"])
     _check_sources(checkpoints, files, settings)
@@ -111,12 +124,13 @@ def _scored(settings: dict[str, Any], console: Console, first: bool) -> float:
     print_table(records, console)
     if cache.problem is not None:
         console.print(cache.problem, style="dim", soft_wrap=True)
+    folder = None
     if first:
         folder = _write(records, settings, models, knob, neighbours, time.perf_counter() - started)
         made = {"scores": folder / "results.csv"} | {path.stem: path for path in sorted(folder.glob("*.png"))}
         close(console, f"results: {shown(folder)}", made, [pasteable("compare", str(folder))])
     report_score(records[0].value, records[0].metric, records[0].direction)
-    return to_minimise(records[0].value, records[0].direction)
+    return Scored(records, folder)
 
 
 def _paths(value: Any) -> list[str]:

@@ -55,6 +55,11 @@ def run(cfg: DictConfig) -> None:
 
     With show= it is the picture and its note alone: interpolation.png, interpolation.json.
     """
+    sample(cfg)
+
+
+def sample(cfg: DictConfig) -> Path:
+    """As `run`; returns the output folder."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     console = make_console()
     check_out(settings)
@@ -74,6 +79,7 @@ def run(cfg: DictConfig) -> None:
     with memory_errors(smaller_batch("batch_size", min(settings["batch_size"], settings["n"]))):
         folder = make_out(settings, "sample", label_of(found), fill)
     _close(folder, found, settings, console)
+    return folder
 
 
 def _close(folder: Path, found: Restored, settings: dict[str, Any], console: Console) -> None:

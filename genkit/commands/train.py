@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -53,8 +53,20 @@ AUTO = "auto"  # resume=auto
 BEST = ("monitor", "mode", "step", "value")  # what run.json says of the best monitored value
 
 
+class Trained(NamedTuple):
+    """A training that has ended: its run folder, and the best monitored value, to be minimised."""
+
+    path: Path
+    value: float
+
+
 def run(cfg: DictConfig) -> float:
     """Train; returns the best monitored value, to be minimised, for sweepers."""
+    return train(cfg).value
+
+
+def train(cfg: DictConfig) -> Trained:
+    """Begin or continue the run that a composed configuration describes."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     console = make_console()
     if settings["resume"] == AUTO:
@@ -64,7 +76,7 @@ def run(cfg: DictConfig) -> float:
     return _resume(settings, console)
 
 
-def _continue_or_begin(settings: dict[str, Any], console: Console) -> float:
+def _continue_or_begin(settings: dict[str, Any], console: Console) -> Trained:
     """resume=auto: the run in run_dir= where there is one, else a new one; a sweep finds its jobs by itself."""
     run_dir = settings["run_dir"]
     if run_dir is None:
@@ -74,7 +86,7 @@ def _continue_or_begin(settings: dict[str, Any], console: Console) -> float:
     return _resume({**settings, "resume": run_dir}, console, own=("run_dir",))
 
 
-def _start(typed: dict[str, Any], console: Console) -> float:
+def _start(typed: dict[str, Any], console: Console) -> Trained:
     settings, start = begin(typed)
     settings, given = embed(settings)
     notices = [found.checkpoint.notice for found in given.values()] + ([start.notice] if start is not None else [])
@@ -95,7 +107,7 @@ def _start(typed: dict[str, Any], console: Console) -> float:
         return _fit(folder, parts, config, settings, console, label, None, stop)
 
 
-def _again(path: Path, typed: dict[str, Any], console: Console) -> float:
+def _again(path: Path, typed: dict[str, Any], console: Console) -> Trained:
     """A job of a sweep whose run stands: skipped where it was trained so far, else continued."""
     sweep_folder(typed["run_dir"])
     info, wanted = read_info(path / RUN), lookup(typed, MAX_STEPS)
@@ -106,7 +118,7 @@ def _again(path: Path, typed: dict[str, Any], console: Console) -> float:
     longer = f", and longer: {made_for} steps" if made_for > wanted else ""
     console.print(f"{shown(path)}: done before{longer}: skipped", soft_wrap=True)
     _report(path, info, "skipped")
-    return value_of_run(path, typed)
+    return Trained(path, value_of_run(path, typed))
 
 
 def _report(path: Path, info: Mapping[str, Any], status: str) -> None:
@@ -123,7 +135,7 @@ def _report(path: Path, info: Mapping[str, Any], status: str) -> None:
     write_index()
 
 
-def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) -> float:
+def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) -> Trained:
     """Continues the run that typed["resume"] leads to; the keys `own` are no wish to change it."""
     path = Path(typed["resume"])
     place = locate(path)
@@ -143,7 +155,7 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
                 folder.update(status="done", exit_code=0)  # stopped between the last checkpoint and this note
             _report(folder.path, folder.info, "done")
-            return value_of_run(folder.path, settings)
+            return Trained(folder.path, value_of_run(folder.path, settings))
         given, start = (embedded_again(settings), begin_again(settings)) if checkpoint is None else ({}, None)
         fits = fits_of(checkpoint, base, settings)
         parts = build_parts(settings, trusted=False, given=given, start=start, typed=keys, fits=fits)
@@ -190,7 +202,7 @@ def _fit(
     label: str,
     resume: tuple[Path, int] | None,
     stop: StopSignal,
-) -> float:
+) -> Trained:
     started, meter = time.monotonic(), Meter(folder.info)
     before = float(folder.info["wall_time"] or 0.0)
     if (note := short_run(parts)) is not None:
@@ -229,7 +241,7 @@ def _fit(
     if (ended := stopped_line(parts, None if resume is None else resume[1])) is not None:
         console.print(ended, soft_wrap=True)
     close_training(console, folder.path)
-    return value_of_run(folder.path, settings, parts.module.latest)
+    return Trained(folder.path, value_of_run(folder.path, settings, parts.module.latest))
 
 
 def _run(

@@ -36,7 +36,7 @@ def composed(verb: str, argv: Sequence[str]) -> dict[str, Any]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     out = io.StringIO()
-    with _beside_another(), contextlib.redirect_stdout(out):
+    with beside_another(), contextlib.redirect_stdout(out):
         try:
             run_app(verb, ["--cfg", "job", *argv], lambda config: None)
         except SystemExit as end:
@@ -47,16 +47,17 @@ def composed(verb: str, argv: Sequence[str]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _beside_another() -> Iterator[None]:
-    """Lets Hydra compose inside a job of its own: it keeps one state per process."""
+def beside_another() -> Iterator[None]:
+    """Lets Hydra work inside a job of its own, or of the caller's: it keeps one state per process, which comes back."""
     from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
 
-    state = GlobalHydra.instance()
-    before, state.hydra = state.hydra, None
+    state, job = GlobalHydra.instance(), HydraConfig.instance()
+    before, config, state.hydra = state.hydra, job.cfg, None
     try:
         yield
     finally:
-        state.hydra = before
+        state.hydra, job.cfg = before, config
 
 
 @contextlib.contextmanager

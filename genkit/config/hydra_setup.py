@@ -24,7 +24,7 @@ from genkit.config.correct import Corrector
 from genkit.config.default_run import take_newest
 from genkit.config.explain import explain, key_of
 from genkit.config.failure import Failure, tell
-from genkit.config.hydra_app import run_app
+from genkit.config.hydra_app import beside_another, run_app
 from genkit.config.paths import quoted
 from genkit.config.precheck import precheck
 from genkit.config.seed import with_drawn_seeds
@@ -98,11 +98,33 @@ def compose_option(group: str, option: str) -> Any:
 
 def launch(verb: str, target: str, words: Words) -> int:
     """Run `target` ("module:function") under Hydra for a command line; returns the exit code."""
-    catalog = Catalog.of(words)
+    task = Task(verb, target, words, Catalog.of(words))
+    perform(task)
+    return task.conclude()
+
+
+def call(verb: str, target: str, words: Words) -> Any:
+    """What `target` returns for the one job of a command line; nothing of Hydra's, of sys.argv or os.environ changes.
+
+    Raises what the composition or the function raises.
+    """
+    task = Call(verb, target, words, Catalog.of(words))
+    with beside_another():
+        perform(task)
+    if task.error is not None:
+        raise task.error
+    return task.result
+
+
+def perform(task: Task) -> None:
+    """Compose the configuration of a task's words and call it, once, or once per job of a sweep.
+
+    Raises ConfigError for what cannot be composed.
+    """
+    verb, words, catalog = task.verb, task.words, task.catalog
     strange = words.foreign or doubtful(words.overrides, catalog)
     if strange and "--quoted" not in words.flags and (line := Corrector(verb, words, catalog).message()):
         raise ConfigError(line)
-    task = Task(verb, target, words, catalog)
     overrides = words.overrides
     if "--quoted" not in words.flags:
         overrides = with_drawn_seeds(accepted(overrides, verb, catalog, words.multirun))
@@ -112,9 +134,11 @@ def launch(verb: str, target: str, words: Words) -> int:
         with _sweep_folder(words.multirun) as scratch, sweeping(swept, command) as sweep:
             run_app(verb, [*words.kept_flags, *overrides, *scratch], task)
             print_table(sweep)
-    except Exception as error:
-        return _refuse(error, verb, words, catalog)
-    return task.conclude()
+    except Exception as error:  # before any job, or one that a launcher brought back from another process
+        foreign = type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "antlr4", "yaml")
+        if foreign or type(error) is ValueError:
+            raise explain(error, verb, words, catalog) from error
+        raise
 
 
 @contextmanager
@@ -125,15 +149,6 @@ def _sweep_folder(multirun: bool) -> Iterator[list[str]]:
         return
     with tempfile.TemporaryDirectory(prefix="genkit-sweep-") as scratch:
         yield [f"hydra.sweep.dir={quoted(scratch)}"]
-
-
-def _refuse(error: Exception, verb: str, words: Words, catalog: Catalog) -> int:
-    """An error of the composition, before any job (or one that a launcher brought back from another process)."""
-    foreign = type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "antlr4", "yaml")
-    shown = explain(error, verb, words, catalog) if foreign or type(error) is ValueError else error
-    if words.debug and shown is not error:
-        shown.__cause__ = error
-    return tell(shown, words.debug).code
 
 
 @dataclass
@@ -158,7 +173,8 @@ class Task:
             if job.multirun:
                 current_sweep().row(job.number, job.overrides)
             with _relaunchable(self.verb, self.words, job):
-                return self.function()(config)
+                value: float | None = self.function()(config)
+                return value
         except Exception as error:
             if os.getpid() != self.process:
                 raise  # a launcher's worker: the exception travels back, this list does not
@@ -178,9 +194,9 @@ class Task:
                 return ConfigError(f"{key}={option}: {error}")
         return error
 
-    def function(self) -> Callable[[Any], float | None]:
+    def function(self) -> Callable[[Any], Any]:
         module, _, name = self.target.partition(":")
-        found: Callable[[Any], float | None] = getattr(importlib.import_module(module), name)
+        found: Callable[[Any], Any] = getattr(importlib.import_module(module), name)
         return found
 
     def prepare(self, config: Any) -> None:
@@ -240,6 +256,22 @@ class Task:
                 line = f"  job {job.number}  exit {failure.code}  {' '.join(job.overrides)}: {failure.line}"
                 print(line, file=sys.stderr)
         return self.failures[0][1].code
+
+
+@dataclass
+class Call(Task):
+    """The job of a call from Python, which keeps what the function returned or raised."""
+
+    result: Any = None
+    error: Exception | None = None
+
+    def __call__(self, config: Any) -> None:
+        try:
+            self.prepare(config)
+            with _relaunchable(self.verb, self.words, current_job()):
+                self.result = self.function()(config)
+        except Exception as error:
+            self.error = self.as_typed(error, config)
 
 
 def _plain(config: Any) -> dict[str, Any]:

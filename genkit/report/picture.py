@@ -1,8 +1,11 @@
 """The picture of a set of samples, whatever the data: a grid of images or a scatter plot of vectors."""
 
+import tempfile
 from pathlib import Path
 
 import torch
+from PIL.Image import Image
+from PIL.Image import open as open_image
 from torch import Tensor
 
 from genkit.data.spec import DataSpec, Modality
@@ -47,6 +50,15 @@ def draw(
         from genkit.report.scatter import save_scatter  # matplotlib costs half a second, which images need not pay
 
         save_scatter(path, x, real, title, names)
+
+
+def picture_of(x: Tensor, spec: DataSpec, title: str = "", real: Tensor | None = None) -> Image:
+    """The picture that `draw` would write, as an image of Pillow's."""
+    with tempfile.TemporaryDirectory(prefix="genkit-picture-") as folder:
+        path = Path(folder, picture_name(spec))
+        draw(path, x, spec, real=real, title=title)
+        with open_image(path) as image:
+            return image.copy()
 
 
 def draw_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSpec, title: str = "") -> None:

@@ -38,9 +38,10 @@ def test_what_is_not_run_is_needed():
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=name_of)
 def test_a_page_can_be_followed(page, work, tiny_mnist, genkit):
+    names: dict[str, object] = {}
     for block in blocks(page):
         if block.language == "python":
-            exec(compile(block.text, name_of(page), "exec"), {})
+            exec(compile(block.text, name_of(page), "exec"), names)
         for words, code in commands(block) if block.language == "console" else ():
             if words[0] not in NOT_RUN:
                 assert genkit(*words[1:]) == code, " ".join(words)
