@@ -141,7 +141,7 @@ def test_python_trains_samples_and_scores_what_the_commands_do(work):
     ]
     assert scores.value("coverage", scores.records[-1].source) == stored[-1]["value"]
     assert scores.value("fid[digits]") == scores.value("fid") == stored[0]["value"]
-    assert [each["metric"] for each in scores.rows()] == [r["metric"] for r in stored]
+    assert [each["metric"] for each in scores.rows()] == [r["name"] for r in stored]
     assert "fid[digits]" in str(scores)
     with pytest.raises(ConfigError, match="kid: not scored here; there are fid of"):
         scores.value("kid")

@@ -123,11 +123,11 @@ class Laws:
         """In the labels in turn where it takes labels; one for all of them, or a tensor, say the same."""
         model = subject.model.requires_grad_(True)
         before = torch.get_rng_state()
-        x = model.sample(5, seed=3)
-        assert torch.equal(x, subject.sample(range(5), seed=3))
+        x = model.sample(3, seed=3)
+        assert torch.equal(x, subject.sample(range(3), seed=3))
         assert not x.requires_grad
         if subject.case.conditional:
-            assert torch.equal(model.sample(5, 1), model.sample(5, torch.ones(5, dtype=torch.int32), seed=0))
+            assert torch.equal(model.sample(2, 1), model.sample(2, torch.ones(2, dtype=torch.int32), seed=0))
         assert torch.equal(torch.get_rng_state(), before)
 
     def test_what_is_no_number_of_samples_is_refused(self, subject):
