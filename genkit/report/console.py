@@ -32,9 +32,15 @@ class QuietConsole(Console):
 
 
 def make_console(**options: Any) -> Console:
-    """A console on standard output; `options` go to rich."""
-    width = None if sys.stdout.isatty() else WIDE
-    return QuietConsole(**{"highlight": False, "markup": False, "emoji": False, "width": width} | options)
+    """A console on standard output; `options` go to rich.
+
+    A notebook is a pipe to it: rich would show each line as a picture of its own, whatever file it was given, and
+    warn of widgets that are missing; and the notebook's standard output calls itself a terminal.
+    """
+    notebook = Console().is_jupyter
+    plain = {"force_jupyter": False, "force_terminal": False} if notebook else {}
+    width = WIDE if notebook or not sys.stdout.isatty() else None
+    return QuietConsole(**{"highlight": False, "markup": False, "emoji": False, "width": width, **plain} | options)
 
 
 def _harmless(text: str) -> bool:

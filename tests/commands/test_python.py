@@ -1,5 +1,7 @@
 """genkit from Python: models that learn, samples by a seed, verbs as functions; nothing of the caller's is touched."""
 
+import builtins
+import io
 import json
 import os
 import random
@@ -17,12 +19,14 @@ import torch
 from command_cases import MLP, QUICK, done, lines, run_json
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from rich.console import Console
 
 import genkit as package
 from genkit.commands.calls import words_of
 from genkit.data.digits import Digits
 from genkit.data.toy import Toy
 from genkit.errors import CheckpointError, ConfigError, DataError, GenkitError
+from genkit.report.console import make_console
 from genkit.training.module import GenerativeModule
 
 FAMILIES = ["vae", "autoencoder", "diffusion", "gan", "flow"]
@@ -250,3 +254,17 @@ def test_training_twice_leaves_no_more_warning_filters_than_once(work):
     filters = list(warnings.filters)
     package.train(*TINY, "trainer.max_steps=1")
     assert list(warnings.filters) == filters
+
+
+def test_a_notebook_is_written_to_as_a_pipe(monkeypatch):
+    """Where rich sees a notebook it would show its output by itself, whatever file it was given."""
+    shell = type("ZMQInteractiveShell", (), {})
+    monkeypatch.setattr(builtins, "get_ipython", shell, raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert Console().is_jupyter
+    out = io.StringIO()
+    console = make_console(file=out)
+    with console.status("scoring"), warnings.catch_warnings(action="error"):
+        console.print("x" * 90)
+    assert out.getvalue() == "x" * 90 + "\n"
+    assert not console.is_interactive
