@@ -12,8 +12,8 @@ help: ## list the targets
 
 main: $(STAMP) ## install, train a diffusion model on the digits, draw samples, score them
 	$(GENKIT) train experiment=digits_diffusion
-	run=$$(ls -1dt outputs/train/*/ | head -n 1) && \
-	$(GENKIT) sample ckpt="$$run" && $(GENKIT) eval ckpt="$$run"
+	$(GENKIT) sample
+	$(GENKIT) eval
 
 install: $(STAMP) ## install into .venv
 

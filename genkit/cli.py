@@ -27,7 +27,7 @@ class Verb(NamedTuple):
 VERBS = {
     "train": Verb("genkit.commands.train:run", "train a model", hydra=True),
     "sample": Verb("genkit.commands.sample:run", "draw samples from a checkpoint", hydra=True),
-    "eval": Verb("genkit.commands.evaluate:run", "score a checkpoint, or samples of any origin", hydra=True),
+    "eval": Verb("genkit.commands.evaluate:run", "score a checkpoint, or samples from files", hydra=True),
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def answer(argv: list[str]) -> int:
-    """Run the words of one command line; an interrupt and a closed pipe are exit codes."""
+    """Run one command line; an interrupt and a closed pipe are exit codes."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin slow everything on shared cores
     try:
         code = dispatch(argv)

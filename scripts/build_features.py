@@ -250,7 +250,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     args = parser.parse_args()
     if args.name in READERS and args.data is None:
-        sys.exit(f"{args.name} is made from a file of yours: give --data FOLDER_OR_FILE or set GENKIT_DATA")
+        sys.exit(f"{args.name} is made from your own file: give --data FOLDER_OR_FILE or set GENKIT_DATA")
     torch.use_deterministic_algorithms(True)
     data, test = READERS[args.name](Path(args.data)) if args.name in READERS else read_digits()
     build(args.name, data, test, args.out)

@@ -41,7 +41,7 @@ def newest_run(verb: str, root: Path = ROOT, others: str = "") -> Path:
     begun = ""
     if runs:
         _, path, info = runs[-1]
-        begun = f"{shown(path)} is {shown(info.get('status'))}: genkit train resume={shown(path)} goes on with it; "
+        begun = f"{shown(path)} is {shown(info.get('status'))}: genkit train resume={shown(path)} continues it; "
     raise ConfigError(
         f"genkit {verb}: no ckpt= is named and there is no finished run below {shown(root)}: {begun}"
         f"train one, as in genkit train model=diffusion, or name ckpt=RUN{others}"

@@ -85,7 +85,7 @@ class RunFolder:
         record = _record(verb, info)
         files = {CONFIG_YAML: config.encode("utf-8"), RUN: strict_json.render(record, RUN)}
         if path is not None:
-            advice = "choose a folder for run_dir= that is new or empty, or go on with resume="
+            advice = "choose a new or empty folder for run_dir=, or continue the run with resume="
             return cls(make_new(path, lambda folder: _fill(folder, files), advice), record)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub('[^A-Za-z0-9._-]+', '_', label)}"
         return cls(make_stamped(Path(root, verb, name), lambda folder: _fill(folder, files)), record)

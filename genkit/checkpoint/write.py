@@ -114,7 +114,7 @@ def export_checkpoint(path: Path | str, out: Path | str) -> Path:
         _finish(folder, Manifest("export", source.step, files, aliases))
 
     needed = sum(entry.bytes for entry in files.values())
-    return make_new(out, fill, "choose a folder for out= that is new or empty", needed)
+    return make_new(out, fill, "choose a new or empty folder for out=", needed)
 
 
 def _is_intact(target: Path) -> bool:

@@ -1,4 +1,4 @@
-"""`genkit eval`: one table of scores for checkpoints, or for anybody's samples, each beside its floor.
+"""`genkit eval`: one table of scores for checkpoints, or samples from files, each beside its floor.
 
 ckpt=A | ckpt=[A,B]            models, scored on the data that they were trained on
 samples=FILE data=digits       files of samples against a dataset

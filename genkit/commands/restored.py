@@ -25,7 +25,7 @@ from genkit.printing import shown
 from genkit.storage.exclusive import make_new, make_stamped, refuse_in_use
 
 LONGEST_LABEL = 40  # letters
-ADVICE = "choose a folder for out= that is new or empty"
+ADVICE = "choose a new or empty folder for out="
 
 
 def device_of(name: str) -> torch.device:

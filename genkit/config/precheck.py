@@ -24,8 +24,8 @@ from genkit.errors import CheckpointError, ConfigError, DataError
 from genkit.printing import shown
 from genkit.storage.exclusive import refuse_in_use
 
-NEW_RUN = "choose a folder for run_dir= that is new or empty, or go on with resume="
-NEW_OUT = "choose a folder for out= that is new or empty"
+NEW_RUN = "choose a new or empty folder for run_dir=, or continue the run with resume="
+NEW_OUT = "choose a new or empty folder for out="
 FILES = {".png", ".jpg", ".jpeg", ".gif", ".pdf", ".svg", ".npz", ".npy", ".json", ".csv", ".html", ".pt", ".ckpt"}
 LONGEST = 255  # bytes of a name in a folder, on every common file system
 LONGEST_PATH = 4000  # bytes of a path: Linux takes 4,096, and files stand below it

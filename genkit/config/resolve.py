@@ -1,6 +1,6 @@
 """From the `_target_` of a configuration node to a class, by allow-list.
 
-A configuration is text, possibly from a stranger's checkpoint, so it may name only
+A configuration is text, possibly from an untrusted checkpoint, so it may name only
 
 * a class derived from `Component` and defined at the top level of a module of genkit's own packages, looked up in the
   module's source before anything is imported;
@@ -100,7 +100,7 @@ def _refusal(target: str, at: str, trusted: bool) -> str:
     if package in sys.stdlib_module_names:
         return line
     if not trusted:
-        return f"{line} of a checkpoint; if {package} is a package of yours, add plugins=[{package}]"
+        return f"{line} of a checkpoint; if {package} is your own package, add plugins=[{package}]"
     hint = did_you_mean(target, FOREIGN)
     return line + (hint or f"; a package of your own is allowed with plugins=[{package}]")
 

@@ -66,7 +66,7 @@ SETS = {"metric": {"all", "everything", "default", "any", "metrics"}}  # words f
 
 STEPS = "genkit counts optimizer steps, not epochs"
 ONE_GPU = "training runs on one device"
-START = "resume= goes on with a run, start= begins a new one from its weights"
+START = "resume= continues a run, start= begins a new one from its weights"
 
 # what other tools call a file of settings, which is an experiment here
 CONFIG_WORDS = {"config", "cfg", "configfile", "conf", "yaml", "c", "hparams", "settings", "params", "f"}

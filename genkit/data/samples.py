@@ -1,4 +1,4 @@
-r"""Anybody's samples as files: `.npz`, `.npy` or a folder of PNG images.
+r"""Samples in files: `.npz`, `.npy` or a folder of PNG images.
 
 What a file holds are **stored values** v (see `genkit.data.spec`): images (n, H, W, C) with integers 0 … levels − 1,
 vectors (n, D) with real numbers. The array of an `.npz` is called `x`, or `arr_0` as in the files of Dhariwal and

@@ -1,8 +1,8 @@
-"""Anybody's network as a feature space.
+"""A network of the user's as a feature space.
 
     genkit eval ckpt=… metric=fid features=custom features.net={_target_:my_features.Net} plugins=[my_features]
 
-The network is a `torch.nn.Module` of yours that takes float32 values in [0, 1], (B, *shape), and gives (B, F). Its id
+The network is a `torch.nn.Module` that takes float32 values in [0, 1], (B, *shape), and gives (B, F). Its id
 carries the sha256 of its weights and of its source, so that scores of different networks are never compared. Before it
 is used it is tried on two examples: shape, finite values, and that a row does not depend on the rest of its batch.
 """

@@ -56,7 +56,7 @@ def test_where_there_is_none_the_line_says_how_to_get_one(vae: Path, verb: list[
     line = refused(2, *verb)
     assert "no finished run below outputs/train: train one, as in genkit train model=diffusion" in line
     stopped = put(vae, "stopped", "01", "interrupted")
-    assert f"{stopped} is interrupted: genkit train resume={stopped} goes on with it" in refused(2, *verb)
+    assert f"{stopped} is interrupted: genkit train resume={stopped} continues it" in refused(2, *verb)
 
 
 def test_it_is_refused_before_torch_is_imported(work: Path) -> None:

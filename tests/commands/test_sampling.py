@@ -156,7 +156,7 @@ def test_a_taken_folder_is_refused_and_kept(vae: Path, work: Path) -> None:
     (work / "out").mkdir()
     sample(vae, "out", "n=2")
     for verb in ("sample", "eval"):
-        assert "out= that is new or empty" in refused(2, verb, f"ckpt={vae}", "out=out")
+        assert "a new or empty folder for out=" in refused(2, verb, f"ckpt={vae}", "out=out")
 
 
 def test_an_export_samples_the_same(diffusion: Path, work: Path) -> None:

@@ -1,4 +1,4 @@
-"""A folder to work in, and genkit as its commands are typed, made short."""
+"""A folder to work in, and genkit as the pages' commands are typed, made short by words that are added at the end."""
 
 import sys
 
@@ -7,8 +7,11 @@ import pytest
 
 from genkit import cli
 
-STEPS = 3
+STEPS = 4  # of a training, with one validation in it: a best checkpoint that is not the last, to go back to
 SAMPLES = 16
+SHOWN = (
+    70  # samples behind scores that a page shows: fewer than the 64 dimensions of the digits' features have no interval
+)
 
 
 @pytest.fixture
@@ -32,21 +35,27 @@ def tiny_mnist(work):
     np.savez(work / "mnist.npz", **arrays)
 
 
-def shortened(argv: list[str]) -> list[str]:
-    """The same command, with few steps, few samples and few repeats."""
+def shortened(argv: list[str], n: int) -> list[str]:
+    """The same command, with few steps, n samples and few repeats."""
     if "--cfg" in argv:
         return argv
     match argv[0]:
         case "train" if any(word.startswith("resume=") for word in argv):
             return [*argv, f"trainer.max_steps={STEPS + 1}"]
         case "train":
-            return [*argv, f"trainer.max_steps={STEPS}", "data.batch_size=16", "samples.n=4"]
+            return [
+                *argv,
+                f"trainer.max_steps={STEPS}",
+                f"trainer.val_every_n_steps={STEPS - 1}",
+                "data.batch_size=16",
+                "samples.n=4",
+            ]
         case "sample":
-            return [*argv, f"n={SAMPLES}"]
-        case "eval" if any(word.startswith("ckpt=") for word in argv):
-            return [*argv, f"n={SAMPLES}", "bootstrap=2", "floor_repeats=2"]
-        case "eval":
+            return [*argv, f"n={n}"]
+        case "eval" if any(word.startswith("samples=") for word in argv):
             return [*argv, "bootstrap=2", "floor_repeats=2"]
+        case "eval":
+            return [*argv, f"n={n}", "bootstrap=2", "floor_repeats=2"]
         case _:
             return argv
 
@@ -54,4 +63,4 @@ def shortened(argv: list[str]) -> list[str]:
 @pytest.fixture
 def genkit():
     """genkit("train", "model=vae") -> exit code."""
-    return lambda *argv: cli.main(shortened(list(argv)))
+    return lambda *argv, n=SAMPLES: cli.main(shortened(list(argv), n))

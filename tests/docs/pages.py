@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,13 +33,25 @@ def files(page: Path) -> dict[str, str]:
     return dict(FILE.findall(page.read_text(encoding="utf-8")))
 
 
-def commands(block: Block) -> list[tuple[list[str], int]]:
-    """Words and promised exit code of every line; a line that is no command has no place in such a block."""
-    found = []
+@dataclass(frozen=True)
+class Command:
+    """A line to type: its words, the exit code that it promises, and the output that is shown below it."""
+
+    words: tuple[str, ...]
+    code: int
+    shown: str
+
+
+def commands(block: Block) -> list[Command]:
+    """Every line that begins with "$ ", with the lines up to the next one as its output."""
+    found: list[Command] = []
     for line in block.text.splitlines():
-        assert line.startswith("$ "), f"not a command: {line}"
-        command, _, note = line[2:].partition("  # exit ")
-        found.append((shlex.split(command), int(note or 0)))
+        if line.startswith("$ "):
+            command, _, note = line[2:].partition("  # exit ")
+            found.append(Command(tuple(shlex.split(command)), int(note or 0), ""))
+        else:
+            assert found, f"output before the first command: {line}"
+            found[-1] = replace(found[-1], shown=f"{found[-1].shown}{line}\n")
     return found
 
 

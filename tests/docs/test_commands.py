@@ -1,20 +1,25 @@
-"""Every command and every Python example of the pages and of the help texts runs.
+"""Every command and every Python example of the pages and of the help texts runs, and prints what the pages show.
 
-Each page is followed from top to bottom in one empty folder; trainings have a few steps. What is not run stands in
-`NOT_RUN` with a reason.
+Each page is followed from top to bottom in one empty folder, in this process. `conftest.shortened` makes trainings,
+samples and scores small; `shown.agrees` masks the numbers, so that what is printed can be compared all the same. `make`
+runs the recipe of its target in the Makefile. What is not run stands in `NOT_RUN` with a reason.
 """
 
 import functools
+import io
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
-from pages import PAGES, blocks, commands, name_of
+from conftest import SAMPLES, SHOWN
+from pages import PAGES, ROOT, Command, blocks, commands, name_of
+from shown import agrees, masked
 
 from genkit import cli
 from genkit.config.catalog import KINDS
 
 NOT_RUN = {
-    "make": "installs from the package index or runs what other tests and `make` itself run",
     "pip": "installs from the package index",
+    "docker": "needs a daemon and the package index",
 }
 LANGUAGES = {"console", "python", ""}  # "": a formula or a layout, nothing to run
 FOLLOWED = [page for page in PAGES if any(block.language for block in blocks(page)) and page.name != "extending.md"]
@@ -27,13 +32,35 @@ def test_nothing_that_could_be_run_hides(page):
         assert block.language in LANGUAGES
         assert block.language == "console" or "$ genkit" not in block.text
         if block.language == "console":
-            assert all(words[0] == "genkit" or words[0] in NOT_RUN for words, _ in commands(block))
+            assert all(command.words[0] in {"genkit", "make", *NOT_RUN} for command in commands(block))
 
 
 def test_what_is_not_run_is_needed():
-    shown = {words[0] for page in PAGES for block in blocks(page) if block.language == "console"
-             for words, _ in commands(block)}  # fmt: skip
+    shown = {command.words[0] for page in PAGES for block in blocks(page) if block.language == "console"
+             for command in commands(block)}  # fmt: skip
     assert shown >= NOT_RUN.keys()
+
+
+def recipe(target: str = "main") -> list[str]:
+    """The lines below a target of the Makefile, variables replaced."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    body = text.partition(f"\n{target}:")[2].partition("\n\n")[0].splitlines()[1:]
+    return [line.strip().replace("$(GENKIT)", ".venv/bin/genkit") for line in body]
+
+
+def answer(command: Command, genkit) -> tuple[int, str]:
+    """Exit code and output, in the order of printing; of `make` the lines of its recipe too."""
+    make = command.words == ("make",)
+    output, code = io.StringIO(), 0
+    with redirect_stdout(output), redirect_stderr(output):
+        for words in [tuple(line.split()) for line in recipe()] if make else [command.words]:
+            if make:
+                print(*words)
+            if command.code:  # a refusal may repeat the words, so they stay as they are
+                return cli.main(list(words[1:])), output.getvalue()
+            if code := genkit(*words[1:], n=SHOWN if command.shown else SAMPLES):
+                break
+    return code, output.getvalue()
 
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=name_of)
@@ -42,9 +69,16 @@ def test_a_page_can_be_followed(page, work, tiny_mnist, genkit):
     for block in blocks(page):
         if block.language == "python":
             exec(compile(block.text, name_of(page), "exec"), names)
-        for words, code in commands(block) if block.language == "console" else ():
-            if words[0] not in NOT_RUN:
-                assert genkit(*words[1:]) == code, " ".join(words)
+        for command in commands(block) if block.language == "console" else ():
+            line = " ".join(command.words)
+            if command.words[0] in NOT_RUN or (command.words[0] == "make" and command.words != ("make",)):
+                continue  # the other targets run the tests, or install
+            code, printed = answer(command, genkit)
+            assert code == command.code, f"{line}: {printed}"
+            if command.shown:
+                assert agrees(command.shown, printed, str(work)), (
+                    f"{line}\n--- shown\n{masked(command.shown)}\n--- printed\n{masked(printed)}\n\n{printed}"
+                )
 
 
 def help_of(*argv, capsys) -> str:

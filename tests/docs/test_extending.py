@@ -1,4 +1,4 @@
-"""The example of docs/extending.md: outside genkit by `plugins=` and `--config-dir`, inside by one file and a YAML."""
+"""The examples of docs/extending.md, a model and a dataset, outside genkit by `plugins=` and inside by their files."""
 
 import os
 import re
@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pages import ROOT, blocks, commands, files
+from PIL import Image
 
 import genkit as package
 from genkit.data.toy import Toy
@@ -19,33 +21,47 @@ from genkit.models.stream import stream_samples
 
 PAGE = ROOT / "docs" / "extending.md"
 CODE, CONFIG = "mixture.py", "conf/model/mixture.yaml"
+DATA_CODE, DATA_CONFIG = "photos.py", "conf/data/photos.yaml"
+MODULES = ("mixture", "photos")
 
 
 @pytest.fixture
 def example(work):
-    """The page's files in the working directory; the module is forgotten afterwards."""
+    """The page's files and a folder of photos in the working directory; the modules are forgotten afterwards."""
+    draw = np.random.default_rng(0)
+    (work / "my_photos").mkdir()
+    for i in range(40):
+        pixels = draw.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((48, 40)).save(work / "my_photos" / f"{i}.jpg")
     for name, text in files(PAGE).items():
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).write_text(text, encoding="utf-8")
     yield work
-    sys.modules.pop("mixture", None)
+    forget()
 
 
-def test_the_example_is_one_python_file_and_one_yaml_of_forty_lines():
+def forget() -> None:
+    """Every command is a process of its own."""
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def test_each_example_is_one_short_python_file_and_one_yaml():
     written = files(PAGE)
-    assert written.keys() == {CODE, CONFIG}
-    assert sum(bool(line.strip()) for line in written[CODE].splitlines()) <= 45
+    assert written.keys() == {CODE, CONFIG, DATA_CODE, DATA_CONFIG}
+    for name in (CODE, DATA_CODE):
+        assert sum(bool(line.strip()) for line in written[name].splitlines()) <= 45
 
 
 def test_the_page_can_be_followed_outside_genkit(example, genkit, capsys):
     """Its commands in order; the last one is the refusal of a checkpoint whose plugin was not named."""
     for block in blocks(PAGE):
         if block.language == "console":
-            for words, code in commands(block):
-                assert words[0] == "genkit"
-                sys.modules.pop("mixture", None)  # every command is a process of its own
-                assert genkit(*words[1:]) == code, words
-                if code:
+            for command in commands(block):
+                assert command.words[0] == "genkit"
+                forget()
+                assert genkit(*command.words[1:]) == command.code, command.words
+                if command.code:
                     error = capsys.readouterr().err
                     assert "plugins=[mixture]" in error
                     assert "mixture" not in sys.modules
@@ -83,22 +99,23 @@ def test_the_example_learns_and_its_density_is_one(example):
 
 
 def test_inside_genkit_it_is_found_by_the_contract_tests(tmp_path):
-    """A copy of the source tree with the two files in their places, nothing else touched."""
+    """A copy of the source tree with the files of both examples in their places, nothing else touched."""
     ignored = shutil.ignore_patterns("__pycache__")
     for folder in ("genkit", "conf", "tests/contracts"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     for file in ("pyproject.toml", "tests/test_layers.py"):
         shutil.copy(ROOT / file, tmp_path / file)
     written = files(PAGE)
-    Path(tmp_path, "genkit/models", CODE).write_text(written[CODE], encoding="utf-8")
-    text = written[CONFIG].replace("mixture.Mixture", "genkit.models.mixture.Mixture")
-    Path(tmp_path, CONFIG).write_text(text, encoding="utf-8")
+    for code, config, part in ((CODE, CONFIG, "models"), (DATA_CODE, DATA_CONFIG, "data")):
+        Path(tmp_path, "genkit", part, code).write_text(written[code], encoding="utf-8")
+        text = written[config].replace("_target_: ", f"_target_: genkit.{part}.")
+        Path(tmp_path, config).write_text(text, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "mixture", "-rA"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "mixture or photos", "-rA"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
     passed = [line for line in done.stdout.splitlines() if line.startswith("PASSED")]
-    assert any("test_conf.py" in line for line in passed)
+    assert all(any("test_conf.py" in line and name in line for line in passed) for name in MODULES)
     assert any("test_layers.py" in line for line in passed)
     listed = subprocess.run(
         [sys.executable, "-m", "genkit", "list", "models"],

@@ -13,7 +13,7 @@ from pages import FILE, PAGES, ROOT, name_of, table, ticked
 
 from genkit.checkpoint.manifest import CONTENT, MANIFEST, Manifest
 from genkit.component import Component
-from genkit.config.catalog import KINDS, Catalog
+from genkit.config.catalog import Catalog
 from genkit.config.resolve import resolve
 from genkit.config.resume import FREE, MAX_STEPS
 from genkit.config.words import Words
@@ -49,14 +49,38 @@ def test_classes_and_functions_exist(page):
         assert found or importlib.util.find_spec(dotted), dotted  # a name in a module, or a module itself
 
 
-def test_the_table_of_what_exists_is_what_list_says():
-    rows = {
-        kind: ticked(re.sub(r"\[`(\w+)`\]\([^)]*\)", r"`\1`", names))
-        for kind, names in table(ROOT / "README.md", "kind")
-    }
-    assert rows.keys() == KINDS.keys()
-    for kind, names in rows.items():
-        assert sorted(names) == sorted(CATALOG.options(KINDS[kind])), kind
+def test_the_families_and_the_data_of_the_readme():
+    page = ROOT / "README.md"
+    linked = [LINK.findall(row[0])[0] for row in table(page, "family")]
+    assert sorted(linked) == [name_of(family) for family in FAMILIES]
+    assert sorted(ticked(row[0])[0] for row in table(page, "data", "what it is")) == sorted(CATALOG.options("data"))
+    text = page.read_text(encoding="utf-8")
+    assert f"{len(CATALOG.options('model'))} models" in text
+    assert f"{len(CATALOG.options('experiment'))} complete configurations" in text
+
+
+def test_the_page_of_experiments_is_what_their_files_say():
+    file = ROOT / "scripts" / "experiments.py"
+    spec = importlib.util.spec_from_file_location("experiments", file)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.PAGE.read_text(encoding="utf-8") == script.render(), f"run {file.relative_to(ROOT)}"
+    named = {ticked(line)[0] for line in script.render().splitlines() if line.startswith("| `")}
+    assert named == set(CATALOG.options("experiment"))
+
+
+def test_tables_of_feature_spaces_and_samplers_are_complete():
+    assert {ticked(row[0])[0] for row in table(DOCS / "evaluation.md", "features")} == set(CATALOG.options("features"))
+    samplers = [
+        name for row in table(DOCS / "families" / "diffusion.md", "sampler", "order") for name in ticked(row[0])
+    ]
+    assert sorted(samplers) == sorted(CATALOG.options("sampler"))
+
+
+def test_terms_of_the_glossary_stand_in_order():
+    terms = [row[0].split(",")[0].lower() for row in table(DOCS / "glossary.md", "term")]
+    assert terms == sorted(terms)
+    assert {"floor", "coverage", "ema", "phase", "levels", "features", "stored values"} <= set(terms)
 
 
 def members_of(page: Path) -> list[str]:
