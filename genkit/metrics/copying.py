@@ -19,6 +19,7 @@ Here every sample is looked up in the training set T, whose features are a third
 
 from __future__ import annotations
 
+from abc import ABC
 from math import sqrt
 from typing import Any, ClassVar
 
@@ -97,12 +98,8 @@ class Authenticity(PairMetric):
         return self.once(_centred_authentic)
 
 
-class CopyingTest(PairMetric):
-    """C_T: the z-score of the samples' distances to the training data against those of held-out data.
-
-    References:
-        A Non-Parametric Test to Detect Data-Copying in Generative Models (Meehan et al., 2020), 2004.05675.
-    """
+class TrainingTest(PairMetric, ABC):
+    """A z-score of samples against held-out data that looks both up in the training data, a third bank."""
 
     requires: ClassVar[tuple[Requirement, ...]] = ("real", "fake", "train")
     higher_is_better: ClassVar[bool] = True  # type: ignore[misc]
@@ -123,6 +120,19 @@ class CopyingTest(PairMetric):
         if "train_features" in probe:
             self.seen.append(as_rows(probe["train_features"]))
 
+    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
+        """z ± 1.96: its standard deviation is at most 1 for fresh data."""
+        value = float(self.compute())
+        return value - Z, value + Z
+
+
+class CopyingTest(TrainingTest):
+    """C_T: the z-score of the samples' distances to the training data against those of held-out data.
+
+    References:
+        A Non-Parametric Test to Detect Data-Copying in Generative Models (Meehan et al., 2020), 2004.05675.
+    """
+
     def compute(self) -> Tensor:
         """(). Raises ConfigError without training data."""
         real, fake = self.banks()
@@ -133,11 +143,6 @@ class CopyingTest(PairMetric):
         d2 = torch.cat([nearest_distances(rows - centre, train - centre)[:, 0] for rows in (fake, real)])
         left, right = tied_ranks(d2).split([len(fake), len(real)])
         return torch.tensor(mann_whitney(left, right), dtype=torch.float64)
-
-    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
-        """z ± 1.96: its standard deviation is 1 for fresh data."""
-        value = float(self.compute())
-        return value - Z, value + Z
 
     def params(self) -> dict[str, Any]:
         return {"cells": 1}

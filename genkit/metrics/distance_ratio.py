@@ -24,16 +24,15 @@ diffusion models, and it is a common privacy score of synthetic tables (NNDR).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from genkit.data.order import canonical_order
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric, as_rows, nearest_squared
-from genkit.metrics.base import Probe, Requirement
-from genkit.metrics.interval import Z
+from genkit.metrics.bank import nearest_squared
+from genkit.metrics.copying import TrainingTest
 
 COPIED = -4.0
 NAMED = 5  # pairs in a warning
@@ -76,41 +75,20 @@ def z_of_ratios(samples: Nearest, held_out: Nearest) -> float:
     return (larger - 0.5) / ((n + m + 1.0) / (12.0 * n * m)) ** 0.5
 
 
-class DistanceRatio(PairMetric):
+class DistanceRatio(TrainingTest):
     """z of the samples' nearest neighbour distance ratios against those of held-out data; below −4, copies.
 
     References:
         Extracting Training Data from Diffusion Models (Carlini et al., 2023), 2301.13188.
     """
 
-    requires: ClassVar[tuple[Requirement, ...]] = ("real", "fake", "train")
-    higher_is_better: ClassVar[bool] = True  # type: ignore[misc]
-    best_at_floor: ClassVar[bool] = True
-    has_floor: ClassVar[bool] = False
-    divergence: ClassVar[bool] = False
-    units: ClassVar[str] = "z"
-
-    seen: list[Tensor]
-
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("seen", default=[], dist_reduce_fx="cat")
         self._known: tuple[list[Tensor], tuple[Nearest, Nearest, Tensor, Tensor]] | None = None
-
-    def update(self, probe: Probe) -> None:
-        """Keep the rows of one batch, of whichever of the three sets it has."""
-        super().update(probe)
-        if "train_features" in probe:
-            self.seen.append(as_rows(probe["train_features"]))
 
     def compute(self) -> Tensor:
         """(). Raises ConfigError for fewer than two training rows."""
         return torch.tensor(z_of_ratios(*self._found()[:2]), dtype=torch.float64)
-
-    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
-        """z ± 1.96: its standard deviation is at most 1 for fresh data."""
-        value = float(self.compute())
-        return value - Z, value + Z
 
     def findings(self) -> dict[str, Any]:
         """The pairs of a sample and a training example with the smallest ratios: [sample, example, distance, ρ]."""

@@ -28,6 +28,14 @@ def z(train: Tensor, real: Tensor, fake: Tensor) -> float:
     return float(scored(train, real, fake).compute())
 
 
+def test_rows_that_come_after_a_value_count() -> None:
+    train, real, fake = normal(50, 8, 0), normal(40, 8, 1), normal(30, 8, 2)
+    metric = scored(train, real[:20], fake)
+    metric.compute()
+    metric.update(Probe(DataSpec((2,), "vector"), {"real_features": lambda: real[20:]}))
+    assert float(metric.compute()) == z(train, real, fake)
+
+
 def test_ratios_by_hand() -> None:
     train = torch.tensor([[0.0], [1.0], [1.0], [10.0]], dtype=torch.float64)
     found = Nearest.of(torch.tensor([[0.25], [1.0], [9.0], [0.0]], dtype=torch.float64), train)

@@ -15,6 +15,7 @@ from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.binning import DifferentBins
 from genkit.metrics.classes import ClassCoverage, ClassImbalance
 from genkit.metrics.copying import Authenticity, CopyingTest
+from genkit.metrics.distance_ratio import DistanceRatio
 from genkit.metrics.embedding import EmbeddingDiscrepancy
 from genkit.metrics.energy import EnergyDistance
 from genkit.metrics.frechet import FrechetDistance, ReconstructionFrechet
@@ -59,6 +60,7 @@ METRICS: dict[str, Callable[[], ProbeMetric]] = {
     "cmmd": EmbeddingDiscrepancy,
     "authenticity": Authenticity,
     "c_t": CopyingTest,
+    "nndr": DistanceRatio,
 }
 SPEC = DataSpec((3,), "vector", (-1.0, 1.0), 256)  # of both kinds: levels for bits, rows for the rest
 N = 60
