@@ -68,7 +68,8 @@ class FrechetError:
         if sides is None:
             return None
         one, both = sides[1], sides[0].plus(sides[1])
-        return cls(both.bias(), one.sd(), both.sd(), (len(real), len(fake)), real.shape[1])
+        redrawn_sd = max(one.sd(), both.sd())  # both are estimates, and more is drawn for the second
+        return cls(both.bias(), one.sd(), redrawn_sd, (len(real), len(fake)), real.shape[1])
 
     def interval(self, distance: float) -> tuple[float, float]:
         """95 % for the mean distance of n samples to this reference."""

@@ -45,3 +45,10 @@ def test_many_rows_are_thinned_and_counted() -> None:
     kernel = GaussianKernel(1.0)
     many, few = DiscrepancyError.of(x, y, kernel), DiscrepancyError.of(x[:750], y[:625], kernel)
     assert many.redrawn_sd == pytest.approx(few.redrawn_sd / 2, rel=0.15)
+
+
+def test_more_that_is_drawn_varies_no_less() -> None:
+    x = normal(60, 2, 0)
+    for y in (x, *(normal(n, 2, n) for n in range(4, 40))):
+        error = DiscrepancyError.of(x, y, GaussianKernel(1.0))
+        assert error.redrawn_sd >= error.sd

@@ -101,3 +101,9 @@ def test_a_turned_space_has_the_same_error() -> None:
     turn = torch.linalg.qr(normal(4, 4, 2)).Q
     plain, turned = error_of(x, y), error_of(x @ turn, y @ turn)
     assert (turned.sd, turned.redrawn_sd, turned.bias) == pytest.approx((plain.sd, plain.redrawn_sd, plain.bias))
+
+
+def test_more_that_is_drawn_varies_no_less() -> None:
+    for n in range(6, 40):
+        error = error_of(normal(n, 5, n), normal(n, 5, n + 100))
+        assert error.redrawn_sd >= error.sd
