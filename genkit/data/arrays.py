@@ -44,7 +44,7 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Declared:
-    """What the header of an `.npy` says: type, shape, and whether the first index varies fastest."""
+    """The header of an `.npy`: type, shape, and whether the first index varies fastest."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]

@@ -70,7 +70,7 @@ def _refuse_subfolders(path: Path, entries: list[Path], here: int) -> None:
 
 
 def holds_images(folder: Path) -> bool:
-    """Whether a picture of any kind lies in or below a folder; links to folders are not followed."""
+    """Tell whether a picture of any kind lies in or below a folder; links to folders are not followed."""
     kinds = (PNG, *LOSSY, *OTHERS)
     for _, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]

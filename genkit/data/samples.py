@@ -161,7 +161,7 @@ def _odd_labels(path: Path, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]
 
 @dataclass(frozen=True)
 class Form:
-    """How an array (n, …) becomes (n, *stored shape): its axes in another order, then another shape."""
+    """The way from an array (n, …) to (n, *stored shape): its axes in another order, then another shape."""
 
     axes: tuple[int, ...]
     shape: tuple[int, ...]
@@ -171,7 +171,7 @@ class Form:
 
 
 def form_of(shape: tuple[int, ...], spec: DataSpec, path: Path) -> Form:
-    """How an array of this shape holds such data, where it can be meant in one way only.
+    """Find out how an array of this shape holds such data, where it can be meant in one way only.
 
     Images are stored channels last; channels first are told from the shape, and grey ones may lack the axis.
 

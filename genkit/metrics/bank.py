@@ -159,7 +159,7 @@ class Sorted:
         self._pieces = [ref(piece) for piece in pieces]
 
     def of(self, pieces: Sequence[Tensor]) -> bool:
-        """Whether it was made from these batches, which an address alone does not say."""
+        """Tell whether it was made from these batches, which an address alone does not say."""
         return all(known() is piece for known, piece in zip(self._pieces, pieces, strict=True))
 
 
@@ -260,7 +260,7 @@ class PairMetric(ProbeMetric, ABC):
 
 
 def all_same(rows: Tensor, beside: Tensor) -> bool:
-    """Whether all rows (n, D) are one and the same, next to how far other rows (m, D) are from each other."""
+    """Tell whether all rows (n, D) are one and the same, next to how far other rows (m, D) are from each other."""
     spread, wide = (float((values - values[:1]).abs().max()) for values in (rows, beside))
     return spread <= SAME * wide
 

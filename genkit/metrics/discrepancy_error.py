@@ -43,7 +43,7 @@ class DiscrepancyError:
 
     @classmethod
     def of(cls, real: Tensor, fake: Tensor, kernel: Kernel) -> DiscrepancyError:
-        """Of real (N, D) and fake (n, D) rows, at least three each, float64."""
+        """Estimate them from real (N, D) and fake (n, D) rows, at least three each, float64."""
         m, n = len(real), len(fake)
         x, y = _some(real), _some(fake)
         (xx, rows_x), (yy, rows_y) = _within(kernel(x, x)), _within(kernel(y, y))

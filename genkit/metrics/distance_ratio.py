@@ -41,7 +41,7 @@ TIED = 1e-9  # ratios that differ by less are equal
 
 
 class Nearest(NamedTuple):
-    """What lies nearest to some rows.
+    """The nearest training examples of some rows, and the ratio of the distances to the first two.
 
     Attributes:
         ratio: (n,) ρ; 0 where the second nearest example is at distance 0 too.
@@ -54,7 +54,7 @@ class Nearest(NamedTuple):
 
     @classmethod
     def of(cls, rows: Tensor, train: Tensor) -> Nearest:
-        """Of rows (n, D) in training rows (m, D), both centred, m ≥ 2."""
+        """Look rows (n, D) up in training rows (m, D), both centred, m ≥ 2."""
         d2, which = nearest_squared(rows, train, 2)
         first, second = d2.sqrt().unbind(1)
         ratio = torch.where(second > 0.0, first / second.clamp(min=1e-300), 0.0)
@@ -62,7 +62,7 @@ class Nearest(NamedTuple):
 
     @property
     def effective(self) -> float:
-        """How many independent rows these are worth."""
+        """The number of independent rows that these are worth."""
         counts = self.which.bincount().to(torch.float64)
         return float(counts.sum().square() / counts.square().sum())
 

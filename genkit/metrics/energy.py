@@ -20,7 +20,7 @@ from genkit.metrics.discrepancy_error import DiscrepancyError
 
 
 class DistanceSums(NamedTuple):
-    """What the estimate needs.
+    """The sums that the estimate needs.
 
     Attributes:
         real: () sum of |x_i − x_j|.     fake, cross: (n,) per y_j the sums of |y_i − y_j| and of |x_i − y_j| over i.
@@ -34,7 +34,7 @@ class DistanceSums(NamedTuple):
 
     @classmethod
     def of(cls, real: Tensor, fake: Tensor) -> DistanceSums:
-        """Of real rows (m, D) and fake rows (n, D), float64, block by block."""
+        """Add up distances of real rows (m, D) and fake rows (n, D), float64, block by block."""
         return cls(_sums(real, real).sum(), _sums(fake, fake), _sums(fake, real), len(real))
 
 

@@ -159,7 +159,7 @@ class Evaluator:
         return neighbourhoods((x, pair[0]), (known, pair[1]), self.spec, rows)
 
     def obstacles(self, source: Source) -> dict[str, str]:
-        """By metric, why it cannot score this source, as far as can be told before any work."""
+        """The reasons, by metric, why it cannot score this source, as far as can be told before any work."""
         return self._obstacles(source, self.reference.data, self.reference.train, self.named)
 
     def _as_near_as_real(self, record: Record) -> bool:

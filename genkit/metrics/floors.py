@@ -54,7 +54,7 @@ class Floors:
         return self._with_scores(source, found, metrics)
 
     def reason(self, metric: ProbeMetric, n: int) -> str:
-        """Why there is no floor of a metric at n samples."""
+        """The reason why there is no floor of a metric at n samples."""
         return self._missing.get(("train" in metric.requires, n), "the metric cannot score real data at this n")
 
     def _pairs(self, n: int, of_train: bool) -> list[RealPair]:

@@ -42,7 +42,7 @@ LEAST = 0.4  # of q: the plug-in variance less q may come out near 0 by chance
 
 @dataclass(frozen=True)
 class FrechetError:
-    """What the moments of both sides say about a Fréchet distance.
+    """The bias and the standard errors of a Fréchet distance, from the moments of both sides.
 
     Attributes:
         bias: How far the distance lies above that of infinitely many rows, on average, to second order.
@@ -60,7 +60,7 @@ class FrechetError:
 
     @classmethod
     def of(cls, real: Tensor, fake: Tensor) -> FrechetError | None:
-        """Of real (N, D) and fake (n, D) rows, float64; None where a side has no more rows than columns."""
+        """Estimate them from real (N, D) and fake (n, D) rows, float64; None for no more rows than columns on a side."""
         if min(len(real), len(fake)) <= real.shape[1]:
             return None
         left, right = Moments.of(real), Moments.of(fake)
@@ -113,9 +113,8 @@ def _sides(left: Moments, right: Moments, real: Tensor, fake: Tensor) -> tuple[_
     s, axes = values[keep].sqrt(), axes[:, keep]
     curvature = s[:, None] * s * (s[:, None] + s)
     shift = left.mean - right.mean
-    inverse = factor / factor.square().sum(
-        0
-    )  # the columns of R are orthogonal, so this is its pseudo-inverse, transposed
+    # the columns of R are orthogonal, so this is its pseudo-inverse, transposed
+    inverse = factor / factor.square().sum(0)
     one = _side(real - left.mean, shift, (inverse @ axes) * s, left, s, curvature)
     return one, _side(fake - right.mean, -shift, factor @ axes, right, s, curvature)
 

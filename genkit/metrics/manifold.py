@@ -52,7 +52,7 @@ def squared_radii(points: Tensor, k: int) -> Tensor:
 
 
 class Membership(NamedTuple):
-    """Who is in whose ball.
+    """The points that lie in balls, and the balls that hold points.
 
     Attributes:
         point_in_some: (n,) bool: the point is in some closed ball.
@@ -66,7 +66,7 @@ class Membership(NamedTuple):
 
 
 def membership(centres: Tensor, radii2: Tensor, points: Tensor) -> Membership:
-    """Of points (n, D) in balls with centres (m, D) and squared radii (m,)."""
+    """The membership of points (n, D) in balls with centres (m, D) and squared radii (m,)."""
     held = torch.zeros(len(centres), dtype=torch.bool, device=centres.device)
     in_some = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     in_open = torch.zeros(len(points), dtype=torch.int64, device=points.device)

@@ -43,7 +43,7 @@ class Halves(NamedTuple):
 
 
 def halves_of_balls(centres: Tensor, points: Tensor, k: int) -> Halves:
-    """Of at most COUNTED of the points (n, D) and balls to the k-th neighbour among half of the centres (m, D)."""
+    """Score at most COUNTED of the points (n, D) in balls to the k-th neighbour among half of the centres (m, D)."""
     chosen = random_halves(centres)
     radii = _radii_in_halves(centres, chosen, k)
     points = points[_order(points)[:COUNTED]]
@@ -84,14 +84,14 @@ def random_halves(rows: Tensor) -> Tensor:
 
 
 def share_variance(halves: Tensor, share: float) -> float:
-    """Of a share at full size, from those (SPLITS, 2) of its halves."""
+    """The variance of a share at full size, from the shares (SPLITS, 2) of its halves."""
     mean = float(halves.mean())
     spread = mean * (1.0 - mean)
     return share * (1.0 - share) * mean_variance(halves) / spread if spread > 0.0 else 0.0
 
 
 def given_variance(halves: Tensor, share: float) -> float:
-    """Of a share for counted points that stay the same, from those (SPLITS, 2) of halves of the other side.
+    """The variance of a share of given points, from the shares (SPLITS, 2) for halves of the other side.
 
     Between what p (1 − p) says and what the halves' own variance says, which lie below and above what was measured.
     """
@@ -99,7 +99,7 @@ def given_variance(halves: Tensor, share: float) -> float:
 
 
 def mean_variance(halves: Tensor) -> float:
-    """Of a mean at full size, from those (SPLITS, 2) of its halves."""
+    """The variance of a mean at full size, from the means (SPLITS, 2) of its halves."""
     return float((halves[:, 0] - halves[:, 1]).square().mean()) / 4.0
 
 

@@ -74,16 +74,16 @@ class Source(ABC):
         return None
 
     def answers(self, v: Tensor, y: Tensor | None, seed: int, first: int) -> dict[str, Quantity]:
-        """What it can say about stored values v (B, *shape) with labels y (B,) or None, the examples `first` and on:
-        `log_prob` (B,) and its bound `importance` with k draws, seeded, and `reconstruction` (B, *shape), model values.
+        """The quantities of stored values v (B, *shape) with labels y (B,) or None, the examples `first` and on.
 
-        Default nothing.
+        They are `log_prob` (B,) and its bound `importance` with k draws, seeded, and `reconstruction` (B, *shape),
+        model values. Default nothing.
         """
         return {}
 
     @property
     def bound(self) -> str | None:
-        """What its log_prob is: "exact", "lower" or "estimate"."""
+        """The kind of its log_prob: "exact", "lower" or "estimate"."""
         return None
 
     @property
@@ -97,12 +97,12 @@ class Source(ABC):
 
     @property
     def evaluations(self) -> int | None:
-        """How often its network was asked for each of the fakes that it gave last; None where that is not known."""
+        """The number of network calls for each of the fakes that it gave last; None where that is not known."""
         return None
 
     @property
     def seconds_per_1000(self) -> float | None:
-        """How long 1,000 of the fakes that it gave last took to draw; None where nothing was drawn."""
+        """The seconds that 1,000 of the fakes that it gave last took to draw; None where nothing was drawn."""
         return None
 
 

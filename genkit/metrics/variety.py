@@ -46,7 +46,7 @@ def _confidence(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Variety:
-    """What was seen of n samples.
+    """The variety of n samples.
 
     Attributes:
         duplicates: Share of samples that have a near copy among the others.
@@ -66,7 +66,7 @@ class Variety:
         return int((self.counts > 0).sum())
 
     def values(self) -> dict[str, float]:
-        """By log key."""
+        """The values by log key."""
         found = {"samples/duplicates": self.duplicates}
         if self.kind:
             found[f"samples/{self.kind}"] = float(self.reached)
@@ -128,7 +128,7 @@ class VarietyWatch:
 
     @cached_property
     def classifier(self) -> Classifier | None:
-        """Of this very data; what another one takes the samples for says nothing."""
+        """The classifier of this very data; what another one takes the samples for says nothing."""
         found = default_features(self.spec, self.dataset.features)
         return found if isinstance(found, Classifier) and not found.stand_in else None
 

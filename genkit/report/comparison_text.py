@@ -47,7 +47,7 @@ def heading(name: str, block: Sequence[Row]) -> str:
 
 
 def legend(table: Comparison) -> list[str]:
-    """What the signs in the cells say, those that occur."""
+    """The meaning of the signs in the cells, of those that occur."""
     rows = [row for block in table.values() for row in block]
     signs = {mark(row.kind, row.direction) for row in rows}
     beaten = sorted({row.beaten_by for row in rows if row.beaten_by is not None})
@@ -81,7 +81,7 @@ def cost_cells(costs: Sequence[Cost]) -> list[str]:
 
 
 def footnotes(table: Comparison) -> list[str]:
-    """What the numbers rest on."""
+    """The lines that say what the numbers rest on."""
     rows = [row for block in table.values() for row in block]
     counts = sorted({row.n_fake for row in rows if row.n_fake is not None})
     features = sorted({row.features for row in rows if row.features is not None})

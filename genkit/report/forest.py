@@ -63,7 +63,7 @@ def draw_panel(axes: Axes, name: str, block: Sequence[Row]) -> None:
 
 
 def legend_entries(rows: Sequence[Row]) -> list[Artist]:
-    """What the points, bands and signs mean, those that occur."""
+    """The meaning of the points, bands and signs, of those that occur."""
     dot: dict[str, Any] = {"marker": "o", "markersize": 5}
     entries: dict[Artist, bool] = {
         Line2D([], [], color=MODEL, lw=1.5, label="model, 95 % interval", **dot): True,

@@ -42,7 +42,7 @@ def extent(row: Row) -> Extent | None:
 
 
 def is_bound(row: Row) -> bool:
-    """Whether the truth may be any better than the value."""
+    """Tell whether the truth may be any better than the value."""
     return row.kind == "lower" and not row.measures_bound
 
 

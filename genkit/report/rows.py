@@ -34,7 +34,7 @@ EARLIER_DEFAULTS = {"fid_infinity": {"smallest": 5000}, "inception_score": {"see
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model and its samples cost, as far as the record says; times are those of the machine that scored."""
+    """The cost of a model and its samples, as far as the record says; times are those of the machine that scored."""
 
     parameters: int | None = None
     steps: int | None = None
@@ -98,7 +98,7 @@ class Row:
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """What must agree for two values to be compared."""
+        """The conditions that must agree for two values to be compared."""
         return {
             "features": self.features,
             "features.normalize": self.normalize,

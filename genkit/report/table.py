@@ -65,14 +65,14 @@ def notes_of(record: Record) -> tuple[str, ...]:
 
 
 def bias_of(record: Record) -> list[str]:
-    """What a distance from few rows would be without its bias."""
+    """The distance from few rows as it would be without its bias."""
     if record.bias_corrected is None:
         return []
     return [f"without the bias of so few rows {number(record.bias_corrected)}"]
 
 
 def remarks(records: Sequence[Record]) -> list[str]:
-    """What the numbers of a table rest on, each said once."""
+    """The remarks on what the numbers of a table rest on, each said once."""
     scored = [record for record in records if record.scored]
     floors = {f"{r.floor.kind} ({len(r.floor.values)} repeats)" for r in scored if r.floor is not None}
     features = {str(record.features["id"]) for record in scored if record.features is not None}
@@ -83,13 +83,13 @@ def remarks(records: Sequence[Record]) -> list[str]:
 
 
 def costs(records: Sequence[Record]) -> list[str]:
-    """What the samples of each model cost, said once."""
+    """The costs of the samples of each model, said once."""
     models = {record.source: record for record in records if record.model is not None and record.n_fake is not None}
     return [f"cost of {source}: {', '.join(cost_of(record))}" for source, record in models.items()]
 
 
 def cost_of(record: Record) -> list[str]:
-    """What a model and its samples cost, as far as known: work first, then time, which depends on the machine."""
+    """The cost of a model and its samples, as far as known: work first, then time, which depends on the machine."""
     model = record.model or {}
     said = [
         _counted(model.get("parameters"), "parameters"),
