@@ -60,7 +60,7 @@ class FrechetError:
 
     @classmethod
     def of(cls, real: Tensor, fake: Tensor) -> FrechetError | None:
-        """Estimate them from real (N, D) and fake (n, D) rows, float64; None for no more rows than columns on a side."""
+        """Estimate from real (N, D) and fake (n, D) rows, float64; None for no more rows than columns on a side."""
         if min(len(real), len(fake)) <= real.shape[1]:
             return None
         left, right = Moments.of(real), Moments.of(fake)

@@ -178,8 +178,9 @@ class SubsetKernelDistance(KernelMetric):
     """KID as the mean over pairs of random subsets, the form that most programs print.
 
     The interval is the full estimate's. From either side √`subsets` subsets are drawn and each is paired with each, so
-    that terms within a subset are computed once for many pairs. They are pieces of a random order of the rows, of another one where no whole piece is
-    left: rows count as equally as can be, and the mean varies no more than over independent draws.
+    that terms within a subset are computed once for many pairs. They are pieces of a random order of the rows, of
+    another one where no whole piece is left: rows count as equally as can be, and the mean varies no more than over
+    independent draws.
 
     References:
         Demystifying MMD GANs (Bińkowski et al., 2018), 1801.01401.
