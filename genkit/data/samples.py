@@ -24,7 +24,7 @@ from torch import Tensor
 from genkit.data.arrays import Array, ArrayFile, open_arrays
 from genkit.data.dataset import Split
 from genkit.data.image_folder import LOSSY, OTHERS, PNG, read_folder
-from genkit.data.spec import DataSpec
+from genkit.data.spec import DataSpec, batch_of
 from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.atomic import whole_file
@@ -183,12 +183,12 @@ def form_of(shape: tuple[int, ...], spec: DataSpec, path: Path) -> Form:
     if not fits and spec.modality == "image" and found == spec.shape:
         axes, fits = (0, 2, 3, 1), True
     if not fits or not shape or shape[0] == 0:
-        letters = ", ".join(("n", *map(str, stored)))
+        letters = batch_of(stored)
         flat = spec.modality == "image" and found == (math.prod(stored),)
-        advice = f"; reshape it to ({letters})" if flat else ""
+        advice = f"; reshape it to {letters}" if flat else ""
         short = str(shape)[:80]
         raise DataError(
-            f"{shown(path)}: an array of shape {short}; this data is stored as ({letters}) with n ≥ 1{advice}"
+            f"{shown(path)}: an array of shape {short}; this data is stored as {letters} with n ≥ 1{advice}"
         )
     return Form(axes, (shape[0], *stored))
 

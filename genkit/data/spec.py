@@ -120,6 +120,11 @@ class DataSpec:
         )
 
 
+def batch_of(shape: tuple[int, ...]) -> str:
+    """The shape of a batch of such examples in words: "(n, 2)"."""
+    return f"({', '.join(('n', *map(str, shape)))})"
+
+
 def check_values(x: Tensor, shape: tuple[int, ...], verb: str) -> None:
     """Refuse what is no batch (n, *shape) of real numbers; nothing but shape and type is looked at.
 
@@ -128,5 +133,5 @@ def check_values(x: Tensor, shape: tuple[int, ...], verb: str) -> None:
     if tuple(x.shape[1:]) != shape or not x.ndim or not x.is_floating_point():
         kind = str(x.dtype).removeprefix("torch.")
         raise DataError(
-            f"{verb} takes model values, float of shape (n, {str(shape)[1:]}, not {kind} of shape {tuple(x.shape)}"
+            f"{verb} takes model values, float of shape {batch_of(shape)}, not {kind} of shape {tuple(x.shape)}"
         )

@@ -26,7 +26,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genkit.data.spec import DataSpec, check_values
+from genkit.data.spec import DataSpec, batch_of, check_values
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, DataError
 from genkit.noise import dequantisation_noise
@@ -170,7 +170,7 @@ def padded(question: Question, x: Tensor, y: Tensor | None) -> Tensor:
 def check_stored(v: Tensor, spec: DataSpec) -> None:
     """Raises DataError where v (B, *shape) are no stored values of such data."""
     if tuple(v.shape[1:]) != spec.shape or not len(v):
-        raise DataError(f"stored values of shape {tuple(v.shape)}: this model takes (n, {str(spec.shape)[1:]}")
+        raise DataError(f"stored values of shape {tuple(v.shape)}: this model takes {batch_of(spec.shape)}")
     kind = str(v.dtype).removeprefix("torch.")
     if spec.levels is None:
         if not v.is_floating_point():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genkit.data.spec import DataSpec
+from genkit.data.spec import DataSpec, check_values
 from genkit.errors import DataError
 
 SPECS = {
@@ -93,3 +93,9 @@ def test_the_centre_of_any_point_of_a_bin() -> None:
     continuous = torch.randn(3, 2)
     assert spec.centre(x).dtype == torch.float32
     assert DataSpec((2,), "vector").centre(continuous) is continuous
+
+
+@pytest.mark.parametrize(("shape", "said"), [((2,), r"\(n, 2\)"), ((1, 4, 4), r"\(n, 1, 4, 4\)")])
+def test_a_refusal_names_the_shape_of_a_batch(shape: tuple[int, ...], said: str) -> None:
+    with pytest.raises(DataError, match=f"sample takes model values, float of shape {said}, not float32"):
+        check_values(torch.zeros(3, 7), shape, "sample")
