@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ FORBIDDEN_ANYWHERE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "tor
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
 def imports(file: Path) -> set[str]:
     """Every module that a file imports, anywhere in it, except for type checkers only."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -55,21 +57,24 @@ def name_of(file: Path) -> str:
     return ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_imports_go_down(file):
-    own = layer(name_of(file))
-    if own in ("__init__", "__main__"):
-        pytest.skip("the package itself and its entry stand above every layer")
-    lower = BOTTOM | {"genkit", "__version__"} | set(LAYERS[LAYERS.index(own) :] if own in LAYERS else ())
-    upward = {name for name in imports(file) if name.partition(".")[0] == "genkit" and layer(name) not in lower}
-    assert not upward
+def test_imports_go_down(subtests):
+    for file in FILES:
+        own = layer(name_of(file))
+        if own in ("__init__", "__main__"):
+            continue  # the package itself and its entry stand above every layer
+        lower = BOTTOM | {"genkit", "__version__"} | set(LAYERS[LAYERS.index(own) :] if own in LAYERS else ())
+        with subtests.test(name_of(file)):
+            assert not {
+                name for name in imports(file) if name.partition(".")[0] == "genkit" and layer(name) not in lower
+            }
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_frameworks_stay_in_their_layers(file):
-    roots = {module.partition(".")[0] for module in imports(file)}
-    assert not (roots & FRAMEWORKS) - ALLOWED.get(layer(name_of(file)), set())
-    assert not roots & FORBIDDEN_ANYWHERE
+def test_frameworks_stay_in_their_layers(subtests):
+    for file in FILES:
+        roots = {module.partition(".")[0] for module in imports(file)}
+        with subtests.test(name_of(file)):
+            assert not (roots & FRAMEWORKS) - ALLOWED.get(layer(name_of(file)), set())
+            assert not roots & FORBIDDEN_ANYWHERE
 
 
 def test_the_entry_point_is_standard_library():
@@ -95,11 +100,11 @@ def test_sampling_and_scoring_import_no_lightning(verb):
         queue += [name for name in found if name.startswith("genkit.")]
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_nothing_pays_for_matplotlib_before_it_draws(file):
+def test_nothing_pays_for_matplotlib_before_it_draws(subtests):
     """It is imported by what draws with it, and that is imported where something is drawn."""
-    top = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
     drawing = {name_of(path) for path in FILES if "\nfrom matplotlib" in path.read_text(encoding="utf-8")}
-    own = name_of(file)
     assert drawing <= {name_of(path) for path in (PACKAGE / "report").glob("*.py")}
-    assert own in drawing or not drawing & {node.module for node in top}
+    for file in (path for path in FILES if name_of(path) not in drawing):
+        top = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+        with subtests.test(name_of(file)):
+            assert not drawing & {node.module for node in top}

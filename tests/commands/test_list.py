@@ -3,27 +3,24 @@
 import pytest
 
 from genkit import cli
-from genkit.commands.list import describe, promised
+from genkit.commands.list import describe, promised, run
 from genkit.config.catalog import KINDS, Catalog
 from genkit.config.words import Words
 
 CATALOG = Catalog.of(Words())
 
 
-@pytest.mark.parametrize("experiment", CATALOG.options("experiment"))
-def test_an_experiment_names_its_source_scores_and_time(experiment, capsys):
-    from genkit.commands.list import run
-
-    file = CATALOG.options("experiment")[experiment]
-    text = file.read_text(encoding="utf-8")
-    assert "\n# Source: " in text
-    promise = promised(file)
-    assert any(character.isdigit() for character in promise)
-    assert "CPU" in promise
+def test_an_experiment_names_its_source_scores_and_time(subtests, capsys):
     assert run(["experiments"]) == 0
     shown = capsys.readouterr().out
-    assert describe(file, "experiment") in shown
-    assert promise in shown
+    for experiment, file in CATALOG.options("experiment").items():
+        with subtests.test(experiment):
+            assert "\n# Source: " in file.read_text(encoding="utf-8")
+            promise = promised(file)
+            assert any(character.isdigit() for character in promise)
+            assert "CPU" in promise
+            assert describe(file, "experiment") in shown
+            assert promise in shown
 
 
 @pytest.mark.parametrize("group", [*KINDS.values(), "lr_schedule", "logger", "quantizer"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_contract import composed_with
 from omegaconf import OmegaConf
 
 from genkit.commands.list import promised
@@ -48,30 +49,32 @@ def given_to(cls: type, target: str) -> set[str]:
     return set(FOREIGN.get(target, ())) | GIVEN | (SHAPES if issubclass(cls, Backbone) else set())
 
 
-def ids(item: Any) -> str | None:
-    return item.relative_to(CONF).as_posix() if isinstance(item, Path) else None
+def name_of(file: Path) -> str:
+    return file.relative_to(CONF).as_posix()
 
 
-@pytest.mark.parametrize(("file", "at", "node"), TARGETS, ids=ids)
-def test_a_target_resolves_and_its_keys_are_the_constructors(file, at, node):
-    cls = resolve(node["_target_"], at=at or file.stem)
-    known, keys = parameters(cls), node.keys() - {"_target_"}
-    own = known.keys() - given_to(cls, node["_target_"])
-    assert keys <= own, f"{file}: {at}"
-    # what the owner of a factory gives (a sampler's denoiser) has no default and stands in no YAML
-    left_out = {name for name in own - keys if known[name].default is not inspect.Parameter.empty}
-    assert not left_out, f"{file}: {at}: every argument must be there to be overridden"
-    if cls.__module__.startswith("genkit."):
-        assert own <= schema_of(cls).keys(), f"{file}: {at}: an argument without annotation cannot be checked"
+def test_a_target_resolves_and_its_keys_are_the_constructors(subtests):
+    for file, at, node in TARGETS:
+        with subtests.test(f"{name_of(file)}: {at}"):
+            cls = resolve(node["_target_"], at=at or file.stem)
+            known, keys = parameters(cls), node.keys() - {"_target_"}
+            own = known.keys() - given_to(cls, node["_target_"])
+            assert keys <= own
+            # what the owner of a factory gives (a sampler's denoiser) has no default and stands in no YAML
+            left_out = {name for name in own - keys if known[name].default is not inspect.Parameter.empty}
+            assert not left_out, "every argument must be there to be overridden"
+            if cls.__module__.startswith("genkit."):
+                assert own <= schema_of(cls).keys(), "an argument without annotation cannot be checked"
 
 
 def options() -> list[tuple[str, str, str]]:
-    """(verb, group, option) of everything that a verb can compose."""
+    """(verb, group, option) of everything that a verb can compose; the models of a training are composed below."""
     return [
         (verb, group, option)
         for verb in ("train", "sample", "eval")
         for group in CATALOG.defaults(verb)
         for option in CATALOG.options(group)
+        if (verb, group) != ("train", "model")
     ]
 
 
@@ -84,17 +87,20 @@ def test_every_option_composes(verb, group, option):
         assert promised(CATALOG.options(group)[option]).startswith(f"{steps:,} steps of {batch}, ")
 
 
-@pytest.mark.parametrize("model", CATALOG.options("model"))
-def test_a_models_values_suit_the_optimizer_it_chose(model):
-    node = composed("train", [f"model={model}", "--resolve"])["optimizer"]
-    check(node, at="optimizer", expect=object)
+def test_a_models_values_suit_the_optimizer_it_chose(subtests):
+    for model in CATALOG.options("model"):
+        with subtests.test(model):
+            config = composed_with(model)
+            assert config["model"]
+            check(config["optimizer"], at="optimizer", expect=object)
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.parent != CONF], ids=ids)
-def test_values_pass_their_own_schema(file):
-    group = file.relative_to(CONF).parts[0]
-    for at, node in nodes(load_yaml(file)):
-        check(without_references(node), at=at or group, expect=object, gives=None)
+def test_values_pass_their_own_schema(subtests):
+    for file in (file for file in FILES if file.parent != CONF):
+        group = file.relative_to(CONF).parts[0]
+        for at, node in nodes(load_yaml(file)):
+            with subtests.test(f"{name_of(file)}: {at}"):
+                check(without_references(node), at=at or group, expect=object, gives=None)
 
 
 def without_references(value: Any) -> Any:

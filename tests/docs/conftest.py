@@ -1,11 +1,14 @@
 """A folder to work in, and genkit as the pages' commands are typed, made short by words that are added at the end."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
 from genkit import cli
+from genkit.diffusion.likelihood import FlowLikelihood
+from genkit.models import diffusion
 
 STEPS = 4  # of a training, with one validation in it: a best checkpoint that is not the last, to go back to
 SAMPLES = 16
@@ -61,6 +64,7 @@ def shortened(argv: list[str], n: int) -> list[str]:
 
 
 @pytest.fixture
-def genkit():
-    """genkit("train", "model=vae") -> exit code."""
+def genkit(monkeypatch):
+    """genkit("train", "model=vae") -> exit code; the equation of a diffusion's likelihood takes few steps."""
+    monkeypatch.setattr(diffusion, "FlowLikelihood", partial(FlowLikelihood, steps=STEPS))
     return lambda *argv, n=SAMPLES: cli.main(shortened(list(argv), n))
