@@ -16,14 +16,19 @@ from typing import Any
 import pytest
 from command_cases import SERVER, _entry, done, refused
 
-SMALL = ("n=75", "bootstrap=7", "batch_size=16")
+SMALL = ("n=75", "bootstrap=7")
 # a fixture's run, with every metric of its data, and how many of them it can be scored by at least
 CASES = {
     "vae": (
-        ("metric=[suite/digits8,suite/recon,suite/mnist28,suite/natural]", "metric.ndb.bins=20", "floor_repeats=2"),
+        (
+            "metric=[suite/digits8,suite/recon,suite/mnist28,suite/natural]",
+            "metric.ndb.bins=20",
+            "floor_repeats=2",
+            "batch_size=16",
+        ),
         15,
     ),
-    "flow": (("metric=suite/points2d", "baselines=false", "floor_repeats=1"), 8),
+    "flow": (("metric=suite/points2d", "baselines=false", "floor_repeats=1", "batch_size=64"), 8),
 }
 
 
