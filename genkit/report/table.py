@@ -68,7 +68,7 @@ def bias_of(record: Record) -> list[str]:
     """The distance from few rows as it would be without its bias."""
     if record.bias_corrected is None:
         return []
-    return [f"without the bias of so few rows {number(record.bias_corrected)}"]
+    return [f"less the bias of so few independent rows {number(record.bias_corrected)}"]
 
 
 def remarks(records: Sequence[Record]) -> list[str]:
