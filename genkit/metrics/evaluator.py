@@ -168,8 +168,8 @@ class Evaluator:
         looked_up = _between_features(metric) or (self.reference.dataset is None and _apart(metric))
         if record.value is None or not looked_up:
             return False
-        if floor is None:
-            return True
+        if floor is None:  # the data is too small for one, or nobody wants one: then only files are looked up
+            return self.reference.dataset is None or self.floors.repeats > 0
         rounding = ROUNDING * abs(floor.mean)  # the repeats may be one set reordered, with no spread of their own
         return (record.value if floor.score is None else floor.score) <= floor.mean + 2 * floor.sd + rounding
 

@@ -57,9 +57,7 @@ def refuse_in_use(path: Path | str, advice: str) -> None:
     target = Path(os.path.realpath(path))
     if target.suffix.lower() in FILE_SUFFIXES and not os.path.lexists(target):
         stem = shown(target.with_suffix(""))
-        raise ConfigError(
-            f"{shown(target)}: a folder is made, and {target.suffix} ends the name of a file: name {stem}"
-        )
+        raise ConfigError(f"{shown(target)}: it names a folder, not a file; did you mean {stem}?")
     with storage_errors(target):
         if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
             raise ConfigError(f"{shown(target)}: in use: {advice}")
