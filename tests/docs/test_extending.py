@@ -106,7 +106,7 @@ def test_inside_genkit_it_is_found_by_the_contract_tests(tmp_path):
     for file in ("pyproject.toml", "tests/test_layers.py"):
         shutil.copy(ROOT / file, tmp_path / file)
     for file in (tmp_path / "conf" / "model").iterdir():
-        if file.stem not in ("vae", "autoencoder"):  # what the primary configuration and other models name
+        if file.stem not in ("diffusion", "vae", "autoencoder"):  # what the primary configuration and models name
             file.unlink()
     written = files(PAGE)
     for code, config, part in ((CODE, CONFIG, "models"), (DATA_CODE, DATA_CONFIG, "data")):
