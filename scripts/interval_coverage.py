@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("metrics", nargs="*", default=list(METRICS), help=f"of {', '.join(METRICS)}")
     parser.add_argument("--draws", type=int, default=200)
     args = parser.parse_args()
-    print("| metric | N | n | d | shift | scale | this reference | redrawn |\n|---|---|---|---|---|---|---|---|")
+    print("| score | N | n | d | shift | scale | this reference | redrawn |\n|---|---|---|---|---|---|---|---|")
     for name in args.metrics:
         for size in (*SIZES, *(LARGE if name == "fid" else ())):
             print(row(name, size, args.draws), flush=True)
