@@ -38,6 +38,10 @@ def tiny_mnist(work):
     np.savez(work / "mnist.npz", **arrays)
 
 
+# the likelihood of 899 images by 128 evaluations each would cost a minute
+COARSE = "model.likelihood={_target_: genkit.diffusion.likelihood.FlowLikelihood, steps: 2}"
+
+
 def shortened(argv: list[str], n: int) -> list[str]:
     """The same command, with few steps, n samples and few repeats."""
     if "--cfg" in argv:
@@ -46,8 +50,10 @@ def shortened(argv: list[str], n: int) -> list[str]:
         case "train" if any(word.startswith("resume=") for word in argv):
             return [*argv, f"trainer.max_steps={STEPS + 1}"]
         case "train":
+            coarse = [COARSE] if "model=diffusion" in argv else []
             return [
                 *argv,
+                *coarse,
                 f"trainer.max_steps={STEPS}",
                 f"trainer.val_every_n_steps={STEPS - 1}",
                 "data.batch_size=16",
