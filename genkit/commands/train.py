@@ -153,7 +153,7 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
             line = f"{shown(path)}: finished at step {checkpoint.step}; trainer.max_steps= takes it further"
             console.print(line, soft_wrap=True)
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
-                folder.update(status="done", exit_code=0)  # stopped between the last checkpoint and this note
+                _note_done(folder, checkpoint.step, settings)
             _report(folder.path, folder.info, "done")
             return Trained(folder.path, value_of_run(folder.path, settings))
         given, start = (embedded_again(settings), begin_again(settings)) if checkpoint is None else ({}, None)
@@ -175,6 +175,12 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
             return _fit(folder, parts, config, settings, console, _label(settings, folder), resume, stop)
 
 
+def _note_done(folder: RunFolder, step: int, settings: Mapping[str, Any]) -> None:
+    """Write into run.json what a run left out that was stopped between its last checkpoint and this note."""
+    ends = {"status": "done", "exit_code": 0, "signal": None, "ended": utc()}
+    folder.update(**ends, step=step, best=_best(folder.path, settings))
+
+
 def _go_back(folder: RunFolder, checkpoint: Checkpoint, settings: Mapping[str, Any], console: Console) -> None:
     """Keeps aside, aloud, what comes after the checkpoint."""
     newest = step_folders(folder.path)[0].name
@@ -189,7 +195,7 @@ def _record(folder: RunFolder, settings: Mapping[str, Any], command: Mapping[str
     entries = [*history_of(folder.info), command]
     folder.write_config(config_text(settings, entries))
     here = machine(command["device"])
-    now = {"status": "running", "exit_code": None, "signal": None, "identity": identity(settings)}
+    now = {"status": "running", "exit_code": None, "signal": None, "stopped": None, "identity": identity(settings)}
     folder.update(**now, history=entries, **here)
 
 
@@ -228,7 +234,7 @@ def _fit(
         with suppress(GenkitError, OSError) if status == "failed" else nullcontext():
             wall_time = round(before + time.monotonic() - started, 3)
             step = newest_step(folder.path)
-            cost = _work_done(parts, step or 0) | meter.read()
+            cost = _work_done(parts, step) | meter.read()
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
             folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost)
             _report(folder.path, folder.info, status)

@@ -64,6 +64,20 @@ def test_a_run_killed_after_its_last_checkpoint_is_noted_as_done(copied: Path) -
     assert (run_json(copied)["status"], run_json(copied)["exit_code"]) == ("done", 0)
 
 
+def test_the_note_of_a_run_that_was_stopped_at_its_end_is_whole(copied: Path) -> None:
+    """No signal of the stop is left, and step, best value and end are there as in any run that is done."""
+    record = run_json(copied)
+    best = record["best"]
+    for key in ("step", "best", "ended"):
+        del record[key]
+    record |= {"status": "interrupted", "exit_code": 143, "signal": "SIGTERM"}
+    (copied / "run.json").write_text(json.dumps(record))
+    done("train", f"resume={copied}")
+    after = run_json(copied)
+    assert after.items() >= {"status": "done", "exit_code": 0, "signal": None, "step": 6, "best": best}.items()
+    assert after["ended"] >= record["started"]
+
+
 DRIFT = {
     "seed=1": "seed: 0 became 1",
     "optimizer.lr=1": "optimizer.lr: 0.002 became 1",
