@@ -30,7 +30,7 @@ FORGOTTEN = ("device", "threads", "versions", "host")  # of the first command, i
 
 
 def entry(step: int, device: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What is remembered of the running command.
+    """The entry of the running command.
 
     Args:
         step: Where it begins to train.
@@ -64,8 +64,8 @@ def history_of(info: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_entry(each: Any) -> bool:
-    """Whether it can be told in `config_text`."""
-    changed = each.get("changed", {}) if isinstance(each, dict) else None
+    """Whether it can be told in `config_text` and found by its step."""
+    changed = each.get("changed", {}) if isinstance(each, dict) and type(each.get("step")) is int else None
     return isinstance(changed, dict) and all(isinstance(pair, list) and len(pair) == 2 for pair in changed.values())
 
 

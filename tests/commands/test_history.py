@@ -15,6 +15,8 @@ from command_cases import QUICK, TOY, arguments, digest, done, genkit, lines, re
 from omegaconf import OmegaConf
 
 import genkit as package
+from genkit.commands.history import history_of
+from genkit.commands.replay import seams
 from genkit.storage.commit import git_commit
 
 
@@ -81,6 +83,14 @@ def test_a_run_folder_without_a_history_gets_one(vae: Path, work: Path) -> None:
     first, second = run_json(run)["history"]
     assert (first["command"], first["time"], first["step"]) == (record["command"], record["started"], 0)
     assert second["changed"] == {"trainer.max_steps": [6, 7]}
+
+
+def test_a_history_without_steps_counts_as_none() -> None:
+    """A run.json that was edited by hand: nothing that looks for a step in it fails."""
+    info = {"command": "genkit train", "started": "then", "history": [{"step": 0}, {"changed": {"seed": [0, 1]}}]}
+    assert history_of(info) == [{"command": "genkit train", "step": 0, "time": "then", "changed": {}}]
+    assert seams(info) == []
+    assert seams({"history": [{"step": 0}, {"step": 4, "changed": {"seed": [0, 1]}}]}) == [4]
 
 
 def test_the_command_that_a_diverged_run_names_works(work: Path) -> None:
