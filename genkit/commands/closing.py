@@ -57,7 +57,7 @@ def _escaped(character: str) -> str:
 
 
 def close_training(console: Console, run: Path) -> None:
-    """The lines at the end of `genkit train`."""
+    """Print the lines at the end of `genkit train`."""
     made: dict[str, object] = {"run folder": run}
     pictures = sorted(path for path in run.glob("samples/step-*.png") if not path.stem.endswith("-reconstruction"))
     if pictures:

@@ -37,7 +37,7 @@ SCHEMA = "genkit.sweep/1"
 
 
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What run.json remembers to find a run by its configuration: a hash, and how long it was to be trained."""
+    """The fields of run.json that a run is found by: a hash of its configuration, and its `trainer.max_steps`."""
     kept = {key: value for key, value in settings.items() if key not in TYPED_ALONE}
     if START in kept:
         kept[START] = {key: lookup(kept[START], key) for key in ("ckpt_sha256", "weights", "partial")}

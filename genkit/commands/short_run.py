@@ -12,7 +12,7 @@ from genkit.training.early_stopping import EarlyStopping
 
 
 def short_run(parts: Parts) -> str | None:
-    """ "note: 20 steps are fewer than lr_schedule.warmup_steps=50 (…), …", None where nothing is too long."""
+    """ "note: trainer.max_steps: 20 steps are too few for lr_schedule.warmup_steps=50 (…); …", None where none are."""
     found = list(_too_long(parts))
     steps = parts.trainer.max_steps
     count = "1 step is" if steps == 1 else f"{steps:,} steps are"

@@ -224,7 +224,7 @@ class GenerativeModule(pl.LightningModule):
 
     @property
     def loss_terms(self) -> tuple[str, ...]:
-        """Those of them that every model has: the loss of each phase."""
+        """The validation terms that every model has: the loss of each phase."""
         return tuple(self._key("val", phase, "loss") for phase in dict.fromkeys(self.model.phases))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
