@@ -8,7 +8,7 @@ A training that monitored nothing returns its last loss, of the validation where
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.run_folder import METRICS
 from genkit.config.build import build
+from genkit.training.monitor import Mode, improves
 from genkit.training.options import CheckpointOptions
 
 WORST = math.inf
@@ -29,8 +30,22 @@ def to_minimise(value: float | None, direction: Literal["min", "max", "near"]) -
     return -value if direction == "max" else value
 
 
+def best_of(lines: Iterable[Mapping[str, Any]], monitor: str | None, mode: Mode) -> tuple[int, float] | None:
+    """The step and the value of the best finite value in records of metrics.jsonl, the first of equal ones.
+
+    Returns:
+        None where nothing is monitored, or nothing finite was recorded; words and null are no values.
+    """
+    best: tuple[int, float] | None = None
+    for line in lines:
+        value = None if monitor is None else line.get(monitor)
+        if isinstance(value, int | float) and improves(value, None if best is None else best[1], mode):
+            best = line["step"], float(value)
+    return best
+
+
 def best_value(
-    lines: Iterable[Mapping[str, Any]], options: CheckpointOptions, latest: Mapping[str, float] | None = None
+    lines: Sequence[Mapping[str, Any]], options: CheckpointOptions, latest: Mapping[str, float] | None = None
 ) -> float:
     """The best monitored value of a training, to be minimised.
 
@@ -39,16 +54,12 @@ def best_value(
         options: What was monitored.
         latest: Its last training terms, which may not be in metrics.jsonl.
     """
-    best: float | None = None
-    last: dict[str, float] = {}
-    for line in lines:
-        if options.monitor is not None and options.monitor in line:
-            value = float(line[options.monitor])
-            best = value if options.better(value, best) else best
-        last |= _losses(line)
+    best = best_of(lines, options.monitor, options.mode)
     if best is not None:
-        return to_minimise(best, options.mode)
-    last |= _losses(latest or {})
+        return to_minimise(best[1], options.mode)
+    last: dict[str, float] = {}
+    for line in (*lines, latest or {}):
+        last |= _losses(line)
     stages = ([value for key, value in last.items() if key.startswith(stage)] for stage in ("val/", "train/"))
     return next((to_minimise(values[0], "min") for values in stages if values), WORST)
 

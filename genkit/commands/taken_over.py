@@ -14,6 +14,7 @@ from genkit.checkpoint.read import Checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS, step_name
 from genkit.checkpoint.run_folder import CONFIG_YAML, METRICS
 from genkit.commands.parts import TYPED_ALONE, Parts, fingerprint
+from genkit.commands.sweep_value import best_of
 from genkit.config.recorded import check_recorded, read_config_yaml
 from genkit.config.restore import require_fit
 from genkit.config.resume import ABSENT, differences
@@ -64,16 +65,9 @@ def best_score(run: Path, options: Mapping[str, Any], until: int | None = None) 
         options: The node `checkpoint` of its configuration: monitor and mode.
         until: The last step that counts.
     """
-    monitor = str(options.get("monitor"))
-    scores = [(int(line["step"]), line.get(monitor)) for line in MetricsLog(run / METRICS).records()]
-    found = [
-        (step, float(score))
-        for step, score in scores
-        if isinstance(score, int | float) and (until is None or step <= until)
-    ]
-    if options.get("mode") == "max":
-        return max(found, key=lambda pair: pair[1], default=None)
-    return min(found, key=lambda pair: pair[1], default=None)
+    lines = MetricsLog(run / METRICS).records()
+    within = (line for line in lines if until is None or line["step"] <= until)
+    return best_of(within, options.get("monitor"), options.get("mode", "min"))
 
 
 def fits_of(

@@ -97,6 +97,7 @@ LINES: list[dict[str, Any]] = [
         (LINES[:1], "val/loss", "min", {"train/loss": 2.0}, 2.0),
         (LINES[:1], None, "max", {}, 9.0),
         (LINES[1:2], "val/loss", "min", {}, INF),
+        ([{"step": 1, "val/loss": 5.0, "val/kl": None}, {"step": 2, "val/kl": "word"}], "val/kl", "min", {}, 5.0),
         ([], "val/loss", "min", {}, INF),
     ],
 )
