@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from model_contract import composed_with
 from omegaconf import OmegaConf
 
 from genkit.commands.list import promised
-from genkit.config.build import check, parameters, schema_of
+from genkit.config.build import build_factory, check, parameters, schema_of
 from genkit.config.catalog import Catalog, conf_dir
 from genkit.config.hydra_app import composed
 from genkit.config.resolve import FOREIGN, resolve
@@ -93,6 +94,8 @@ def test_a_models_values_suit_the_optimizer_it_chose(subtests):
             config = composed_with(model)
             assert config["model"]
             check(config["optimizer"], at="optimizer", expect=object)
+            weight = torch.nn.Parameter(torch.zeros(2, 2))
+            build_factory(config["optimizer"], at="optimizer")([weight])  # a range that its class alone knows
 
 
 def test_values_pass_their_own_schema(subtests):

@@ -1,14 +1,12 @@
 """A folder to work in, and genkit as the pages' commands are typed, made short by words that are added at the end."""
 
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
 
 from genkit import cli
-from genkit.diffusion.likelihood import FlowLikelihood
-from genkit.models import diffusion
+from genkit.data import toy
 
 STEPS = 4  # of a training, with one validation in it: a best checkpoint that is not the last, to go back to
 SAMPLES = 16
@@ -50,10 +48,9 @@ def shortened(argv: list[str], n: int) -> list[str]:
         case "train" if any(word.startswith("resume=") for word in argv):
             return [*argv, f"trainer.max_steps={STEPS + 1}"]
         case "train":
-            coarse = [COARSE] if "model=diffusion" in argv else []
             return [
                 *argv,
-                *coarse,
+                *([COARSE] if "model=diffusion" in argv else ()),
                 f"trainer.max_steps={STEPS}",
                 f"trainer.val_every_n_steps={STEPS - 1}",
                 "data.batch_size=16",
@@ -71,6 +68,6 @@ def shortened(argv: list[str], n: int) -> list[str]:
 
 @pytest.fixture
 def genkit(monkeypatch):
-    """genkit("train", "model=vae") -> exit code; the equation of a diffusion's likelihood takes few steps."""
-    monkeypatch.setattr(diffusion, "FlowLikelihood", partial(FlowLikelihood, steps=STEPS))
+    """genkit("train", "model=vae") -> exit code; of the toy data few points are compared with."""
+    monkeypatch.setattr(toy, "TEST_N", 600)
     return lambda *argv, n=SAMPLES: cli.main(shortened(list(argv), n))
