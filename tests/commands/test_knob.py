@@ -36,12 +36,12 @@ def test_a_swept_knob_gives_a_curve(diffusion: Path) -> None:
 
 
 def test_temperature_is_a_knob_too(flow: Path) -> None:
-    done("eval", f"ckpt={flow}", "sweep.temperature=[0.5,1.0]", "metric=fid", "out=swept", *SMALL)
+    done("eval", f"ckpt={flow}", "sweep.temperature=[0.5,1.0]", "out=swept", *SMALL, "metric=fid")
     assert [r["model"]["temperature"] for r in records("swept") if r["metric"] == "fid"] == [0.5, 1.0]
 
 
 def test_truncation_is_one_for_latents(gan: Path) -> None:
-    done("eval", f"ckpt={gan}", "sweep.truncation=[0.3,3.0]", "metric=fid", "out=swept", *SMALL)
+    done("eval", f"ckpt={gan}", "sweep.truncation=[0.3,3.0]", "out=swept", *SMALL, "metric=fid")
     assert [r["model"]["truncation"] for r in records("swept") if r["metric"] == "fid"] == [0.3, 3.0]
     done("sample", f"ckpt={gan}", "n=8", "truncation=0.3", "out=typical")
     assert json.loads(Path("typical/samples.json").read_text())["truncation"] == 0.3
