@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 from command_cases import SERVER, _entry, done, refused
 
+from genkit.data import toy
+
+POINTS = 600  # to compare with
 SMALL = ("n=75", "bootstrap=7")
 # a fixture's run, with every metric of its data, and how many of them it can be scored by at least
 CASES = {
@@ -60,8 +63,13 @@ def by_fork(argv: list[str], work: Path) -> str:
 
 @pytest.mark.parametrize(("case", "start"), [("vae", by_torchrun), ("flow", by_fork)])
 def test_two_processes_equal_one(
-    case: str, start: Callable[[list[str], Path], str], work: Path, request: pytest.FixtureRequest
+    case: str,
+    start: Callable[[list[str], Path], str],
+    work: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(toy, "TEST_N", POINTS)
     metrics, least = CASES[case]
     options = [f"ckpt={request.getfixturevalue(case)}", *metrics, *SMALL, "cache=false"]
     done("eval", *options, "out=one")
@@ -78,6 +86,7 @@ def one_of_two(rank: int, port: int, argv: list[str], cwd: Path, log: Path, dies
     """`genkit argv` as one of two processes, of which the second may be killed when its share is done."""
     from genkit.metrics import processes
 
+    toy.TEST_N = POINTS
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
     if rank == 1 and dies:
         processes._agree = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment, return-value]
