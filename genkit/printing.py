@@ -9,6 +9,7 @@ character through.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import PurePath
 
 LONGEST = 500  # characters of a name or a value
@@ -46,10 +47,30 @@ def shortened(text: str, most: int) -> str:
     return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
 
 
+def pasteable(*words: str) -> str:
+    """Spell a command of genkit so that a shell reads these words: `genkit sample 'ckpt=a folder'`."""
+    return " ".join(["genkit", *map(shell_word, words)])
+
+
+def shell_word(word: str) -> str:
+    """Quote a word for a shell where it needs to be; control characters as bash and zsh do."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_escaped, word))}'"
+
+
 def one_line(text: str, most: int = LONGEST_LINE) -> str:
     """Lines joined by spaces, printable, of at most `most` characters."""
     lines = (line.strip() for line in shortened(text, 2 * most).splitlines())
     return shortened(printable(" ".join(line for line in lines if line)), most)
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
 def _visible(character: str) -> str:

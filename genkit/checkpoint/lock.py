@@ -19,10 +19,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from genkit.errors import StorageError
+from genkit.errors import GenkitError, StorageError
 from genkit.printing import shown
 from genkit.storage.disk import storage_errors
 from genkit.storage.process import Process, current
+from genkit.storage.regular import read_regular
 
 LOCK = ".lock"
 
@@ -59,6 +60,19 @@ def owner_of(folder: Path) -> Process | None:
     """The process that the lock names, dead or alive; None where there is none."""
     with storage_errors(folder / LOCK), _opened(folder / LOCK) as descriptor:
         return _read(descriptor, folder)
+
+
+def living_owner(folder: Path) -> Process | None:
+    """The process that owns the folder and is not proven dead, for whoever only looks: nothing is made or locked.
+
+    Returns:
+        None where nobody does, or where the lock cannot be read.
+    """
+    try:
+        owner = _process(json.loads(read_regular(folder / LOCK, _SIZE, inside=folder)))
+    except (GenkitError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return None if owner.is_dead() else owner
 
 
 @contextmanager

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from genkit.checkpoint import lock
 from genkit.checkpoint.manifest import MANIFEST
 from genkit.checkpoint.place import is_run_folder, runs_below
 from genkit.checkpoint.retention import step_folders
 from genkit.checkpoint.run_folder import RUN, read_info
 from genkit.errors import CheckpointError, ConfigError, GenkitError
-from genkit.printing import shown
+from genkit.printing import pasteable, shell_word, shown
 
 ROOT = Path("outputs", "train")
 
@@ -41,11 +42,21 @@ def newest_run(verb: str, root: Path = ROOT, others: str = "") -> Path:
     begun = ""
     if runs:
         _, path, info = runs[-1]
-        begun = f"{shown(path)} is {shown(info.get('status'))}: genkit train resume={shown(path)} continues it; "
+        begun = f"{shown(path)} {_state(path, info)}; "
     raise ConfigError(
         f"genkit {verb}: no ckpt= is named and there is no finished run below {shown(root)}: {begun}"
         f"train one, as in genkit train model=diffusion, or name ckpt=RUN{others}"
     )
+
+
+def _state(run: Path, info: dict[str, Any]) -> str:
+    """The state of an unfinished run and what to do about it; only one that no process owns is to be resumed."""
+    if (owner := lock.living_owner(run)) is not None:
+        named = f", or name {shell_word(f'ckpt={run}')}, its latest checkpoint" if step_folders(run) else ""
+        return f"is being trained by process {owner.pid} on {shown(owner.host)}: wait until it ends{named}"
+    status = info.get("status")
+    state = "was killed" if status == "running" else f"is {shown(status)}"
+    return f"{state}: {pasteable('train', f'resume={run}')} continues it"
 
 
 def each_finished(path: str) -> list[str]:

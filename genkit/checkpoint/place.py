@@ -24,7 +24,7 @@ from genkit.checkpoint.retention import CHECKPOINTS, Pointer, is_step_name, poin
 from genkit.checkpoint.run_folder import RUN
 from genkit.checkpoint.verify import read_manifest
 from genkit.errors import CheckpointError
-from genkit.printing import shown
+from genkit.printing import shell_word, shown
 from genkit.storage.regular import is_inside
 
 LISTED = 4  # names in a message
@@ -93,7 +93,7 @@ def _pointed(run: Path, pointer: Pointer) -> Place:
         return Place(run, run, "latest")
     name = pointed(run, pointer)
     if name is None:
-        advice = f"checkpoint.monitor= says what best means, at a validation; ckpt={shown(run)} is its latest"
+        advice = f"checkpoint.monitor= says what best means, at a validation; {shell_word(f'ckpt={run}')} is its latest"
         raise CheckpointError(f"{shown(run)}: this run has no best checkpoint: {advice}")
     if not os.path.isdir(run / CHECKPOINTS / name):
         raise CheckpointError(f"{shown(run)}: {name}, its best, is missing: name {shown(run)}, which is its latest")

@@ -11,7 +11,6 @@ next:
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from genkit.checkpoint.retention import newest_step, pointed
 from genkit.checkpoint.run_folder import METRICS
 from genkit.config.hydra_setup import current_job
 from genkit.errors import GenkitError
-from genkit.printing import shown
+from genkit.printing import pasteable, shell_word, shown
 
 LOSSES = "loss.png"
 
@@ -37,25 +36,6 @@ def close(console: Console, headline: str, made: Mapping[str, object], commands:
     console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 
-def pasteable(*words: str) -> str:
-    """ "genkit sample 'ckpt=a folder'": the words as a shell needs them, control characters as bash and zsh do."""
-    return " ".join(["genkit", *map(_quoted, words)])
-
-
-def _quoted(word: str) -> str:
-    if word.isprintable():
-        return shlex.quote(word)
-    return f"$'{''.join(map(_escaped, word))}'"
-
-
-def _escaped(character: str) -> str:
-    if character in "\\'":
-        return f"\\{character}"
-    if character.isprintable():
-        return character
-    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
-
-
 def close_training(console: Console, run: Path) -> None:
     """Print the lines at the end of `genkit train`."""
     made: dict[str, object] = {"run folder": run}
@@ -66,7 +46,7 @@ def close_training(console: Console, run: Path) -> None:
         made["losses"] = run / LOSSES
     best = pointed(run, "best")
     if best not in (None, pointed(run, "latest")):
-        made["best"] = f"{best}: ckpt={shown(run / 'best')}"
+        made["best"] = f"{best}: {shell_word('ckpt=' + str(run / 'best'))}"
     commands = [pasteable(verb, f"ckpt={run}") for verb in ("sample", "eval")]
     close(console, f"done: {newest_step(run):,} steps", made, commands)
 

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from genkit import __version__
 from genkit.checkpoint.newest import each_finished
-from genkit.commands.closing import close, pasteable
+from genkit.commands.closing import close
 from genkit.commands.command_line import command_line
 from genkit.commands.knob import Knob, knob_of
 from genkit.commands.restored import (
@@ -55,7 +55,7 @@ from genkit.metrics.processes import together
 from genkit.metrics.record import NOT_APPLICABLE, NOT_FINITE, Record
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import ModelSource, SampleSource, Source
-from genkit.printing import shown
+from genkit.printing import pasteable, shown
 from genkit.report.console import make_console
 from genkit.report.picture import draw_neighbours
 from genkit.report.results import write_csv, write_json

@@ -6,7 +6,7 @@ import sys
 
 from genkit.config.default_run import with_newest
 from genkit.config.plain import read_arguments
-from genkit.printing import shown
+from genkit.printing import pasteable, shown
 
 USAGE = "genkit export [ckpt=RUN_OR_CHECKPOINT] out=FOLDER"
 
@@ -18,7 +18,6 @@ def run(argv: list[str]) -> int:
         return 0
     arguments = read_arguments(with_newest("export", argv, ["out"]), ["ckpt", "out"], USAGE)
     from genkit.checkpoint.write import export_checkpoint  # imports torch
-    from genkit.commands.closing import pasteable
 
     path = export_checkpoint(arguments["ckpt"], arguments["out"])
     print(shown(path))  # alone in a pipe, for `$(genkit export …)`

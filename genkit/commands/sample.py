@@ -20,7 +20,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from genkit import __version__
-from genkit.commands.closing import close, pasteable
+from genkit.commands.closing import close
 from genkit.commands.command_line import command_line
 from genkit.commands.restored import check_out, label_of, make_out, origin, restored, title_of
 from genkit.commands.show import Picture, picture_of
@@ -29,7 +29,7 @@ from genkit.config.restore import Restored
 from genkit.data.samples import samples_size, stream_samples_to
 from genkit.models.base import Stepwise
 from genkit.models.stream import labels_for, stream_samples
-from genkit.printing import shown
+from genkit.printing import pasteable, shown
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
 from genkit.storage.atomic import whole_file

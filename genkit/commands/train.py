@@ -22,7 +22,7 @@ from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.checkpoint.retention import newest_step, step_folders
 from genkit.checkpoint.rollback import is_at, is_unfinished, run_of, set_aside
 from genkit.checkpoint.run_folder import RUN, RunFolder, read_info, utc
-from genkit.commands.closing import close_training, draw_losses, pasteable
+from genkit.commands.closing import close_training, draw_losses
 from genkit.commands.command_line import command_line
 from genkit.commands.early_end import stopped, stopped_line
 from genkit.commands.history import changed_keys, config_text, entry, history_of
@@ -42,7 +42,7 @@ from genkit.config.start import as_begun, begin, begin_again
 from genkit.config.sweep import current_sweep, swept_values
 from genkit.config.sweep_table import near
 from genkit.errors import ConfigError, GenkitError, NumericalError
-from genkit.printing import shown
+from genkit.printing import pasteable, shown
 from genkit.report.console import make_console
 from genkit.storage.disk import require_free_disk
 from genkit.training.runner import Run, fit

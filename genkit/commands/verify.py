@@ -5,10 +5,12 @@ With `replay=20` also the run's promise: up to so many recorded steps are traine
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import get_args
 
 from genkit.checkpoint.place import is_run_folder, locate
-from genkit.checkpoint.retention import CHECKPOINTS, pointed, step_folders
+from genkit.checkpoint.retention import CHECKPOINTS, Pointer, pointed, step_folders
 from genkit.checkpoint.verify import verify_checkpoint
 from genkit.config.default_run import with_newest
 from genkit.config.plain import read_arguments
@@ -20,10 +22,11 @@ USAGE = "genkit verify [ckpt=RUN_OR_CHECKPOINT] [replay=STEPS] [plugins=PACKAGE,
 
 
 def run(argv: list[str]) -> int:
-    """Prints a line for each intact checkpoint.
+    """Print a line for each intact checkpoint.
 
     Raises:
-        CheckpointError: one of them is damaged, after all were looked at; or replayed steps differ.
+        CheckpointError: one of them is damaged, after all were looked at, or none could be looked at; a pointer of the
+            run leads to none; or replayed steps differ.
         ConfigError: replay= is no number of steps of a run.
     """
     if {"-h", "--help"} & set(argv):
@@ -36,11 +39,15 @@ def run(argv: list[str]) -> int:
     folders = _named(path)
     if not folders:
         raise CheckpointError(f"{shown(path)}: this run has no checkpoint")
-    own = [folder for folder in folders if not is_run_folder(path) or is_inside(folder, path)]
+    run = _run_of(path)
+    own = [folder for folder in folders if run is None or is_inside(folder, run)]
     for folder in folders:
         if folder not in own:
             print(f"not looked at: {shown(folder)}: a link out of the run: verify it by its own name")
+    if not own:
+        raise CheckpointError(f"{shown(path)}: nothing was verified: every checkpoint is a link out of the run")
     damage = [error for folder in own if (error := verified(folder)) is not None]
+    damage += _dangling(path) if is_run_folder(path) else []
     for error in damage[1:]:
         print(f"damaged: {error}")
     if damage:
@@ -64,6 +71,26 @@ def _named(path: Path) -> list[Path]:
         return [place.folder]
     name = pointed(place.folder, "latest")
     return step_folders(place.folder)[:1] if name is None else [place.folder / CHECKPOINTS / name]
+
+
+def _run_of(path: Path) -> Path | None:
+    """The run whose checkpoints are named through it or its pointers; None for a checkpoint that is named itself."""
+    if is_run_folder(path):
+        return path
+    place = locate(path)
+    return None if place.pointer is None else place.run
+
+
+def _dangling(run: Path) -> list[CheckpointError]:
+    """What is wrong with `latest` and `best`, each of which a run may be without."""
+    found = []
+    for pointer in get_args(Pointer):
+        name = pointed(run, pointer)
+        if name is None and os.path.lexists(run / pointer):
+            found.append(CheckpointError(f"{shown(run / pointer)}: names no checkpoint"))
+        elif name is not None and not os.path.lexists(run / CHECKPOINTS / name):
+            found.append(CheckpointError(f"{shown(run / pointer)}: names {name}, which is missing"))
+    return found
 
 
 def _steps(text: str | None, path: Path) -> int:

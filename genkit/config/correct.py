@@ -22,8 +22,9 @@ from genkit.config.option_words import LIST_GROUPS, SPACES, SWEEPS, Options, not
 from genkit.config.paths import PATH_KEYS
 from genkit.config.terms import CONFIG_WORDS, OWN_FILE, VALUES, Term, terms_of
 from genkit.config.typed import Item, cleaned, items
-from genkit.config.verdict import Verdict, shown_word, text_of
+from genkit.config.verdict import Verdict, text_of
 from genkit.config.words import FLAGS, Words
+from genkit.printing import pasteable
 
 INDEX = re.compile(r"\[(\d+)\]")
 OPEN_KEYS = ("optimizer_overrides.", "callbacks.")  # what stands below is the user's to name
@@ -61,7 +62,7 @@ class Corrector:
         if not clash:
             return f"{text}; set by experiment={chosen}"
         words = [*self.words.kept_flags, *(item.typed for item in self.items if item.typed not in clash)]
-        command = " ".join(["genkit", self.verb, *map(shown_word, words)])
+        command = pasteable(self.verb, *words)
         return f"{text}; set by experiment={chosen}, which does not go with {clash[0]}; try: {command}"
 
     def _command(self, verdicts: Sequence[tuple[Item, Verdict | None]]) -> str | None:
@@ -73,7 +74,7 @@ class Corrector:
             for word in [item.typed] if verdict is None else verdict.right or ():
                 (flags if word.startswith("-") else words).append(word)
         flags = list(dict.fromkeys(flags)) if len(flags) < 3 else flags
-        return " ".join(["genkit", self.verb, *map(shown_word, [*flags, *dict.fromkeys(words)])])
+        return pasteable(self.verb, *flags, *dict.fromkeys(words))
 
     @cached_property
     def groups(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from genkit.config.hints import did_you_mean, nearest
 from genkit.config.terms import verb_of
+from genkit.printing import pasteable
 
 
 def refusal(argv: Sequence[str], verbs: Collection[str]) -> str:
@@ -16,9 +17,7 @@ def refusal(argv: Sequence[str], verbs: Collection[str]) -> str:
     if meant is None:
         return f"there is no verb {name!r}: {', '.join(verbs)}{did_you_mean(name, verbs)}"
     words, why = meant
-    from genkit.config.verdict import shown_word
-
-    return f"{why}{'' if why.endswith('?') else ';'} try: {' '.join(['genkit', *map(shown_word, words)])}"
+    return f"{why}{'' if why.endswith('?') else ';'} try: {pasteable(*words)}"
 
 
 def _meant(name: str, rest: list[str], verbs: Collection[str]) -> tuple[list[str], str] | None:

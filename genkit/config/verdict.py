@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +31,3 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return str(value)
-
-
-def shown_word(word: str) -> str:
-    """A word quoted for the shell where it needs to be; brackets and commas of lists alone need it."""
-    return word if re.fullmatch(r"[\w@%+=:,./~\[\]-]+", word) else shlex.quote(word)

@@ -26,7 +26,7 @@ from genkit.data.dataset import Split
 from genkit.data.image_folder import LOSSY, OTHERS, PNG, read_folder
 from genkit.data.spec import DataSpec, batch_of
 from genkit.errors import DataError
-from genkit.printing import shown
+from genkit.printing import shell_word, shown
 from genkit.storage.atomic import whole_file
 
 KEYS = ("x", "arr_0")  # what samples are called
@@ -112,7 +112,7 @@ def spec_of(samples: Split) -> DataSpec:
 def _drawn_here(path: Path) -> bool:
     """Whether a folder is what `genkit sample` wrote: samples, and pictures of some of them. Raises for a run's."""
     if (path / "run.json").is_file():
-        raise DataError(f"{shown(path)}: a run, which holds no samples: score it as ckpt={shown(path)}")
+        raise DataError(f"{shown(path)}: a run, which holds no samples: score it as {shell_word(f'ckpt={path}')}")
     return (path / SAMPLES).exists() and (path / NOTE).exists()
 
 

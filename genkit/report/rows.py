@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from genkit.errors import DataError
 from genkit.metrics.record import NOT_FINITE
-from genkit.printing import shown
+from genkit.printing import pasteable, shown
 from genkit.report.results import SCHEMA
 from genkit.storage.regular import read_regular
 
@@ -126,7 +126,9 @@ def results_in(path: Path) -> list[Path]:
     runs = sorted(found.parent for found in path.rglob("run.json") if found.is_file())
     if runs:
         named = ",".join(str(run) for run in runs[:3]) + (",…" if len(runs) > 3 else "")
-        raise DataError(f"{shown(path)}: holds runs without scores: genkit eval {shown(f'ckpt=[{named}]')} out=FOLDER")
+        raise DataError(
+            f"{shown(path)}: holds runs without scores: {pasteable('eval', f'ckpt=[{named}]', 'out=FOLDER')}"
+        )
     raise DataError(f"{shown(path)}: holds no results.json: make one with genkit eval ckpt=… out=FOLDER")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_cases import Child, arguments, done, run_json
 
-from genkit.commands.closing import pasteable
+from genkit.printing import pasteable
 
 ODD = "it's [a] run=1, ü $HOME"
 CURVE = ("trainer.max_steps=4", "trainer.log_every_n_steps=1", "trainer.val_every_n_steps=2")

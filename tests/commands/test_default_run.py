@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from command_cases import Child, arguments, digest, done, genkit, refused, run_json
+
+from genkit.checkpoint import lock
 
 OUTPUTS = Path("outputs", "train")
 
@@ -57,6 +60,19 @@ def test_where_there_is_none_the_line_says_how_to_get_one(vae: Path, verb: list[
     assert "no finished run below outputs/train: train one, as in genkit train model=diffusion" in line
     stopped = put(vae, "stopped", "01", "interrupted")
     assert f"{stopped} is interrupted: genkit train resume={stopped} continues it" in refused(2, *verb)
+
+
+def test_an_unfinished_run_is_continued_in_words_that_a_shell_reads_unless_somebody_trains_it(vae: Path) -> None:
+    run = put(vae, "it's [one] of two", "01", "running")
+    line = refused(2, "sample")
+    words = shlex.split(line.partition("was killed: ")[2].partition(" continues it")[0])
+    assert words == ["genkit", "train", f"resume={run}"]
+    lock.acquire(run)
+    line = refused(2, "sample")
+    assert f"is being trained by process {os.getpid()} on " in line
+    assert "resume=" not in line
+    assert shlex.split(line.partition("or name ")[2].partition(", its latest")[0]) == [f"ckpt={run}"]
+    lock.release(run)
 
 
 def test_it_is_refused_before_torch_is_imported(work: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,35 @@ def test_wrong_arguments(vae: Path, words: str, said: str) -> None:
 
 def test_a_checkpoint_alone_cannot_be_replayed(vae: Path) -> None:
     assert "is no run folder" in refused(2, "verify", vae / "checkpoints" / "step-00000006", "replay=2")
+
+
+def linked_out(run: Path) -> None:
+    for folder in list((run / "checkpoints").iterdir()):
+        folder.rename(run.with_name(f"moved-{folder.name}"))
+        folder.symlink_to(run.with_name(f"moved-{folder.name}"))
+
+
+def emptied(run: Path) -> None:
+    for folder in (run / "checkpoints").iterdir():
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("harm", "name", "said"),
+    [
+        (linked_out, "", "nothing was verified: every checkpoint is a link out of the run"),
+        (linked_out, "latest", "nothing was verified: every checkpoint is a link out of the run"),
+        (linked_out, "best", "is a link out of the run"),
+        (emptied, "", "this run has no checkpoint"),
+        (emptied, "latest", "step-00000006"),
+        (lambda run: (run / "best").write_text("step-00000009\n"), "", "best: names step-00000009, which is missing"),
+        (lambda run: (run / "latest").write_text("nothing\n"), "", "latest: names no checkpoint"),
+    ],
+)
+def test_nothing_passes_that_was_not_looked_at(
+    harm: Callable[[Path], object], name: str, said: str, vae: Path, work: Path
+) -> None:
+    shutil.copytree(vae, work / "run", copy_function=shutil.copyfile)
+    (work / "run" / "best").write_text("step-00000004\n")
+    harm(work / "run")
+    assert said in refused(4, "verify", f"ckpt={work / 'run' / name}")
