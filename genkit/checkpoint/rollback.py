@@ -7,10 +7,11 @@ The folder is itself a run folder, of the steps after N, so that what was kept i
 Order, so that a kill at any instant leaves a run that resumes either where it stood or at step N:
 
     copies of the run's files, whole, in `aside/` → `latest` names step N → `best` names none after N
-    → each later checkpoint moves, each by one rename → later pictures
+    → `metrics.jsonl` without later lines → run.json of step N → each later checkpoint moves, each by one rename
+    → later pictures
 
 Until `latest` is replaced nothing has changed; from then on the run is at step N. Later checkpoints that a kill left
-under their names are set aside by the next resume, which does the same again (`is_unfinished`).
+under their names are set aside by the next resume (`is_unfinished`), in the same folder.
 
 A checkpoint after `latest` without such a folder is another thing: the run was killed between two names, and goes on
 to write the same bytes again.
@@ -21,9 +22,10 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.place import Place
 from genkit.checkpoint.retention import CHECKPOINTS, Pointer, point, pointed, pointer_text, step_folders, step_name
 from genkit.checkpoint.run_folder import CONFIG_YAML, METRICS, RUN
@@ -60,14 +62,15 @@ def is_unfinished(run: Path, step: int) -> bool:
     return begun and not is_at(run, step)
 
 
-def set_aside(run: Path, step: int, best: str | None = None) -> Path | None:
-    """Makes a checkpoint the run's latest and keeps what came after it aside.
+def set_aside(run: Path, step: int, best: str | None = None, note: Callable[[], object] = lambda: None) -> Path | None:
+    """Make a checkpoint the run's latest and keep what came after it aside.
 
     Args:
         run: The run folder, owned by this process.
         step: The step of an intact checkpoint of it.
         best: The name of the best checkpoint up to that step, None where it no longer stands; it is asked for where
             `best` names a later one.
+        note: Brings run.json to that step; called when `metrics.jsonl` has no later line any more.
 
     Returns:
         The folder with what came after, None where nothing did.
@@ -80,16 +83,37 @@ def set_aside(run: Path, step: int, best: str | None = None) -> Path | None:
         return None
     for name in (ASIDE, CHECKPOINTS, SAMPLES):
         require_inside(run / name, run)
+    later = [(kind, list(_after(run / kind, step))) for kind in (CHECKPOINTS, SAMPLES)]
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-after-{step_name(step)}"
-    target = make_stamped(run / ASIDE / name, lambda folder: _copy(run, folder, step))
+    begun = _begun(run, step, [path.relative_to(run) for _, paths in later for path in paths])
+    target = begun or make_stamped(run / ASIDE / name, lambda folder: _copy(run, folder, step))
     with storage_errors(target):
         if pointed(run, "latest") != step_name(step):
             point(run, "latest", step_name(step))
         if _points_beyond(run, "best", step):
             _replace_best(run, best)
-        for kind in (CHECKPOINTS, SAMPLES):
-            _move(list(_after(run / kind, step)), target / kind)
+        MetricsLog(run / METRICS).truncate_after(step)
+        note()
+        for kind, paths in later:
+            _move(paths, target / kind)
     return target
+
+
+def _begun(run: Path, step: int, later: Sequence[Path]) -> Path | None:
+    """The folder of an errand that was killed: it lacks what is yet to be moved, and its log begins with the run's."""
+    log = _read(run, METRICS)
+    for folder in sorted((run / ASIDE).glob(f"*-after-{step_name(step)}*"), reverse=True):
+        whole = all((folder / name).is_dir() for name in (CHECKPOINTS, SAMPLES))
+        taken = any(os.path.lexists(folder / path) for path in later)
+        if whole and not taken and _read(run, METRICS, folder).startswith(log):
+            return folder
+    return None
+
+
+def _read(run: Path, name: str, folder: Path | None = None) -> bytes:
+    """A file of a run or of a folder in it, nothing where there is none."""
+    path = (folder or run) / name
+    return read_regular(path, _LARGEST, inside=run, refusal=CheckpointError) if os.path.isfile(path) else b""
 
 
 def _copy(run: Path, folder: Path, step: int) -> None:
@@ -98,8 +122,7 @@ def _copy(run: Path, folder: Path, step: int) -> None:
         (folder / name).mkdir()
     for name in _COPIED:
         if os.path.isfile(run / name):
-            data = read_regular(run / name, _LARGEST, inside=run, refusal=CheckpointError)
-            write_file(folder / name, [data])
+            write_file(folder / name, [_read(run, name)])
     for newest in step_folders(run)[:1]:
         write_file(folder / "latest", [pointer_text(newest.name)])
     best = pointed(run, "best")

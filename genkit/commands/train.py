@@ -185,7 +185,12 @@ def _go_back(folder: RunFolder, checkpoint: Checkpoint, settings: Mapping[str, A
     """Keeps aside, aloud, what comes after the checkpoint."""
     newest = step_folders(folder.path)[0].name
     best = best_until(folder.path, checkpoint.step, settings["checkpoint"])
-    if kept := set_aside(folder.path, checkpoint.step, best):
+
+    def note() -> None:
+        now = {"status": "running", "exit_code": None, "signal": None, "stopped": None, "step": checkpoint.step}
+        folder.update(**now, best=_best(folder.path, settings))
+
+    if kept := set_aside(folder.path, checkpoint.step, best, note):
         line = f"{shown(folder.path)}: going back from {newest} to {checkpoint.path.name}: what came after is kept in "
         console.print(f"{line}{shown(kept)}", soft_wrap=True)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,6 +44,31 @@ def test_going_back_is_said_and_ends_where_the_run_would_have(vae: Path, work: P
         assert digest(run / name) == digest(vae / name)
     assert (run / "metrics.jsonl").read_bytes() == (vae / "metrics.jsonl").read_bytes()
     assert "1 samples" in done("sample", f"ckpt={kept}", "n=1", "out=s")
+
+
+def test_going_back_is_whole_before_the_first_new_step(vae: Path, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """run.json and the log of a run that is killed then name no step that was set aside."""
+    run = copy(vae, work)
+    best = {"monitor": "val/loss", "mode": "min", "step": 6, "value": 0.0}
+    (run / "run.json").write_text(json.dumps(run_json(run) | {"best": best}))
+    monkeypatch.setattr(os, "rename", refuse_checkpoints(os.rename))
+    answer = genkit("train", f"resume={run}/checkpoints/step-4", "checkpoint.monitor=val/loss")
+    assert (answer.code, (run / "latest").read_text()) == (6, "step-00000004\n")
+    assert max(line["step"] for line in lines(run)) <= 4
+    record = run_json(run)
+    assert (record["step"], record["best"]["step"], record["status"]) == (4, 3, "running")
+    (kept,) = (run / "aside").iterdir()
+    assert lines(kept) == lines(vae)
+    assert run_json(kept)["best"] == best
+
+
+def refuse_checkpoints(rename: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    def refusing(source: Any, target: Any) -> None:
+        if Path(source).name == "step-00000006":
+            raise OSError(errno.EIO, "refused")
+        rename(source, target)
+
+    return refusing
 
 
 def test_going_back_to_the_best_takes_another_way(diffusion: Path, work: Path) -> None:
