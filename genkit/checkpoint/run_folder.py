@@ -25,7 +25,7 @@ from genkit.checkpoint.verify import read_small
 from genkit.errors import CheckpointError, GenkitError
 from genkit.printing import shown
 from genkit.storage.atomic import replace_file, write_file
-from genkit.storage.exclusive import make_new, make_stamped
+from genkit.storage.exclusive import NEW_RUN, make_new, make_stamped
 from genkit.storage.regular import links_out
 
 CONFIG_YAML = "config.yaml"
@@ -86,8 +86,7 @@ class RunFolder:
         record = _record(verb, info)
         files = {CONFIG_YAML: config.encode("utf-8"), RUN: strict_json.render(record, RUN)}
         if path is not None:
-            advice = "choose a new or empty folder for run_dir=, or continue the run with resume="
-            return cls(make_new(path, lambda folder: _fill(folder, files), advice), record)
+            return cls(make_new(path, lambda folder: _fill(folder, files), NEW_RUN), record)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub('[^A-Za-z0-9._-]+', '_', label)}"
         return cls(make_stamped(Path(root, verb, name), lambda folder: _fill(folder, files)), record)
 

@@ -30,7 +30,7 @@ from genkit.checkpoint.verify import read_listed, verify_checkpoint
 from genkit.errors import CheckpointError
 from genkit.storage.atomic import discard, publish, temporary_file, temporary_folder, write_file
 from genkit.storage.disk import storage_errors
-from genkit.storage.exclusive import make_new
+from genkit.storage.exclusive import NEW_OUT, make_new
 from genkit.storage.regular import require_inside
 
 JsonDict = Mapping[str, Any]
@@ -114,7 +114,7 @@ def export_checkpoint(path: Path | str, out: Path | str) -> Path:
         _finish(folder, Manifest("export", source.step, files, aliases))
 
     needed = sum(entry.bytes for entry in files.values())
-    return make_new(out, fill, "choose a new or empty folder for out=", needed)
+    return make_new(out, fill, NEW_OUT, needed)
 
 
 def _is_intact(target: Path) -> bool:

@@ -22,10 +22,9 @@ from genkit.data.dataset import Dataset
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import Guidable
 from genkit.printing import shown
-from genkit.storage.exclusive import make_new, make_stamped, refuse_in_use
+from genkit.storage.exclusive import NEW_OUT, make_new, make_stamped, refuse_in_use
 
 LONGEST_LABEL = 40  # letters
-ADVICE = "choose a new or empty folder for out="
 
 
 def device_of(name: str) -> torch.device:
@@ -137,14 +136,14 @@ def dataset_name(node: Any) -> str:
 def check_out(settings: Mapping[str, Any]) -> None:
     """Raises ConfigError, before any work, where out= is in use."""
     if settings["out"] is not None:
-        refuse_in_use(_out(settings["out"]), ADVICE)
+        refuse_in_use(_out(settings["out"]), NEW_OUT)
 
 
 def make_out(settings: Mapping[str, Any], verb: str, label: str, fill: Callable[[Path], None]) -> Path:
     """The folder out=, a numbered one below it for a job of a sweep, or outputs/<verb>/<stamp>-<label>, filled."""
     job, values = current_job(), _swept()
     if settings["out"] is not None:
-        folder = make_new(_out(settings["out"]), fill, ADVICE)
+        folder = make_new(_out(settings["out"]), fill, NEW_OUT)
     else:
         label = re.sub("[^A-Za-z0-9._-]+", "_", label)[:LONGEST_LABEL]  # a checkpoint's words
         name = job_name(time.strftime("%Y%m%d-%H%M%S"), f"{label}-{values}" if values else label)

@@ -22,11 +22,8 @@ from genkit.config.schema import is_node, read
 from genkit.config.signature import Object, Unknown, signature_of
 from genkit.errors import CheckpointError, ConfigError, DataError
 from genkit.printing import shown
-from genkit.storage.exclusive import refuse_in_use
+from genkit.storage.exclusive import NEW_OUT, NEW_RUN, refuse_file_name, refuse_in_use
 
-NEW_RUN = "choose a new or empty folder for run_dir=, or continue the run with resume="
-NEW_OUT = "choose a new or empty folder for out="
-FILES = {".png", ".jpg", ".jpeg", ".gif", ".pdf", ".svg", ".npz", ".npy", ".json", ".csv", ".html", ".pt", ".ckpt"}
 LONGEST = 255  # bytes of a name in a folder, on every common file system
 LONGEST_PATH = 4000  # bytes of a path: Linux takes 4,096, and files stand below it
 CUT = 60  # characters of such a path in a message
@@ -134,12 +131,10 @@ def gpu_possible() -> bool:
 
 
 def check_folders(config: Mapping[str, Any]) -> None:
-    """Raises ConfigError where a folder to be made is called like a file of pictures or numbers."""
+    """Raise ConfigError where run_dir= or out= is called like a file; of a sweep too, where the folder may exist."""
     for key in ("run_dir", "out"):
         for path in _paths(config, key):
-            bare, suffix = os.path.splitext(path)
-            if suffix.lower() in FILES and not os.path.lexists(path):
-                raise ConfigError(f"{key}: {shown(path)}: it names a folder, not a file; did you mean {bare}?")
+            refuse_file_name(path, key)
 
 
 def check_paths(config: Mapping[str, Any]) -> None:

@@ -19,6 +19,9 @@ from genkit.storage.disk import storage_errors
 
 Fill = Callable[[Path], None]
 
+NEW_RUN = "choose a new or empty folder for run_dir=, or continue the run with resume="
+NEW_OUT = "choose a new or empty folder for out="
+
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 # An empty folder that exists may be a mount point, or lie where this user may not make a sibling.
 _FIXED = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
@@ -53,14 +56,25 @@ def make_new(path: Path | str, fill: Fill, advice: str, needed: int | None = Non
 
 
 def refuse_in_use(path: Path | str, advice: str) -> None:
-    """Raises ConfigError where `make_new` would, for who wants to know before long work."""
+    """Raise ConfigError where `make_new` would, for who wants to know before long work."""
+    refuse_file_name(path)
     target = Path(os.path.realpath(path))
-    if target.suffix.lower() in FILE_SUFFIXES and not os.path.lexists(target):
-        stem = shown(target.with_suffix(""))
-        raise ConfigError(f"{shown(target)}: it names a folder, not a file; did you mean {stem}?")
     with storage_errors(target):
         if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
             raise ConfigError(f"{shown(target)}: in use: {advice}")
+
+
+def refuse_file_name(path: Path | str, key: str = "") -> None:
+    """Raise ConfigError where a folder to be made is called like a file of pictures, numbers or weights.
+
+    Args:
+        path: The folder.
+        key: The key of the configuration that names it, for the message.
+    """
+    bare, suffix = os.path.splitext(path)
+    if suffix.lower() in FILE_SUFFIXES and not os.path.lexists(path):
+        named = f"{key}: {shown(path)}" if key else shown(path)
+        raise ConfigError(f"{named}: it names a folder, not a file; did you mean {shown(bare)}?")
 
 
 def make_stamped(path: Path, fill: Fill) -> Path:

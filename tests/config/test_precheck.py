@@ -10,11 +10,12 @@ from genkit import cli
 from genkit.config.build import Reader
 from genkit.config.catalog import Catalog, load_yaml
 from genkit.config.closed import NULLABLE, faults
-from genkit.config.precheck import check_node, gpu_possible
+from genkit.config.precheck import check_folders, check_node, gpu_possible
 from genkit.config.resolve import FOREIGN
 from genkit.config.signature import Object, Unknown, signature_of
 from genkit.config.words import Words
 from genkit.errors import ConfigError
+from genkit.storage.exclusive import FILE_SUFFIXES, refuse_in_use
 
 CATALOG = Catalog.of(Words())
 PROBES = [None, True, -1, 0, 1, 10**13, 0.5, -0.5, 1e30, "auto", "zzz", [], [1], ["x"], {"a": 1}]
@@ -183,3 +184,12 @@ def test_verbs_run_in_a_thread(capsys):
     thread.start()
     thread.join()
     assert codes == [0, 2]
+
+
+@pytest.mark.parametrize("key", ["out", "run_dir"])
+def test_a_folder_called_like_a_file_is_refused_early_and_late_in_the_same_words(key, tmp_path):
+    for suffix in FILE_SUFFIXES:
+        path = str(tmp_path / f"name{suffix}")
+        late = refusal(refuse_in_use, path, "")
+        assert f"it names a folder, not a file; did you mean {tmp_path}/name?" in late
+        assert refusal(check_folders, {key: path}) == f"{key}: {late}"
