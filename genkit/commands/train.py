@@ -101,6 +101,9 @@ def _start(typed: dict[str, Any], console: Console) -> Trained:
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
     config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
+    if start is not None:
+        console.print(start.line(parts.module.model), soft_wrap=True)
+        info["start"] = start.taken(parts.module.model)
     text = config_text(settings, info["history"])
     with StopSignal() as stop, RunFolder.create(target, "train", label, config=text, info=info) as folder:
         console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)

@@ -184,7 +184,8 @@ START = (
 
 def test_a_new_run_begins_with_the_weights_of_a_checkpoint(vae: Path, work: Path) -> None:
     """Its own step, optimizer and schedule; at a rate of zero they are what it ends with."""
-    done(*START, f"start={vae}", "run_dir=averaged")
+    said = done(*START, f"start={vae}", "run_dir=averaged")
+    assert f"start={vae}/checkpoints/step-00000006 holds VAE of step 6: 18 of 18 tensors taken\n" in said
     assert weights(work / "averaged") == weights(vae)
     done(*START, f"start={vae}", "weights=raw", "run_dir=live")
     assert weights(work / "live") != weights(vae)
@@ -192,6 +193,7 @@ def test_a_new_run_begins_with_the_weights_of_a_checkpoint(vae: Path, work: Path
     assert record["ckpt"] == str(vae / "checkpoints" / "step-00000006")
     assert record["ckpt_sha256"] == hashlib.sha256(weights(vae)).hexdigest()
     assert (record["step"], record["weights"]) == (6, "ema")
+    assert run_json(work / "averaged")["start"] == {**record, "model": "VAE", "tensors_taken": 18, "tensors": 18}
     assert [line["step"] for line in lines(work / "averaged")] == [1]
     shutil.rmtree(work / "averaged" / "checkpoints" / "step-00000001")  # killed before its first checkpoint
     (work / "averaged" / "latest").unlink()
@@ -204,12 +206,19 @@ def test_weights_that_do_not_fit_are_refused_or_left_out(vae: Path, work: Path) 
     other = [word.replace("latent_dim=4", "latent_dim=5") for word in START]
     refusal = refused(2, *other, f"start={vae}", "run_dir=new")
     assert re.search(r": [\w.]+ is float32 [\dx]+ there and float32 [\dx]+ here, and \d+ more differ: allow=", refusal)
-    done(*other, f"start={vae}", "allow=[start]", "run_dir=new")
+    said = done(*other, f"start={vae}", "allow=[start]", "run_dir=new")
     mine, theirs = package.load(work / "new").state_dict(), package.load(vae).state_dict()
     same = [name for name, value in mine.items() if value.shape == theirs[name].shape]
     assert 0 < len(same) < len(mine)
     assert all(torch.equal(mine[name], theirs[name]) for name in same)
-    assert "none fits" in refused(2, *arguments("flow"), *TOY, f"start={vae}", "run_dir=n")
+    taken = run_json(work / "new")["start"]
+    assert (taken["tensors_taken"], taken["tensors"]) == (len(same), len(mine))
+    assert (
+        f"holds VAE of step 6: {len(same)} of {len(mine)} tensors taken, {len(mine) - len(same)} begin afresh (" in said
+    )
+    none = refused(2, *arguments("flow"), *TOY, f"start={vae}", "run_dir=n")
+    assert "holds VAE of step 6, this run trains Flow: " in none
+    assert "none fits" in none
 
 
 @pytest.mark.parametrize(
