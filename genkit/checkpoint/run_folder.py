@@ -27,6 +27,7 @@ from genkit.printing import shown
 from genkit.storage.atomic import replace_file, write_file
 from genkit.storage.exclusive import NEW_RUN, make_new, make_stamped
 from genkit.storage.regular import links_out
+from genkit.storage.version import version_of
 
 CONFIG_YAML = "config.yaml"
 RUN = "run.json"
@@ -130,9 +131,9 @@ class RunFolder:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """The content of a run.json; raises CheckpointError where it is damaged or foreign."""
+    """The content of a run.json; raises CheckpointError where it is damaged, foreign or of a newer genkit."""
     info = strict_json.parse(read_small(path), path)
-    if not isinstance(info, dict) or info.get("schema") != SCHEMA:
+    if not isinstance(info, dict) or version_of(info.get("schema"), SCHEMA, path) is None:
         raise CheckpointError(f"{shown(path)}: not written by genkit: restore it from a copy")
     for key, kinds in KINDS.items():
         if key in info and type(info[key]) not in kinds:

@@ -22,6 +22,7 @@ from genkit.checkpoint.run_folder import utc
 from genkit.commands.command_line import command_line
 from genkit.commands.machine import machine
 from genkit.commands.parts import TYPED_ALONE
+from genkit.config.migrate import SCHEMA
 from genkit.config.resume import changes
 from genkit.printing import one_line
 from genkit.storage.commit import git_commit
@@ -75,4 +76,4 @@ def config_text(settings: Mapping[str, Any], entries: Sequence[Mapping[str, Any]
     for each in entries:
         lines.append(f"# from step {each.get('step')}, {each.get('time')}: {each.get('command')}")
         lines += [f"#   {key}: {old!r} became {new!r}" for key, (old, new) in each.get("changed", {}).items()]
-    return "".join(f"{one_line(line)}\n" for line in lines) + OmegaConf.to_yaml(settings)
+    return "".join(f"{one_line(line)}\n" for line in lines) + OmegaConf.to_yaml({"schema": SCHEMA, **settings})

@@ -22,8 +22,10 @@ from genkit.checkpoint.place import is_run_folder, runs_below
 from genkit.checkpoint.run_folder import RUN, read_info
 from genkit.commands.parts import TYPED_ALONE
 from genkit.commands.taken_over import recorded
+from genkit.config import migrate
 from genkit.config.embed import EMBEDDED
 from genkit.config.hydra_setup import current_job
+from genkit.config.names import with_first_names
 from genkit.config.resume import MAX_STEPS, is_free, lookup
 from genkit.config.start import START
 from genkit.config.sweep import current_sweep, job_name, label_of_values, swept_values
@@ -37,13 +39,17 @@ SCHEMA = "genkit.sweep/1"
 
 
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of run.json that a run is found by: a hash of its configuration, and its `trainer.max_steps`."""
+    """The fields of run.json that a run is found by: a hash of its configuration, and its `trainer.max_steps`.
+
+    Classes count by their first names, so that the hash outlives a move, and `schema` says of which form it is.
+    """
     kept = {key: value for key, value in settings.items() if key not in TYPED_ALONE}
     if START in kept:
         kept[START] = {key: lookup(kept[START], key) for key in ("ckpt_sha256", "weights", "partial")}
     kept[EMBEDDED] = {name: origin.get("ckpt_sha256") for name, origin in (settings.get(EMBEDDED) or {}).items()}
-    text = strict_json.render(_without_free(kept), "the configuration")
-    return {"config_sha256": hashlib.sha256(text).hexdigest(), "max_steps": lookup(settings, MAX_STEPS)}
+    text = strict_json.render(with_first_names(_without_free(kept)), "the configuration")
+    found = {"config_sha256": hashlib.sha256(text).hexdigest(), "max_steps": lookup(settings, MAX_STEPS)}
+    return found | {"schema": migrate.SCHEMA}
 
 
 def sweep_folder(run_dir: str | None) -> Path:
@@ -117,15 +123,20 @@ def _entries(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _identity_of(path: Path) -> dict[str, Any] | None:
-    """What run.json remembers, or what config.yaml says of a run of an earlier version."""
+    """What run.json remembers, or what config.yaml says where that was hashed in the form of another version."""
     try:
         info = read_info(path / RUN)
         found = info.get("identity")
-        if isinstance(found, dict) and type(found.get("max_steps")) is int:
+        if isinstance(found, dict) and type(found.get("max_steps")) is int and _is_present(found):
             return {"config_sha256": str(found.get("config_sha256")), "max_steps": found["max_steps"]}
         return identity(recorded(path, None))
     except GenkitError:
         return None
+
+
+def _is_present(found: Mapping[str, Any]) -> bool:
+    """Whether this identity is of a configuration in the present form; without a schema it is of the first."""
+    return bool(found.get("schema", "genkit.config/1") == migrate.SCHEMA)
 
 
 def _without_free(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from genkit.config.catalog import KINDS, PACKAGE, Catalog, load_yaml
 from genkit.config.hints import nearest
 from genkit.config.layout import names, rows
+from genkit.config.names import current
 from genkit.config.words import parse
 from genkit.errors import ConfigError
 
@@ -99,7 +100,7 @@ def target_of(node: dict[str, Any], group: str) -> str:
 
 def docstring_line(target: str) -> str:
     """The first line of a class's docstring, "" where its source cannot be found."""
-    module, _, name = target.rpartition(".")
+    module, _, name = str(current(target)).rpartition(".")
     file = _source(module)
     if file is None:
         return ""

@@ -20,6 +20,7 @@ from genkit.commands.quick import quick_of
 from genkit.config.build import build, build_factory
 from genkit.config.embed import Given, check_fit, fill
 from genkit.config.memory import memory_errors
+from genkit.config.migrate import SCHEMA
 from genkit.config.resolve import OPTIMIZERS
 from genkit.config.start import Start
 from genkit.data.dataset import Dataset, check_finite
@@ -36,7 +37,6 @@ from genkit.training.options import CheckpointOptions, SampleGridOptions, Traine
 from genkit.training.quick_scores import Quick
 from genkit.training.runner import make_trainer
 
-SCHEMA = "genkit.config/1"
 LOCAL_LOGGERS = tuple(f"lightning.pytorch.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger"))
 EXTRAS = {"TensorBoardLogger": "pip install 'genkit-toolkit[tensorboard]'"}
 TYPED_ALONE = ("resume", "allow", "run_dir", "debug")  # keys of one command, which no run remembers

@@ -26,7 +26,7 @@ from genkit.commands.restored import check_out, label_of, make_out, origin, rest
 from genkit.commands.show import Picture, picture_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
-from genkit.data.samples import samples_size, stream_samples_to
+from genkit.data.samples import SCHEMA, samples_size, stream_samples_to
 from genkit.models.base import Stepwise
 from genkit.models.stream import labels_for, stream_samples
 from genkit.printing import pasteable, shown
@@ -132,7 +132,7 @@ def _note(path: Path, facts: dict[str, Any]) -> None:
 
 def _facts(found: Restored, settings: dict[str, Any]) -> dict[str, Any]:
     return {
-        "schema": "genkit.samples/1",
+        "schema": SCHEMA,
         "genkit": __version__,
         "torch": torch.__version__,
         "command": command_line(),

@@ -15,6 +15,7 @@ from genkit.checkpoint.retention import CHECKPOINTS, step_name
 from genkit.checkpoint.run_folder import CONFIG_YAML, METRICS
 from genkit.commands.parts import TYPED_ALONE, Parts, fingerprint
 from genkit.commands.sweep_value import best_of
+from genkit.config.migrate import config_of
 from genkit.config.recorded import check_recorded, read_config_yaml
 from genkit.config.restore import require_fit
 from genkit.config.resume import ABSENT, differences
@@ -32,7 +33,7 @@ def recorded(run: Path, checkpoint: Checkpoint | None) -> dict[str, Any]:
     """
     if checkpoint is None:
         return check_recorded(read_config_yaml(run / CONFIG_YAML), run)
-    return check_recorded(checkpoint.config().get("train"), checkpoint.path)
+    return check_recorded(config_of(checkpoint).get("train"), checkpoint.path)
 
 
 def departures(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -17,9 +17,11 @@ from typing import Any
 from genkit.checkpoint.read import Checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS
 from genkit.checkpoint.run_folder import RUN, read_info
+from genkit.config.names import with_first_names
 from genkit.errors import CheckpointError
 
 NOT_OF_THE_TRAINING = ("seed", "plugins")  # keys of `train` that tell no two configurations apart
+HASHED_SCHEMA = "genkit.config/1"  # in every hash, so that those of earlier versions stay comparable
 
 
 def load() -> float | None:
@@ -53,10 +55,13 @@ def training_of(checkpoint: Checkpoint, config: Mapping[str, Any]) -> dict[str, 
 
 
 def configuration_hash(config: Mapping[str, Any]) -> str:
-    """16 hex digits that are equal where a config.json differs in the seed, or in where the data lies, alone."""
+    """16 hex digits that are equal where a config.json differs in the seed, or in where the data lies, alone.
+
+    Classes count by their first names, so that a move changes no hash.
+    """
     train = {key: value for key, value in config["train"].items() if key not in NOT_OF_THE_TRAINING}
-    parts = {key: value for key, value in config.items() if key != "train"}
-    text = json.dumps([_unrooted(parts), _unrooted(train)], sort_keys=True)
+    parts = {key: value for key, value in config.items() if key != "train"} | {"schema": HASHED_SCHEMA}
+    text = json.dumps(with_first_names([_unrooted(parts), _unrooted(train)]), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 

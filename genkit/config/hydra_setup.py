@@ -25,6 +25,7 @@ from genkit.config.default_run import take_newest
 from genkit.config.explain import explain, key_of
 from genkit.config.failure import Failure, tell
 from genkit.config.hydra_app import beside_another, run_app
+from genkit.config.names import TARGET, current
 from genkit.config.paths import quoted
 from genkit.config.precheck import precheck
 from genkit.config.seed import with_drawn_seeds
@@ -209,6 +210,7 @@ class Task:
             node = config.get(key)
             if default is not None and not (OmegaConf.is_dict(node) and "_target_" in node):
                 raise ConfigError(f"{key}: the configuration has lost this group; choose an option with {key}=…")
+        take_current_names(config)
         plain = _plain(config)
         try:
             self.refuse_unknown(plain)
@@ -272,6 +274,21 @@ class Call(Task):
                 self.result = self.function()(config)
         except Exception as error:
             self.error = self.as_typed(error, config)
+
+
+def take_current_names(config: Any) -> None:
+    """Replace, in place, the earlier names of classes that moved; interpolations are followed where they lead."""
+    from omegaconf import DictConfig, OmegaConf
+
+    keys: Any = list(config) if isinstance(config, DictConfig) else range(len(config))
+    for key in keys:
+        if OmegaConf.is_interpolation(config, key) or OmegaConf.is_missing(config, key):
+            continue
+        value = config[key]
+        if OmegaConf.is_config(value):
+            take_current_names(value)
+        elif key == TARGET and value != current(value):
+            config[key] = current(value)
 
 
 def _plain(config: Any) -> dict[str, Any]:

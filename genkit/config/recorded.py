@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from genkit.checkpoint import strict_json
+from genkit.config.migrate import training_of_yaml
 from genkit.config.schema import is_node
 from genkit.config.settings import SETTINGS, read_setting
 from genkit.errors import CheckpointError, ConfigError
@@ -42,10 +43,10 @@ class PlainLoader(yaml.SafeLoader):
 
 
 def read_config_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a run's config.yaml.
+    """The training configuration in a run's config.yaml, in the present form.
 
     Raises:
-        CheckpointError: missing, no regular file of the run, too large, or no plain YAML mapping.
+        CheckpointError: missing, no regular file of the run, too large, no plain YAML mapping, or of a newer genkit.
     """
     data = read_regular(path, LARGEST, inside=path.parent, refusal=CheckpointError, advice="restore it from a copy")
     try:
@@ -56,7 +57,7 @@ def read_config_yaml(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{shown(path)}: no plain YAML ({reason}): restore it from a copy") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{shown(path)}: holds no training configuration: restore it from a copy")
-    return value
+    return training_of_yaml(value, path)
 
 
 def check_recorded(settings: Any, where: Path) -> dict[str, Any]:

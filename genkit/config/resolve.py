@@ -9,6 +9,8 @@ A configuration is text, possibly from an untrusted checkpoint, so it may name o
 * a class of a package that the user listed in `plugins=[…]`; from a checkpoint, only if it derives from `Component` and
   the very modules that the user named, once imported, define or export it: nothing else is imported for its sake.
 
+A class that moved is found by its earlier names too (see `genkit.config.names`): the present one is what is checked.
+
 A name is never walked attribute by attribute, so `genkit.cli.os.system` is no name of anything.
 """
 
@@ -26,6 +28,7 @@ from typing import Any
 
 from genkit.component import Component, NonNegativeFloat, Probability
 from genkit.config.hints import did_you_mean, listing
+from genkit.config.names import current
 from genkit.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +70,7 @@ def resolve(
     """The class that `target` names.
 
     Args:
-        target: Its dotted name.
+        target: Its dotted name, or an earlier one.
         at: The key of its node, with which a message starts.
         plugins: Packages that the user allowed.
         trusted: False for a configuration that the user did not type.
@@ -78,6 +81,7 @@ def resolve(
     """
     if not isinstance(target, str) or not all(part.isidentifier() for part in target.split(".")):
         raise ConfigError(f"{at}._target_: {target!r} is no dotted name of a class")
+    target = str(current(target))
     module, _, name = target.rpartition(".")
     if module.partition(".")[0] == "genkit":
         found = _own(module, name, at)

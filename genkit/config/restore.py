@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args
 from genkit.checkpoint.manifest import MODEL, TRAINING_TENSORS
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.config.build import build, check, parameters
+from genkit.config.migrate import config_of
 from genkit.config.resolve import resolve
 from genkit.config.within import require_within
 from genkit.data.spec import DataSpec, Modality
@@ -42,7 +43,7 @@ class Restored:
     Attributes:
         model: In eval mode, on the CPU; what learns in it asks for a gradient.
         checkpoint: The verified folder.
-        config: Its config.json.
+        config: Its config.json, in the present form.
         weak: What guides it, where something does.
     """
 
@@ -78,7 +79,7 @@ def restore(
         ConfigError: a change that this model does not know.
     """
     checkpoint = find_checkpoint(path)
-    config = checkpoint.config()
+    config = config_of(checkpoint)
     node, spec = _parts(config, checkpoint)
     _check_own(node, plugins, checkpoint)
     node = changed(node, changes or {}, plugins)

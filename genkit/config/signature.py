@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 from genkit import component
+from genkit.config.names import current
 from genkit.config.resolve import FOREIGN, PACKAGES, ranges_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,6 +133,7 @@ def _module(name: str) -> Module | None:
 
 def signature_of(target: object) -> Signature | None:
     """The signature of a class that a configuration may name, None where its source does not tell."""
+    target = current(target)
     if not isinstance(target, str) or "." not in target:
         return None
     module, _, name = target.rpartition(".")

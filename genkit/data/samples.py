@@ -9,6 +9,7 @@ file says how to undo that, and so are statistics (mu, sigma) in place of sample
 
 from __future__ import annotations
 
+import json
 import math
 import zipfile
 from collections.abc import Iterable
@@ -28,8 +29,12 @@ from genkit.data.spec import DataSpec, batch_of
 from genkit.errors import DataError
 from genkit.printing import shell_word, shown
 from genkit.storage.atomic import whole_file
+from genkit.storage.regular import read_regular
+from genkit.storage.version import version_of
 
 KEYS = ("x", "arr_0")  # what samples are called
+SCHEMA = "genkit.samples/1"
+LARGEST_NOTE = 2**20  # bytes
 SAMPLES, NOTE = "samples.npz", "samples.json"  # in a folder that `genkit sample` wrote
 GIVE = "give an .npz with key x, an .npy, or a folder of PNG images"
 CHANNELS = (1, 3)
@@ -113,7 +118,20 @@ def _drawn_here(path: Path) -> bool:
     """Whether a folder is what `genkit sample` wrote: samples, and pictures of some of them. Raises for a run's."""
     if (path / "run.json").is_file():
         raise DataError(f"{shown(path)}: a run, which holds no samples: score it as {shell_word(f'ckpt={path}')}")
-    return (path / SAMPLES).exists() and (path / NOTE).exists()
+    drawn = (path / SAMPLES).exists() and (path / NOTE).exists()
+    if drawn:
+        _refuse_newer(path / NOTE)
+    return drawn
+
+
+def _refuse_newer(note: Path) -> None:
+    """Raises CheckpointError where a newer genkit drew the samples; the note is asked for nothing else."""
+    data = read_regular(note, LARGEST_NOTE, advice="draw the samples again")
+    try:
+        node = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    version_of(node.get("schema") if isinstance(node, dict) else None, SCHEMA, note)
 
 
 def _read_arrays(path: Path, spec: DataSpec | None) -> tuple[Array, Array | None, DataSpec]:

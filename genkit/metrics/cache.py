@@ -45,10 +45,15 @@ def name_of(kind: str, facts: dict[str, Any]) -> str:
 
 
 def identity_of(metric: ProbeMetric) -> dict[str, Any]:
-    """The class of a metric and its constructor's arguments, as they lie in its attributes."""
+    """The class of a metric and its constructor's arguments, as they lie in its attributes.
+
+    A class of genkit counts by its name alone, so that its entries outlive a move to another module.
+    """
     plain = {key: plain_of(value) for key, value in vars(metric).items() if not key.startswith("_")}
     arguments = {key: value for key, value in plain.items() if value is not None}
-    return {"class": f"{type(metric).__module__}.{type(metric).__qualname__}", **arguments}
+    own = type(metric).__module__.partition(".")[0] == "genkit"
+    module = "genkit" if own else type(metric).__module__
+    return {"class": f"{module}.{type(metric).__qualname__}", **arguments}
 
 
 def plain_of(value: Any) -> Any:

@@ -19,6 +19,7 @@ from genkit.metrics.record import NOT_FINITE
 from genkit.printing import pasteable, shown
 from genkit.report.results import SCHEMA
 from genkit.storage.regular import read_regular
+from genkit.storage.version import version_of
 
 LARGEST = 256 * 2**20  # bytes of a results.json
 DEEPEST = 64  # levels of nesting inside a record
@@ -144,9 +145,9 @@ def read_rows(file: Path) -> list[Row]:
 
 def _rows(data: bytes, file: Path) -> list[Row]:
     node = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
-    if not isinstance(node, dict) or node.get("schema") != SCHEMA:
-        schema = node.get("schema") if isinstance(node, dict) else None
-        raise ValueError(f"its schema is {shown(schema, 40)}, not {SCHEMA}")
+    schema = node.get("schema") if isinstance(node, dict) else None
+    if version_of(schema, SCHEMA, file) is None:
+        raise ValueError(f"its schema is {shown(repr(schema), 40)}, not {SCHEMA}")
     if not isinstance(node.get("results"), list):
         raise ValueError("its results are no list")
     records = [_Fields(record, f"results[{i}]") for i, record in enumerate(node["results"])]
