@@ -51,9 +51,7 @@ def test_each_step_is_taken_once_and_no_schema_is_the_first(third: None) -> None
 
 
 def test_what_a_step_does_not_find_is_damage(third: None) -> None:
-    with pytest.raises(
-        CheckpointError, match=r"config\.json: its configuration is damaged: .*config/2 is \(KeyE"
-    ):
+    with pytest.raises(CheckpointError, match=r"config\.json: its configuration is damaged: .*config/2 is \(KeyE"):
         migrated({"model": {"_target_": "genkit.new.A"}}, WHERE)
 
 
