@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from genkit.checkpoint.read import Checkpoint, find_checkpoint, open_checkpoint
+from genkit.config.migrate import config_of
 from genkit.config.restore import below, stored
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel, upgraded
@@ -79,7 +80,7 @@ class Start:
 
 def model_name(checkpoint: Checkpoint) -> str:
     """The class of the model that a checkpoint holds, as its configuration says: for messages and records alone."""
-    node = checkpoint.config().get("model")
+    node = config_of(checkpoint).get("model")
     target = node.get("_target_") if isinstance(node, Mapping) else None
     return str(target or "model").rpartition(".")[2]
 
