@@ -23,7 +23,16 @@ LAYERS = [
     "nn",
     "storage",
 ]
-BOTTOM = {"distributions", "noise", "component", "errors", "printing", "signals", "terminal"}  # and genkit itself
+BOTTOM = {
+    "distributions",
+    "noise",
+    "component",
+    "errors",
+    "printing",
+    "signals",
+    "terminal",
+    "upgrade",
+}  # and genkit itself
 FRAMEWORKS = {"lightning", "hydra", "omegaconf", "lightning_fabric", "pytorch_lightning"}
 ALLOWED = {"commands": FRAMEWORKS, "config": {"hydra", "omegaconf"}, "training": {"lightning"}}
 FORBIDDEN_ANYWHERE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "torchvision"}

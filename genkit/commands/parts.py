@@ -127,6 +127,7 @@ def build_parts(
         max_steps=trainer.max_steps,
         accumulate=trainer.accumulate,
         check_every=trainer.log_every_n_steps,
+        trained=start is not None,
     )
     module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
     quick = quick_of(settings, dataset, model, trainer, watched, trusted)

@@ -30,9 +30,12 @@ from genkit.config.build import refuse_interpolations
 from genkit.config.embed import embedded_again
 from genkit.config.start import begin_again
 from genkit.errors import CheckpointError, ConfigError
+from genkit.models.base import GenerativeModel
 from genkit.printing import shown
 from genkit.storage.regular import is_inside
+from genkit.training.names import RAW
 from genkit.training.runner import Run
+from genkit.upgrade import upgraded
 
 LISTED = 5  # differences shown
 
@@ -71,8 +74,8 @@ def replay(run: Path, steps: int, plugins: Sequence[str], console: Console) -> N
     if window is None:
         raise ConfigError(f"replay={steps}: nothing was recorded within so few steps of {shown(run)}: raise replay=")
     with tempfile.TemporaryDirectory(prefix="genkit-replay-") as scratch:
-        here = _train(run, window, checkpoints, plugins, Path(scratch))
-        found = list(_differences(window, Path(scratch)))
+        model, here = _train(run, window, checkpoints, plugins, Path(scratch))
+        found = list(_differences(window, Path(scratch), model))
     span = f"steps {window.first + 1} to {window.last}"
     if found:
         shown_ones = "; ".join(found[:LISTED]) + (f"; and {len(found) - LISTED} more" if len(found) > LISTED else "")
@@ -129,8 +132,8 @@ def configured_by(checkpoints: Sequence[Checkpoint], last: int) -> Checkpoint | 
 
 def _train(
     run: Path, window: Window, checkpoints: Sequence[Checkpoint], plugins: Sequence[str], scratch: Path
-) -> dict[str, Any]:
-    """Trains the window's steps in `scratch`; returns what `machine` says here."""
+) -> tuple[GenerativeModel, dict[str, Any]]:
+    """Trains the window's steps in `scratch`; returns the model, and what `machine` says here."""
     after = configured_by(checkpoints, window.last)
     settings = recorded(run, after) | {"plugins": list(plugins), "logger": None}
     refuse_interpolations(settings, at="replay")
@@ -153,10 +156,10 @@ def _train(
         quick=parts.quick,
     )
     fit_quietly(again, window.last)
-    return machine(parts.device)
+    return parts.module.model, machine(parts.device)
 
 
-def _differences(window: Window, scratch: Path) -> Iterator[str]:
+def _differences(window: Window, scratch: Path, model: GenerativeModel) -> Iterator[str]:
     again = [line for line in MetricsLog(scratch / METRICS).records() if line["step"] <= window.last]
     for old, new in zip(window.lines, again, strict=False):
         keys = [key for key in old if old[key] != new.get(key)]
@@ -166,8 +169,9 @@ def _differences(window: Window, scratch: Path) -> Iterator[str]:
         yield f"{len(window.lines)} lines were logged, and are {len(again)}"
     if window.end is not None:
         other = open_checkpoint(scratch / CHECKPOINTS / step_name(window.last))
-        yield from _tensors_that_differ(window.end.model(), other.model())
-        yield from _tensors_that_differ(window.end.training()[0], other.training()[0])
+        yield from _tensors_that_differ(upgraded(model, window.end.model()), other.model())
+        training = upgraded(model, window.end.training()[0], RAW)
+        yield from _tensors_that_differ(training, other.training()[0])
 
 
 def _tensors_that_differ(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> Iterator[str]:

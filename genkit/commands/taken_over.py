@@ -23,6 +23,7 @@ from genkit.data.dataset import Dataset
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
 from genkit.printing import shown
+from genkit.upgrade import upgraded
 
 
 def recorded(run: Path, checkpoint: Checkpoint | None) -> dict[str, Any]:
@@ -104,8 +105,9 @@ def taking_over(parts: Parts, checkpoint: Checkpoint, optimizer: str, settings: 
     """
     if settings["optimizer"]["_target_"] != optimizer:
         raise ConfigError("allow=: an optimizer cannot take over the state of another one: start a new run")
-    stored = {name: tuple(value.shape) for name, value in checkpoint.model().items()}
-    now = {name: tuple(value.shape) for name, value in parts.module.model.state_dict().items()}
+    model = parts.module.model
+    stored = {name: tuple(value.shape) for name, value in upgraded(model, checkpoint.model()).items()}
+    now = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     if stored != now:
         name = sorted(set(stored.items()) ^ set(now.items()))[0][0]
         was, becomes = stored.get(name, "absent"), now.get(name, "absent")

@@ -18,8 +18,9 @@ from genkit.checkpoint.read import Checkpoint, find_checkpoint, open_checkpoint
 from genkit.config.migrate import config_of
 from genkit.config.restore import below, stored
 from genkit.errors import CheckpointError, ConfigError
-from genkit.models.base import GenerativeModel, upgraded
+from genkit.models.base import GenerativeModel
 from genkit.printing import shown
+from genkit.upgrade import upgraded
 
 START = "start"
 LISTED = 2  # names of tensors in a message

@@ -22,8 +22,9 @@ from genkit.checkpoint.header import Layout
 from genkit.checkpoint.tensors import DTYPES
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, GenkitError
-from genkit.models.base import GenerativeModel, upgraded
+from genkit.models.base import GenerativeModel
 from genkit.printing import one_line, shown
+from genkit.upgrade import upgraded
 
 LARGEST_EXAMPLE = 2**26  # values of one example
 SPARE_PARTS, PARTS = 10_000, 64  # that a constructor may register: so many, and so many for each tensor of the file
@@ -102,10 +103,10 @@ def _counted(total: int, tensors: int, path: Path) -> Iterator[None]:
 
 
 def _upgraded(model: GenerativeModel, stored: Layouts) -> Layouts:
-    """What the file holds, in the shapes that modules with an earlier form of their state give it in loading."""
+    """What the file holds, in the form that modules with an earlier form of their state give it in loading."""
     shapes = {name: torch.empty(layout.shape, device="meta") for name, layout in stored.items()}
     state = upgraded(model, shapes)
-    return {name: replace(layout, shape=tuple(state[name].shape)) for name, layout in stored.items()}
+    return {name: replace(layout, shape=tuple(state[name].shape)) for name, layout in stored.items() if name in state}
 
 
 def _compare(built: Mapping[str, Tensor], stored: Layouts, path: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.flows.transform import Transform
+from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 
 # A constant channel has no spread to divide by; its scale starts here instead of at infinity.
 MIN_STD = 1e-3
@@ -34,27 +35,22 @@ def _per_channel(values: Tensor, x: Tensor) -> Tensor:
     return values.view(-1, *[1] * (x.dim() - 2))
 
 
-class ActNorm(Transform):
-    """Per-channel affine map with data-dependent initialisation; the identity until it has met a training batch.
-
-    The first forward pass in training mode with gradients enabled sets mean and scale from its batch and marks the
-    buffer `initialised`, which checkpoints carry: it happens once in the life of a model.
+class ActNorm(Transform, RetiredBuffers):
+    """Per-channel affine map that `initialise` makes a standardisation; the identity before.
 
     Arguments:
         channels: C.
     """
 
-    initialised: Tensor
+    retired = ("initialised",)
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.mean = nn.Parameter(torch.zeros(channels))
         self.log_std = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("initialised", torch.tensor(False))
+        upgrade_in_loading(self)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if self.training and torch.is_grad_enabled() and not self.initialised:
-            self._initialise(x)
         z = (x - _per_channel(self.mean, x)) * _per_channel((-self.log_std).exp(), x)
         return z, -(self.log_std.sum() * _positions(x)).expand(len(x))
 
@@ -62,11 +58,10 @@ class ActNorm(Transform):
         return z * _per_channel(self.log_std.exp(), z) + _per_channel(self.mean, z)
 
     @torch.no_grad()
-    def _initialise(self, x: Tensor) -> None:
+    def initialise(self, x: Tensor) -> None:
         values = x.transpose(0, 1).flatten(1)  # (C, B · positions)
         self.mean.copy_(values.mean(1))
         self.log_std.copy_(values.std(1, correction=0).clamp_min(MIN_STD).log())
-        self.initialised.fill_(True)
 
 
 class Scaling(Transform):

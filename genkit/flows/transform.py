@@ -37,6 +37,9 @@ class Transform(nn.Module, ABC):
     def inverse(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The x with forward(x, y)[0] = z."""
 
+    def initialise(self, x: Tensor) -> None:
+        """Fit to the values (B, …) of the first training batch that reach this layer; default nothing."""
+
     def penalty(self) -> Tensor | None:
         """What the last forward pass in training adds to the loss, shape (); given once, then None."""
         return None

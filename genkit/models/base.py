@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, ClassVar, Protocol
 
@@ -73,9 +73,19 @@ class GenerativeModel(nn.Module, Component, ABC):
         """Phase name to the module that trains in it; the modules are disjoint."""
         return {"model": self}
 
+    def initialise(self, batch: Batch) -> None:
+        """Fit to data what is fitted before the first step, such as a layer's first scale; default nothing.
+
+        Called once, without gradients, with the first training batch of a run whose weights are not trained ones, from
+        the noise that the first `losses` then see.
+        """
+
     @abstractmethod
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """The objective of one phase on a batch: "loss" and its named terms, each of shape ()."""
+        """The objective of one phase on a batch: "loss" and its named terms, each of shape ().
+
+        A function of the weights, the batch and the noise.
+        """
 
     @abstractmethod
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
@@ -178,26 +188,6 @@ class Guidable(ABC):
 
         Raises ConfigError for a model that cannot serve.
         """
-
-
-class Upgradable(ABC):
-    """A module whose tensors had other shapes in the checkpoints of an earlier version."""
-
-    @abstractmethod
-    def upgrade(self, state: dict[str, Any], prefix: str) -> None:
-        """Give the tensors of a state dict whose names begin with `prefix` their present shapes, in place.
-
-        The names stay, and so does a state dict of the present form.
-        """
-
-
-def upgraded(model: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
-    """A state dict of any version of the model's modules in its present shapes."""
-    result = dict(state)
-    for name, module in model.named_modules():
-        if isinstance(module, Upgradable):
-            module.upgrade(result, f"{name}." if name else "")
-    return result
 
 
 class ModelFactory(Protocol):

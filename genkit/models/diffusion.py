@@ -24,11 +24,13 @@ from genkit.errors import ConfigError
 from genkit.models.base import Conditional, GenerativeModel, Guidable, MonteCarlo, Noise, Stepwise, classes_of
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
+from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 
 Level = Annotated[float, Range(0.0, 1e6)]
+LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 
 
-class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
+class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, RetiredBuffers):
     """Denoising diffusion; its defaults are EDM's preconditioning, noise levels and sampler.
 
     References: Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al. 2022, 2206.00364).
@@ -48,8 +50,8 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
         clip_denoised: Whether to clip the posterior mean into the data's range in sampling.
     """
 
-    measured: Tensor
     costly = True
+    retired = ("measured",)
 
     def __init__(
         self,
@@ -78,7 +80,7 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
         self.denoiser = (denoiser or EDMDenoiser)(
             backbone=net, schedule=schedule or KarrasSchedule(), data_std=torch.tensor(1.0)
         )
-        self.register_buffer("measured", torch.tensor(False))
+        upgrade_in_loading(self)
         self.objective.check(self.denoiser)
         self.sampler = sampler or HeunSampler
         self.likelihood = likelihood or FlowLikelihood()
@@ -88,11 +90,14 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
         self.guidance_interval, self.clip_denoised = guidance_interval, clip_denoised
         self.weak: Diffusion | None = None
 
+    def initialise(self, batch: Batch) -> None:
+        """σ_data is that of the batch, unless it has no spread."""
+        data_std = batch["x"].std(correction=0)
+        if data_std > LEAST_SPREAD:
+            self.denoiser.data_std.copy_(data_std)
+
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        x, y = batch["x"], self._labels(batch)
-        if self.training and not self.measured:
-            self._measure(x)
-        return self.objective(self.denoiser, x, y)
+        return self.objective(self.denoiser, batch["x"], self._labels(batch))
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)
@@ -119,13 +124,6 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable):
         points = self.points(x)
         self.check_labels(y, len(x))
         return self.likelihood(Labelled(self.denoiser, y), points, self.spec, seed=seed)
-
-    def _measure(self, x: Tensor) -> None:
-        """σ_data, from the first batch with any spread that is trained on."""
-        data_std = x.std(correction=0)
-        if data_std > 1e-6:
-            self.denoiser.data_std.copy_(data_std)
-            self.measured.fill_(True)
 
     def _labels(self, batch: Batch) -> Tensor | None:
         """Labels (B,), a share of them replaced by "no label" in training; None for an unconditional model."""

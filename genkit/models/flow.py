@@ -13,7 +13,8 @@ References:
     Neural spline flows (Durkan, Bekasov, Murray, Papamakarios, 2019), arXiv:1906.04032.
 """
 
-from typing import ClassVar
+from contextlib import ExitStack
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -67,6 +68,15 @@ class Flow(GenerativeModel, MonteCarlo, Conditional):
         if not is_exact(self.transform):
             return "estimate"
         return "exact" if self.moved is None else "lower"
+
+    @torch.no_grad()
+    def initialise(self, batch: Batch) -> None:
+        """Each layer, in the order in which data passes them, is fitted to what those before it make of the batch."""
+        x, y = batch["x"], self.labels_of(batch)
+        with ExitStack() as hooks:
+            for layer in self._layers():
+                hooks.enter_context(layer.register_forward_pre_hook(_initialise))
+            self._log_prob(self.spec.dequantise(x, torch.rand_like(x)), y)
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Mean negative log-likelihood in nats, of dequantised values; "bits_per_dim" too where data has levels.
@@ -130,6 +140,10 @@ class Flow(GenerativeModel, MonteCarlo, Conditional):
 
     def _layers(self) -> list[Transform]:
         return [module for module in self.modules() if isinstance(module, Transform)]
+
+
+def _initialise(layer: Transform, inputs: tuple[Any, ...]) -> None:
+    layer.initialise(inputs[0])
 
 
 class VectorFlow(Flow):

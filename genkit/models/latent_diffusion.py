@@ -4,7 +4,7 @@ r"""Latent diffusion: a diffusion model of what an autoencoder makes of the data
 
 The autoencoder, trained before and frozen, takes care of the details of an image; the diffusion model learns where in
 the small latent space the data lies, with a network that is far cheaper to ask. Noise levels and schedules are made for
-values of about unit variance, which no autoencoder promises, so μ and s are measured on the first batch: without them a
+values of about unit variance, which no autoencoder promises, so μ and s are those of the first batch: without them a
 sampler starts far from the latents or ends in the middle of them.
 
 The latents are data like any other to the `Diffusion` inside, vectors or small images, and it chooses its network by
@@ -36,11 +36,14 @@ from genkit.models.base import (
     Stepwise,
     classes_of,
 )
-from genkit.models.diffusion import Diffusion, Level, refuse_other_data
+from genkit.models.diffusion import LEAST_SPREAD, Diffusion, Level, refuse_other_data
 from genkit.nn.backbone import BackboneFactory
+from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 
 
-class LatentDiffusion(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional, Stepwise, Guidable):
+class LatentDiffusion(
+    GenerativeModel, Encoder, Decoder, Reconstructor, Conditional, Stepwise, Guidable, RetiredBuffers
+):
     """Diffusion of the latents of a frozen autoencoder.
 
     References: High-Resolution Image Synthesis with Latent Diffusion Models (Rombach et al. 2021, 2112.10752).
@@ -61,7 +64,7 @@ class LatentDiffusion(GenerativeModel, Encoder, Decoder, Reconstructor, Conditio
 
     mean: Tensor
     scale: Tensor
-    measured: Tensor
+    retired = ("measured",)
 
     def __init__(
         self,
@@ -97,7 +100,7 @@ class LatentDiffusion(GenerativeModel, Encoder, Decoder, Reconstructor, Conditio
         )
         self.register_buffer("mean", torch.zeros(self.latent_shape[0], *[1] * (len(self.latent_shape) - 1)))
         self.register_buffer("scale", torch.tensor(1.0))
-        self.register_buffer("measured", torch.tensor(False))
+        upgrade_in_loading(self)
 
     def trainable(self) -> dict[str, torch.nn.Module]:
         return {"model": self.diffusion}
@@ -108,12 +111,22 @@ class LatentDiffusion(GenerativeModel, Encoder, Decoder, Reconstructor, Conditio
         self.autoencoder.eval()
         return self
 
+    @torch.no_grad()
+    def initialise(self, batch: Batch) -> None:
+        """The mean of each feature (of each channel) and one scale for all of them, unless the latents have no spread.
+
+        The diffusion inside is initialised to what it will see.
+        """
+        z = self._latents(batch)
+        mean = z.transpose(0, 1).flatten(1).mean(1).view_as(self.mean)
+        scale = (z - mean).square().mean().sqrt()
+        if scale > LEAST_SPREAD:
+            self.mean.copy_(mean)
+            self.scale.copy_(scale)
+        self.diffusion.initialise(self._standardised(batch, z))
+
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        with torch.no_grad():
-            z = self.encode(batch["x"], self.labels_of(batch)).to(batch["x"].dtype)
-            if self.training and not self.measured:
-                self._measure(z)
-        return self.diffusion.losses({**batch, "x": (z - self.mean) / self.scale}, phase)
+        return self.diffusion.losses(self._standardised(batch, self._latents(batch)), phase)
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)
@@ -158,14 +171,13 @@ class LatentDiffusion(GenerativeModel, Encoder, Decoder, Reconstructor, Conditio
         same = mine.keys() == others.keys() and all(torch.equal(value, others[key]) for key, value in mine.items())
         return same and torch.equal(self.mean, other.mean) and torch.equal(self.scale, other.scale)
 
-    def _measure(self, z: Tensor) -> None:
-        """The mean of each feature (of each channel) and one scale for all of them, from a first batch with spread."""
-        mean = z.transpose(0, 1).flatten(1).mean(1).view_as(self.mean)
-        scale = (z - mean).square().mean().sqrt()
-        if scale > 1e-6:
-            self.mean.copy_(mean)
-            self.scale.copy_(scale)
-            self.measured.fill_(True)
+    @torch.no_grad()
+    def _latents(self, batch: Batch) -> Tensor:
+        return self.encode(batch["x"], self.labels_of(batch)).to(batch["x"].dtype)
+
+    def _standardised(self, batch: Batch, z: Tensor) -> Batch:
+        """The batch that the diffusion inside sees, for its latents z."""
+        return {**batch, "x": (z - self.mean) / self.scale}
 
     def _shape_of_latents(self) -> tuple[int, ...]:
         model = self.autoencoder

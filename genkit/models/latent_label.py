@@ -6,14 +6,14 @@ Drawn from one density of all labels, a z is likely to be another label's than t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from genkit.models.base import Noise, Upgradable
 from genkit.models.latent import LatentDensity, LatentDensityFactory
+from genkit.noise import Noise
+from genkit.upgrade import Upgradable, upgrade_in_loading
 
 
 class PerLabel(nn.Module, Upgradable):
@@ -31,7 +31,7 @@ class PerLabel(nn.Module, Upgradable):
         self._one = (density(latent_dim=latent_dim),)  # in a tuple: its own buffers are nobody's state
         for name, value in self._one[0].state_dict().items():
             self.register_buffer(name, value.expand(num_classes, *value.shape).clone())
-        self.register_load_state_dict_pre_hook(_upgrade)
+        upgrade_in_loading(self)
 
     def of(self, label: int) -> LatentDensity:
         """The density of a label, until another one is asked for."""
@@ -64,12 +64,6 @@ class PerLabel(nn.Module, Upgradable):
             stored = state.get(prefix + name)
             if stored is not None and stored.ndim == value.ndim - 1:
                 state[prefix + name] = stored.expand(self.num_classes, *stored.shape)
-
-
-def _upgrade(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
-    assert isinstance(module, PerLabel)
-    assert isinstance(state, dict)
-    module.upgrade(state, prefix)
 
 
 class Replay:

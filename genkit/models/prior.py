@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from genkit.component import Component, NonNegativeFloat, Width
 from genkit.data.spec import DataSpec
 from genkit.distributions import normal_kl, normal_log_prob
+from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 
 Posterior = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]  # x, y to mean and log-variance, (B, D) each
 
@@ -58,8 +59,8 @@ class Prior(nn.Module, Component, ABC):
     def mixture(self, posterior: Posterior) -> NormalMixture:
         """The prior beside an encoder that says q(z | x)."""
 
-    def meet(self, x: Tensor, y: Tensor | None) -> None:
-        """Called with each training batch before the prior is used; default nothing."""
+    def initialise(self, x: Tensor, y: Tensor | None) -> None:
+        """Fit to the first training batch; default nothing."""
 
 
 class PriorFactory(Protocol):
@@ -81,7 +82,7 @@ class StandardNormal(Prior):
         return NormalMixture(self.zero, self.zero)
 
 
-class VampPrior(Prior):
+class VampPrior(Prior, RetiredBuffers):
     r"""The mean of the posteriors of K learned pseudo-inputs, p(z) = 1/K Σ_k q(z | u_k).
 
     The prior that maximises the bound is the mean posterior of all data, which K points stand for. They start as images
@@ -96,7 +97,7 @@ class VampPrior(Prior):
     """
 
     labels: Tensor | None
-    initialised: Tensor
+    retired = ("initialised",)
 
     def __init__(
         self,
@@ -111,17 +112,14 @@ class VampPrior(Prior):
         self.jitter = jitter
         self.pseudo_inputs = nn.Parameter(0.5 * torch.randn(components, *spec.shape))
         self.register_buffer("labels", None if num_classes is None else torch.arange(components) % num_classes)
-        self.register_buffer("initialised", torch.tensor(False))
+        upgrade_in_loading(self)
 
     @torch.no_grad()
-    def meet(self, x: Tensor, y: Tensor | None) -> None:
-        if self.initialised:
-            return
+    def initialise(self, x: Tensor, y: Tensor | None) -> None:
         row = torch.arange(len(self.pseudo_inputs), device=x.device) % len(x)
         self.pseudo_inputs.copy_(x[row] + self.jitter * torch.randn_like(self.pseudo_inputs))
         if self.labels is not None and y is not None:
             self.labels.copy_(y[row])
-        self.initialised.fill_(True)
 
     def mixture(self, posterior: Posterior) -> NormalMixture:
         return NormalMixture(*posterior(self.pseudo_inputs, self.labels))

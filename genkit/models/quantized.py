@@ -86,7 +86,11 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
 
     def quantize(self, x: Tensor, y: Tensor | None = None) -> Quantized:
         """Values (B, C, T), codes (B, T) and loss terms of data (B, *shape)."""
-        return self.quantizer(self.encoder(x, y=y).unflatten(1, (self.quantizer.channels, self.tokens)))
+        return self.quantizer(self._features(x, y))
+
+    @torch.no_grad()
+    def initialise(self, batch: Batch) -> None:
+        self.quantizer.initialise(self._features(batch["x"], self.labels_of(batch)))
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x, y = batch["x"], self.labels_of(batch)
@@ -124,3 +128,7 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
         codes = self.prior.sample(n, y=y, noise=noise, temperature=self.temperature)
         out = self.decoder(self.quantizer.decode_codes(codes).flatten(1), y=y)
         return self.likelihood.draw(out, noise(*self.spec.shape)) if self.draws_x else self.likelihood.mean(out)
+
+    def _features(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """What the encoder makes of data (B, *shape), (B, C, T)."""
+        return self.encoder(x, y=y).unflatten(1, (self.quantizer.channels, self.tokens))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from genkit.component import Component, NonNegativeFloat, Probability, Range, Width
 from genkit.errors import ConfigError
+from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 
 MOST = 65536  # codes
 Levels = tuple[Annotated[int, Range(2, 4096)], ...]
@@ -53,6 +54,9 @@ class Quantizer(nn.Module, Component, ABC):
     def forward(self, z: Tensor) -> Quantized:
         """Features (B, channels, *S) to values, codes and loss terms."""
 
+    def initialise(self, z: Tensor) -> None:
+        """Fit to the features (B, channels, *S) of the first training batch; default nothing."""
+
     @abstractmethod
     def decode_codes(self, codes: Tensor) -> Tensor:
         """Codes (B, T) to their values (B, channels, T)."""
@@ -69,14 +73,14 @@ def code_usage(codes: Tensor, num_codes: int) -> tuple[Tensor, Tensor]:
     return torch.special.entr(share).sum().exp(), (share > 0).float().mean()
 
 
-class VectorQuantizer(Quantizer):
+class VectorQuantizer(Quantizer, RetiredBuffers):
     r"""The nearest of K vectors, which are running means of the features that chose them.
 
     .. math:: u_k \leftarrow d u_k + (1 - d) n_k / N, \quad m_k \leftarrow d m_k + (1 - d) \sum_{z \to k} z / N,
               \quad e_k = m_k / u_k
 
     for N features in a batch of which n_k chose k. A code with a usage u_k below `restart` / K is dead: it moves to a
-    feature of the batch. At first all are, which is the initialisation from data.
+    feature of the batch. To begin with, every code is put on a feature of the first batch.
 
     References: Neural Discrete Representation Learning (van den Oord et al. 2017, 1711.00937); restarts: Jukebox
     (Dhariwal et al. 2020, 2005.00341).
@@ -91,7 +95,7 @@ class VectorQuantizer(Quantizer):
 
     usage: Tensor
     sums: Tensor
-    initialised: Tensor
+    retired = ("initialised",)
 
     def __init__(
         self,
@@ -106,7 +110,7 @@ class VectorQuantizer(Quantizer):
         self.commitment, self.decay, self.restart = commitment, decay, restart
         self.register_buffer("usage", torch.full((num_codes,), 1 / num_codes))
         self.register_buffer("sums", torch.randn(num_codes, channels) / num_codes)
-        self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
+        upgrade_in_loading(self)
 
     @property
     def codebook(self) -> Tensor:
@@ -115,9 +119,9 @@ class VectorQuantizer(Quantizer):
 
     def forward(self, z: Tensor) -> Quantized:
         rows = z.flatten(2).transpose(1, 2)  # (B, C, *S) -> (B, T, C)
-        flat = rows.detach().flatten(0, 1).to(self.sums.dtype)
+        flat = self._features(z)
         if self.training:
-            self._restart(flat)
+            self._restart(flat, self.usage < self.restart / self.num_codes)
         codes = self.nearest(flat)
         q = self.decode_codes(codes.view(rows.shape[:2])).to(z.dtype).view_as(z)
         if self.training:  # after the values were read: they are what this batch chose from
@@ -133,15 +137,21 @@ class VectorQuantizer(Quantizer):
         e = self.codebook
         return (e.square().sum(1) - 2 * z @ e.T).argmin(1)  # ‖z − e‖² without the ‖z‖² common to all codes
 
+    def initialise(self, z: Tensor) -> None:
+        """Every code on a feature of its own."""
+        self._restart(self._features(z), torch.ones_like(self.usage, dtype=torch.bool))
+
+    def _features(self, z: Tensor) -> Tensor:
+        """The features of all places of z (B, C, *S), (B T, C), without their gradient."""
+        return z.detach().flatten(2).transpose(1, 2).flatten(0, 1).to(self.sums.dtype)
+
     @torch.no_grad()
-    def _restart(self, z: Tensor) -> None:
-        """Puts every dead code on a feature of its own, as far as the features (N, C) reach."""
-        dead = (self.usage < self.restart / self.num_codes) | ~self.initialised
+    def _restart(self, z: Tensor, dead: Tensor) -> None:
+        """Puts every dead code (K,) on a feature of its own, as far as the features (N, C) reach."""
         places = torch.arange(self.num_codes, device=z.device) % len(z)
         drawn = z[torch.randperm(len(z), device=z.device)[places]]
         self.usage.copy_(self.usage.where(~dead, 1 / self.num_codes))
         self.sums.copy_(self.sums.where(~dead[:, None], drawn / self.num_codes))
-        self.initialised.fill_(True)
 
     @torch.no_grad()
     def _follow(self, z: Tensor, codes: Tensor) -> None:

@@ -106,10 +106,11 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         out = self.decoder(z.flatten(0, 1), y=None if y is None else y.repeat(k)).to(x.dtype)
         return Draws(mean, log_var, z, self.likelihood.log_prob(x, out.unflatten(0, (k, -1))), prior)
 
+    def initialise(self, batch: Batch) -> None:
+        self.prior.initialise(batch["x"], self.labels_of(batch))
+
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x, y = batch["x"], self.labels_of(batch)
-        if self.training:
-            self.prior.meet(x, y)
         q, prior = self.posterior(x, y), self.prior.mixture(self.posterior)
         progress = self.progress if self.training else 1.0
         eps = torch.randn(self.objective.draws(progress), *q[0].shape, device=x.device).to(x)

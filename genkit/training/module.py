@@ -43,6 +43,7 @@ class GenerativeModule(pl.LightningModule):
         seed: Of all training noise.
         max_steps, accumulate: Optimizer steps of the run, micro-batches per step.
         check_every: Optimizer steps between checks of the loss on a GPU, where looking at it costs a synchronisation.
+        trained: Whether the model's weights are those of a trained one: it is then not initialised from data.
 
     Attributes:
         averaged: The averaged copy; None before the first step.
@@ -68,6 +69,7 @@ class GenerativeModule(pl.LightningModule):
         max_steps: int,
         accumulate: int = 1,
         check_every: int = 10,
+        trained: bool = False,
         optimizer_overrides: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
@@ -76,6 +78,7 @@ class GenerativeModule(pl.LightningModule):
         self._followers: dict[str, tuple[list[Tensor], list[Tensor]]] = {}  # phase -> averaged parameters, live ones
         self.ema, self.lr_schedule = ema, lr_schedule
         self.seed, self.max_steps, self.accumulate, self.check_every = seed, max_steps, accumulate, check_every
+        self.trained = trained
         self.learns = {phase: _trainable(module) for phase, module in model.trainable().items()}
         self.optimizer_overrides = optimizer_overrides or {}
         self.optimizer_groups = _groups(self.learns, self.optimizer_overrides)
@@ -126,6 +129,8 @@ class GenerativeModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         phase = self._enter_phase()
         self._batch = batch
+        if self.micro_batch == 0 and not self.trained:
+            self._initialise(batch)
         terms = self._losses(batch, phase)
         if self._looks:
             self._check_finite(terms, phase)
@@ -142,9 +147,18 @@ class GenerativeModule(pl.LightningModule):
         if number == self.accumulate - 1:
             self.latest |= {key: total / self.accumulate for key, total in self._step_sums.items()}
 
+    @torch.no_grad()
+    def _initialise(self, batch: Batch) -> None:
+        """From the noise of the first micro-batch: what is fitted is fitted to just what the first loss then sees."""
+        self._seed_noise()
+        self.model.initialise(batch)
+
     def _losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        seed_global(seed_of(self.seed, "train", self.micro_batch, self.global_rank), self.device)
+        self._seed_noise()
         return self.model.losses(batch, phase)
+
+    def _seed_noise(self) -> None:
+        seed_global(seed_of(self.seed, "train", self.micro_batch, self.global_rank), self.device)
 
     @property
     def _looks(self) -> bool:
@@ -299,7 +313,7 @@ class GenerativeModule(pl.LightningModule):
 
     @torch.no_grad()
     def _average(self, phase: str, n: int) -> None:
-        """Follows the phase just stepped; the first step makes the copy, with data-dependent initialisation in it."""
+        """Follows the phase just stepped; the first step makes the copy."""
         if self.ema is None:
             return
         if self.averaged is None:

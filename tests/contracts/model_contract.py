@@ -131,6 +131,8 @@ class Subject:
 def trained(case: Case) -> Subject:
     """Built, a few steps in each of its phases, prepared, in eval mode."""
     model, batch = case.build().train(), case.batch()
+    torch.manual_seed(seed_of(0, "train", 0))
+    model.initialise(batch)
     phases = tuple(dict.fromkeys(model.phases)) * STEPS
     parts = model.trainable()
     optimizers = {name: torch.optim.Adam(part.parameters(), lr=1e-3) for name, part in parts.items()}

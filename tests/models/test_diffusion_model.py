@@ -70,27 +70,24 @@ def test_a_network_that_answers_zero_costs_one_on_every_noise_level(schedule, st
     batch = normal(20_000, std)
     for mean in (-2.0, -0.5, 1.0):
         model = diffusion(schedule=schedule, objective=Denoising(LogNormalLevels(mean=mean)))
+        model.initialise(batch)
         assert model.losses(batch, "model")["loss"].item() == pytest.approx(1, abs=0.04)
 
 
-def test_the_scale_is_measured_once_on_the_first_batch_of_training():
-    model = diffusion().eval()
-    model.losses(normal(100, 3.0), "model")
-    assert not model.measured
-    model.train()
-    batch = normal(100, 3.0)
-    model.losses(batch, "model")
+def test_the_scale_is_that_of_the_batch_that_it_is_initialised_with_and_is_stored():
+    model, batch = diffusion(), normal(100, 3.0)
+    model.initialise(batch)
     model.losses(normal(100, 9.0), "model")
     assert model.denoiser.data_std.item() == pytest.approx(batch["x"].std(correction=0).item())
     restored = diffusion()
     restored.load_state_dict(model.state_dict())
-    restored.losses(normal(100, 9.0), "model")
     assert torch.equal(restored.denoiser.data_std, model.denoiser.data_std)
 
 
 @pytest.mark.parametrize("batch", [torch.zeros(4, 2), torch.ones(1, 2)], ids=["zeros", "constant"])
 def test_a_first_batch_without_spread_leaves_finite_losses(batch):
     model = diffusion()
+    model.initialise({"x": batch})
     assert torch.isfinite(model.losses({"x": batch}, "model")["loss"])
     assert torch.isfinite(model.losses(normal(10), "model")["loss"])
 
@@ -105,6 +102,7 @@ def test_training_noise_is_log_normal_about_the_datas_scale():
             return super().forward(x, t, y)
 
     model = diffusion(backbone=Keeping, objective=Denoising(LogNormalLevels(mean=-0.4, std=0.5)))
+    model.initialise(normal(20_000, 2.0))
     model.losses(normal(20_000, 2.0), "model")
     relative = seen[0] - model.denoiser.data_std.log()
     assert relative.mean().item() == pytest.approx(-0.4, abs=0.02)

@@ -63,10 +63,8 @@ def batch_of(spec: DataSpec = PLANE, n: int = 50, shift: float = 3.0) -> Batch:
 @pytest.mark.parametrize("name", AUTOENCODERS)
 def test_mean_and_scale_are_those_of_the_first_batchs_latents(name):
     model, batch = latent(AUTOENCODERS[name], conditional=name == "labels"), batch_of()
-    model.eval().losses(batch, "model")
-    assert not model.measured
-    model.train().losses(batch, "model")
-    model.losses(batch_of(shift=-9.0), "model")
+    model.initialise(batch)
+    model.train().losses(batch_of(shift=-9.0), "model")
     z = model.autoencoder.encode(batch["x"], batch["y"] if name == "labels" else None)
     torch.testing.assert_close(model.mean, z.mean(0))
     torch.testing.assert_close(model.scale, (z - z.mean(0)).square().mean().sqrt())
@@ -77,6 +75,7 @@ def test_latent_images_are_measured_by_channel_and_denoised_by_a_u_net():
     model, batch = latent(Folded, DIGITS, backbone=None), batch_of(DIGITS)
     assert isinstance(model.diffusion.denoiser.backbone, UNet)
     assert isinstance(latent(backbone=None).diffusion.denoiser.backbone, MLP)
+    model.initialise(batch)
     assert torch.isfinite(model.train().losses(batch, "model")["loss"])
     z = model.encode(batch["x"])
     assert model.mean.shape == (4, 1, 1)
@@ -94,7 +93,7 @@ def test_samples_are_decoded_from_the_measured_place():
             return torch.zeros_like(x)
 
     model = latent(backbone=Silent, sampler=partial(HeunSampler, steps=40))
-    model.train().losses(batch_of(), "model")
+    model.initialise(batch_of())
     z = model.eval().diffusion.sample(4000, noise=SampleNoise(0, range(4000)))
     assert z.std().item() == pytest.approx(1, abs=0.05)
     x = model.sample(4000, noise=SampleNoise(0, range(4000)))
@@ -103,8 +102,9 @@ def test_samples_are_decoded_from_the_measured_place():
 
 def test_a_batch_without_spread_measures_nothing():
     model = latent()
+    model.initialise({"x": torch.ones(4, 2)})
     assert torch.isfinite(model.train().losses({"x": torch.ones(4, 2)}, "model")["loss"])
-    assert not model.measured
+    assert (model.mean.tolist(), model.scale.item()) == ([0.0] * model.mean.numel(), 1.0)
 
 
 def test_the_autoencoder_neither_learns_nor_is_copied_nor_leaves_its_eval_mode():
@@ -126,9 +126,8 @@ def test_the_autoencoder_neither_learns_nor_is_copied_nor_leaves_its_eval_mode()
 
 def test_a_state_dict_carries_what_was_measured():
     model, other = latent(), latent(seed=1)
-    model.train().losses(batch_of(), "model")
+    model.initialise(batch_of())
     other.load_state_dict(model.state_dict())
-    other.train().losses(batch_of(shift=-9.0), "model")
     assert torch.equal(other.scale, model.scale)
     assert torch.equal(other.mean, model.mean)
 

@@ -82,7 +82,6 @@ def test_the_commitment_is_the_weighted_squared_distance_and_pulls_the_features_
 
 def test_the_vectors_are_running_means_of_what_chose_them():
     quantizer = vectors(num_codes=2, channels=1, decay=0.75, restart=0.0)
-    quantizer(torch.tensor([[[0.0, 10.0]]]))  # the first batch is the initialisation: both vectors stand on the data
     quantizer.usage.copy_(torch.tensor([0.5, 0.5]))
     quantizer.sums.copy_(torch.tensor([[0.0], [5.0]]))  # vectors 0 and 10
     quantizer(torch.tensor([[[1.0, 3.0, 2.0, 12.0]]]))  # three choose the first
@@ -101,8 +100,9 @@ def test_without_new_features_it_stays_and_with_the_same_ones_it_arrives():
     assert torch.equal(quantizer.codebook, before)
 
 
-def test_the_first_batch_puts_every_vector_on_a_feature_of_its_own():
+def test_initialisation_puts_every_vector_on_a_feature_of_its_own():
     quantizer, z = vectors(), features(3, n=10)
+    quantizer.initialise(z)
     values = quantizer(z).values
     rows = z.transpose(1, 2).reshape(-1, 3)
     chosen = values.transpose(1, 2).reshape(-1, 3).round(decimals=4).unique(dim=0)
@@ -113,7 +113,7 @@ def test_the_first_batch_puts_every_vector_on_a_feature_of_its_own():
 @pytest.mark.parametrize(("restart", "revived"), [(0.1, True), (0.0, False)])
 def test_a_dead_code_moves_to_the_data_where_restarts_are_on(restart, revived):
     quantizer, z = vectors(restart=restart), features(3, n=20)
-    quantizer(z)
+    quantizer.initialise(z)
     quantizer.usage[2] = 1e-6
     quantizer.sums[2] = 1e-6 * 1e3  # a vector far away from all features
     for _ in range(3):
@@ -122,12 +122,12 @@ def test_a_dead_code_moves_to_the_data_where_restarts_are_on(restart, revived):
     assert bool((quantizer.eval()(z).codes == 2).any()) == revived
 
 
-def test_restarts_draw_from_the_global_generator_alone():
+def test_initialisation_draws_from_the_global_generator_alone():
     tables = []
     for seed in (0, 0, 1):
         quantizer = vectors()
         torch.manual_seed(seed)
-        quantizer(features(3))
+        quantizer.initialise(features(3))
         tables.append(quantizer.codebook)
     assert torch.equal(tables[0], tables[1])
     assert not torch.equal(tables[0], tables[2])
