@@ -49,5 +49,6 @@ def test_any_other_name_is_still_refused():
 def test_a_new_run_begins_from_the_weights_of_an_earlier_version():
     model, old = Diffusion(spec=PLANE), Diffusion(spec=PLANE)
     old.denoiser.data_std.fill_(3.0)
-    Start(old.state_dict() | {"measured": torch.tensor(True)}, {"ckpt": "old", "partial": False}).fill(model)
+    earlier = old.state_dict() | {"measured": torch.tensor(True)}
+    Start(earlier, {"ckpt": "old", "partial": False, "step": 1}, "Diffusion").fill(model)
     assert model.denoiser.data_std == 3.0
