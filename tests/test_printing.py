@@ -1,12 +1,16 @@
 """What others wrote, on a terminal and in errors: nothing hidden, nothing obeyed, of bounded length."""
 
+import ast
 import io
+import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.table import Table
 
+import genkit
 from genkit.errors import CheckpointError
 from genkit.printing import one_line, printable, shown
 from genkit.report.console import make_console
@@ -57,3 +61,28 @@ def test_the_console_reads_no_markup_and_lets_no_control_character_through() -> 
     assert "]0;x" in said
     assert not {"\x07", "\x9b", "\u202e", "\u200b", "\x7f", "\ud800"} & set(said)
     assert "\x1b]" not in said  # the console's own codes are \x1b[…m
+
+
+UNITS = re.compile(r" (samples?|examples?|rows?|points|images|steps?|bytes|tensors?|columns|files|runs|jobs)\b")
+WORDS = re.compile(r"name|kind|held|line|type\(|shown|join|_share|\['split'\]|get\('step'\)|rate|first|LONGEST|seconds")
+
+
+def counts(tree: ast.AST) -> Iterator[ast.FormattedValue]:
+    """The values of f-strings that stand before a unit or behind "step "; not those of key=value."""
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)):
+        parts = ["", *(part.value if isinstance(part, ast.Constant) else "" for part in node.values), ""]
+        for i, value in enumerate(node.values, 1):
+            counted = UNITS.match(parts[i + 1]) or parts[i - 1].endswith("step ")
+            if isinstance(value, ast.FormattedValue) and counted and not parts[i - 1].endswith("="):
+                yield value
+
+
+def test_counts_are_printed_with_separators_of_thousands() -> None:
+    bare = [
+        f"{file.name}:{value.lineno}: {ast.unparse(value.value)}"
+        for file in sorted(Path(genkit.__file__).parent.rglob("*.py"))
+        for value in counts(ast.parse(file.read_text(encoding="utf-8")))
+        if "," not in (ast.unparse(value.format_spec) if value.format_spec else "")
+        and not WORDS.search(ast.unparse(value.value))
+    ]
+    assert bare == []

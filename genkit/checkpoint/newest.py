@@ -70,7 +70,7 @@ def each_finished(path: str) -> list[str]:
         return [path]
     finished = [str(run) for run in runs if _status(run) == "done"]
     if not finished:
-        raise CheckpointError(f"{shown(folder)}: none of its {len(runs)} runs is finished: name one of them")
+        raise CheckpointError(f"{shown(folder)}: none of its {len(runs):,} runs is finished: name one of them")
     return finished
 
 

@@ -10,7 +10,7 @@ PATIENCE = "callbacks.early_stopping.patience"
 def stopped(parts: Parts) -> str | None:
     """ "at step 30: val/loss has not improved for 2 validations (best 3.8 at step 10)", None where nothing did."""
     reason = parts.module.stopped
-    return None if reason is None else f"at step {parts.module.global_step}: {reason}"
+    return None if reason is None else f"at step {parts.module.global_step:,}: {reason}"
 
 
 def stopped_line(parts: Parts, resumed_at: int | None) -> str | None:

@@ -230,7 +230,7 @@ def _some_of(path: str, spec: DataSpec, name: str, settings: Mapping[str, Any]) 
     if n is None or n == len(samples):
         return SampleSource(samples, name)
     if n > len(samples):
-        raise ConfigError(f"n={n}: {shown(path)} holds {len(samples)} samples")
+        raise ConfigError(f"n={n}: {shown(path)} holds {len(samples):,} samples")
     rows = random_order(samples, n, seed)
     return SampleSource(samples[rows], name, {"of": len(samples), "seed": seed}, rows)
 

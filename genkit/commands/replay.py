@@ -164,7 +164,7 @@ def _differences(window: Window, scratch: Path, model: GenerativeModel) -> Itera
     for old, new in zip(window.lines, again, strict=False):
         keys = [key for key in old if old[key] != new.get(key)]
         if keys:
-            yield f"step {old['step']}: {keys[0]} was {old[keys[0]]} and is {new.get(keys[0], 'absent')}"
+            yield f"step {old['step']:,}: {keys[0]} was {old[keys[0]]} and is {new.get(keys[0], 'absent')}"
     if len(again) != len(window.lines):
         yield f"{len(window.lines)} lines were logged, and are {len(again)}"
     if window.end is not None:

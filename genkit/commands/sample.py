@@ -88,7 +88,7 @@ def _close(folder: Path, found: Restored, settings: dict[str, Any], console: Con
         close(console, f"{settings['show']}: {shown(folder)}", {"picture": folder / f"{settings['show']}.png"}, [score])
         return
     made = {"picture": folder / picture_name(found.model.spec), "array": folder / "samples.npz"}
-    close(console, f"{settings['n']} samples: {shown(folder)}", made, [score])
+    close(console, f"{settings['n']:,} samples: {shown(folder)}", made, [score])
 
 
 def _show(folder: Path, picture: Picture, found: Restored, settings: dict[str, Any]) -> None:

@@ -118,7 +118,7 @@ def _again(path: Path, typed: dict[str, Any], console: Console) -> Trained:
     if info["status"] != "done" or made_for < wanted:
         own = ("run_dir", MAX_STEPS) if made_for > wanted else ("run_dir",)
         return _resume({**typed, "resume": str(path)}, console, own=own)
-    longer = f", and longer: {made_for} steps" if made_for > wanted else ""
+    longer = f", and longer: {made_for:,} steps" if made_for > wanted else ""
     console.print(f"{shown(path)}: done before{longer}: skipped", soft_wrap=True)
     _report(path, info, "skipped")
     return Trained(path, value_of_run(path, typed))
@@ -153,7 +153,7 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
         refuse_interpolations(settings, at="resume")
         max_steps = lookup(settings, MAX_STEPS)
         if checkpoint is not None and checkpoint.step >= max_steps:
-            line = f"{shown(path)}: finished at step {checkpoint.step}; trainer.max_steps= takes it further"
+            line = f"{shown(path)}: finished at step {checkpoint.step:,}; trainer.max_steps= takes it further"
             console.print(line, soft_wrap=True)
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
                 _note_done(folder, checkpoint.step, settings)
@@ -248,7 +248,7 @@ def _fit(
             _report(folder.path, folder.info, status)
         draw_losses(folder.path, _name(label))
     if stop.received:
-        kept = f"at step {step}" if step else "before its first checkpoint"
+        kept = f"at step {step:,}" if step else "before its first checkpoint"
         again = pasteable("train", f"resume={folder.path}")
         print(f"genkit: stopped by {stop.name} {kept}; to continue: {again}", file=sys.stderr, flush=True)
         raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
@@ -328,7 +328,7 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, reaso
     if checkpoint.notice is not None:
         console.print(checkpoint.notice, soft_wrap=True)
     exact = f"not exact: {'; '.join(reasons)}" if reasons else "exact"
-    console.print(f"{shown(path)}: resuming at step {checkpoint.step} ({exact})", soft_wrap=True)
+    console.print(f"{shown(path)}: resuming at step {checkpoint.step:,} ({exact})", soft_wrap=True)
 
 
 def _with_absolute_data(settings: dict[str, Any]) -> dict[str, Any]:

@@ -111,6 +111,6 @@ def verified(folder: Path) -> CheckpointError | None:
     except CheckpointError as error:
         return error
     size = sum(entry.bytes for entry in manifest.files.values())
-    content = f"{len(manifest.files)} files, {size:,} bytes"
-    print(f"intact: {shown(folder)}: {manifest.kind} of step {manifest.step}, {content}")
+    content = f"{len(manifest.files):,} files, {size:,} bytes"
+    print(f"intact: {shown(folder)}: {manifest.kind} of step {manifest.step:,}, {content}")
     return None

@@ -253,7 +253,7 @@ class Task:
         if not self.failures:
             return 0
         if self.jobs > 1:
-            print(f"genkit: {len(self.failures)} of {self.jobs} jobs failed", file=sys.stderr)
+            print(f"genkit: {len(self.failures):,} of {self.jobs:,} jobs failed", file=sys.stderr)
             for job, failure in self.failures:
                 line = f"  job {job.number}  exit {failure.code}  {' '.join(job.overrides)}: {failure.line}"
                 print(line, file=sys.stderr)

@@ -102,7 +102,7 @@ class Dataset(Component, ABC):
         """
         train, test = self.split("train"), self.split("test")
         if n > len(train):
-            raise DataError(f"n={n}: the training split has {len(train)} examples; choose a smaller n")
+            raise DataError(f"n={n}: the training split has {len(train):,} examples; choose a smaller n")
         pick = torch.randperm(len(train), generator=generator_of(repeat, "floor", n))[:n]
         return train[pick], test
 
@@ -116,7 +116,7 @@ def check_finite(dataset: Dataset) -> None:
             continue
         bad = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()
         if len(bad):
-            count = "1 example is" if len(bad) == 1 else f"{len(bad)} examples are"
+            count = "1 example is" if len(bad) == 1 else f"{len(bad):,} examples are"
             raise DataError(
                 f"data: {count} not finite in the split {name}, number {int(bad[0])} first: leave such examples out"
             )

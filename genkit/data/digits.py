@@ -104,5 +104,5 @@ class Digits(Dataset):
         order = stratified_order(self.labels, generator_of(repeat, "digits", "floor"))
         half = len(order) // 2
         if n > half:
-            raise DataError(f"n={n}: the digits have {half} images for each side of a floor; choose n={half} or less")
+            raise DataError(f"n={n}: the digits have {half:,} images for each side of a floor; choose n={half} or less")
         return self.everything[order[:n]], self.everything[order[half:]]

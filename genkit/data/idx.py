@@ -34,7 +34,7 @@ def read_idx(path: Path, dims: int) -> np.ndarray:
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise DataError(f"{path}: cannot be read ({type(error).__name__}); put the original file there") from error
     if len(values) != prod(shape):
-        raise DataError(f"{path}: the header promises {prod(shape)} bytes, the file has another size; fetch it again")
+        raise DataError(f"{path}: the header promises {prod(shape):,} bytes, the file has another size; fetch it again")
     return np.frombuffer(bytearray(values), dtype=np.uint8).reshape(shape)
 
 

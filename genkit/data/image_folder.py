@@ -60,7 +60,7 @@ def _refuse_subfolders(path: Path, entries: list[Path], here: int) -> None:
     names = ", ".join(shown(entry.name) for entry in found[:3]) + (", …" if len(found) > 3 else "")
     if here:
         raise DataError(
-            f"{shown(path)}: {here} images here and more in the subfolder{'s' * (len(found) > 1)} {names}: "
+            f"{shown(path)}: {here:,} images here and more in the subfolder{'s' * (len(found) > 1)} {names}: "
             "put all of them into one folder, or take the others out"
         )
     raise DataError(

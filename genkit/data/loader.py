@@ -63,7 +63,9 @@ class TrainLoader:
         self.train = dataset.split("train")
         self.batch_size = min(dataset.batch_size, len(self.train) // world_size)
         if self.batch_size == 0:
-            raise DataError(f"the training split has {len(self.train)} examples for {world_size} processes; use fewer")
+            raise DataError(
+                f"the training split has {len(self.train):,} examples for {world_size} processes; use fewer"
+            )
         self.per_epoch = len(self.train) // (self.batch_size * world_size)
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)

@@ -91,7 +91,7 @@ class AdaptiveSampler(Sampler):
             angle = torch.where(taken, torch.where(step <= end - angle, end, angle + step), angle)
             step = torch.where(open_, step * (0.9 * size.clamp(min=1e-10) ** -0.2).clamp(0.2, 5.0), step)
         raise NumericalError(
-            f"{type(self).__name__}: {self.max_steps} steps do not reach the tolerance; raise sampler.rtol and atol"
+            f"{type(self).__name__}: {self.max_steps:,} steps do not reach the tolerance; raise sampler.rtol and atol"
         )
 
     def _tried(self, y: Tensor, angle: Tensor, step: Tensor, slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -217,7 +217,7 @@ class PairMetric(ProbeMetric, ABC):
         """
         real, fake = (self._rows(name) for name in ("real", "fake"))
         if real.shape[1] != fake.shape[1]:
-            raise ConfigError(f"{self._name}: real rows have {real.shape[1]} columns and fake rows {fake.shape[1]}")
+            raise ConfigError(f"{self._name}: real rows have {real.shape[1]:,} columns and fake rows {fake.shape[1]:,}")
         return real, fake
 
     def pieces(self, name: str) -> list[Tensor]:
@@ -248,7 +248,7 @@ class PairMetric(ProbeMetric, ABC):
         pieces = self.pieces(name)
         n = sum(map(len, pieces))
         if n < self.least:
-            raise ConfigError(f"{self._name} needs at least {self.least} {name} samples, got {n}: raise n=")
+            raise ConfigError(f"{self._name} needs at least {self.least:,} {name} samples, got {n:,}: raise n=")
         if not all(bool(torch.isfinite(piece.sum())) for piece in pieces):  # a sum overflows where a value nearly does
             finite = torch.isfinite(torch.cat(pieces)).all(1)
             if not finite.all():

@@ -320,7 +320,7 @@ class Evaluator:
         if not (metric.uses_features and metric.divergence and "real" in metric.requires):
             return None
         dim, counts = self.features.dim(self.spec), {"samples": record.n_fake, "reference examples": record.n_ref}
-        few = [f"{n} {what}" for what, n in counts.items() if n is not None and n <= dim]
+        few = [f"{n:,} {what}" for what, n in counts.items() if n is not None and n <= dim]
         said = f"{' and '.join(few)} in {dim} feature dimensions: too few for a stable value or an interval"
         return said if few else None
 

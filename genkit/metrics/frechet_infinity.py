@@ -99,7 +99,9 @@ class FrechetInfinity(PairMetric):
         n, dim = fake.shape
         least = max(n // 10, 2 * dim)
         if n < 2 * least:
-            raise ConfigError(f"FID-infinity in {dim} feature dimensions needs {4 * dim} samples, got {n}: raise n=")
+            raise ConfigError(
+                f"FID-infinity in {dim} feature dimensions needs {4 * dim:,} samples, got {n:,}: raise n="
+            )
         sizes = torch.linspace(max(least, min(self.smallest, n // 2)), n, self.points, dtype=torch.float64).long()
         return fitted_line(sizes, weighted_distances(real, fake, [self._subset(n, int(size)) for size in sizes]))
 

@@ -89,7 +89,7 @@ class InceptionScore(ProbeMetric):
         """(n, K) in canonical order, so that splits and resamples do not depend on the order of the samples."""
         n = sum(map(len, self.log_probs)) if isinstance(self.log_probs, list) else len(self.log_probs)
         if n < max(self.splits, 2):
-            raise ConfigError(f"InceptionScore of {n} samples in {self.splits} splits: raise n= or lower splits")
+            raise ConfigError(f"InceptionScore of {n:,} samples in {self.splits:,} splits: raise n= or lower splits")
         rows = dim_zero_cat(self.log_probs)
         if rows.isnan().any():
             raise NumericalError("InceptionScore: a class probability is NaN: the samples diverged")

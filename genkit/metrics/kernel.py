@@ -213,7 +213,7 @@ class SubsetKernelDistance(KernelMetric):
         least = min(len(real), len(fake))
         if self.subset_size > least:
             raise ConfigError(
-                f"subset_size={self.subset_size} of {least} samples: lower it, raise n=, or use metric=kid"
+                f"subset_size={self.subset_size} of {least:,} samples: lower it, raise n=, or use metric=kid"
             )
         generator, side = generator_of(self.seed, "kid"), ceil(sqrt(self.subsets))
         reals, fakes = ([rows[part] for part in self._drawn(len(rows), side, generator)] for rows in (real, fake))

@@ -47,7 +47,7 @@ def squared_radii(points: Tensor, k: int) -> Tensor:
     Raises ConfigError unless k < n.
     """
     if k >= len(points):
-        raise ConfigError(f"k={k} neighbours of {len(points)} points: k must be smaller; raise n= or lower k")
+        raise ConfigError(f"k={k} neighbours of {len(points):,} points: k must be smaller; raise n= or lower k")
     return nearest_distances(points, points, k + 1)[:, k]  # the nearest of all is the point itself, at 0
 
 

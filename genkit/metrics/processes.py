@@ -64,7 +64,7 @@ def share(n: int) -> range:
     """Which of n examples are this process's. Raises ConfigError where some process would have none."""
     rank, world = rank_and_world()
     if 0 < n < world:
-        raise ConfigError(f"{n} examples cannot be shared by {world} processes: start fewer, or raise n=")
+        raise ConfigError(f"{n:,} examples cannot be shared by {world} processes: start fewer, or raise n=")
     return range(n * rank // world, n * (rank + 1) // world)
 
 

@@ -155,7 +155,7 @@ class Reference:
     @staticmethod
     def _drawn(split: Split, n: int, repeat: int, name: str) -> Split:
         if n > len(split):
-            raise DataError(f"n={n}: the {name} split has {len(split)} examples; choose a smaller n")
+            raise DataError(f"n={n}: the {name} split has {len(split):,} examples; choose a smaller n")
         return split[torch.randperm(len(split), generator=generator_of(repeat, "floor", n))[:n]]
 
     def _parts(self, n: int, repeat: int) -> RealPair:
@@ -164,5 +164,5 @@ class Reference:
             raise DataError(f"n={n}: twice as many as the {total} reference examples are needed; choose n={total // 2}")
         order = torch.randperm(total, generator=generator_of(repeat, "floor", n))
         rows = order[:n], order[n:]
-        kind = f"{n} of the reference against its other {total - n}"
+        kind = f"{n:,} of the reference against its other {total - n:,}"
         return RealPair(self.data[rows[0]], self.data[rows[1]], kind, rows)

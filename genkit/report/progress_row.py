@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-BAR = (6, 20)  # columns of the bar: at least, at most
+BAR = (4, 18)  # columns of the bar: at least, at most
 GAP = "  "
 MARKS = ("━", "…"), ("-", "...")  # of the bar, and where losses are left out; without and with ASCII alone
 
@@ -34,8 +34,8 @@ class ProgressRow:
 
     @property
     def counter(self) -> str:
-        """ "step 345/1000", as wide at every step."""
-        return f"step {self.step:>{len(str(self.total))}}/{self.total}"
+        """ "step   345/1,000", as wide at every step."""
+        return f"step {self.step:>{len(f'{self.total:,}')},}/{self.total:,}"
 
     @property
     def pace(self) -> str:

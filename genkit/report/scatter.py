@@ -79,7 +79,7 @@ def save_scatter(
     samples = in_plane(x)
     background = None if real is None else in_plane(real)
     left, right, bottom, top = limits = limits_of(samples if background is None else background)
-    part = [f"first 2 of {x.shape[1]} dimensions"] if x.shape[1] > 2 else []
+    part = [f"first 2 of {x.shape[1]:,} dimensions"] if x.shape[1] > 2 else []
     figure, axes = axes_for(limits, "\n".join([*([title] if title else []), *part]))
     if x.shape[1] == 1:
         axes.set(ylabel="", yticks=[])

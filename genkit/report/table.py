@@ -76,7 +76,7 @@ def remarks(records: Sequence[Record]) -> list[str]:
     scored = [record for record in records if record.scored]
     floors = {f"{r.floor.kind} ({len(r.floor.values)} repeats)" for r in scored if r.floor is not None}
     features = {str(record.features["id"]) for record in scored if record.features is not None}
-    references = {"{name} {split} ({n} examples, {hash:.8})".format(**record.reference) for record in scored}
+    references = {"{name} {split} ({n:,} examples, {hash:.8})".format(**record.reference) for record in scored}
     covered = {record.covers for record in scored if record.ci95 is not None and record.covers}
     said = (("reference", references), ("floor", floors), ("features", features), ("[95 %]", covered))
     return [f"{title}: {', '.join(sorted(found))}" for title, found in said if found] + costs(scored)

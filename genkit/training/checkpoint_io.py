@@ -56,7 +56,7 @@ class FolderCheckpointIO(CheckpointIO):
         folder = Path(path)
         step = checkpoint["global_step"]
         if folder.name != step_name(step):
-            raise ValueError(f"{folder}: a checkpoint of step {step} is called {step_name(step)}")
+            raise ValueError(f"{folder}: a checkpoint of step {step:,} is called {step_name(step)}")
         training = {"step": step, "state": tree}
         write_checkpoint(
             folder.parent,

@@ -117,5 +117,5 @@ def refuse_non_finite(module: GenerativeModule, step: int) -> None:
     for name, parameter in module.model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise NumericalError(
-                f"step {step}: the weight {name} is not finite: lower optimizer.lr or set trainer.gradient_clip"
+                f"step {step:,}: the weight {name} is not finite: lower optimizer.lr or set trainer.gradient_clip"
             )

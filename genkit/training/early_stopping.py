@@ -84,5 +84,5 @@ class EarlyStopping(pl.Callback, Monitors, Component):
     def _reason(self) -> str:
         """ "val/loss has not improved for 2 validations (best 3.8 at step 10)" """
         count = "1 validation" if self.waited == 1 else f"{self.waited} validations"
-        at = "" if self.best_step is None else f" at step {self.best_step}"
+        at = "" if self.best_step is None else f" at step {self.best_step:,}"
         return f"{self.monitor} has not improved for {count} (best {self.best:.4g}{at})"

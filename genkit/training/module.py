@@ -300,7 +300,7 @@ class GenerativeModule(pl.LightningModule):
         self._diverged(f"the gradient of {name} is not finite, {origin}")
 
     def _diverged(self, what: str) -> None:
-        raise NumericalError(f"step {self.global_step}: {what}: lower optimizer.lr or set trainer.gradient_clip")
+        raise NumericalError(f"step {self.global_step:,}: {what}: lower optimizer.lr or set trainer.gradient_clip")
 
     def _make_averaged(self) -> None:
         learning = {parameter for group in self.learns.values() for parameter in group}

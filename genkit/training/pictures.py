@@ -95,7 +95,7 @@ class SampleGrids(StepCallback):
 
     def _watch(self, trainer: pl.Trainer, samples: Tensor) -> None:
         variety = self.watch(samples)
-        line = f"samples at step {trainer.global_step}: {variety.line()}"
+        line = f"samples at step {trainer.global_step:,}: {variety.line()}"
         self.console.print(line, style="dim", soft_wrap=True, highlight=False)
         self.metrics.write(trainer, variety.values())
 

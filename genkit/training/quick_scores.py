@@ -70,7 +70,7 @@ class QuickScores(pl.Callback):
         model = prepare(pl_module.for_use, self.dataset, pl_module.seed)
         records = self.quick.evaluator.score_model(model, options.n)
         pl_module.validated |= terms_of(records, options.n)
-        line = f"quick scores at step {trainer.global_step} ({facts(records, options.n)}): {said(records)}"
+        line = f"quick scores at step {trainer.global_step:,} ({facts(records, options.n)}): {said(records)}"
         self.console.print(line, style="dim", soft_wrap=True, highlight=False)
 
 
@@ -89,7 +89,7 @@ def terms_of(records: list[Record], n: int) -> dict[str, float]:
 def facts(records: list[Record], n: int) -> str:
     """What the scores are of."""
     reference: dict[str, Any] = records[0].reference
-    return f"{n} samples against {reference['n']} {reference['split']} examples"
+    return f"{n:,} samples against {reference['n']:,} {reference['split']} examples"
 
 
 def said(records: list[Record]) -> str:

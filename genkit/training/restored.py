@@ -51,7 +51,7 @@ def check_state(state: State, step: int) -> None:
         if type(state.get(key)) is not kind:
             raise damaged(f"{key} is missing or malformed")
     if state.get("global_step") != step:
-        raise damaged(f"it is of step {shown(state.get('global_step'), 40)}, its manifest of step {step}")
+        raise damaged(f"it is of step {shown(state.get('global_step'), 40)}, its manifest of step {step:,}")
     for place, value in (*_leaves(state["loops"], "loops"), ("epoch", state.get("epoch"))):
         if type(value) not in (int, bool) or not 0 <= value < LARGEST:
             raise damaged(f"{place} is {shown(repr(value), 40)}, which counts nothing")

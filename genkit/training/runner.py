@@ -61,7 +61,7 @@ class Restored(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Raises CheckpointError where the counters say another step."""
         if self.resume is not None and trainer.global_step != self.resume[1]:
-            raise damaged(f"its counters say step {trainer.global_step}, its manifest says step {self.resume[1]}")
+            raise damaged(f"its counters say step {trainer.global_step:,}, its manifest says step {self.resume[1]:,}")
         self.checkpoints.restoring = False
 
 

@@ -27,7 +27,7 @@ class ValidationWatch(pl.Callback):
         if bad and not self.told:
             name = next((key for key in bad if not key.endswith("/loss")), bad[0])
             line = (
-                f"warning: step {trainer.global_step}: {name} is not finite, {pl_module.validation_origin}: "
+                f"warning: step {trainer.global_step:,}: {name} is not finite, {pl_module.validation_origin}: "
                 "this validation counts for no best checkpoint"
             )
             self.console.print(line, style="yellow", soft_wrap=True, highlight=False)

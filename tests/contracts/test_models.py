@@ -126,7 +126,7 @@ class Laws:
             out = io.StringIO()
             Console(width=width, file=out, force_terminal=True).print(ProgressRow(12_345, 200_000, 12.34, losses))
             line = Text.from_ansi(out.getvalue()).plain
-            assert line.startswith("step  12345/200000 ━━━━━━")
+            assert line.startswith("step  12,345/200,000 ━━━━")
             assert "━ 12.3 steps/s, 4:13:27 left" in line
             assert len(line) <= width
             assert line.endswith(("left", "…", "1235"))

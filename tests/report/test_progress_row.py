@@ -36,7 +36,7 @@ def rendered(row: ProgressRow, width: int) -> str:
 )
 def test_the_losses_that_are_minimised_come_first_as_far_as_there_is_room(losses, width, end):
     line = rendered(ProgressRow(345, 1000, 12.345, losses), width)
-    assert line.startswith("step  345/1000 ━━")
+    assert line.startswith("step   345/1,000 ━━")
     assert "12.3 steps/s, 0:53 left" in line
     assert line.endswith(end)
     assert len(line) <= width
@@ -50,7 +50,7 @@ def test_a_line_of_a_log_has_everything(rate, said):
     line = ProgressRow(1_000, 1_001_000, rate, GAN).plain()
     assert line == "  ".join(
         [
-            "step    1000/1001000",
+            "step     1,000/1,001,000",
             *([said] if said else []),
             "discriminator 0.576",
             "generator 1234",

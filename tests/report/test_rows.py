@@ -130,7 +130,7 @@ def test_results_are_found_in_folders_and_their_absence_is_said(tmp_path: Path) 
         results_in(tmp_path / "nowhere")
     (tmp_path / "sweep" / "0-vae").mkdir(parents=True)
     (tmp_path / "sweep" / "0-vae" / "run.json").write_text("{}")
-    with pytest.raises(DataError, match=r"runs without scores: genkit eval ckpt=\[.*0-vae\] out="):
+    with pytest.raises(DataError, match=r"runs without scores: genkit eval 'ckpt=\[.*0-vae\]' out="):
         results_in(tmp_path / "sweep")
 
 
