@@ -12,8 +12,8 @@ import argparse
 
 import torch
 
-from genkit.data.dataset import Split
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory
 from genkit.metrics.energy import EnergyDistance
 from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.features import RawFeatures
@@ -35,7 +35,7 @@ def accused(reference: torch.Tensor, samples: torch.Tensor, draw: int) -> bool:
     score = Evaluator(
         {name: METRICS[name]()},
         RawFeatures("std"),
-        Reference(spec, Split(reference.float()), "file"),
+        Reference(spec, InMemory(reference.float()), "file"),
         named=True,
         floor_repeats=draw % 6,
         bootstrap_repeats=0,

@@ -1,4 +1,4 @@
-"""What the last bits of a run depend on besides its configuration: the device, the number of threads, the versions.
+"""What the last bits of a run depend on besides its configuration: device, threads, versions, and how views are drawn.
 
 run.json remembers them. A run that goes on elsewhere says that it is not exact, and why.
 """
@@ -13,6 +13,8 @@ import torch
 
 from genkit.checkpoint.run_folder import versions
 from genkit.config.resume import ABSENT, differences, lookup
+from genkit.data.dataset import Dataset
+from genkit.data.stream import NAME
 
 COMPARED = ("device", "threads", "versions.genkit", "versions.lightning", "versions.torch")
 FRAMEWORKS = {"lightning": "lightning", "hydra": "hydra-core"}
@@ -28,6 +30,7 @@ def machine(device: str) -> dict[str, Any]:
     return {
         "device": device,
         "threads": torch.get_num_threads(),
+        "views": NAME,
         "versions": versions() | {name: importlib.metadata.version(package) for name, package in FRAMEWORKS.items()},
     }
 
@@ -43,3 +46,15 @@ def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
         yield from differences(key, lookup(before, key, ABSENT), lookup(now, key, ABSENT))
     if now["device"] != "cpu":
         yield "bits are promised on a CPU alone"
+
+
+def other_views(before: Mapping[str, Any], dataset: Dataset) -> list[str]:
+    """Why the examples of a training are not seen as before, in words; nothing where they are.
+
+    Args:
+        before: The run.json of the run, or an entry of its history; one of an earlier version does not say how it drew.
+        dataset: The data.
+    """
+    if not dataset.random_views or before.get("views") == NAME:
+        return []
+    return ["the augmentation's random stream changed in genkit since"]

@@ -44,7 +44,7 @@ def check_monitors(
             _check_score(one, quick)
     if any(one.term not in module.loss_terms and not one.term.startswith(PREFIX) for one in chosen):
         val = dataset.split("val")
-        batch = batch_of(val[torch.arange(min(TRIED, len(val)))], dataset.spec)
+        batch = batch_of(val.take(torch.arange(min(TRIED, len(val)))), dataset.spec)
         terms = module.validation_terms(batch)
         for one in chosen:
             if not one.term.startswith(PREFIX) and one.term not in terms:

@@ -26,7 +26,6 @@ from genkit.config.start import Start
 from genkit.data.dataset import Dataset, check_finite
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.metrics.reference import content_hash
 from genkit.models.base import GenerativeModel
 from genkit.noise import seed_of
 from genkit.printing import shown
@@ -168,8 +167,7 @@ def check_recorded_logger(node: Any) -> None:
 
 def fingerprint(dataset: Dataset) -> str:
     """sha256 of the training data, labels included."""
-    train = dataset.split("train")
-    return content_hash(train.x) if train.y is None else f"{content_hash(train.x)} {content_hash(train.y)}"
+    return dataset.split("train").fingerprint
 
 
 def checkpoint_config(settings: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:

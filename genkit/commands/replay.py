@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from genkit.checkpoint.read import Checkpoint, open_checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS, step_folders, step_name
 from genkit.checkpoint.run_folder import METRICS, RUN, read_info
 from genkit.commands.history import history_of
-from genkit.commands.machine import inexact, machine
+from genkit.commands.machine import inexact, machine, other_views
 from genkit.commands.parts import build_parts, checkpoint_config
 from genkit.commands.scratch import fit_quietly
 from genkit.commands.taken_over import fits_of, recorded, same_data
@@ -87,8 +88,13 @@ def replay(run: Path, steps: int, plugins: Sequence[str], console: Console) -> N
 
 
 def seams(info: Mapping[str, Any]) -> list[int]:
-    """The steps of a run.json's history after which another configuration trained."""
-    return [each["step"] for each in history_of(info)[1:] if each.get("changed")]
+    """The steps of a run.json's history after which another configuration trained, or another way to draw views."""
+    entries = history_of(info)
+    return [
+        each["step"]
+        for before, each in pairwise(entries)
+        if each.get("changed") or each.get("views") != before.get("views")
+    ]
 
 
 def choose_window(
@@ -140,7 +146,11 @@ def _train(
     given, start = (embedded_again(settings), begin_again(settings)) if window.start is None else ({}, None)
     fits = fits_of(after, settings, settings)
     parts = build_parts(settings, trusted=False, given=given, start=start, fits=fits)
-    same_data(run, read_info(run / RUN), parts.dataset)
+    info = read_info(run / RUN)
+    same_data(run, info, parts.dataset)
+    if changed := other_views([each for each in history_of(info) if each["step"] < window.last][-1], parts.dataset):
+        span = f"steps {window.first + 1} to {window.last}"
+        raise ConfigError(f"{shown(run)}: {span} cannot be replayed: {changed[0]}: verify without replay=")
     again = Run(
         name="replay",
         folder=scratch,

@@ -18,8 +18,8 @@ from torch import Tensor
 from genkit.commands.restored import dataset_of, title_of
 from genkit.config.build import build
 from genkit.config.restore import Restored
-from genkit.data.dataset import Split
 from genkit.data.order import drawn
+from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
 from genkit.models.base import Decoder, Encoder, GenerativeModel, NormalLatent, Reconstructor
 from genkit.models.interpolation import Interpolation
@@ -105,13 +105,13 @@ def _held_out(found: Restored, settings: Mapping[str, Any], n: int, y: Tensor | 
     pick = order[:n].tolist() if y is None else list(_labelled(test, order, y))
     if len(pick) < n:
         raise DataError(f"n={settings['n']}: the test split has too few examples: choose a smaller n")
-    return found.model.spec.scale(test.x[pick])
+    return found.model.spec.scale(test.take(torch.tensor(pick)).x)
 
 
 def _labelled(split: Split, order: Tensor, y: Tensor) -> Iterator[int]:
     """For every label of y the next example in `order` that has it, as long as there is one."""
-    assert split.y is not None
-    queues = {label: iter(order[split.y[order] == label].tolist()) for label in y.unique().tolist()}
+    assert split.labels is not None
+    queues = {label: iter(order[split.labels[order] == label].tolist()) for label in y.unique().tolist()}
     for label in y.tolist():
         found: int | None = next(queues[label], None)
         if found is None:

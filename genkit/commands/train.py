@@ -27,7 +27,7 @@ from genkit.commands.command_line import command_line
 from genkit.commands.early_end import stopped, stopped_line
 from genkit.commands.history import changed_keys, config_text, entry, history_of
 from genkit.commands.job_folder import find_twin, identity, new_folder, sweep_folder, write_index
-from genkit.commands.machine import inexact, machine
+from genkit.commands.machine import inexact, machine, other_views
 from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.commands.short_run import short_run
 from genkit.commands.sweep_value import value_of_run
@@ -167,7 +167,8 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
         same_data(folder.path, folder.info, parts.dataset)
         if checkpoint is not None and drift:
             parts = taking_over(parts, checkpoint, lookup(base, "optimizer._target_"), settings)
-        reasons = [*drift, *inexact(folder.info, machine(parts.device)), *_bent(parts, lookup(base, MAX_STEPS))]
+        moved = [*inexact(folder.info, machine(parts.device)), *other_views(folder.info, parts.dataset)]
+        reasons = [*drift, *moved, *_bent(parts, lookup(base, MAX_STEPS))]
         if checkpoint is not None and (reasons or place.pointer != "latest" or is_unfinished(run, checkpoint.step)):
             _go_back(folder, checkpoint, settings, console)
         _announce(console, path, checkpoint, reasons)

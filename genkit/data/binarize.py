@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
+from genkit.data.stream import ViewStream
 from genkit.noise import generator_of
 
 Binarize = Literal["none", "threshold", "dynamic"]
@@ -40,12 +41,14 @@ class Binarization(ABC):
     def fixed(self, v: Tensor, name: str) -> Tensor:
         """Intensities v (N, *shape) as the data `name` shows them wherever it is not trained on."""
 
-    def training(self, v: Tensor, index: Tensor, n: int, generator: torch.Generator) -> Tensor:
-        """Augmented intensities v (B, *shape) of the examples `index` of n as an epoch of the training sees them.
+    @abstractmethod
+    def training(self, v: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        """Augmented intensities v (B, *shape) of the examples `index` (B,) as an epoch of the training sees them."""
 
-        A pure function of (the stream that `generator` is seeded with, example).
-        """
-        return self.fixed(v, "train")
+    @property
+    def random(self) -> bool:
+        """Whether the training sees a pixel now on, now off."""
+        return False
 
 
 class Intensities(Binarization):
@@ -57,6 +60,9 @@ class Intensities(Binarization):
     def fixed(self, v: Tensor, name: str) -> Tensor:
         return v
 
+    def training(self, v: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        return v
+
 
 class Threshold(Binarization):
     """On where v / L ≥ 1/2."""
@@ -64,33 +70,24 @@ class Threshold(Binarization):
     def fixed(self, v: Tensor, name: str) -> Tensor:
         return (v > (self.levels - 2) // 2).to(torch.uint8)
 
+    def training(self, v: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        return self.fixed(v, "train")
+
 
 class Dynamic(Binarization):
-    """On with probability v / L.
+    """On with probability v / L."""
 
-    The numbers r of an epoch are drawn for all its examples at once and the latest ones kept, a byte per pixel: a
-    generator per example would take longer than the training step of a small model.
-    """
-
-    def __init__(self, levels: int) -> None:
-        super().__init__(levels)
-        self._stream: tuple[int, int] | None = None
-        self._latest = torch.empty(0, dtype=torch.uint8)
+    @property
+    def random(self) -> bool:
+        return True
 
     def fixed(self, v: Tensor, name: str) -> Tensor:
-        return self._on(v, self._numbers(v.shape, generator_of(0, "binarize", name)))
+        generator = generator_of(0, "binarize", name)
+        r = torch.randint(self.levels - 1, v.shape, dtype=torch.uint8, generator=generator)
+        return (r < v).to(torch.uint8)
 
-    def training(self, v: Tensor, index: Tensor, n: int, generator: torch.Generator) -> Tensor:
-        if (stream := (generator.initial_seed(), n)) != self._stream:
-            own = generator_of(stream[0], "binarize")  # `generator` is where other augmentation has left it
-            self._latest, self._stream = self._numbers((n, *v.shape[1:]), own), stream
-        return self._on(v, self._latest.index_select(0, index))
-
-    def _numbers(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return torch.randint(self.levels - 1, shape, dtype=torch.uint8, generator=generator)
-
-    @staticmethod
-    def _on(v: Tensor, r: Tensor) -> Tensor:
+    def training(self, v: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        r = stream.bytes_below("binarize", index, self.levels - 1, *v.shape[1:])
         return (r < v).to(torch.uint8)
 
 

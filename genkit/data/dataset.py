@@ -1,6 +1,6 @@
-"""The contract of a dataset: a spec, named splits held in memory, and nothing about models.
+"""The contract of a dataset: a spec, named splits, a view of each training example, and nothing about models.
 
-Data that fits in memory is one tensor of stored values, indexed by batch; scaling happens on the batch.
+A split is read by index (see `genkit.data.split`), in memory or from disk; scaling happens on the batch.
 """
 
 from __future__ import annotations
@@ -14,29 +14,12 @@ from torch import Tensor
 
 from genkit.component import Component
 from genkit.data.spec import DataSpec
-from genkit.errors import DataError
+from genkit.data.split import Split
+from genkit.data.stream import ViewStream
+from genkit.errors import ConfigError, DataError
 from genkit.noise import generator_of
 
 SplitName = Literal["train", "val", "test"]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Stored values of one split.
-
-    Attributes:
-        x: (N, *shape), channels first; uint8 for discrete data, float32 for continuous data.
-        y: (N,) int64 labels, or None.
-    """
-
-    x: Tensor
-    y: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, index: Tensor) -> Split:
-        return Split(self.x[index], None if self.y is None else self.y[index])
 
 
 class KnownDensity(ABC):
@@ -82,17 +65,39 @@ class Dataset(Component, ABC):
     features: str | None = None
     floor_kind: str = "train against test"
 
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Refuses, with a ConfigError, a dataset that was written for the version before views."""
+        super().__init_subclass__(**kwargs)
+        if "augment" in vars(cls) and callable(vars(cls)["augment"]) and cls.view is Dataset.view:
+            raise ConfigError(
+                f"{cls.__name__}: augment(x, index, generator) is no longer called: rename it to "
+                "view(values, index, stream) and draw from the stream by index, as docs/extending.md shows"
+            )
+
     @abstractmethod
     def split(self, name: SplitName) -> Split:
-        """The stored values of "train", "val" or "test"; the same tensors at every call."""
+        """The stored values of "train", "val" or "test"; the same object at every call."""
 
-    def augment(self, x: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
-        """Training-time augmentation of stored values x (B, *shape); default none.
+    def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        """The stored values (B, *shape) that an epoch of the training shows of examples; default these themselves.
 
-        A pure function of (seed, epoch, example): `generator` is seeded from (seed, epoch), every call draws the
-        parameters of all N examples of the split from it, and `index` (B,) picks those of this batch.
+        Args:
+            values: (B, …) of the examples of `view_source`.
+            index: (B,) int64, their numbers there.
+            stream: The random numbers of (seed, epoch), drawn for each example by its number and a name. What is drawn
+                otherwise would depend on the batch.
         """
-        return x
+        return values
+
+    @property
+    def view_source(self) -> Split:
+        """What `view` is given: the training split, or other values of the same examples in the same order."""
+        return self.split("train")
+
+    @property
+    def random_views(self) -> bool:
+        """Whether `view` draws from the stream; by default wherever a dataset has a view of its own."""
+        return type(self).view is not Dataset.view
 
     def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:
         """Two disjoint sets of real data for the floor of a score: (n in the place of samples, the reference).
@@ -111,10 +116,11 @@ def check_finite(dataset: Dataset) -> None:
     """Raises DataError where a value that is trained or validated on is not finite: no loss of it would be."""
     names: tuple[SplitName, ...] = ("train", "val")
     for name in names:
-        x = dataset.split(name).x
-        if not x.is_floating_point():
+        split = dataset.split(name)
+        if not split.dtype.is_floating_point:
             continue
-        bad = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()
+        chunks = split.chunks(split.chunk_size)
+        bad = torch.cat([(~torch.isfinite(chunk.x)).flatten(1).any(1) for chunk in chunks]).nonzero().flatten()
         if len(bad):
             count = "1 example is" if len(bad) == 1 else f"{len(bad):,} examples are"
             raise DataError(

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from genkit.component import PositiveInt, Range
 from genkit.data.binarize import BINARIZATIONS, Binarize
-from genkit.data.dataset import Dataset, Split, SplitName
+from genkit.data.dataset import Dataset, SplitName
 from genkit.data.images import flip_and_shift
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory, Split
+from genkit.data.stream import ViewStream
 from genkit.errors import DataError
 from genkit.noise import generator_of
 
@@ -79,19 +81,28 @@ class Digits(Dataset):
         self.intensities, y = load()
         self.binarization = BINARIZATIONS[binarize](LEVELS)
         self.spec = self.binarization.spec(type(self).spec)
-        self.everything, self.labels = Split(self.binarization.fixed(self.intensities, "all"), y), y
+        self.everything, self.labels = InMemory(self.binarization.fixed(self.intensities, "all"), y), y
         order = stratified_order(y, generator_of(SPLIT_SEED, "digits", "split"))
         test, val, train = order.split([TEST_N, VAL_N, len(order) - TEST_N - VAL_N])
         self.index: dict[SplitName, Tensor] = {"train": train, "val": val, "test": test}  # into scikit-learn's order
         self.splits = {name: self.everything[index] for name, index in self.index.items()}
+        self.grey = InMemory(self.intensities, y)[train]
 
     def split(self, name: SplitName) -> Split:
         return self.splits[name]
 
-    def augment(self, x: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
-        n, grey = len(self.splits["train"]), self.intensities[self.index["train"][index]]
-        v = flip_and_shift(grey, index, n, generator, flip=self.flip, shift=self.shift)
-        return self.binarization.training(v, index, n, generator)
+    @property
+    def view_source(self) -> Split:
+        """The intensities of the training images, in grey where the splits are black and white."""
+        return self.grey
+
+    @property
+    def random_views(self) -> bool:
+        return self.flip or self.shift > 0 or self.binarization.random
+
+    def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        moved = flip_and_shift(values, index, stream, flip=self.flip, shift=self.shift)
+        return self.binarization.training(moved, index, stream)
 
     def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:
         """Two stratified halves of all 1,797 images: n of the 898 in one, the 899 in the other.

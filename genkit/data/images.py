@@ -1,33 +1,28 @@
-"""Augmentation of images in memory: flips and shifts whose parameters are a function of (seed, epoch, example).
-
-The parameters of all N examples of the split are drawn from one generator and those of the batch picked, so an example
-is changed in the same way whichever batch it lands in.
-"""
+"""Augmentation of images: flips and shifts whose parameters are a function of (seed, epoch, example)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genkit.data.stream import ViewStream
 
-def flip_and_shift(
-    x: Tensor, index: Tensor, n: int, generator: torch.Generator, *, flip: bool, shift: int, fill: int = 0
-) -> Tensor:
+
+def flip_and_shift(x: Tensor, index: Tensor, stream: ViewStream, *, flip: bool, shift: int, fill: int = 0) -> Tensor:
     """Images x (B, C, H, W), flipped left to right with probability 1/2 and moved by −shift … shift pixels each way.
 
     Args:
         x: Stored values.
-        index: (B,) numbers of the images in their split of n.
-        n: Size of the split.
-        generator: At the start of the stream of (seed, epoch).
+        index: (B,) numbers of the images in their split.
+        stream: Of (seed, epoch).
         flip: Whether to flip.
         shift: Largest shift in pixels.
         fill: Stored value of the pixels that a shift brings in.
     """
     if flip:
-        flipped = torch.rand(n, generator=generator)[index] < 0.5
+        flipped = stream.integers("flip", index, 2) == 1
         x = torch.where(flipped[:, None, None, None], x.flip(-1), x)
     if shift:
-        offsets = torch.randint(2 * shift + 1, (n, 2), generator=generator)[index]
+        offsets = stream.integers("shift", index, 2 * shift + 1, 2)
         x = crop(F.pad(x, [shift] * 4, value=fill), offsets, x.shape[-2], x.shape[-1])
     return x
 

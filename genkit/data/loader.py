@@ -13,16 +13,18 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Dataset, Split
+from genkit.data.dataset import Dataset
 from genkit.data.spec import Batch, DataSpec
+from genkit.data.split import Examples, Split
+from genkit.data.stream import ViewStream
 from genkit.errors import DataError
 from genkit.noise import generator_of
 
 
-def batch_of(split: Split, spec: DataSpec) -> Batch:
+def batch_of(examples: Examples, spec: DataSpec) -> Batch:
     """Stored values to {"x": float32 (B, *shape) in model units, "y": (B,) int64 if labelled}."""
-    x = spec.scale(split.x)
-    return {"x": x} if split.y is None else {"x": x, "y": split.y}
+    x = spec.scale(examples.x)
+    return {"x": x} if examples.y is None else {"x": x, "y": examples.y}
 
 
 LARGEST = 512
@@ -43,8 +45,8 @@ class TrainLoader:
     A split that is smaller than the batch gives batches of the whole split.
 
     Args:
-        dataset: Gives the training split, the batch size per process, and the augmentation.
-        seed: Of the order and the augmentation.
+        dataset: Gives the training split, the batch size per process, and the view of each example.
+        seed: Of the order and the views.
         start: Number of the first micro-batch; iterating again starts there again.
         world_size: Number of processes.
         rank: Number of this one.
@@ -60,13 +62,14 @@ class TrainLoader:
     def __init__(self, dataset: Dataset, *, seed: int, start: int = 0, world_size: int = 1, rank: int = 0) -> None:
         self.dataset, self.seed, self.start = dataset, seed, start
         self.world_size, self.rank = world_size, rank
-        self.train = dataset.split("train")
+        self.train = dataset.view_source
         self.batch_size = min(dataset.batch_size, len(self.train) // world_size)
         if self.batch_size == 0:
             raise DataError(
                 f"the training split has {len(self.train):,} examples for {world_size} processes; use fewer"
             )
         self.per_epoch = len(self.train) // (self.batch_size * world_size)
+        self._stream = ViewStream(seed, 0)
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)
 
@@ -79,10 +82,9 @@ class TrainLoader:
     def batch(self, m: int) -> Batch:
         """Micro-batch m of this process."""
         index = self.index(m)
-        x = self.train.x.index_select(0, index)  # ten times as fast as [index]
-        x = self.dataset.augment(x, index, generator_of(self.seed, "augment", m // self.per_epoch))
-        y = None if self.train.y is None else self.train.y.index_select(0, index)
-        return batch_of(Split(x, y), self.dataset.spec)
+        found = self.train.take(index)
+        values = self.dataset.view(found.x, index, self.stream(m // self.per_epoch))
+        return batch_of(Examples(values, found.y), self.dataset.spec)
 
     def index(self, m: int) -> Tensor:
         """(B,) numbers, in the training split, of the examples of micro-batch m of this process."""
@@ -97,6 +99,12 @@ class TrainLoader:
             self._epoch = epoch
         return self._order
 
+    def stream(self, epoch: int) -> ViewStream:
+        """The random numbers of the views of one epoch; the latest one is kept."""
+        if epoch != self._stream.epoch:
+            self._stream = ViewStream(self.seed, epoch)
+        return self._stream
+
 
 class ValLoader:
     """A split in its own order, in batches of at most `batch_size`, without augmentation."""
@@ -109,4 +117,4 @@ class ValLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         for index in torch.arange(len(self.split)).split(self.batch_size):
-            yield batch_of(self.split[index], self.spec)
+            yield batch_of(self.split.take(index), self.spec)

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from genkit.component import PositiveInt, Range
 from genkit.data.binarize import BINARIZATIONS, Binarize
-from genkit.data.dataset import Dataset, Split, SplitName
+from genkit.data.dataset import Dataset, SplitName
 from genkit.data.idx import read_idx
 from genkit.data.images import flip_and_shift
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory, Split
+from genkit.data.stream import ViewStream
 from genkit.errors import DataError
 from genkit.printing import shown
 
@@ -96,7 +98,7 @@ def read_idx_files(folder: Path, files: dict[str, Path]) -> Arrays:
     return {name: read_idx(path, IDX[name][1]) for name, path in files.items()}
 
 
-def to_split(arrays: Arrays, part: str, source: Path) -> Split:
+def to_split(arrays: Arrays, part: str, source: Path) -> InMemory:
     """The images (N, 1, 28, 28) uint8 and labels (N,) int64 of "train" or "test", checked."""
     x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
     if x.dtype != np.uint8 or x.shape[1:] != (SIDE, SIDE):
@@ -105,7 +107,7 @@ def to_split(arrays: Arrays, part: str, source: Path) -> Split:
         raise DataError(f"mnist: y_{part} of {source} is {y.dtype} {y.shape}, not {len(x)} integers; replace the file")
     if len(y) < 2 or y.min() < 0 or y.max() >= CLASSES:
         raise DataError(f"mnist: y_{part} of {source} must hold two labels or more, each in 0 … 9; replace the file")
-    return Split(torch.from_numpy(x)[:, None], torch.from_numpy(y.astype(np.int64)))
+    return InMemory(torch.from_numpy(x)[:, None], torch.from_numpy(y.astype(np.int64)))
 
 
 class MNIST(Dataset):
@@ -147,16 +149,24 @@ class MNIST(Dataset):
         self.binarization = BINARIZATIONS[binarize](LEVELS)
         self.spec = self.binarization.spec(type(self).spec)
         first = len(train) - max(1, len(train) // 12)
-        self.intensities = train.x[:first]
         order = torch.arange(len(train))
-        found: dict[SplitName, Split] = {"train": train[order[:first]], "val": train[order[first:]], "test": test}
-        self.splits = {name: Split(self.binarization.fixed(part.x, name), part.y) for name, part in found.items()}
+        found: dict[SplitName, InMemory] = {"train": train[order[:first]], "val": train[order[first:]], "test": test}
+        self.grey = found["train"]
+        self.splits = {name: InMemory(self.binarization.fixed(part.x, name), part.y) for name, part in found.items()}
         self.eval_n = min(10_000, len(test))
 
     def split(self, name: SplitName) -> Split:
         return self.splits[name]
 
-    def augment(self, x: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
-        n, grey = len(self.intensities), self.intensities.index_select(0, index)
-        v = flip_and_shift(grey, index, n, generator, flip=self.flip, shift=self.shift)
-        return self.binarization.training(v, index, n, generator)
+    @property
+    def view_source(self) -> Split:
+        """The intensities of the training images, in grey where the splits are black and white."""
+        return self.grey
+
+    @property
+    def random_views(self) -> bool:
+        return self.flip or self.shift > 0 or self.binarization.random
+
+    def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        moved = flip_and_shift(values, index, stream, flip=self.flip, shift=self.shift)
+        return self.binarization.training(moved, index, stream)

@@ -7,29 +7,32 @@ order**, that of their values read as a dictionary reads letters, and what must 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import prod
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genkit.data.dataset import Split
+from genkit.data.split import Examples, InMemory, Split, Subset
 from genkit.noise import generator_of
 
 COLUMNS = 64  # compared at once; most rows differ within the first ones
 
 
-def canonical_order(x: Tensor) -> Tensor:
-    """The order (n,) int64 that sorts the rows of x (n, …), any real type, by their values, the first column first.
+def canonical_order(values: Tensor | Split) -> Tensor:
+    """The order (n,) int64 that sorts the rows of values (n, …), any real type, the first column first.
 
-    Equal rows keep their order, in which nobody sees a difference.
+    Equal rows keep their order, in which nobody sees a difference. Of a split, COLUMNS columns at a time are held.
     """
-    rows = x.detach().cpu().flatten(1)
-    place = np.zeros(len(rows), dtype=np.int64)  # of a row's group in the order; rows of one group are equal so far
-    tied = np.arange(len(rows))
-    for low in range(0, rows.shape[1], COLUMNS):
+    split = InMemory(values.detach().cpu()) if isinstance(values, Tensor) else values
+    place = np.zeros(len(split), dtype=np.int64)  # of a row's group in the order; rows of one group are equal so far
+    tied = np.arange(len(split))
+    for low in range(0, prod(split.shape), COLUMNS):
         if not len(tied):
             break
-        letters = _letters(rows[torch.from_numpy(tied), low : low + COLUMNS])
+        letters = np.concatenate([_letters(rows[:, low : low + COLUMNS]) for rows in _rows(split, tied)])
         place[tied], alone = _refined(place[tied], letters)
         tied = tied[~alone]
     return torch.from_numpy(place.argsort(kind="stable"))
@@ -37,19 +40,26 @@ def canonical_order(x: Tensor) -> Tensor:
 
 def random_order(split: Split, n: int, seed: int) -> Tensor:
     """(n,) int64: n ≤ N of the examples without replacement, a function of (seed, n) and of the set of all N."""
-    labelled = torch.arange(len(split)) if split.y is None else split.y.argsort(stable=True)
+    labelled = torch.arange(len(split)) if split.labels is None else split.labels.argsort(stable=True)
     pick = torch.randperm(len(split), generator=generator_of(seed, "draw", n))[:n]
-    return labelled[canonical_order(split.x[labelled])[pick]]  # of equal values, those of lower labels stand first
+    order = canonical_order(Subset(split, labelled))  # of equal values, those of lower labels stand first
+    return labelled[order[pick]]
 
 
-def settled(split: Split) -> Split:
+def settled(split: Split) -> Examples:
     """The examples in an order that is random and yet a function of the examples alone, whatever the order was."""
     return drawn(split, len(split), 0)
 
 
-def drawn(split: Split, n: int, seed: int) -> Split:
+def drawn(split: Split, n: int, seed: int) -> Examples:
     """The examples that `random_order` chooses, with their labels."""
-    return split[random_order(split, n, seed)]
+    return split.take(random_order(split, n, seed))
+
+
+def _rows(split: Split, chosen: NDArray[np.int64]) -> Iterator[Tensor]:
+    """The chosen examples (n,) as rows (b, D), a chunk at a time."""
+    for index in torch.from_numpy(chosen).split(split.chunk_size):
+        yield split.take(index).x.flatten(1)
 
 
 def _letters(rows: Tensor) -> NDArray[np.uint8]:

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genkit.data.arrays import Array, ArrayFile, open_arrays
-from genkit.data.dataset import Split
 from genkit.data.image_folder import LOSSY, OTHERS, PNG, read_folder
 from genkit.data.spec import DataSpec, batch_of
+from genkit.data.split import InMemory, Split
 from genkit.errors import DataError
 from genkit.printing import shell_word, shown
 from genkit.storage.atomic import whole_file
@@ -41,7 +41,7 @@ CHANNELS = (1, 3)
 LARGEST = float(np.finfo(np.float32).max)  # what a model can draw; squares of larger values overflow in distances
 
 
-def read_samples(path: Path | str, spec: DataSpec | None = None) -> Split:
+def read_samples(path: Path | str, spec: DataSpec | None = None) -> InMemory:
     """Samples from a file or folder, channels first: uint8 (n, C, H, W), or float32/float64 (n, D) as in the file.
 
     Args:
@@ -65,7 +65,7 @@ def read_samples(path: Path | str, spec: DataSpec | None = None) -> Split:
         x = form_of(x.shape, spec, path).of(x)
     else:
         x, y, spec = _read_arrays(path / SAMPLES if path.is_dir() else path, spec)
-    return Split(_values(x, spec, path), None if y is None else _labels(y, len(x), spec, path))
+    return InMemory(_values(x, spec, path), None if y is None else _labels(y, len(x), spec, path))
 
 
 def write_samples(path: Path, spec: DataSpec, x: Tensor, y: Tensor | None = None) -> None:
@@ -110,7 +110,7 @@ def _write_header(entry: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]
 
 def spec_of(samples: Split) -> DataSpec:
     """What a file of samples says about itself: 8-bit images in [−1, 1) or unbounded vectors."""
-    shape = tuple(samples.x.shape[1:])
+    shape = samples.shape
     return DataSpec(shape, "image", (-1.0, 1.0), 256) if len(shape) == 3 else DataSpec(shape, "vector")
 
 

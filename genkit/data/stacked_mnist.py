@@ -12,9 +12,10 @@ from typing import Annotated
 import torch
 
 from genkit.component import NonNegativeInt, PositiveInt, Range
-from genkit.data.dataset import Dataset, Split, SplitName
+from genkit.data.dataset import Dataset, SplitName
 from genkit.data.mnist import CLASSES, LEVELS, SIDE, find_root, read_arrays, to_split
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory, Split
 from genkit.noise import generator_of
 
 CHANNELS = 3
@@ -61,9 +62,9 @@ class StackedMNIST(Dataset):
     def split(self, name: SplitName) -> Split:
         return self.splits[name]
 
-    def stacked(self, digits: Split, n: int, name: str) -> Split:
+    def stacked(self, digits: InMemory, n: int, name: str) -> InMemory:
         """n triples of the digits, drawn with replacement."""
         pick = torch.randint(len(digits), (n, CHANNELS), generator=generator_of(self.seed, "stacked", name))
         assert digits.y is not None
         place = CLASSES ** torch.arange(CHANNELS - 1, -1, -1)
-        return Split(digits.x[:, 0][pick], (digits.y[pick] * place).sum(1))
+        return InMemory(digits.x[:, 0][pick], (digits.y[pick] * place).sum(1))

@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 
 from genkit.component import NonNegativeInt, PositiveInt, Range
-from genkit.data.dataset import Dataset, Split, SplitName
+from genkit.data.dataset import Dataset, SplitName
 from genkit.data.planar import (
     Checkerboard,
     Circles,
@@ -23,6 +23,7 @@ from genkit.data.planar import (
     TwoMoons,
 )
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory, Split
 from genkit.errors import ConfigError
 from genkit.noise import generator_of
 
@@ -103,17 +104,17 @@ class Toy(Dataset):
         self.modes = self.planar.modes
         self.spec = DataSpec(shape=(2,), modality="vector", num_classes=self.planar.num_classes)
         self.sizes: dict[SplitName, int] = {"train": n_train, "val": VAL_N, "test": TEST_N}
-        self.drawn: dict[SplitName, Split] = {}
+        self.drawn: dict[SplitName, InMemory] = {}
 
     def split(self, name: SplitName) -> Split:
         if name not in self.drawn:
             self.drawn[name] = self.draw(self.sizes[name], name)
         return self.drawn[name]
 
-    def draw(self, n: int, *stream: int | str) -> Split:
+    def draw(self, n: int, *stream: int | str) -> InMemory:
         """n points of the stream named `stream`."""
         x, y = self.planar.sample(n, generator_of(self.seed, "toy", self.name, *stream))
-        return Split(x.to(torch.float32), y)
+        return InMemory(x.to(torch.float32), y)
 
     def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:
         """n fresh points against as many fresh ones as the test split holds: never exhausted."""

@@ -13,6 +13,7 @@ All are fitted to the training split, their values rounded and clipped to the da
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 from torch import Tensor
@@ -20,33 +21,46 @@ from torch import Tensor
 from genkit.data.dataset import Dataset
 from genkit.data.order import drawn
 from genkit.data.spec import DataSpec
+from genkit.data.split import Split
+from genkit.metrics.moments import Moments
 from genkit.models.latent import GaussianMixture
 from genkit.noise import SampleNoise, generator_of, seed_of
 
 DECOMPOSED, GAUSSIAN_ROWS = 1024, 10_000
+AT_ONCE = 2**27  # values of which moments are taken at once; of more, chunk by chunk
 JITTER = 1e-6  # of the mean variance, added to each: pixels that never change make the covariance singular
 MIXTURE_ROWS, MIXTURE_AXES, MIXTURE_COMPONENTS = 10_000, 32, 10
 
 
-def moments(v: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and a factor R (D, K) of the covariance R Rᵀ of stored values (N, *shape), float64.
+def moments(split: Split) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and a factor R (D, K) of the covariance R Rᵀ of the stored values of a split, float64.
 
     Up to DECOMPOSED values by an eigendecomposition, K = D. Beyond, where that takes a minute, of GAUSSIAN_ROWS
     examples at most, evenly spaced, since data may be sorted: the centred examples themselves are a factor where they
     are no more than D, K = N; else Cholesky's, K = D, with JITTER on the diagonal.
     """
-    rows = v.flatten(1)
-    dim = rows.shape[1]
-    rows = (rows if dim <= DECOMPOSED else rows[:: -(-len(rows) // GAUSSIAN_ROWS)]).to(torch.float64)
-    mean = rows.mean(0)
+    dim = prod(split.shape)
     if dim <= DECOMPOSED:
-        variances, directions = torch.linalg.eigh(torch.cov(rows.T))
+        mean, covariance = _mean_and_covariance(split, dim)
+        variances, directions = torch.linalg.eigh(covariance)
         return mean, directions * variances.clamp(min=0).sqrt()
+    every = torch.arange(0, len(split), -(-len(split) // GAUSSIAN_ROWS))
+    rows = split.take(every).x.flatten(1).to(torch.float64)
+    mean = rows.mean(0)
     if len(rows) <= dim:
         return mean, (rows - mean).T / (len(rows) - 1) ** 0.5
     covariance = torch.cov(rows.T)
     covariance.diagonal().add_(JITTER * covariance.diagonal().mean().clamp(min=1e-12))
     return mean, torch.linalg.cholesky(covariance)
+
+
+def _mean_and_covariance(split: Split, dim: int) -> tuple[Tensor, Tensor]:
+    """(D,) and (D, D) float64 of all examples."""
+    if len(split) * dim <= AT_ONCE:
+        rows = split.between(0, len(split)).x.flatten(1).to(torch.float64)
+        return rows.mean(0), torch.cov(rows.T)
+    found = Moments.over(chunk.x.flatten(1) for chunk in split.chunks(split.chunk_size))
+    return found.mean, found.covariance
 
 
 def to_levels(v: Tensor, spec: DataSpec) -> Tensor:
@@ -58,22 +72,28 @@ def to_levels(v: Tensor, spec: DataSpec) -> Tensor:
 
 def pixel_gaussian(dataset: Dataset, n: int, seed: int) -> Tensor:
     """n seeded draws (n, *shape), stored values, of the Gaussian fitted to the training split."""
-    mean, factor = moments(dataset.split("train").x)
+    mean, factor = moments(dataset.split("train"))
     noise = torch.randn(n, factor.shape[1], generator=generator_of(seed, "pixel gaussian"), dtype=torch.float64)
     return to_levels((mean + noise @ factor.T).unflatten(1, dataset.spec.shape), dataset.spec)
 
 
 def pixel_marginals(dataset: Dataset, n: int, seed: int) -> Tensor:
     """n seeded draws (n, *shape), stored values, each value from a training example of its own."""
-    rows = dataset.split("train").x.flatten(1)
-    pick = torch.randint(len(rows), (n, rows.shape[1]), generator=generator_of(seed, "pixel marginals"))
-    return rows.gather(0, pick).unflatten(1, dataset.spec.shape)
+    train, dim = dataset.split("train"), dataset.spec.dim
+    pick = torch.randint(len(train), (n, dim), generator=generator_of(seed, "pixel marginals"))
+    out, low = torch.empty(n, dim, dtype=train.dtype), 0
+    for chunk in train.chunks(train.chunk_size):
+        rows = chunk.x.flatten(1)
+        here = (pick >= low) & (pick < low + len(rows))
+        out[here] = rows.gather(0, (pick - low).clamp(0, len(rows) - 1))[here]
+        low += len(rows)
+    return out.unflatten(1, dataset.spec.shape)
 
 
 def pixel_mixture(dataset: Dataset, n: int, seed: int) -> Tensor:
     """n seeded draws (n, *shape), stored values, of the mixture fitted to at most MIXTURE_ROWS training examples."""
     train = dataset.split("train")
-    some = train if len(train) <= MIXTURE_ROWS else drawn(train, MIXTURE_ROWS, seed)
+    some = train.between(0, len(train)) if len(train) <= MIXTURE_ROWS else drawn(train, MIXTURE_ROWS, seed)
     rows = some.x.flatten(1).to(torch.float64)
     mean = rows.mean(0)
     axes = torch.linalg.eigh(torch.cov(rows.T)).eigenvectors[:, -MIXTURE_AXES:]
@@ -87,10 +107,10 @@ def pixel_mixture(dataset: Dataset, n: int, seed: int) -> Tensor:
 
 def training_copies(dataset: Dataset, n: int, seed: int) -> Tensor:
     """n seeded training examples (n, *shape), each once before any is there twice."""
-    x = dataset.split("train").x
+    train = dataset.split("train")
     generator = generator_of(seed, "copies")
-    orders = [torch.randperm(len(x), generator=generator) for _ in range(-(-n // len(x)))]
-    return x[torch.cat(orders)[:n]]
+    orders = [torch.randperm(len(train), generator=generator) for _ in range(-(-n // len(train)))]
+    return train.take(torch.cat(orders)[:n]).x
 
 
 BASELINES: dict[str, tuple[str, Callable[[Dataset, int, int], Tensor]]] = {

@@ -41,6 +41,7 @@ class CustomFeatures(FeatureExtractor):
     """
 
     normalize = "none"
+    looks_at = 2
 
     def __init__(self, net: nn.Module | None = None, name: str = "custom", weights: str | None = None) -> None:
         if net is None:

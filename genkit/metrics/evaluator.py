@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Split
+from genkit.data.split import InMemory, Split
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.bank import as_rows
 from genkit.metrics.base import ProbeMetric
@@ -88,7 +88,7 @@ class Evaluator:
 
     def score_samples(self, samples: Split | Tensor, label: str = "samples") -> list[Record]:
         """Score stored values (n, *shape), channels first."""
-        return self.score(SampleSource(samples if isinstance(samples, Split) else Split(samples), label))
+        return self.score(SampleSource(samples if isinstance(samples, Split) else InMemory(samples), label))
 
     def score_baselines(self, n: int, names: Sequence[str] = STANDARD) -> list[Record]:
         """The rows of trivial models (see `baseline.py`) and of real data, where the reference is a dataset.
@@ -110,7 +110,7 @@ class Evaluator:
                 rows += self._score(SampleSource(pair.fake, "real data"), pair.real, None, named=False)
             else:
                 label, draw = BASELINES[name]
-                source = SampleSource(Split(draw(dataset, n, self.seed)), label)
+                source = SampleSource(InMemory(draw(dataset, n, self.seed)), label)
                 rows += self._score(source, self.reference.data, self.reference.train, named=False)
         return [replace(record, baseline=True) for record in rows if record.scored and record.n_fake is not None]
 
@@ -148,15 +148,15 @@ class Evaluator:
         train = self.reference.train
         if train is None or self.spec.modality != "image":
             return None
-        looked_at, like = range(min(source.n, LOOKED_AT)), self.reference.data.y
+        looked_at, like = range(min(source.n, LOOKED_AT)), self.reference.data.labels
         batches = source.fakes(self.spec, self.seed, self.prober.batch_size, looked_at, like)
         x = torch.cat([model_values(v, self.spec) for v, _ in batches])
-        known = model_values(train.x, self.spec)
         if self.prober.featured:
             pair = self.prober.features_at(x), self.prober.features_of(train)
         else:
-            pair = as_rows(x), as_rows(known)
-        return neighbourhoods((x, pair[0]), (known, pair[1]), self.spec, rows)
+            chunks = train.chunks(self.prober.batch_size)
+            pair = as_rows(x), torch.cat([as_rows(model_values(chunk.x, self.spec)) for chunk in chunks])
+        return neighbourhoods((x, pair[0]), (train, pair[1]), self.spec, rows)
 
     def obstacles(self, source: Source) -> dict[str, str]:
         """The reasons, by metric, why it cannot score this source, as far as can be told before any work."""
@@ -301,7 +301,7 @@ class Evaluator:
             kind=source.bound if likelihood else None,
             dequantisation=self._dequantisation_name(source) if likelihood else None,
             features=self.features.facts(self.spec) if featured else None,
-            model=source.facts(self.reference.data.y),
+            model=source.facts(self.reference.data.labels),
         )
 
     def _dequantisation_name(self, source: Source) -> str:

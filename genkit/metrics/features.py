@@ -103,6 +103,7 @@ class FeatureExtractor(Component, ABC):
         normalize: "std_train" (stored statistics), "std" (the reference's) or "none".
         caution: What to beware of in every score with them; empty where nothing.
         stand_in: Whether they were made for other data of the same shape.
+        looks_at: How many examples of the reference `fitted` looks at, the first ones; None for all.
     """
 
     name: str
@@ -111,6 +112,7 @@ class FeatureExtractor(Component, ABC):
     caution: str = ""
     stand_in: bool = False
     costly: ClassVar[bool] = False
+    looks_at: ClassVar[int | None] = None
 
     @abstractmethod
     def accepts(self, spec: DataSpec) -> bool:

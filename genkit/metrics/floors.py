@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Split
+from genkit.data.split import Split, content_hash
 from genkit.errors import DataError
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.cache import Cache, identity_of, name_of
 from genkit.metrics.probing import Prober
-from genkit.metrics.reference import Floor, RealPair, Reference, content_hash
+from genkit.metrics.reference import Floor, RealPair, Reference
 from genkit.metrics.source import SampleSource, Source
 from genkit.metrics.tally import Tally
 
@@ -68,7 +68,7 @@ class Floors:
 
     def _measure(self, n: int, metrics: Mapping[str, ProbeMetric], pairs: Sequence[RealPair]) -> None:
         """By real pairs, or from the cache where the same pairs were scored before."""
-        hashes = [[content_hash(pair.fake.x), content_hash(pair.real.x)] for pair in pairs]
+        hashes = [[pair.fake.values_hash, pair.real.values_hash] for pair in pairs]
         entries = {name: self._entry(metric, hashes) for name, metric in metrics.items()}
         values = {name: found["values"] for name in metrics if (found := self.cache.read(entries[name])) is not None}
         if missing := {name: metric for name, metric in metrics.items() if name not in values}:

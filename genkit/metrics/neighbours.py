@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
+from genkit.data.split import Split
 from genkit.metrics.bank import nearest_squared
+from genkit.models.density import model_values
 
 NEAREST = 3  # training examples beside each sample
 LOOKED_AT = 200  # samples among which the nearest ones are sought
@@ -36,9 +38,9 @@ class Neighbourhoods:
 
 
 def neighbourhoods(
-    samples: tuple[Tensor, Tensor], train: tuple[Tensor, Tensor], spec: DataSpec, rows: int, k: int = NEAREST
+    samples: tuple[Tensor, Tensor], train: tuple[Split, Tensor], spec: DataSpec, rows: int, k: int = NEAREST
 ) -> Neighbourhoods:
-    """Of values (n, *shape) with features (n, F), and training values (m, *shape) with features (m, F)."""
+    """Of values (n, *shape) with features (n, F), and m training examples with features (m, F)."""
     (x, features), (known, known_features) = samples, train
     centre = known_features.mean(0)
     distance, which = nearest_squared(features - centre, known_features - centre, min(k, len(known)))
@@ -46,6 +48,7 @@ def neighbourhoods(
 
     def shown(chosen: Sequence[int] | Tensor) -> Tensor:
         index = torch.as_tensor(chosen)
-        return torch.cat([x[index][:, None], known[which[index]]], 1)
+        found = model_values(known.take(which[index].flatten()).x, spec)
+        return torch.cat([x[index][:, None], found.unflatten(0, (len(index), -1))], 1)
 
     return Neighbourhoods(shown(range(min(rows, len(x)))), shown(order), spec)

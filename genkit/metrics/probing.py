@@ -15,13 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Split
 from genkit.data.order import canonical_order
+from genkit.data.spec import DataSpec
+from genkit.data.split import Split, Subset
 from genkit.metrics.base import Probe
 from genkit.metrics.cache import Cache, name_of
 from genkit.metrics.features import Classifier, FeatureExtractor
 from genkit.metrics.processes import gather, share
-from genkit.metrics.reference import Reference, content_hash
+from genkit.metrics.reference import Reference
 from genkit.metrics.source import Quantity, SampleSource, Source
 from genkit.metrics.tally import Tally
 from genkit.models.density import model_values, padded
@@ -47,11 +48,11 @@ class Prober:
         self.batch_size, self.seed = batch_size, seed
         self.featured = features.accepts(self.spec)
         self.features = features
-        self._features: dict[int, Tensor] = {}  # by the identity of a split's tensor, which the reference keeps alive
+        self._features: dict[str, Tensor] = {}  # by the hash of a split's values
         self._latest: tuple[SampleSource, dict[int, Tensor]] | None = None
-        self._lent: dict[int, Tensor] = {}  # likewise, for as long as somebody lends them
+        self._lent: dict[str, Tensor] = {}  # likewise, for as long as somebody lends them
         if self.featured:
-            self.features = features.fitted(model_values(reference.data.x, self.spec), self.spec)
+            self.features = _fitted(features, reference.data, self.spec)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -81,7 +82,7 @@ class Prober:
     def real(self, real: Split, source: Source) -> Iterator[Probe]:
         """Real data, with what `source` can say about it."""
         for indices in self._batches(len(real)):
-            batch = real[torch.arange(indices.start, indices.stop)]
+            batch = real.take(torch.arange(indices.start, indices.stop))
             x = model_values(batch.x, self.spec)
             quantities = self._shared("real", x, batch.y)
             quantities |= self._known_features("real", real, indices)
@@ -96,13 +97,13 @@ class Prober:
     def train(self, train: Split) -> Iterator[Probe]:
         """What a model may have copied."""
         for indices in self._batches(len(train)):
-            batch = train[torch.arange(indices.start, indices.stop)]
+            batch = train.take(torch.arange(indices.start, indices.stop))
             quantities = self._shared("train", model_values(batch.x, self.spec), batch.y)
             yield Probe(self.spec, quantities | self._known_features("train", train, indices))
 
     def fake(self, source: Source) -> Iterator[Probe]:
         """The fakes of `source`."""
-        like, own = self.reference.data.y, share(source.n)
+        like, own = self.reference.data.labels, share(source.n)
         low = own.start
         for v, y in source.fakes(self.spec, self.seed, self.batch_size, own, like):
             x = model_values(v, self.spec)
@@ -114,7 +115,7 @@ class Prober:
 
     def _features_of_file(self, source: SampleSource, low: int, x: Tensor) -> Tensor:
         """Those of samples from `low` on; the last source's are kept, since a file is scored against several parts."""
-        if (lent := self._lent.get(id(source.samples.x))) is not None:
+        if (lent := self._lent_of(source.samples)) is not None:
             return lent[low : low + len(x)]
         if self._latest is None or self._latest[0] is not source:
             self._latest = source, {}
@@ -125,11 +126,14 @@ class Prober:
     @contextmanager
     def lending(self, *known: tuple[Split, Tensor]) -> Iterator[None]:
         """Features (N, F) of splits that are known already, used wherever these splits are asked about."""
-        self._lent = {id(split.x): features for split, features in known}
+        self._lent = {split.values_hash: features for split, features in known}
         try:
             yield
         finally:
             self._lent = {}
+
+    def _lent_of(self, split: Split) -> Tensor | None:
+        return self._lent.get(split.values_hash) if self._lent else None
 
     def _shared(self, side: str, x: Tensor, y: Tensor | None) -> dict[str, Quantity]:
         """What both sides have: values, labels, features, and the known modes of the data."""
@@ -156,32 +160,40 @@ class Prober:
 
     def _known_features(self, side: str, split: Split, indices: range) -> dict[str, Quantity]:
         """The features of the reference and of its training data are computed once, for every source."""
-        if (lent := self._lent.get(id(split.x))) is not None:
+        if (lent := self._lent_of(split)) is not None:
             return {f"{side}_features": partial(_rows_of, lent, indices)}
         lasting = [self.reference.data, *([] if self.reference.train is None else [self.reference.train])]
-        if not self.featured or not any(split.x is other.x for other in lasting):
+        if not self.featured or not any(split is other for other in lasting):
             return {}
         return {f"{side}_features": lambda: self.features_of(split)[indices.start : indices.stop]}
 
     def features_of(self, split: Split) -> Tensor:
         """(N, F) of a whole split, from this process, from the cache, or computed."""
-        if id(split.x) not in self._features:
-            self._features[id(split.x)] = self._read_or_computed(split)
-        return self._features[id(split.x)]
+        if split.values_hash not in self._features:
+            self._features[split.values_hash] = self._read_or_computed(split)
+        return self._features[split.values_hash]
 
     def _read_or_computed(self, split: Split) -> Tensor:
         if not self.features.costly:
             return self._computed(split)
-        order = canonical_order(split.x)  # so that a file of the same examples in another order has the same entry
-        facts = {"spec": self.spec.to_json(), "features": self.identity, "data": content_hash(split.x[order])}
+        order = canonical_order(split)  # so that a file of the same examples in another order has the same entry
+        facts = {"spec": self.spec.to_json(), "features": self.identity, "data": Subset(split, order).values_hash}
         found = self.cache.read(entry := name_of("features", facts))
         if found is None:
             self.cache.write(entry, found := {"features": self._computed(split)[order]})
         return found["features"][order.argsort()]
 
     def _computed(self, split: Split) -> Tensor:
-        parts = split.x.split(self.batch_size)
-        return torch.cat([self.features_at(model_values(part, self.spec)) for part in parts])
+        chunks = split.chunks(self.batch_size)
+        return torch.cat([self.features_at(model_values(chunk.x, self.spec)) for chunk in chunks])
+
+
+def _fitted(features: FeatureExtractor, reference: Split, spec: DataSpec) -> FeatureExtractor:
+    """The features fitted to as many examples of the reference as they look at."""
+    if type(features).fitted is FeatureExtractor.fitted:
+        return features
+    n = len(reference) if features.looks_at is None else min(features.looks_at, len(reference))
+    return features.fitted(model_values(reference.between(0, n).x, spec), spec)
 
 
 def _rows_of(features: Tensor, rows: range) -> Tensor:

@@ -14,27 +14,19 @@ Where the data is too small for that there is no floor, and the reason is said.
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Dataset, KnownDensity, KnownModes, Split, SplitName
+from genkit.data.dataset import Dataset, KnownDensity, KnownModes, SplitName
 from genkit.data.order import random_order
 from genkit.data.spec import DataSpec
+from genkit.data.split import Split
 from genkit.errors import DataError
 from genkit.noise import generator_of
-
-
-def content_hash(x: Tensor) -> str:
-    """sha256 over the values, the shape and the dtype of a tensor."""
-    values = x.detach().cpu().contiguous()
-    head = f"{tuple(values.shape)} {values.dtype}\n".encode()
-    return hashlib.sha256(head + values.numpy().tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -122,9 +114,10 @@ class Reference:
         """What a model of this data may have copied; None where it is unknown."""
         return None if self.dataset is None else self.dataset.split("train")
 
-    @cached_property
+    @property
     def hash(self) -> str:
-        return content_hash(self.data.x)
+        """sha256 of the values."""
+        return self.data.values_hash
 
     def facts(self) -> dict[str, Any]:
         return {"name": self.name, "split": self.split, "n": len(self.data), "hash": self.hash}

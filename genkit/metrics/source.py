@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Split
 from genkit.data.order import random_order
 from genkit.data.spec import DataSpec
+from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Requirement
 from genkit.models.base import Conditional, Density, GenerativeModel, Guidable, LatentBound, Reconstructor, Stepwise
@@ -136,14 +136,14 @@ class SampleSource(Source):
         return i if self.rows is None else int(self.rows[i])
 
     def check(self, spec: DataSpec) -> None:
-        if (found := tuple(self.samples.x.shape[1:])) != spec.shape:
+        if (found := self.samples.shape) != spec.shape:
             raise DataError(f"{self.label}: its examples have the shape {found}, those of the reference {spec.shape}")
 
     def fakes(
         self, spec: DataSpec, seed: int, batch_size: int, chosen: range, like: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         for index in torch.arange(chosen.start, chosen.stop).split(batch_size):
-            batch = self.samples[index]
+            batch = self.samples.take(index)
             yield batch.x, batch.y
 
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:
@@ -198,7 +198,7 @@ class ModelSource(Source):
         if not isinstance(self.model, abilities[quantity]):
             name = "bound by draws of a latent" if quantity == "importance" else quantity.replace("_", " ")
             return f"{type(self.model).__name__} gives no {name}"
-        if self._conditional and reference.y is None:
+        if self._conditional and reference.labels is None:
             return "the model is conditional and the reference has no labels"
         return None
 

@@ -124,7 +124,7 @@ class VarietyWatch:
         """As many training examples as samples are looked at, in model units."""
         train = self.dataset.split("train")
         pick = torch.randperm(len(train), generator=generator_of(0, "variety"))[: self.n]
-        return self.spec.scale(train[pick].x)
+        return self.spec.scale(train.take(pick).x)
 
     @cached_property
     def classifier(self) -> Classifier | None:

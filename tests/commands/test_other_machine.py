@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from command_cases import done, refused, run_json
+from command_cases import arguments, done, refused, run_json
 
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.write import write_checkpoint
@@ -98,3 +99,20 @@ def test_a_replay_that_differs_says_that_the_machine_does(copied: Path) -> None:
     shutil.rmtree(copied / "old")
     said = refused(4, "verify", f"ckpt={copied}", "replay=20")
     assert f"another machine trained it: device: '{GPU}' became 'cpu'" in said
+
+
+def test_an_augmentation_that_drew_otherwise_is_no_damage(copied: Path, work: Path) -> None:
+    """Of an earlier version, whose runs did not note how they drew; without augmentation nothing was drawn."""
+    moved, quick = work / "moved", ("trainer.max_steps=4", "checkpoint.every_n_steps=2", "lr_schedule=constant")
+    done(*arguments("autoencoder", "data.shift=1", *quick, f"run_dir={moved}"))
+    for run in (moved, copied):
+        record = run_json(run)
+        assert record.pop("views") == record["history"][0].pop("views")
+        os.chmod(run / "run.json", 0o644)
+        (run / "run.json").write_text(json.dumps(record))
+    why = "the augmentation's random stream changed in genkit since"
+    assert f"steps 3 to 4 cannot be replayed: {why}" in refused(2, "verify", f"ckpt={moved}", "replay=2")
+    assert "bit-identical" in done("verify", f"ckpt={copied}", "replay=2")
+    assert f"resuming at step 4 (not exact: {why})" in done("train", f"resume={moved}", "trainer.max_steps=6")
+    assert "bit-identical: steps 5 to 6" in done("verify", f"ckpt={moved}", "replay=4")  # as they are drawn now
+    assert "resuming at step 6 (exact)" in done("train", f"resume={moved}", "trainer.max_steps=8")

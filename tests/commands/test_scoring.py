@@ -14,9 +14,9 @@ from command_cases import TOY, arguments, digest, done, refused
 from PIL import Image
 from scipy.linalg import sqrtm
 
-from genkit.data.dataset import Split
 from genkit.data.digits import Digits
 from genkit.data.samples import write_samples
+from genkit.data.split import InMemory
 
 SMALL = ("n=70", "bootstrap=3", "floor_repeats=2")
 
@@ -125,7 +125,7 @@ def test_two_files_in_float64(work: Path) -> None:
 def test_some_of_a_sorted_file_are_drawn_from_all_of_it(work: Path) -> None:
     """The first 400 of digits sorted by class are zeros to fours alone: a Fréchet distance of 19."""
     data = Digits()
-    everything = Split(data.intensities, data.labels)
+    everything = InMemory(data.intensities, data.labels)
     real, others = everything[torch.arange(0, 1797, 2)], everything[torch.arange(1, 1797, 2)]
     for name, split in (("mixed", others), ("sorted", others[others.y.argsort(stable=True)])):
         write_samples(work / f"{name}.npz", data.spec, split.x, split.y)

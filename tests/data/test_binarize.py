@@ -8,9 +8,9 @@ from genkit.data.dataset import Dataset
 from genkit.data.digits import Digits
 from genkit.data.loader import TrainLoader
 from genkit.data.mnist import MNIST
+from genkit.data.stream import ViewStream
 from genkit.metrics.default_features import default_features
 from genkit.metrics.features import ClassifierFeatures
-from genkit.noise import generator_of
 
 SPLITS = ("train", "val", "test")
 
@@ -30,7 +30,7 @@ def test_threshold_is_on_from_half_intensity(levels):
 def test_dynamic_is_on_as_often_as_the_intensity_says(levels, training):
     n = 20_000
     v, dynamic = every_level(levels, n), BINARIZATIONS["dynamic"](levels)
-    on = dynamic.training(v, torch.arange(n), n, generator_of(0, "a")) if training else dynamic.fixed(v, "test")
+    on = dynamic.training(v, torch.arange(n), ViewStream(0, 0)) if training else dynamic.fixed(v, "test")
     share, p = on.double().mean(0).flatten(), torch.arange(levels) / (levels - 1)
     assert ((share - p).abs() <= 5 * (p * (1 - p) / n).sqrt()).all()
     assert (share[0], share[-1]) == (0, 1)
@@ -81,24 +81,24 @@ def test_a_batch_does_not_depend_on_those_before_or_on_its_size(dynamic):
     for m in (0, 1, 9, 1):
         assert torch.equal(loader.batch(m)["x"], fresh.batch(m)["x"])
     index = loader.index(0)
-    x = dynamic.split("train").x
-    whole = dynamic.augment(x[index], index, generator_of(0, "e"))
-    part = dynamic.augment(x[index[:7]], index[:7], generator_of(0, "e"))
+    x = dynamic.view_source.x
+    whole = dynamic.view(x[index], index, ViewStream(0, 0))
+    part = dynamic.view(x[index[:7]], index[:7], ViewStream(0, 0))
     assert torch.equal(whole[:7], part)
 
 
 def test_pixels_that_are_certain_stay_what_they_are(dynamic):
     grey = Digits().split("train").x
-    drawn = dynamic.augment(dynamic.split("train").x, torch.arange(len(grey)), generator_of(0, "e"))
+    drawn = dynamic.view(dynamic.view_source.x, torch.arange(len(grey)), ViewStream(0, 0))
     assert (drawn[grey == 0] == 0).all()
     assert (drawn[grey == 16] == 1).all()
 
 
 def test_shifts_come_before_the_draw():
     moved = Digits(shift=2, binarize="threshold")
-    x, every = moved.split("train").x, torch.arange(798)
-    grey = Digits(shift=2).augment(Digits().split("train").x, every, generator_of(0, "e"))
-    assert torch.equal(moved.augment(x, every, generator_of(0, "e")), (grey >= 8).to(torch.uint8))
+    x, every = moved.view_source.x, torch.arange(798)
+    grey = Digits(shift=2).view(x, every, ViewStream(0, 0))
+    assert torch.equal(moved.view(x, every, ViewStream(0, 0)), (grey >= 8).to(torch.uint8))
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist"])

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from genkit.data.images import crop, flip_and_shift
+from genkit.data.stream import ViewStream
 from genkit.noise import generator_of
 
 N = 4_000
@@ -14,7 +15,7 @@ def images(n: int = N, channels: int = 2) -> torch.Tensor:
 
 
 def changed(x: torch.Tensor, index: torch.Tensor, flip: bool, shift: int) -> torch.Tensor:
-    return flip_and_shift(x[index], index, len(x), generator_of(1, "augment"), flip=flip, shift=shift, fill=0)
+    return flip_and_shift(x[index], index, ViewStream(1, 0), flip=flip, shift=shift, fill=0)
 
 
 @pytest.mark.parametrize(("flip", "shift"), [(True, 0), (False, 2), (True, 1)])

@@ -6,14 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Dataset, Split, SplitName
+from genkit.data.dataset import Dataset, SplitName
 from genkit.data.loader import TrainLoader, ValLoader, forward_batch
 from genkit.data.spec import Batch, DataSpec
+from genkit.data.split import InMemory, Split
+from genkit.data.stream import ViewStream
 from genkit.errors import DataError
 
 
 class Counted(Dataset):
-    """N examples whose stored value is their number; augmentation adds a random hundred drawn per example."""
+    """N examples whose stored value is their number; their view adds a random hundred drawn per example."""
 
     spec = DataSpec(shape=(1,), modality="vector")
     eval_n = 1
@@ -21,14 +23,13 @@ class Counted(Dataset):
     def __init__(self, n: int, batch_size: int, labelled: bool = True, noisy: bool = False) -> None:
         self.batch_size, self.noisy = batch_size, noisy
         numbers = torch.arange(n)
-        self.train = Split(numbers[:, None].float(), numbers if labelled else None)
+        self.train = InMemory(numbers[:, None].float(), numbers if labelled else None)
 
     def split(self, name: SplitName) -> Split:
         return self.train
 
-    def augment(self, x: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
-        hundreds = torch.randint(100, (len(self.train),), generator=generator)[index]
-        return x + 100 * hundreds[:, None] if self.noisy else x
+    def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        return values + 100 * stream.integers("hundreds", index, 100, 1) if self.noisy else values
 
 
 def numbers(batches: list[Batch]) -> list[int]:
@@ -87,8 +88,8 @@ def test_a_batch_is_no_function_of_those_before() -> None:
     assert same(forwards, backwards[::-1])
 
 
-def test_augmentation_is_independent_of_the_batch() -> None:
-    """With another batch size the same example of the same epoch gets the same augmentation."""
+def test_a_view_is_independent_of_the_batch() -> None:
+    """With another batch size the same example of the same epoch has the same view."""
     seen = []
     for batch_size in (4, 12):
         loader = TrainLoader(Counted(24, batch_size, noisy=True), seed=2)
@@ -98,7 +99,7 @@ def test_augmentation_is_independent_of_the_batch() -> None:
     assert len(seen[0]) == 24
 
 
-def test_augmentation_changes_with_the_epoch() -> None:
+def test_views_change_with_the_epoch() -> None:
     first, second = islice(TrainLoader(Counted(32, 32, noisy=True), seed=2), 2)
     assert not torch.equal(first["x"].sort(0).values, second["x"].sort(0).values)
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Split
 from genkit.data.order import canonical_order, drawn, settled
+from genkit.data.split import InMemory
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -38,7 +38,7 @@ def test_rows_are_sorted_as_words_are(x: Tensor) -> None:
 
 @pytest.mark.parametrize("x", ROWS.values(), ids=ROWS.keys())
 def test_a_draw_and_its_labels_do_not_depend_on_the_list(x: Tensor) -> None:
-    listed = Split(x, torch.arange(len(x)) % 3)
+    listed = InMemory(x, torch.arange(len(x)) % 3)
     other = listed[torch.randperm(len(x), generator=seeded(1))]
     for a, b in ((settled(listed), settled(other)), (drawn(listed, len(x) // 2, 4), drawn(other, len(x) // 2, 4))):
         assert a.y is not None
@@ -48,7 +48,7 @@ def test_a_draw_and_its_labels_do_not_depend_on_the_list(x: Tensor) -> None:
 
 
 def test_a_draw_is_without_replacement_by_seed_and_no_head_of_a_sorted_list() -> None:
-    listed = Split(torch.arange(1000.0)[:, None], torch.arange(1000) // 100)
+    listed = InMemory(torch.arange(1000.0)[:, None], torch.arange(1000) // 100)
     some = drawn(listed, 300, 0)
     assert len(some.x.unique()) == 300
     assert torch.equal(some.x[:, 0].long() // 100, some.y)

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from genkit.data.dataset import Dataset, Split, SplitName
+from genkit.data.dataset import Dataset, SplitName
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory, Split
 from genkit.metrics import baseline
 from genkit.metrics.baseline import BASELINES, moments, pixel_gaussian, pixel_marginals, pixel_mixture, training_copies
 
@@ -25,7 +26,7 @@ class Correlated(Dataset):
         self.x = rows.reshape(4000, *self.spec.shape)
 
     def split(self, name: SplitName) -> Split:
-        return Split({"train": self.x[:3000], "val": self.x[3000:3500], "test": self.x[3500:]}[name])
+        return InMemory({"train": self.x[:3000], "val": self.x[3000:3500], "test": self.x[3500:]}[name])
 
 
 @pytest.mark.parametrize("levels", [None, 64])
@@ -42,7 +43,7 @@ def test_gaussian_has_the_moments_of_the_training_split(levels: int | None) -> N
 
 def test_factor_reproduces_a_singular_covariance() -> None:
     rows = Correlated(None).split("train").x
-    mean, factor = moments(rows)
+    mean, factor = moments(InMemory(rows))
     torch.testing.assert_close(factor @ factor.T, torch.cov(rows.double().T))
     torch.testing.assert_close(mean, rows.double().mean(0))
 
@@ -53,7 +54,7 @@ def test_many_values_need_no_eigendecomposition(count: int, monkeypatch: pytest.
     monkeypatch.delattr(torch.linalg, "eigh")
     rows = torch.randn(count, 1030, generator=torch.Generator().manual_seed(0))
     rows[:, 3] = 1.0
-    mean, factor = moments(rows)
+    mean, factor = moments(InMemory(rows))
     assert factor.shape == (1030, min(count, 1030))
     torch.testing.assert_close(factor @ factor.T, torch.cov(rows.double().T), rtol=0, atol=2e-6)
     torch.testing.assert_close(mean, rows.double().mean(0))
@@ -62,7 +63,7 @@ def test_many_values_need_no_eigendecomposition(count: int, monkeypatch: pytest.
 def test_of_very_many_examples_evenly_spaced_ones_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("genkit.metrics.baseline.GAUSSIAN_ROWS", 20)
     rows = torch.randn(45, 1030, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(moments(rows)[0], rows[::3].double().mean(0))
+    assert torch.equal(moments(InMemory(rows))[0], rows[::3].double().mean(0))
 
 
 def test_gaussian_is_stored_values_and_seeded() -> None:

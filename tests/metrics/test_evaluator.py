@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genkit.data.dataset import Dataset, KnownDensity, KnownModes, Split, SplitName
+from genkit.data.dataset import Dataset, KnownDensity, KnownModes, SplitName
 from genkit.data.digits import Digits
 from genkit.data.samples import read_samples
 from genkit.data.spec import Batch, DataSpec
+from genkit.data.split import InMemory, Split, content_hash
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.baseline import BASELINES
@@ -31,7 +32,7 @@ from genkit.metrics.likelihood import BitsPerDim, LogLikelihoodGap, NegativeLogL
 from genkit.metrics.manifold import Coverage, Precision
 from genkit.metrics.mode import ModeCoverage
 from genkit.metrics.reconstruction import MeanSquaredError
-from genkit.metrics.reference import Floor, Reference, content_hash
+from genkit.metrics.reference import Floor, Reference
 from genkit.metrics.source import ModelSource
 from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor, Stepwise
 from genkit.models.stream import labels_for, stream_samples
@@ -54,7 +55,7 @@ class TinyImages(Dataset):
 
     def __init__(self) -> None:
         v = (8 + 2.5 * randn(650, *IMAGE.shape, seed=0)).round().clamp(0, 15).to(torch.uint8)
-        self.all = Split(v, torch.arange(650) % 3)
+        self.all = InMemory(v, torch.arange(650) % 3)
         self.parts = {"train": range(400), "val": range(400, 500), "test": range(500, 650)}
         self.splits = {name: self.all[torch.tensor(list(part))] for name, part in self.parts.items()}
 
@@ -77,7 +78,7 @@ class Plane(Dataset):
     def __init__(self, modes: bool = True) -> None:
         self.density = Normal()
         self.modes = KnownModes(torch.zeros(1, 2), 1.0) if modes else None
-        self.splits = {name: Split(randn(300, 2, seed=i)) for i, name in enumerate(("train", "val", "test"))}
+        self.splits = {name: InMemory(randn(300, 2, seed=i)) for i, name in enumerate(("train", "val", "test"))}
 
     def split(self, name: SplitName) -> Split:
         return self.splits[name]
@@ -190,7 +191,7 @@ def test_floor_is_the_metric_of_five_real_pairs() -> None:
 
 
 def test_floor_of_a_file_is_a_part_of_it_against_the_rest() -> None:
-    reference = Reference(DataSpec((1,), "vector"), Split(torch.arange(150.0)[:, None]), "file")
+    reference = Reference(DataSpec((1,), "vector"), InMemory(torch.arange(150.0)[:, None]), "file")
     pair = reference.real_pair(60, 0)
     fake, real = (set(side.x.flatten().tolist()) for side in (pair.fake, pair.real))
     assert (len(fake), len(real), fake & real) == (60, 90, set())
@@ -205,7 +206,7 @@ def test_samples_are_compared_with_the_floor_of_a_file_at_its_size_of_reference(
     """A distance to all 300 rows is smaller than one to 200 of them, which the floor is about."""
     real, fake = randn(300, 8, seed=0).float(), randn(100, 8, seed=1).float()
     spec, features = DataSpec((8,), "vector"), RawFeatures("none")
-    reference = Reference(spec, Split(real), "file")
+    reference = Reference(spec, InMemory(real), "file")
     score = Evaluator({"fid": FrechetDistance()}, features, reference, named=True, floor_repeats=3)
     [record, *_] = score.score_samples(fake)
     pairs = [reference.real_pair(100, repeat) for repeat in range(3)]
@@ -373,7 +374,7 @@ def test_a_conditional_model_draws_the_labels_of_the_reference_and_its_record_sa
     assert seen.bincount().tolist() == [60, 0, 40]
     [record, *_] = score.score_model(ByLabel(IMAGE), 100)
     assert record.model["labels"] == "reference shares"
-    unlabelled = Split(data.split("test").x)
+    unlabelled = InMemory(data.split("test").x)
     assert ModelSource(ByLabel(IMAGE), 3).facts(unlabelled.y)["labels"] == "in turn"
     assert ModelSource(ByLabel(IMAGE), 3, y=1).facts(None)["labels"] == "y=1"
     assert "labels" not in ModelSource(Capable(IMAGE), 3).facts(unlabelled.y)
@@ -474,7 +475,7 @@ def test_two_files_compare_in_double_precision() -> None:
     score = Evaluator(
         {"fid": FrechetDistance()},
         RawFeatures("none"),
-        Reference(PLANE, Split(a), "b.npz"),
+        Reference(PLANE, InMemory(a), "b.npz"),
         named=True,
         floor_repeats=0,
     )
@@ -550,7 +551,7 @@ def test_the_same_images_in_a_folder_a_file_and_a_dataset_are_one_entry(tmp_path
     (tmp_path / "images").mkdir()
     for i, image in enumerate(stored):
         Image.fromarray(image[..., 0]).save(tmp_path / "images" / f"{i:03d}.png")
-    references = [Reference(spec, Split(test), "dataset")]
+    references = [Reference(spec, InMemory(test), "dataset")]
     references += [Reference(spec, read_samples(tmp_path / n, spec), n) for n in ("named.npz", "other.npy", "images")]
     examples = []
     for reference in references:
@@ -571,7 +572,7 @@ def test_the_same_images_in_a_folder_a_file_and_a_dataset_are_one_entry(tmp_path
 def test_the_same_numbers_of_another_scale_are_another_entry(tmp_path: Path) -> None:
     test, examples = TinyImages().split("test").x, []
     for levels in (IMAGE.levels, 256, IMAGE.levels):
-        features, reference = Costly(), Reference(replace(IMAGE, levels=levels), Split(test), "images")
+        features, reference = Costly(), Reference(replace(IMAGE, levels=levels), InMemory(test), "images")
         Evaluator(
             {"fid": FrechetDistance()}, features, reference, named=True, cache=Cache(tmp_path), floor_repeats=2
         ).score_samples(test[:60])
@@ -596,7 +597,7 @@ class Fresh(TinyImages):
     def __init__(self) -> None:
         v = (128 + 20 * randn(1200, 1, 4, 4, seed=1)).round().clamp(0, 255).to(torch.uint8)
         cut = {"train": v[:500], "val": v[500:700], "test": v[700:]}
-        self.splits = {name: Split(x) for name, x in cut.items()}
+        self.splits = {name: InMemory(x) for name, x in cut.items()}
 
 
 def test_the_training_set_as_samples_is_reported_as_copied() -> None:
@@ -631,7 +632,7 @@ def test_copies_of_a_file_are_named_by_its_rows_and_fresh_data_never(n: int, rep
         score = Evaluator(
             {"it": metric},
             RawFeatures("std"),
-            Reference(spec, Split(rows), "real.npz"),
+            Reference(spec, InMemory(rows), "real.npz"),
             named=True,
             floor_repeats=repeats,
         )

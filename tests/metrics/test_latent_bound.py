@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from genkit.data.dataset import Split
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory
 from genkit.errors import ConfigError
 from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.features import RawFeatures
@@ -20,7 +20,7 @@ SPEC = DataSpec((1, 4, 4), "image", (-1.0, 1.0), 2)
 def evaluator(named: bool = True) -> Evaluator:
     v = torch.randint(2, (40, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     metrics = {"elbo": ELBO(), "iwae": IWAE(k=20)}
-    return Evaluator(metrics, RawFeatures(), Reference(SPEC, Split(v), "coins"), named=named, batch_size=16)
+    return Evaluator(metrics, RawFeatures(), Reference(SPEC, InMemory(v), "coins"), named=named, batch_size=16)
 
 
 def vae(elbo_draws: int = 20) -> VAE:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from genkit.data.dataset import Split
 from genkit.data.digits import Digits
 from genkit.data.order import settled
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory
 from genkit.metrics import bank
 from genkit.metrics.bank import nearest_squared, tiles
 from genkit.metrics.evaluator import Evaluator
@@ -16,7 +16,7 @@ from genkit.metrics.neighbours import neighbourhoods
 from genkit.metrics.reference import Reference
 from genkit.metrics.source import SampleSource
 
-SPEC = DataSpec((1, 1, 2), "image", (-1.0, 1.0), 256)
+SPEC = DataSpec((1, 1, 2), "image")
 
 
 def rows(n: int, seed: int) -> torch.Tensor:
@@ -56,13 +56,13 @@ def test_first_samples_and_the_least_new_ones_are_shown() -> None:
     x, known = rows(30, 0), rows(50, 1)
     x[17] = known[4]
     shaped = [values.reshape(-1, 1, 1, 2) for values in (x, known)]
-    shown = neighbourhoods((shaped[0], x), (shaped[1], known), SPEC, rows=5)
+    shown = neighbourhoods((shaped[0], x), (InMemory(shaped[1]), known), SPEC, rows=5)
     assert shown.first.shape == shown.closest.shape == (5, 4, 1, 1, 2)
     assert torch.equal(shown.first[:, 0], shaped[0][:5])
     assert torch.equal(shown.closest[0, 0], shown.closest[0, 1])
     gaps = (shown.closest[:, 0] - shown.closest[:, 1]).flatten(1).norm(dim=1)
     assert torch.equal(gaps, gaps.sort().values)
-    few = neighbourhoods((shaped[0][:2], x[:2]), (shaped[1][:1], known[:1]), SPEC, rows=5)
+    few = neighbourhoods((shaped[0][:2], x[:2]), (InMemory(shaped[1][:1]), known[:1]), SPEC, rows=5)
     assert few.first.shape == (2, 2, 1, 1, 2)
 
 
@@ -72,7 +72,7 @@ def test_copies_stand_beside_their_originals() -> None:
         {"fid": FrechetDistance()}, ClassifierFeatures("digits"), Reference.of(data, "digits"), named=True
     )
     copies = data.split("train").x[100:160]
-    shown = score.neighbours(SampleSource(Split(copies)), 4)
+    shown = score.neighbours(SampleSource(InMemory(copies)), 4)
     assert shown is not None
     assert torch.equal(shown.first[:, 0], shown.first[:, 1])
-    assert torch.equal(shown.first[:, 0], data.spec.scale(settled(Split(copies)).x[:4]))
+    assert torch.equal(shown.first[:, 0], data.spec.scale(settled(InMemory(copies)).x[:4]))

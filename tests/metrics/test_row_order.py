@@ -13,9 +13,10 @@ from torch import Tensor
 
 from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
-from genkit.data.dataset import Dataset, Split, SplitName
+from genkit.data.dataset import Dataset, SplitName
 from genkit.data.digits import Digits
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory, Split
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.features import ClassifierFeatures, FeatureExtractor, RawFeatures
@@ -63,14 +64,14 @@ def shuffled(split: Split, seed: int) -> Split:
 
 def plane(n: int, seed: int) -> Split:
     """Points on a lattice, so that many are equal and many distances tie."""
-    return Split(torch.randn(n, 2, generator=torch.Generator().manual_seed(seed)).mul(3).round() / 7)
+    return InMemory(torch.randn(n, 2, generator=torch.Generator().manual_seed(seed)).mul(3).round() / 7)
 
 
 def digits() -> tuple[Split, Split, Split]:
     data = Digits()
     real, train = data.split("test"), data.split("train")
     v = train.x[:90].roll(1, 3)
-    return Split(real.x[:110]), Split(train.x[:150]), Split(torch.cat([v, v[:10]]))
+    return InMemory(real.x[:110]), InMemory(train.x[:150]), InMemory(torch.cat([v, v[:10]]))
 
 
 IMAGES, POINTS = digits(), (plane(110, 0), plane(150, 1), plane(100, 2))

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Split
 from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory, Split
 from genkit.diffusion.likelihood import FlowLikelihood, VariationalBound
 from genkit.errors import ConfigError
 from genkit.flows.dequantisation import VariationalDequantisation
@@ -86,8 +86,8 @@ def held_out(spec: DataSpec, n: int = 40) -> Split:
     g = generator_of(0, "held out")
     y = None if spec.num_classes is None else torch.arange(n) % spec.num_classes
     if spec.levels is None:
-        return Split(torch.randn(n, *spec.shape, generator=g), y)
-    return Split(torch.randint(spec.levels, (n, *spec.shape), dtype=torch.uint8, generator=g), y)
+        return InMemory(torch.randn(n, *spec.shape, generator=g), y)
+    return InMemory(torch.randint(spec.levels, (n, *spec.shape), dtype=torch.uint8, generator=g), y)
 
 
 def reference(spec: DataSpec) -> Reference:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Split, SplitName
+from genkit.data.dataset import SplitName
 from genkit.data.digits import Digits
 from genkit.data.spec import DataSpec
+from genkit.data.split import Split
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, NumericalError
 from genkit.flows.continuous import ContinuousFlow

@@ -12,9 +12,10 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from genkit.checkpoint.read import find_checkpoint
-from genkit.data.dataset import Dataset, Split, SplitName
+from genkit.data.dataset import Dataset, SplitName
 from genkit.data.loader import TrainLoader, ValLoader
 from genkit.data.spec import Batch, DataSpec
+from genkit.data.split import Split
 from genkit.models.base import GenerativeModel, Noise
 from genkit.training.ema import EMA
 from genkit.training.lr_schedule import ConstantLR

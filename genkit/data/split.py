@@ -1,0 +1,176 @@
+"""A split of a dataset as a protocol: random access to stored values, wherever they lie.
+
+Whoever reads a split asks for the examples of an index (`take`), or for all of them in turn (`chunks`), and knows it
+by its `fingerprint`. So order, resumption and scores are the same functions of (seed, epoch, index) for values in
+memory (`InMemory`) and for those on disk (`genkit.data.on_disk`), and memory need not grow with a split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+CHUNK = 2**24  # bytes of values that are looked at together where all of a split are
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Some examples of a split.
+
+    Attributes:
+        x: (B, *shape) stored values.
+        y: (B,) int64 labels, or None.
+    """
+
+    x: Tensor
+    y: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class Split(ABC):
+    """Stored values of one split: N examples of one shape and type, and their labels where they have any.
+
+    `Split(x, y)` makes an `InMemory`, as `Path()` makes a path of this system.
+
+    Attributes:
+        shape: Of one example, channels first.
+        dtype: Of the values: uint8 or int64 for discrete data, float32 for continuous data.
+        labels: (N,) int64 in memory, or None.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    def __new__(cls, *_: object, **__: object) -> Split:
+        return super().__new__(InMemory if cls is Split else cls)
+
+    @property
+    @abstractmethod
+    def labels(self) -> Tensor | None:
+        """(N,) int64, or None."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """N."""
+
+    @abstractmethod
+    def take(self, index: Tensor) -> Examples:
+        """The examples `index` (B,) int64, copied: x[index] and y[index]."""
+
+    @abstractmethod
+    def between(self, low: int, high: int) -> Examples:
+        """The examples low … high − 1, 0 ≤ low ≤ high ≤ N; perhaps a view, so not to be written to."""
+
+    @abstractmethod
+    def __getitem__(self, index: Tensor) -> Split:
+        """The examples `index` (n,) int64, or those of a mask (N,) bool, as a split."""
+
+    def chunks(self, size: int) -> Iterator[Examples]:
+        """All examples in order, `size` at a time; not to be written to."""
+        return (self.between(low, min(low + size, len(self))) for low in range(0, len(self), size))
+
+    @property
+    def chunk_size(self) -> int:
+        """How many examples make up CHUNK bytes."""
+        width = torch.Size(self.shape).numel() * self.dtype.itemsize
+        return max(1, CHUNK // max(1, width))
+
+    @cached_property
+    def values_hash(self) -> str:
+        """`content_hash` of all values, labels left out; read chunk by chunk, once."""
+        chunks = (chunk.x for chunk in self.chunks(self.chunk_size))
+        return hash_of(chunks, (len(self), *self.shape), self.dtype)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of values, shape and type, and with labels a second one of those; it knows the split by content."""
+        return self.values_hash if self.labels is None else f"{self.values_hash} {content_hash(self.labels)}"
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory(Split):
+    """A split whose values are one tensor.
+
+    Attributes:
+        x: (N, *shape), channels first; uint8 or int64 for discrete data, float32 for continuous data.
+        y: (N,) int64 labels, or None.
+    """
+
+    x: Tensor
+    y: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(self.x.shape[1:])
+
+    @property
+    def dtype(self) -> torch.dtype:  # type: ignore[override]
+        return self.x.dtype
+
+    @property
+    def labels(self) -> Tensor | None:
+        return self.y
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, index: Tensor) -> Examples:
+        # ten times as fast as [index]
+        return Examples(self.x.index_select(0, index), None if self.y is None else self.y.index_select(0, index))
+
+    def between(self, low: int, high: int) -> Examples:
+        return Examples(self.x[low:high], None if self.y is None else self.y[low:high])
+
+    def __getitem__(self, index: Tensor) -> InMemory:
+        return InMemory(self.x[index], None if self.y is None else self.y[index])
+
+
+class Subset(Split):
+    """Some examples of another split, in an order of their own, read from there when they are asked for.
+
+    Args:
+        whole: The other split.
+        index: (n,) int64 numbers of its examples.
+    """
+
+    def __init__(self, whole: Split, index: Tensor) -> None:
+        self.whole, self.index = whole, index
+        self.shape, self.dtype = whole.shape, whole.dtype
+        self._labels = None if whole.labels is None else whole.labels[index]
+
+    @property
+    def labels(self) -> Tensor | None:
+        return self._labels
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, index: Tensor) -> Examples:
+        return self.whole.take(self.index[index])
+
+    def between(self, low: int, high: int) -> Examples:
+        return self.whole.take(self.index[low:high])
+
+    def __getitem__(self, index: Tensor) -> Subset:
+        return Subset(self.whole, self.index[index])
+
+
+def content_hash(x: Tensor) -> str:
+    """sha256 over the values, the shape and the dtype of a tensor."""
+    return hash_of([x], tuple(x.shape), x.dtype)
+
+
+def hash_of(parts: Iterable[Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> str:
+    """`content_hash` of a tensor of this shape and type that comes in parts, one after the other."""
+    digest = hashlib.sha256(f"{shape} {dtype}\n".encode())
+    for part in parts:
+        digest.update(part.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
