@@ -30,8 +30,7 @@ def rewrite(run: Path, kept: tuple[str, ...]) -> None:
     """Every text of every file, but the keys `kept`."""
     for path in (run / "run.json", *run.glob("checkpoints/*/*.json")):
         if path.name != "manifest.json":
-            own = ("schema",) if path.name == "run.json" else ()
-            path.write_text(json.dumps(hostile(json.loads(path.read_text()), (*kept, *own))))
+            path.write_text(json.dumps(hostile(json.loads(path.read_text()), (*kept, "schema"))))
     (run / "metrics.jsonl").write_text(json.dumps({"step": 1, HOSTILE: HOSTILE}) + "\n")
     for folder in run.glob("checkpoints/*"):
         old = parse_manifest((folder / "manifest.json").read_bytes(), folder)
