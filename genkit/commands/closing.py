@@ -20,7 +20,6 @@ from rich.console import Console
 from genkit.checkpoint.retention import newest_step, pointed
 from genkit.checkpoint.run_folder import METRICS
 from genkit.config.hydra_setup import current_job
-from genkit.errors import GenkitError
 from genkit.printing import pasteable, shell_word, shown
 
 LOSSES = "loss.png"
@@ -52,8 +51,8 @@ def close_training(console: Console, run: Path) -> None:
 
 
 def draw_losses(run: Path, name: str) -> None:
-    """Draw the loss curves of a run that has ended, however it has; where that is refused, it has none."""
-    from genkit.report.curve import save_loss_curves  # matplotlib costs half a second, which no start need pay
+    """Draw the loss curves of a run that has ended, however it has; where that fails, it has none."""
+    with suppress(Exception):
+        from genkit.report.curve import save_loss_curves  # matplotlib costs half a second, which no start need pay
 
-    with suppress(GenkitError):
         save_loss_curves(run / LOSSES, run / METRICS, f"{name}, step {newest_step(run):,}")

@@ -47,7 +47,6 @@ from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import ProbeMetric
-from genkit.metrics.baseline import STANDARD
 from genkit.metrics.cache import Cache, NoCache
 from genkit.metrics.evaluator import SUSPICION, Evaluator
 from genkit.metrics.neighbours import Neighbourhoods
@@ -63,7 +62,11 @@ from genkit.report.table import print_table
 
 PICTURED = 8  # samples in a picture of neighbours, twice
 NEIGHBOURS = "samples beside their nearest training images: the first | the closest"
-SUITES = {"image": "suite/image", "vector": "suite/points2d"}  # what is scored where the user names no metric
+SUITES = {
+    "image": "suite/image",
+    "vector": "suite/points2d",
+    "sequence": "suite/sequence",
+}  # what is scored where the user names no metric
 
 
 class Scored(NamedTuple):
@@ -188,8 +191,6 @@ def _metrics(settings: Mapping[str, Any], spec: DataSpec) -> tuple[dict[str, Pro
     nodes, one_by_one = settings["metric"], metrics_named()
     named = nodes is not None
     if not named:
-        if spec.modality not in SUITES:
-            raise ConfigError(f"there is no default suite for {spec.modality} data: name a metric=…")
         nodes = compose_option("metric", SUITES[spec.modality])
     return metrics_of(nodes, settings), one_by_one and named
 
@@ -255,7 +256,7 @@ def _score(
         _refuse_unscored(records)
         if settings["baselines"]:
             status.update("scoring baselines")
-            chosen = STANDARD if settings["baselines"] is True else settings["baselines"]
+            chosen = None if settings["baselines"] is True else settings["baselines"]
             records += evaluator.score_baselines(sources[0].n, chosen)
     return records
 

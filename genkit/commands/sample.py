@@ -35,7 +35,7 @@ from genkit.report.picture import draw, picture_name
 from genkit.storage.atomic import whole_file
 from genkit.storage.disk import require_free_disk
 
-PICTURED = 64  # samples in the grid of images
+PICTURED = 64  # samples in a grid of images, in rows of tokens or among lines
 PLAIN_SECONDS = 30.0  # between lines on how far it is, where no bar can be drawn
 POINTS = 10_000  # samples in a scatter plot
 DRAWN_WITH = (
@@ -101,7 +101,7 @@ def _write(folder: Path, found: Restored, settings: dict[str, Any], console: Con
     spec, n = found.model.spec, settings["n"]
     started = time.perf_counter()
     kept: list[Tensor] = []
-    most = PICTURED if spec.modality == "image" else POINTS
+    most = POINTS if spec.drawing == "scatter" else PICTURED
 
     def stored() -> Iterator[tuple[Tensor, Tensor | None]]:
         stream = stream_samples(

@@ -89,7 +89,7 @@ def _ends(found: Restored, settings: Mapping[str, Any], rows: int, y: Tensor | N
 
 def _background(found: Restored, settings: Mapping[str, Any]) -> Tensor | None:
     """Real points beside the paths of vectors; images need none."""
-    if found.model.spec.modality == "image":
+    if found.model.spec.drawing != "scatter":
         return None
     test = dataset_of(found, settings["data"], settings["plugins"]).split("test")
     return found.model.spec.scale(drawn(test, min(len(test), REAL_POINTS), seed=0).x)

@@ -19,8 +19,9 @@ from genkit.config.build import build, check, parameters
 from genkit.config.migrate import config_of
 from genkit.config.resolve import resolve
 from genkit.config.within import require_within
-from genkit.data.spec import DataSpec, Modality
-from genkit.errors import CheckpointError, ConfigError
+from genkit.data.kinds import Modality
+from genkit.data.spec import DataSpec
+from genkit.errors import CheckpointError, ConfigError, DataError
 from genkit.models.base import GenerativeModel
 from genkit.noise import generators_kept
 from genkit.printing import shown
@@ -128,7 +129,7 @@ def changed(node: Mapping[str, Any], changes: Mapping[str, Any], plugins: Sequen
 def _parts(config: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], DataSpec]:
     try:
         return config["model"], _spec(config["spec"])
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError, DataError) as error:
         raise CheckpointError(
             f"{shown(checkpoint.path)}: config.json lacks a model or a data spec: not genkit's"
         ) from error
@@ -137,11 +138,10 @@ def _parts(config: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[dict[str,
 def _spec(node: Any) -> DataSpec:
     """Raises ValueError, or what its reading raises, where the values are not those of a spec."""
     spec = DataSpec.from_json(node)
-    sizes = [*spec.shape, *(size for size in (spec.levels, spec.num_classes) if size is not None)]
+    sizes = [*spec.shape, *(size for size in (spec.kind.count, spec.num_classes) if size is not None)]
     sound = bool(spec.shape) and all(type(size) is int and 0 < size < 2**31 for size in sizes)
     sound = sound and math.prod(spec.shape) < 2**31
-    lo, hi = spec.value_range or (0.0, 1.0)
-    if not (sound and spec.modality in get_args(Modality) and -1e12 < lo < hi < 1e12):
+    if not (sound and spec.modality in get_args(Modality)):
         raise ValueError(f"no data spec: {node}")
     return spec
 

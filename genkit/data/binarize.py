@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from genkit.data.kinds import Quantised
 from genkit.data.spec import DataSpec
 from genkit.data.stream import ViewStream
 from genkit.noise import generator_of
@@ -35,7 +36,7 @@ class Binarization(ABC):
 
     def spec(self, spec: DataSpec) -> DataSpec:
         """The data's spec after binarisation."""
-        return replace(spec, levels=2)
+        return replace(spec, kind=Quantised(2, spec.value_range or (-1.0, 1.0)))
 
     @abstractmethod
     def fixed(self, v: Tensor, name: str) -> Tensor:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from genkit.data.arrays import Array, ArrayFile, open_arrays
 from genkit.data.image_folder import LOSSY, OTHERS, PNG, read_folder
+from genkit.data.kinds import dtype_name
 from genkit.data.spec import DataSpec, batch_of
 from genkit.data.split import InMemory, Split
 from genkit.errors import DataError
@@ -99,7 +100,7 @@ def samples_size(spec: DataSpec, n: int) -> int:
 
 
 def _stored_dtype(spec: DataSpec) -> np.dtype[Any]:
-    return np.dtype(np.float32) if spec.levels is None else np.dtype(np.uint8 if spec.levels <= 256 else np.int64)
+    return np.dtype(dtype_name(spec.kind.stored_dtype))
 
 
 def _write_header(entry: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -233,11 +234,13 @@ def _stored_shape(spec: DataSpec) -> tuple[int, ...]:
 def _values(x: Array, spec: DataSpec, path: Path) -> Tensor:
     """The array as stored values, checked."""
     if x.dtype.kind not in "uif":
-        raise DataError(f"{shown(path)}: values of type {x.dtype}; store {'integers' if spec.levels else 'float32'}")
+        raise DataError(
+            f"{shown(path)}: values of type {x.dtype}; store {'integers' if spec.kind.count else 'float32'}"
+        )
     if not np.isfinite(x).all():
         bad = int(np.argmax(~np.isfinite(x).reshape(len(x), -1).all(1)))
         raise DataError(f"{shown(path)}: sample {bad} has a value that is not finite")
-    return _discrete(x, spec, path) if spec.levels else _continuous(x, path)
+    return _continuous(x, path) if spec.kind.count is None else _discrete(x, spec, spec.kind.count, path)
 
 
 def _continuous(x: Array, path: Path) -> Tensor:
@@ -250,16 +253,15 @@ def _continuous(x: Array, path: Path) -> Tensor:
     return torch.from_numpy(x.astype(np.float32 if narrow else np.float64))
 
 
-def _discrete(x: Array, spec: DataSpec, path: Path) -> Tensor:
-    """Integers in 0 … levels − 1, channels first."""
-    assert spec.levels is not None
-    allowed = f"store integers v in 0 … {spec.levels - 1}"
+def _discrete(x: Array, spec: DataSpec, count: int, path: Path) -> Tensor:
+    """Integers in 0 … count − 1, channels first."""
+    allowed = f"store integers v in 0 … {count - 1}"
     low, high = x.min(), x.max()
     if x.dtype.kind == "f" and (low < 0 or high <= 1 or (x != np.floor(x)).any()):
         raise DataError(f"{shown(path)}: real values in [{low:g}, {high:g}], perhaps scaled; {allowed}")
-    if low < 0 or high >= spec.levels:
-        raise DataError(f"{shown(path)}: a value of {high if high >= spec.levels else low:g}; {allowed}")
-    v = torch.from_numpy(x.astype(np.uint8 if spec.levels <= 256 else np.int64))
+    if low < 0 or high >= count:
+        raise DataError(f"{shown(path)}: a value of {high if high >= count else low:g}; {allowed}")
+    v = torch.from_numpy(x.astype(_stored_dtype(spec)))
     return v.movedim(-1, 1).contiguous() if spec.modality == "image" else v
 
 

@@ -1,90 +1,127 @@
-r"""What a dataset says about itself, and the one map between stored values and model values.
+"""What a dataset says about itself: the shape of an example, the kind of its values, its labels.
 
-A stored value v in 0 … levels−1 (a uint8 pixel, a digits intensity 0…16) becomes
-
-.. math:: x = lo + (hi - lo) (v + 1/2) / levels,
-
-the middle of its bin in [lo, hi). Dequantised, v + u with u in [0, 1) fills [lo, hi) exactly. Back:
-v = floor((x − lo) / (hi − lo) · levels), clipped to 0 … levels−1. Data without levels is stored as it is.
-
-Images are stored channels last, (n, H, W, C) uint8; models see channels first, (B, C, H, W) float32.
+The maps between stored values and model values are the kind's (`genkit.data.kinds`). Images are stored channels last,
+(n, H, W, C) uint8; models see channels first, (B, C, H, W) float32.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from genkit.data.kinds import (
+    SCALAR,
+    Drawing,
+    Interval,
+    Kind,
+    Modality,
+    Quantised,
+    ValueKind,
+    dtype_name,
+    kind_from_json,
+    kind_of,
+)
 from genkit.errors import DataError
 
-Modality = Literal["image", "vector", "sequence"]
 Batch = dict[str, Tensor]  # {"x": (B, *shape), "y"?: (B,) int64}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class DataSpec:
-    """The shape, range and labels of one dataset; models, metrics and samplers receive it instead of a size.
+    """The shape, values and labels of one dataset; models, metrics and samplers receive it instead of a size.
+
+    `value_range` and `levels` are short for a kind: none of them for `Real()`, a range for `Real(range)`, both for
+    `Quantised(levels, range)`, levels alone for `Categorical(levels)`.
 
     Attributes:
         shape: One example as the model sees it: (C, H, W), (D,) or (T,).
-        modality: "image", "vector" or "sequence".
-        value_range: (lo, hi) of the scaled values, (−1, 1) for images; None if unbounded.
-        levels: Number of discrete stored values (256; 17 for the 8x8 digits); vocabulary size of sequences; None if
-            the data is continuous.
+        modality: What the shape means: "image", "vector" or "sequence".
+        kind: What one value is, see `genkit.data.kinds`.
         num_classes: Number of labels, None without labels.
+        names: Of the D values of a vector, the columns of a table; () where they have none.
+
+    Raises:
+        DataError: the kind makes no sense, or there are names for another number of values.
     """
 
     shape: tuple[int, ...]
     modality: Modality
-    value_range: tuple[float, float] | None = None
-    levels: int | None = None
-    num_classes: int | None = None
+    kind: Kind
+    num_classes: int | None
+    names: tuple[str, ...]
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        modality: Modality,
+        value_range: Interval | None = None,
+        levels: int | None = None,
+        num_classes: int | None = None,
+        *,
+        kind: Kind | None = None,
+        names: tuple[str, ...] = (),
+    ) -> None:
+        if kind is None:
+            kind = kind_of(value_range, levels)
+        elif value_range is not None or levels is not None:  # `replace(spec, levels=2)`
+            kind = kind_of(value_range or kind.range, levels or kind.count)
+        values = {"shape": shape, "modality": modality, "kind": kind, "num_classes": num_classes, "names": names}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if names and len(names) != self.dim:
+            raise DataError(f"{len(names)} names for {self.dim} values: give one for each, or none")
+
+    @property
+    def value_range(self) -> Interval | None:
+        """(lo, hi) of the model values, (−1, 1) for images; None if unbounded."""
+        return self.kind.range
+
+    @property
+    def levels(self) -> int | None:
+        """Number of levels of quantised values (256; 17 for the 8x8 digits), None for others."""
+        return self.kind.levels if isinstance(self.kind, Quantised) else None
 
     @property
     def dim(self) -> int:
         """D, the number of values in one example."""
         return prod(self.shape)
 
+    @property
+    def drawing(self) -> Drawing:
+        """How a set of examples is drawn: "grid", "scatter", "series" or "tokens"."""
+        return self.kind.drawing(self.modality)
+
     def departure(self, other: DataSpec) -> str | None:
-        """The first of shape, levels and value range in which the values of other data differ, None where none does."""
-        fields = ("shape", "levels", "value_range")
+        """The first of shape, levels, value range and kind in which the values of other data differ, None if none."""
+        fields = ("shape", "levels", "value_range", "kind")
         return next((name for name in fields if getattr(self, name) != getattr(other, name)), None)
 
     @property
     def bin_width(self) -> float:
         """(hi − lo) / levels: the width of one stored level in scaled units. Raises DataError without levels."""
-        if self.levels is None or self.value_range is None:
+        if not isinstance(self.kind, Quantised):
             raise DataError(f"{self.modality} data without discrete levels has no bin width")
-        lo, hi = self.value_range
-        return (hi - lo) / self.levels
+        return self.kind.bin_width
 
     def scale(self, v: Tensor) -> Tensor:
-        """Stored values, channels first (B, *shape), to float32 model values of the same shape (bin centres)."""
-        if self.levels is None or self.value_range is None:
-            return v.to(torch.float32)
-        return self.value_range[0] + self.bin_width * (v.to(torch.float32) + 0.5)
+        """Stored values, channels first (B, *shape), to model values: see `kind.to_model`."""
+        return self.kind.to_model(v)
 
     def unscale(self, x: Tensor) -> Tensor:
-        """Model values (B, *shape) to the stored ones, channels first: uint8 (int64 above 256 levels) or float32.
-
-        Discrete data is clipped into its levels; continuous data keeps a float64 input as it is.
-        """
-        if self.levels is None or self.value_range is None:
-            return x if x.dtype == torch.float64 else x.to(torch.float32)
-        v = torch.floor((x.to(torch.float64) - self.value_range[0]) / self.bin_width).clamp_(0, self.levels - 1)
-        return v.to(torch.uint8 if self.levels <= 256 else torch.int64)
+        """Model values (B, *shape) to the stored ones, channels first: see `kind.to_stored`."""
+        return self.kind.to_stored(x)
 
     def centre(self, x: Tensor) -> Tensor:
-        """Any points x (B, *shape) to the centres of their bins; continuous data comes back as it is."""
-        return x if self.levels is None else self.scale(self.unscale(x)).to(x)
+        """Any points x (B, *shape) to the centres of their bins; other data comes back as it is."""
+        return self.kind.centre(x)
 
     def clip(self, x: Tensor) -> Tensor:
         """Model values (B, *shape) clipped into the range; unbounded data comes back as it is."""
-        return x if self.value_range is None else x.clamp(*self.value_range)
+        return self.kind.clip(x)
 
     def squash(self, out: Tensor) -> Tensor:
         """Any numbers (B, *shape) through a tanh into the range; of discrete data, between the outer bins' centres.
@@ -92,32 +129,61 @@ class DataSpec:
         What a network says to lie far outside is then just what the data holds there. Unbounded data is left
         alone.
         """
-        if self.value_range is None:
-            return out
-        lo, hi = self.value_range
-        half = (hi - lo - (0.0 if self.levels is None else self.bin_width)) / 2
-        return (lo + hi) / 2 + half * torch.tanh(out)
+        return self.kind.squash(out)
 
     def dequantise(self, x: Tensor, u: Tensor) -> Tensor:
         """Bin centres x and noise u in [0, 1), same shape, to points that fill [lo, hi) (Theis 2015, 1511.01844).
 
-        Continuous data comes back as it is.
+        Other data comes back as it is.
         """
-        return x if self.levels is None else x + self.bin_width * (u - 0.5)
+        return self.kind.dequantise(x, u)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values; of real and quantised data those that every version of genkit wrote, since names hash them."""
+        names = {"names": list(self.names)} if self.names else {}
+        return {
+            "shape": self.shape,
+            "modality": self.modality,
+            "value_range": self.value_range,
+            "levels": self.levels,
+            "num_classes": self.num_classes,
+            **self.kind.to_json(),
+            **names,
+        }
 
     @classmethod
     def from_json(cls, node: dict[str, Any]) -> DataSpec:
+        """Raises what its reading raises (KeyError, TypeError, ValueError, …) or DataError where it is no spec."""
         lo_hi = node["value_range"]
+        value_range = None if lo_hi is None else (float(lo_hi[0]), float(lo_hi[1]))
         return cls(
             shape=tuple(node["shape"]),
             modality=node["modality"],
-            value_range=None if lo_hi is None else (float(lo_hi[0]), float(lo_hi[1])),
-            levels=node["levels"],
             num_classes=node["num_classes"],
+            kind=kind_from_json(node["kind"]) if "kind" in node else kind_of(value_range, node["levels"]),
+            names=tuple(node.get("names", ())),
         )
+
+
+class Takes:
+    """What data something is defined on: a model, a metric, features.
+
+    Class attributes:
+        modalities: What the shape may mean.
+        kinds: What one value may be.
+    """
+
+    modalities: ClassVar[tuple[Modality, ...]] = ("image", "vector")
+    kinds: ClassVar[tuple[type[ValueKind], ...]] = SCALAR
+
+    @classmethod
+    def unfit(cls, spec: DataSpec) -> str | None:
+        """The data that it is defined on beside this, in words ("image data, not vector"); None where it fits."""
+        if spec.modality not in cls.modalities:
+            return f"{' and '.join(cls.modalities)} data, not {spec.modality}"
+        if not isinstance(spec.kind, cls.kinds):
+            return f"{' and '.join(kind.name for kind in cls.kinds)} data, not {spec.kind.name}"
+        return None
 
 
 def batch_of(shape: tuple[int, ...]) -> str:
@@ -125,13 +191,15 @@ def batch_of(shape: tuple[int, ...]) -> str:
     return f"({', '.join(('n', *map(str, shape)))})"
 
 
-def check_values(x: Tensor, shape: tuple[int, ...], verb: str) -> None:
-    """Refuse what is no batch (n, *shape) of real numbers; nothing but shape and type is looked at.
+def check_values(x: Tensor, shape: tuple[int, ...], verb: str, kind: ValueKind | None = None) -> None:
+    """Refuse what is no batch (n, *shape) of model values; nothing but shape and type is looked at.
 
-    Raises DataError, which says what `verb` takes.
+    Without a kind they are real numbers. Raises DataError, which says what `verb` takes.
     """
-    if tuple(x.shape[1:]) != shape or not x.ndim or not x.is_floating_point():
-        kind = str(x.dtype).removeprefix("torch.")
+    tokens = kind is not None and not kind.model_dtype.is_floating_point
+    fits = x.dtype == torch.int64 if tokens else x.is_floating_point()
+    if tuple(x.shape[1:]) != shape or not x.ndim or not fits:
+        wanted = "tokens, int64" if tokens else "model values, float"
         raise DataError(
-            f"{verb} takes model values, float of shape {batch_of(shape)}, not {kind} of shape {tuple(x.shape)}"
+            f"{verb} takes {wanted} of shape {batch_of(shape)}, not {dtype_name(x)} of shape {tuple(x.shape)}"
         )

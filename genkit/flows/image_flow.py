@@ -25,7 +25,8 @@ from functools import partial
 from typing import Annotated, ClassVar
 
 from genkit.component import Depth, Range, Width
-from genkit.data.spec import DataSpec, Modality
+from genkit.data.kinds import Modality
+from genkit.data.spec import DataSpec
 from genkit.flows.coupling import Affine, Coupling, Elementwise, Marginal
 from genkit.flows.linear import ActNorm, LULinear
 from genkit.flows.multiscale import Multiscale, halvings

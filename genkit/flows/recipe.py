@@ -10,10 +10,10 @@ pixel range onto the latents' own space included: its Jacobian is in the log-det
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from genkit.component import Component
-from genkit.data.spec import DataSpec, Modality
+from genkit.data.spec import DataSpec, Takes
 from genkit.errors import ConfigError
 from genkit.flows.prior import Prior
 from genkit.flows.transform import Logit, Reshape, Transform
@@ -29,14 +29,12 @@ class Bijection(NamedTuple):
     prior: Prior
 
 
-class Recipe(Component, ABC):
+class Recipe(Component, Takes, ABC):
     """Puts a flow together. Stateless: every call of `make` builds new layers.
 
-    Attributes:
-        modalities: Data that it can serve; anything else is refused.
+    Class attributes:
+        modalities, kinds: Data that it can serve (see `Takes`); anything else is refused.
     """
-
-    modalities: ClassVar[tuple[Modality, ...]] = ("image", "vector")
 
     @abstractmethod
     def layers(self, spec: DataSpec, num_classes: int | None) -> Bijection:
@@ -48,11 +46,8 @@ class Recipe(Component, ABC):
         Raises:
             ConfigError: data of another modality, images without a range or of a size that does not fit.
         """
-        if spec.modality not in self.modalities:
-            raise ConfigError(
-                f"model.transform: {type(self).__name__} serves {' and '.join(self.modalities)} data, not "
-                f"{spec.modality}: choose another model="
-            )
+        if reason := self.unfit(spec):
+            raise ConfigError(f"model.transform: {type(self).__name__} serves {reason}: choose another model=")
         if spec.modality == "image" and spec.value_range is None:
             raise ConfigError("the flow on images needs pixels with a value range: give the data spec a value_range")
         return self.layers(spec, num_classes)

@@ -21,7 +21,8 @@ from functools import partial
 from typing import Annotated, ClassVar
 
 from genkit.component import Depth, Range, Width
-from genkit.data.spec import DataSpec, Modality
+from genkit.data.kinds import Modality
+from genkit.data.spec import DataSpec
 from genkit.flows.autoregressive import MaskedAutoregressive
 from genkit.flows.coupling import Coupling
 from genkit.flows.multiscale import Multiscale, halvings

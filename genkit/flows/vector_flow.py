@@ -22,7 +22,8 @@ from typing import Annotated, ClassVar
 import torch
 
 from genkit.component import Depth, NonNegativeFloat, Range, Width
-from genkit.data.spec import DataSpec, Modality
+from genkit.data.kinds import Modality
+from genkit.data.spec import DataSpec
 from genkit.flows.autoregressive import MaskedAutoregressive
 from genkit.flows.continuous import ContinuousFlow
 from genkit.flows.coupling import Coupling, Elementwise, Marginal

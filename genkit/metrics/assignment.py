@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveInt, Range
-from genkit.data.spec import Modality
+from genkit.data.kinds import Modality
 from genkit.metrics.bank import PairMetric, squared_distances
 from genkit.metrics.interval import Z
 from genkit.noise import generator_of

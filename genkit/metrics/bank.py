@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary, ref
 import torch
 from torch import Tensor
 
+from genkit.data.kinds import KINDS, Modality, ValueKind
 from genkit.data.order import canonical_order
 from genkit.errors import ConfigError, NumericalError
 from genkit.metrics.base import Probe, ProbeMetric
@@ -184,6 +185,8 @@ class PairMetric(ProbeMetric, ABC):
     """
 
     sources: ClassVar[tuple[str, str]] = ("real_features", "fake_features")
+    modalities: ClassVar[tuple[Modality, ...]] = ("image", "vector", "sequence")  # the features say the rest
+    kinds: ClassVar[tuple[type[ValueKind], ...]] = KINDS
     uses_features: ClassVar[bool] = True
     least: ClassVar[int] = 2
 

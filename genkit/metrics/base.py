@@ -15,7 +15,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from genkit.component import Component
-from genkit.data.spec import DataSpec, Modality
+from genkit.data.spec import DataSpec, Takes
 from genkit.errors import ConfigError
 
 Requirement = Literal["real", "fake", "train", "logits", "log_prob", "importance", "reconstruction", "truth", "modes"]
@@ -61,12 +61,12 @@ class Probe:
         return self._made[key]
 
 
-class ProbeMetric(Metric, Component, ABC):
+class ProbeMetric(Metric, Component, Takes, ABC):
     """A metric of the evaluator.
 
     Class attributes:
         requires: Quantities of the probe that it cannot do without.
-        modalities: Data on which it is defined.
+        modalities, kinds: Data on which it is defined (see `Takes`); where it uses features, these say the rest.
         uses_features: Whether it is measured in a feature space (and its name then carries the features' id).
         higher_is_better, units, divergence: How to read it; `divergence` means 0 is perfect and value / floor is shown,
             otherwise value − floor.
@@ -77,7 +77,6 @@ class ProbeMetric(Metric, Component, ABC):
     """
 
     requires: ClassVar[tuple[Requirement, ...]] = ("real", "fake")
-    modalities: ClassVar[tuple[Modality, ...]] = ("image", "vector")
     uses_features: ClassVar[bool] = False
     higher_is_better: ClassVar[bool] = False  # type: ignore[misc]
     units: ClassVar[str] = ""

@@ -12,16 +12,18 @@ All are fitted to the training split, their values rounded and clipped to the da
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
 import torch
 from torch import Tensor
 
 from genkit.data.dataset import Dataset
+from genkit.data.kinds import Categorical
 from genkit.data.order import drawn
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
+from genkit.errors import ConfigError
 from genkit.metrics.moments import Moments
 from genkit.models.latent import GaussianMixture
 from genkit.noise import SampleNoise, generator_of, seed_of
@@ -65,9 +67,7 @@ def _mean_and_covariance(split: Split, dim: int) -> tuple[Tensor, Tensor]:
 
 def to_levels(v: Tensor, spec: DataSpec) -> Tensor:
     """Real numbers (n, *shape) to stored values: rounded and clipped, or float32 where the data is continuous."""
-    if spec.levels is None:
-        return v.to(torch.float32)
-    return v.round().clamp(0, spec.levels - 1).to(torch.uint8 if spec.levels <= 256 else torch.int64)
+    return spec.kind.nearest(v)
 
 
 def pixel_gaussian(dataset: Dataset, n: int, seed: int) -> Tensor:
@@ -120,4 +120,16 @@ BASELINES: dict[str, tuple[str, Callable[[Dataset, int, int], Tensor]]] = {
     "copies": ("training copies", training_copies),
 }
 REAL = "real"  # real data itself, one repeat of the floor
+OF_TOKENS = ("marginals", "copies")  # no average of tokens is a token, so no Gaussian is fitted to them
 STANDARD = ("gaussian", REAL)
+
+
+def baselines_of(spec: DataSpec, names: Sequence[str] | None) -> tuple[str, ...]:
+    """The baselines `names`, by default the usual ones of such data; raises ConfigError for one that it cannot have."""
+    tokens = isinstance(spec.kind, Categorical)
+    if names is None:
+        return ("marginals", REAL) if tokens else STANDARD
+    defined = (*(OF_TOKENS if tokens else BASELINES), REAL)
+    if unknown := [name for name in names if name not in defined]:
+        raise ConfigError(f"baselines=[{unknown[0]}]: there are {', '.join(defined)}")
+    return tuple(names)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
-from genkit.data.spec import Modality
+from genkit.data.kinds import Modality
 from genkit.errors import ConfigError, NumericalError
 from genkit.metrics.base import Probe, ProbeMetric, Requirement
 from genkit.metrics.interval import bootstrap_interval, resamples

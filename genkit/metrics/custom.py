@@ -55,7 +55,7 @@ class CustomFeatures(FeatureExtractor):
         self._dim = 0
 
     def accepts(self, spec: DataSpec) -> bool:
-        return spec.modality != "sequence"
+        return True
 
     def dim(self, spec: DataSpec) -> int:
         return self._dim

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from genkit.data.kinds import Categorical
 from genkit.data.spec import DataSpec
 from genkit.metrics.features import PINNED, ClassifierFeatures, FeatureExtractor, RawFeatures
 from genkit.metrics.stacked import StackedFeatures
@@ -17,14 +18,17 @@ PIXELS = "no feature network is known for this data: distances between pixels sa
 
 
 def default_features(spec: DataSpec, own: str | None) -> FeatureExtractor:
-    """The shipped network `own` that the data names, else a stand-in of its shape, else the standardised raw values."""
-    fitting = {features.name: features for features in _shipped() if features.accepts(spec)}
+    """The shipped network `own` that the data names, else a stand-in of its shape, else the standardised raw values.
+
+    Tokens are compared as they are: the distance between two sequences is then the number of places that differ.
+    """
+    fitting = {features.name: features for features in _shipped() if features.serves(spec)}
     if own in fitting:
         return fitting[own]
     if fitting:
         return next(iter(fitting.values())).standing_in()
-    raw = RawFeatures("std")
-    raw.caution = PIXELS if spec.modality == "image" else ""
+    raw = RawFeatures("none" if isinstance(spec.kind, Categorical) else "std")
+    raw.caution = PIXELS if spec.drawing == "grid" else ""
     return raw
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import load
 from torch import Tensor
 from torch.nn import functional as F
 
+from genkit.data.kinds import Quantised
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
 from genkit.metrics.features import FeatureExtractor, unit_range
@@ -45,6 +46,8 @@ class DINOv2Features(FeatureExtractor):
 
     name = "dinov2"
     normalize = "none"
+    modalities = ("image",)
+    kinds = (Quantised,)
     costly = True
 
     def __init__(self, weights: str | None = None) -> None:
@@ -52,7 +55,7 @@ class DINOv2Features(FeatureExtractor):
         self.id = f"dinov2/cls{self.sizes.width}@{digest[:8]}/{SIDE}-bicubic"
 
     def accepts(self, spec: DataSpec) -> bool:
-        return spec.modality == "image" and spec.shape[0] in (1, 3) and spec.levels is not None
+        return spec.shape[0] in (1, 3)
 
     def dim(self, spec: DataSpec) -> int:
         return self.sizes.width

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from genkit.data.spec import Modality
+from genkit.data.kinds import Modality
 from genkit.metrics.bank import PairMetric, blocks
 from genkit.metrics.discrepancy_error import DiscrepancyError
 

@@ -22,7 +22,7 @@ from genkit.data.split import InMemory, Split
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.bank import as_rows
 from genkit.metrics.base import ProbeMetric
-from genkit.metrics.baseline import BASELINES, REAL, STANDARD
+from genkit.metrics.baseline import BASELINES, REAL, baselines_of
 from genkit.metrics.cache import Cache, NoCache
 from genkit.metrics.copying import Authenticity, CopyingTest
 from genkit.metrics.distance_ratio import COPIED, NAMED, DistanceRatio
@@ -90,18 +90,17 @@ class Evaluator:
         """Score stored values (n, *shape), channels first."""
         return self.score(SampleSource(samples if isinstance(samples, Split) else InMemory(samples), label))
 
-    def score_baselines(self, n: int, names: Sequence[str] = STANDARD) -> list[Record]:
+    def score_baselines(self, n: int, names: Sequence[str] | None = None) -> list[Record]:
         """The rows of trivial models (see `baseline.py`) and of real data, where the reference is a dataset.
 
         Only what samples alone can be scored by. Raises ConfigError for an unknown name.
         """
         dataset = self.reference.dataset
         rows: list[Record] = []
-        if unknown := [name for name in names if name not in (*BASELINES, REAL)]:
-            raise ConfigError(f"baselines=[{unknown[0]}]: there are {', '.join((*BASELINES, REAL))}")
+        chosen = baselines_of(self.spec, names)
         if dataset is None:
             return []
-        for name in names:
+        for name in chosen:
             if name == REAL:
                 try:
                     pair = self.reference.real_pair(n, 0)
@@ -146,7 +145,7 @@ class Evaluator:
     def neighbours(self, source: Source, rows: int) -> Neighbourhoods | None:
         """The first samples of a source, and the least new ones, beside training images; None where there are none."""
         train = self.reference.train
-        if train is None or self.spec.modality != "image":
+        if train is None or self.spec.drawing != "grid":
             return None
         looked_at, like = range(min(source.n, LOOKED_AT)), self.reference.data.labels
         batches = source.fakes(self.spec, self.seed, self.prober.batch_size, looked_at, like)
@@ -267,10 +266,10 @@ class Evaluator:
         self, metric: ProbeMetric, source: Source, real: Split, train: Split | None, named: bool
     ) -> str | None:
         """Why a metric cannot apply, as far as can be told before any work."""
-        if self.spec.modality not in metric.modalities:
-            return f"it is defined on {' and '.join(metric.modalities)} data, not on {self.spec.modality}"
+        if reason := metric.unfit(self.spec):
+            return f"it is defined on {reason}"
         if metric.uses_features and not self.prober.featured:
-            return f"the features {self.features.id} are not made for {self.spec.shape} with {self.spec.levels} levels"
+            return f"the features {self.features.id} are not made for {self.spec.kind.name} data of {self.spec.shape}"
         if "truth" in metric.requires and self.reference.density is None:
             return f"the exact density of {self.reference.name} is unknown"
         if "modes" in metric.requires and self.reference.modes is None:
@@ -305,7 +304,7 @@ class Evaluator:
         )
 
     def _dequantisation_name(self, source: Source) -> str:
-        none = self.spec.levels is None or source.dequantisation == "none"
+        none = not self.spec.kind.spreads or source.dequantisation == "none"
         return "none" if none else f"{source.dequantisation}, one draw per example"
 
     def _judged(self, record: Record, value: float | None, metric: ProbeMetric) -> Record:

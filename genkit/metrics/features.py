@@ -2,8 +2,8 @@ r"""Feature spaces: where two sets of data are compared.
 
 A distance between distributions is measured between features f(x) of their examples. What the features are decides what
 the distance sees, and distances of different features cannot be compared; so every feature space has an `id`, and
-every score carries it. Before anything else, values are quantised to the data's own levels and brought to
-[0, 1] = v / (levels − 1), since a sample is what will be stored of it.
+every score carries it. Before anything else, values are brought to what will be stored of a sample, and that to
+coordinates whose distances mean something (`kind.coordinates`): levels to [0, 1] = v / (levels − 1), tokens to one-hot.
 
 * `ClassifierFeatures`: the penultimate layer, before its ReLU, of a small shipped classifier. After the ReLU a quarter
   of the units is dead, before it all of them speak. Each unit is standardised, z = (f − m) / s, by the mean and
@@ -30,10 +30,12 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from genkit.component import Component
-from genkit.data.spec import DataSpec
+from genkit.data.kinds import KINDS, Categorical, Quantised
+from genkit.data.spec import DataSpec, Takes
 from genkit.errors import ConfigError, DataError
 
 WEIGHTS = Path(__file__).parent / "weights"
+MOST_COORDINATES = 2**14  # of one-hot tokens: a bank of 10,000 examples then takes 1.3 GB
 DEAD = 1e-2  # units whose standard deviation is below this fraction of the median one are left out
 
 # name -> sha256 of NAME.safetensors and of NAME.json
@@ -54,9 +56,11 @@ PINNED = {
 
 
 def unit_range(x: Tensor, spec: DataSpec) -> Tensor:
-    """Model values (B, *shape) to v / (levels − 1) in [0, 1], v the stored level, float64; continuous data as is."""
-    v = spec.unscale(x).to(torch.float64)
-    return v if spec.levels is None else v / (spec.levels - 1)
+    """Model values (B, *shape) to v / (levels − 1) in [0, 1], v the stored level, float64; continuous data as is.
+
+    Tokens become (B, *shape, count), one-hot.
+    """
+    return spec.kind.coordinates(spec.unscale(x))
 
 
 class FeatureNet(nn.Module):
@@ -93,10 +97,11 @@ class FeatureNet(nn.Module):
         return self.head(torch.relu(self.features(x)))
 
 
-class FeatureExtractor(Component, ABC):
+class FeatureExtractor(Component, Takes, ABC):
     """Data to features (B, F) float64.
 
     Attributes:
+        modalities, kinds: Data on which they are defined, see `Takes`.
         name: What stands beside a score, `fid[name]`.
         id: name/layer, and for shipped weights @ the first eight digits of their sha256.
         costly: Whether reading them from a disk is faster than computing them.
@@ -116,7 +121,11 @@ class FeatureExtractor(Component, ABC):
 
     @abstractmethod
     def accepts(self, spec: DataSpec) -> bool:
+        """Whether these features are defined on data of this shape, given one of their modalities and kinds."""
+
+    def serves(self, spec: DataSpec) -> bool:
         """Whether these features are defined on such data."""
+        return self.unfit(spec) is None and self.accepts(spec)
 
     @abstractmethod
     def dim(self, spec: DataSpec) -> int:
@@ -175,6 +184,8 @@ class ClassifierFeatures(FeatureExtractor, Classifier):
         DataError: its files are missing or altered.
     """
 
+    modalities = ("image",)
+    kinds = (Quantised,)
     normalize = "std_train"
     costly = True
 
@@ -195,7 +206,7 @@ class ClassifierFeatures(FeatureExtractor, Classifier):
         self.sd = torch.tensor(sidecar["sd"], dtype=torch.float64)[self.live]
 
     def accepts(self, spec: DataSpec) -> bool:
-        return spec.modality == "image" and spec.shape == self.shape and spec.levels == self.levels
+        return spec.shape == self.shape and spec.kind.count == self.levels
 
     def dim(self, spec: DataSpec) -> int:
         return int(self.live.sum())
@@ -212,7 +223,7 @@ class ClassifierFeatures(FeatureExtractor, Classifier):
 
 
 class RawFeatures(FeatureExtractor):
-    """The flattened values themselves.
+    """The flattened values themselves, one-hot where they are tokens.
 
     Discrete data has one unit for all its values, so a pixel that hardly varies in the reference is divided by no less
     than 1 % of the largest standard deviation; a constant value of continuous data is only centred.
@@ -222,6 +233,8 @@ class RawFeatures(FeatureExtractor):
             input stays float64.
     """
 
+    modalities = ("image", "vector", "sequence")
+    kinds = KINDS
     name = "raw"
 
     def __init__(self, normalize: str = "std") -> None:
@@ -232,10 +245,10 @@ class RawFeatures(FeatureExtractor):
         self.sd: Tensor | None = None
 
     def accepts(self, spec: DataSpec) -> bool:
-        return spec.modality != "sequence"
+        return self.dim(spec) <= MOST_COORDINATES or not isinstance(spec.kind, Categorical)
 
     def dim(self, spec: DataSpec) -> int:
-        return spec.dim
+        return spec.dim * spec.kind.count if isinstance(spec.kind, Categorical) else spec.dim
 
     def fitted(self, x: Tensor, spec: DataSpec) -> Self:
         if self.normalize == "none":
@@ -243,7 +256,7 @@ class RawFeatures(FeatureExtractor):
         values = unit_range(x, spec).flatten(1)
         other = copy(self)
         sd = values.std(0, correction=0)
-        sd = sd.clamp(min=DEAD * float(sd.max())) if spec.levels else sd
+        sd = sd.clamp(min=DEAD * float(sd.max())) if spec.kind.has_mass else sd
         other.mean, other.sd = values.mean(0), torch.where(sd > 0, sd, 1.0)
         return other
 

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from genkit.data.kinds import Quantised
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
 from genkit.metrics.features import Classifier, FeatureExtractor, unit_range
@@ -41,6 +42,8 @@ class InceptionFeatures(FeatureExtractor, Classifier):
         DataError: the weights are nowhere to be found, or not the published ones.
     """
 
+    modalities = ("image",)
+    kinds = (Quantised,)
     normalize = "none"
     costly = True
 
@@ -51,7 +54,7 @@ class InceptionFeatures(FeatureExtractor, Classifier):
         self.net = loaded(find_weights("inception", FILE, f"sha256 {SHA256}, {SOURCE}", weights))
 
     def accepts(self, spec: DataSpec) -> bool:
-        return spec.modality == "image" and spec.shape[0] in (1, 3) and spec.levels is not None
+        return spec.shape[0] in (1, 3)
 
     def dim(self, spec: DataSpec) -> int:
         return DIMS[self.layer]

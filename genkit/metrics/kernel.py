@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveFloat, PositiveInt
-from genkit.data.spec import Modality
+from genkit.data.kinds import Modality
 from genkit.errors import ConfigError
 from genkit.metrics.bank import BLOCK_ELEMENTS, PairMetric, blocks, squared_distances
 from genkit.metrics.discrepancy_error import DiscrepancyError, Kernel

@@ -22,16 +22,20 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from genkit.component import PositiveInt
-from genkit.data.spec import Modality
+from genkit.data.kinds import KINDS, Categorical, Modality, Quantised, ValueKind
 from genkit.metrics.base import Probe, Requirement
 from genkit.metrics.mean import ExampleMean
 from genkit.models.density import log_mass, stored_bits
+
+ANY: tuple[Modality, ...] = ("image", "vector", "sequence")
 
 
 class NegativeLogLikelihood(ExampleMean):
     """−log p(x) in nats per example."""
 
     requires: ClassVar[tuple[Requirement, ...]] = ("log_prob",)
+    modalities: ClassVar[tuple[Modality, ...]] = ANY
+    kinds: ClassVar[tuple[type[ValueKind], ...]] = KINDS
     units: ClassVar[str] = "nats"
     divergence: ClassVar[bool] = False
 
@@ -40,10 +44,11 @@ class NegativeLogLikelihood(ExampleMean):
 
 
 class BitsPerDim(ExampleMean):
-    """−log₂ of the probability of the stored values, per dimension (Theis et al. 2015, 1511.01844)."""
+    """−log₂ of the probability of the stored values, per dimension or token (Theis et al. 2015, 1511.01844)."""
 
     requires: ClassVar[tuple[Requirement, ...]] = ("log_prob",)
-    modalities: ClassVar[tuple[Modality, ...]] = ("image",)
+    modalities: ClassVar[tuple[Modality, ...]] = ANY
+    kinds: ClassVar[tuple[type[ValueKind], ...]] = (Quantised, Categorical)
     units: ClassVar[str] = "bits/dim"
     divergence: ClassVar[bool] = False
 
@@ -55,6 +60,8 @@ class ELBO(ExampleMean):
     """−ELBO in nats per example: an upper bound on −log P(x)."""
 
     requires: ClassVar[tuple[Requirement, ...]] = ("log_prob", "importance")
+    modalities: ClassVar[tuple[Modality, ...]] = ANY
+    kinds: ClassVar[tuple[type[ValueKind], ...]] = KINDS
     measures_bound: ClassVar[bool] = True
     units: ClassVar[str] = "nats"
     divergence: ClassVar[bool] = False
@@ -74,6 +81,8 @@ class IWAE(ExampleMean):
     """
 
     requires: ClassVar[tuple[Requirement, ...]] = ("log_prob", "importance")
+    modalities: ClassVar[tuple[Modality, ...]] = ANY
+    kinds: ClassVar[tuple[type[ValueKind], ...]] = KINDS
     measures_bound: ClassVar[bool] = True
     units: ClassVar[str] = "nats"
     divergence: ClassVar[bool] = False
@@ -93,6 +102,8 @@ class LogLikelihoodGap(ExampleMean):
     """Mean of log p(x) − log q(x) over held-out points: KL(truth ‖ model) in nats; sampling can make it negative."""
 
     requires: ClassVar[tuple[Requirement, ...]] = ("log_prob", "truth")
+    modalities: ClassVar[tuple[Modality, ...]] = ANY
+    kinds: ClassVar[tuple[type[ValueKind], ...]] = KINDS
     units: ClassVar[str] = "nats"
 
     def per_example(self, probe: Probe) -> Tensor:

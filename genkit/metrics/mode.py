@@ -17,7 +17,7 @@ from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
 from genkit.component import Range
-from genkit.data.spec import Modality
+from genkit.data.kinds import Modality
 from genkit.errors import ConfigError
 from genkit.metrics.bank import as_rows
 from genkit.metrics.base import Probe, ProbeMetric, Requirement

@@ -33,7 +33,7 @@ class PrincipalComponents(FeatureExtractor):
         self.axes: Tensor | None = None
 
     def accepts(self, spec: DataSpec) -> bool:
-        return spec.modality != "sequence"
+        return True
 
     def dim(self, spec: DataSpec) -> int:
         return min(self.components, spec.dim)

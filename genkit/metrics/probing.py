@@ -46,7 +46,7 @@ class Prober:
     ) -> None:
         self.reference, self.spec, self.cache = reference, reference.spec, cache
         self.batch_size, self.seed = batch_size, seed
-        self.featured = features.accepts(self.spec)
+        self.featured = features.serves(self.spec)
         self.features = features
         self._features: dict[str, Tensor] = {}  # by the hash of a split's values
         self._latest: tuple[SampleSource, dict[int, Tensor]] | None = None

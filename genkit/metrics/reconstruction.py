@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from genkit.data.spec import DataSpec, Modality
+from genkit.data.kinds import Modality
+from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.bank import as_rows
 from genkit.metrics.base import Probe, Requirement

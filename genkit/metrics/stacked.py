@@ -6,6 +6,8 @@ that its probability is their product. Stacked MNIST has 10³ of them (VEEGAN, S
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -34,7 +36,7 @@ class StackedFeatures(FeatureExtractor, Classifier):
         self.normalize = self.one.normalize
 
     def accepts(self, spec: DataSpec) -> bool:
-        return spec.shape[:1] == (self.channels,) and self.one.accepts(_of_one_channel(spec))
+        return spec.shape[:1] == (self.channels,) and self.one.serves(_of_one_channel(spec))
 
     def dim(self, spec: DataSpec) -> int:
         return self.channels * self.one.dim(_of_one_channel(spec))
@@ -52,4 +54,4 @@ class StackedFeatures(FeatureExtractor, Classifier):
 
 
 def _of_one_channel(spec: DataSpec) -> DataSpec:
-    return DataSpec((1, *spec.shape[1:]), spec.modality, spec.value_range, spec.levels)
+    return replace(spec, shape=(1, *spec.shape[1:]))

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveInt
-from genkit.data.spec import Modality
+from genkit.data.kinds import Modality
 from genkit.metrics.bank import PairMetric, blocks
 from genkit.metrics.interval import normal_interval, resamples
 from genkit.noise import generator_of

@@ -21,11 +21,13 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Dataset
+from genkit.data.kinds import ValueKind
 from genkit.metrics.default_features import default_features
-from genkit.metrics.features import Classifier, unit_range
+from genkit.metrics.features import Classifier
 from genkit.metrics.mode import NO_MODE, assign_modes
 from genkit.noise import generator_of
 
+EQUAL = 1e-12  # below which a distance is none, where half of the real examples have a copy
 CLOSE = 0.1  # of the median distance between neighbours in real data
 SIGMAS = 3.0  # from a mode's centre, within which a sample is of that mode
 REAL_SURE = 0.05  # quantile of the classifier's confidence in real examples: who is above it is recognised
@@ -33,9 +35,9 @@ RECOGNISED = 1 / 3  # share of samples from which on classes are counted; noise 
 FEW = 32  # classes and modes that are listed one by one; more are only counted
 
 
-def nearest(x: Tensor) -> Tensor:
-    """Distance of each of n ≥ 2 rows (n, D) to the nearest other one, (n,)."""
-    distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+def nearest(v: Tensor, kind: ValueKind) -> Tensor:
+    """Distance of each of n ≥ 2 stored examples (n, *shape) to the nearest other one, (n,)."""
+    distance = kind.distances(v, v)
     return distance.fill_diagonal_(torch.inf).min(1).values
 
 
@@ -111,7 +113,7 @@ class VarietyWatch:
     @cached_property
     def close(self) -> float:
         """The distance below which two examples are copies."""
-        return CLOSE * float(nearest(self._rows(self._real)).median())
+        return max(CLOSE * float(self._nearest(self._real).median()), EQUAL)
 
     @cached_property
     def sure(self) -> float:
@@ -132,11 +134,11 @@ class VarietyWatch:
         found = default_features(self.spec, self.dataset.features)
         return found if isinstance(found, Classifier) and not found.stand_in else None
 
-    def _rows(self, x: Tensor) -> Tensor:
-        return unit_range(x, self.spec).flatten(1)
+    def _nearest(self, x: Tensor) -> Tensor:
+        return nearest(self.spec.unscale(x), self.spec.kind)
 
     def _duplicates(self, x: Tensor) -> float:
-        return float((nearest(self._rows(x)) < self.close).to(torch.float64).mean()) if len(x) > 1 else 0.0
+        return float((self._nearest(x) < self.close).to(torch.float64).mean()) if len(x) > 1 else 0.0
 
     def _counted(self, x: Tensor) -> tuple[str, Tensor]:
         if self.dataset.modes is not None:

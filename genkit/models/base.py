@@ -21,13 +21,13 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from genkit.component import Component
-from genkit.data.spec import Batch, DataSpec, Modality
+from genkit.data.spec import Batch, DataSpec, Takes
 from genkit.errors import ConfigError
 from genkit.models.conditional import Conditional as Conditional
 from genkit.models.conditional import classes_of as classes_of
@@ -41,32 +41,28 @@ from genkit.noise import SampleNoise
 from genkit.printing import shown
 
 
-class GenerativeModel(nn.Module, Component, ABC):
+class GenerativeModel(nn.Module, Component, Takes, ABC):
     """A generative model of data described by `spec`.
 
     Attributes:
         spec: The data that the model was made for.
-        modalities: What the class can model; anything else is refused at construction.
+        modalities, kinds: What the class can model (see `Takes`); anything else is refused at construction.
         phases: Names of the training phases, one per optimizer step, repeated cyclically.
         step: Optimizer steps done; set by the training layer before `losses`.
         progress: step / max_steps in [0, 1]; set likewise (warm-ups, schedules).
         needs_horizon: Whether `losses` use `progress`, so that a longer training changes its own past.
     """
 
-    modalities: ClassVar[tuple[Modality, ...]] = ("image", "vector")
     phases: tuple[str, ...] = ("model",)
     step: int = 0
     progress: float = 0.0
     needs_horizon: bool = False
 
     def __init__(self, spec: DataSpec) -> None:
-        """Raises ConfigError where the data's modality is none of `modalities`."""
+        """Raises ConfigError where the data's modality or kind is none that the class declares."""
         super().__init__()
-        if spec.modality not in self.modalities:
-            raise ConfigError(
-                f"{type(self).__name__} models {' and '.join(self.modalities)} data, not {spec.modality}: "
-                "choose another data= or model="
-            )
+        if reason := self.unfit(spec):
+            raise ConfigError(f"{type(self).__name__} models {reason}: choose another data= or model=")
         self.spec = spec
 
     def trainable(self) -> dict[str, nn.Module]:

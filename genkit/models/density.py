@@ -14,18 +14,24 @@ for a bin of width w around its centre c(v). Three ways lead from the one to the
 A density at the centre of a bin is none of these. It reads better than the model is, since nothing keeps a density from
 peaking there. So what takes stored values draws the place itself: `nll`, `bits_per_dim`, and the bounds of a latent,
 each a function of (seed, number of the example). `genkit eval` reports these very numbers.
+
+Categorical data has no bins: `log_prob` of tokens is their log-mass as it stands, and `nll` nats of the whole example.
+Bits per dimension are then bits per token, where every place holds one; of padded sequences, whose length is part of
+what is said, a mean over places would say little, and it is refused.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from genkit.data.kinds import Categorical, Quantised, dtype_name
 from genkit.data.spec import DataSpec, batch_of, check_values
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, DataError
@@ -36,13 +42,15 @@ Dequantisation = Literal["uniform", "variational", "none"]
 
 Question = Callable[[Tensor, Tensor | None], Tensor]  # x (B, *shape), y (B,) or None to the answer about each (B, …)
 
+PAD = "pad"  # the special that fills a sequence up to its length
+HANDED = ("log_prob", "importance_log_prob")  # what an x is asked about by
 LEAST = 16  # examples asked about at once: a matrix product of fewer rows rounds otherwise
 
 
 class Density(ABC):
-    """Ability: a (bound on the) log-density.
+    """Ability: a (bound on the) log-density, or log-mass where the data is categorical.
 
-    For discrete data the density is over the dequantised values, so that
+    For quantised data the density is over the dequantised values, so that
     bits/dim = −log_prob / (D ln 2) + log2(levels / (hi − lo)) for every family; a model with a discrete likelihood
     spreads each level's mass evenly over its bin.
 
@@ -59,14 +67,23 @@ class Density(ABC):
     dequantisation: Dequantisation = "uniform"
     costly: bool = False
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Hand every implementation of a density its x by `points`, so that none has to remember it."""
+        super().__init_subclass__(**more)
+        for name in HANDED:
+            if (own := vars(cls).get(name)) is not None and not getattr(own, "__isabstractmethod__", False):
+                setattr(cls, name, _handed(own))
+
     @abstractmethod
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x) in nats, higher is better: (B, *shape) to (B,).
 
-        x are model values, float. Of data with levels they are points in the bins; `spec.scale(v)` are the bins'
-        centres, where a continuous density reads too good: `nll` and `bits_per_dim` take stored values v. A density is
-        differentiable in x; a mass is constant in its bin and carries no gradient. An implementation reads x by
-        `self.points(x)`.
+        x are model values. Of data with levels they are points in the bins; `spec.scale(v)` are the bins' centres,
+        where a continuous density reads too good: `nll` and `bits_per_dim` take stored values v. A density is
+        differentiable in x; a mass is constant in its bin and carries no gradient. Tokens x are int64.
+
+        An implementation is handed x as `points` gives it: checked, and where it gives levels their mass, the centres
+        of the bins.
         """
 
     def nll(self, v: Tensor, y: Tensor | None = None, *, seed: int = 0, first: int = 0) -> Tensor:
@@ -93,18 +110,17 @@ class Density(ABC):
         return stored_bits(self.nll(v, y, seed=seed, first=first), self.spec)
 
     def points(self, x: Tensor) -> Tensor:
-        """x as `log_prob` reads it: the centres of its bins where levels have a mass.
+        """x as an implementation of `log_prob` reads it: the centres of its bins where levels have a mass.
 
-        Raises DataError for integers, which are stored values, and for another shape.
+        Raises DataError for integers that are stored values of real or quantised data, and for another shape.
         """
-        if x.is_floating_point():
-            check_values(x, self.spec.shape, "log_prob")
-        else:
-            kind = str(x.dtype).removeprefix("torch.")
+        kind = self.spec.kind
+        if kind.model_dtype.is_floating_point and not x.is_floating_point():
             raise DataError(
-                f"log_prob takes model values, float, not {kind}: give stored values to nll or bits_per_dim"
+                f"log_prob takes model values, float, not {dtype_name(x)}: give stored values to nll or bits_per_dim"
             )
-        return self.spec.centre(x) if self.dequantisation == "none" else x
+        check_values(x, self.spec.shape, "log_prob", kind)
+        return kind.centre(x) if self.dequantisation == "none" else x
 
     def _seeded_log_prob(self, x: Tensor, y: Tensor | None, seed: int) -> Tensor:
         return self.log_prob(x, y)
@@ -120,7 +136,7 @@ class Density(ABC):
         """The answer (B,) about the points that stored values v (B, *shape) are scored at."""
         check_stored(v, self.spec)
         x = model_values(v.cpu(), self.spec)
-        if self.spec.levels is not None and self.dequantisation != "none":
+        if self.spec.kind.spreads and self.dequantisation != "none":
             x = self.spec.dequantise(x, dequantisation_noise(seed, range(first, first + len(v)), self.spec.shape))
         return padded(question, x.to(v.device), None if y is None else y.to(v.device))
 
@@ -161,6 +177,14 @@ class LatentBound(MonteCarlo):
         return -self._of_stored(lambda x, y: self.importance_log_prob(x, y, k=k, seed=seed), v, y, seed, first)
 
 
+def _handed(own: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @functools.wraps(own)
+    def asked(self: Density, x: Tensor, *more: Any, **named: Any) -> Tensor:
+        return own(self, self.points(x), *more, **named)
+
+    return asked
+
+
 def padded(question: Question, x: Tensor, y: Tensor | None) -> Tensor:
     """question(x, y) (B, …), asked about at least `LEAST` examples, so that few are rounded as many."""
     rows = torch.arange(max(len(x), LEAST)).clamp(max=len(x) - 1)  # the last example again and again
@@ -171,36 +195,30 @@ def check_stored(v: Tensor, spec: DataSpec) -> None:
     """Raises DataError where v (B, *shape) are no stored values of such data."""
     if tuple(v.shape[1:]) != spec.shape or not len(v):
         raise DataError(f"stored values of shape {tuple(v.shape)}: this model takes {batch_of(spec.shape)}")
-    kind = str(v.dtype).removeprefix("torch.")
-    if spec.levels is None:
-        if not v.is_floating_point():
-            raise DataError(f"stored values of this data are float, not {kind}: convert them with v.float()")
-        return
-    if v.is_floating_point():
-        raise DataError(
-            f"stored values of this data are integers in 0 … {spec.levels - 1}, not {kind}: give them unscaled "
-            "(spec.unscale(x) of model values x)"
-        )
-    low, high = int(v.min()), int(v.max())
-    if low < 0 or high >= spec.levels:
-        raise DataError(f"stored values in {low} … {high}: this data has the levels 0 … {spec.levels - 1}")
+    spec.kind.check_dtype(v)
+    if spec.kind.count is not None and bool(spec.kind.invalid(v).any()):
+        raise DataError(f"stored values in {int(v.min())} … {int(v.max())}: this data has {spec.kind.words}")
 
 
 def model_values(v: Tensor, spec: DataSpec) -> Tensor:
     """Stored values (B, *shape) as model values; continuous float64 stays float64."""
-    return v if spec.levels is None and v.dtype == torch.float64 else spec.scale(v)
+    return v if spec.kind.count is None and v.dtype == torch.float64 else spec.scale(v)
 
 
 def log_mass(log_prob: Tensor, spec: DataSpec) -> Tensor:
     """log-density (B,) to the log-probability of the stored values; continuous data has the density alone."""
-    return log_prob if spec.levels is None else log_prob.double() + spec.dim * math.log(spec.bin_width)
+    return log_prob.double() + spec.dim * spec.kind.log_volume if spec.kind.has_mass else log_prob
 
 
 def stored_bits(nll: Tensor, spec: DataSpec) -> Tensor:
-    """−log-density (B,) in nats to bits per dimension of the stored values, float64.
+    """−log-density (B,) in nats to bits per dimension (or token) of the stored values, float64.
 
-    Raises ConfigError for data without levels.
+    Raises ConfigError for continuous data and for sequences that are padded.
     """
-    if spec.levels is None or spec.value_range is None:
+    if not spec.kind.has_mass:
         raise ConfigError("bits per dimension are defined for data with discrete levels alone: use nll")
-    return bits_per_dim(nll.double(), spec.dim, spec.levels, spec.value_range)
+    if isinstance(spec.kind, Categorical) and PAD in spec.kind.specials:
+        raise ConfigError("bits per token are not defined where sequences are padded to one length: use nll")
+    if isinstance(spec.kind, Quantised):
+        return bits_per_dim(nll.double(), spec.dim, spec.kind.levels, spec.kind.range)
+    return nll.double() / (spec.dim * math.log(2))

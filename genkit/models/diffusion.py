@@ -121,9 +121,8 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
 
     def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
         """Of the model without guidance; see `likelihood`."""
-        points = self.points(x)
         self.check_labels(y, len(x))
-        return self.likelihood(Labelled(self.denoiser, y), points, self.spec, seed=seed)
+        return self.likelihood(Labelled(self.denoiser, y), x, self.spec, seed=seed)
 
     def _labels(self, batch: Batch) -> Tensor | None:
         """Labels (B,), a share of them replaced by "no label" in training; None for an unconditional model."""

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from genkit.component import NonNegativeFloat
-from genkit.data.spec import Batch, DataSpec, Modality
+from genkit.data.kinds import Modality, Quantised
+from genkit.data.spec import Batch, DataSpec
 from genkit.distributions import bits_per_dim
 from genkit.errors import NumericalError
 from genkit.flows.dequantisation import DequantisationFactory
@@ -94,8 +95,8 @@ class Flow(GenerativeModel, MonteCarlo, Conditional):
             raise NumericalError(f"the flow diverged in {self._broken(x, y)}: lower optimizer.lr or gradient clipping")
         penalties = [found for layer in self._layers() if (found := layer.penalty()) is not None]
         terms = {"loss": nll + sum(penalties)}
-        if self.spec.levels is not None and self.spec.value_range is not None:
-            terms["bits_per_dim"] = bits_per_dim(nll.detach(), self.spec.dim, self.spec.levels, self.spec.value_range)
+        if isinstance(kind := self.spec.kind, Quantised):
+            terms["bits_per_dim"] = bits_per_dim(nll.detach(), self.spec.dim, kind.levels, kind.range)
         if not self.training:
             terms["inverse_error"] = self._inverse_error(x[:CHECKED], None if y is None else y[:CHECKED])
         return terms
@@ -106,7 +107,6 @@ class Flow(GenerativeModel, MonteCarlo, Conditional):
         `spec.scale(v)` of stored values are centres of bins, not the points that a score is of: see `nll`. The seed
         is that of the probes of layers that estimate their log-determinant.
         """
-        x = self.points(x)
         self.check_labels(y, len(x))
         log_prob = self._log_prob(x, y, seed)
         if self.spec.value_range is None:

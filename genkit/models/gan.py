@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from genkit.component import PositiveFloat, Range, Width
-from genkit.data.spec import Batch, DataSpec, Modality, check_values
+from genkit.data.kinds import Modality
+from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.distributions import truncated_normal
 from genkit.models.adversarial import AdversarialLoss, RelativisticLoss
 from genkit.models.augment import Augmentation

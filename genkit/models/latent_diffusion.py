@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from genkit.component import Probability, Range
-from genkit.data.spec import Batch, DataSpec, Modality, check_values
+from genkit.data.kinds import Modality
+from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.diffusion.guidance import EVERYWHERE
 from genkit.diffusion.objective import Objective
 from genkit.diffusion.parametrisation import DenoiserFactory

@@ -104,7 +104,6 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The evidence lower bound in nats."""
-        x = self.points(x)
         self.check_labels(y, len(x))
         values, codes, _ = self.quantize(self.spec.centre(x), y)  # the encoder was trained on centres
         return self.likelihood.log_prob(x, self.decoder(values.flatten(1), y=y)) + self.prior.log_prob(codes, y)

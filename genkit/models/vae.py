@@ -126,7 +126,6 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
 
     def log_weights(self, x: Tensor, y: Tensor | None, k: int, seed: int = 0) -> Tensor:
         """log p(x, z) / q(z | x) of k draws of each example, which are a function of (seed, its values): (k, B)."""
-        x = self.points(x)
         self.check_labels(y, len(x))
         centre = self.spec.centre(x)  # the encoder was trained on centres
         q, prior = self.posterior(centre, y), self.prior.mixture(self.posterior)

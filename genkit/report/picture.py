@@ -1,4 +1,4 @@
-"""The picture of a set of samples, whatever the data: a grid of images or a scatter plot of vectors."""
+"""The picture of a set of samples, whatever the data: images, points, lines, or rows of tokens."""
 
 import tempfile
 from pathlib import Path
@@ -8,18 +8,22 @@ from PIL.Image import Image
 from PIL.Image import open as open_image
 from torch import Tensor
 
-from genkit.data.spec import DataSpec, Modality
-from genkit.errors import DataError
+from genkit.data.kinds import Drawing
+from genkit.data.spec import DataSpec
 from genkit.report.grid import save_grid, save_pairs
+from genkit.report.tokens import save_tokens
 
-PICTURES: dict[Modality, str] = {"image": "grid.png", "vector": "scatter.png"}
+PICTURES: dict[Drawing, str] = {
+    "grid": "grid.png",
+    "scatter": "scatter.png",
+    "series": "series.png",
+    "tokens": "tokens.png",
+}
 
 
 def picture_name(spec: DataSpec) -> str:
-    """ "grid.png" or "scatter.png"; raises DataError for data that has no picture."""
-    if spec.modality not in PICTURES:
-        raise DataError(f"{spec.modality} data has no picture; there is one for {' and '.join(PICTURES)} data")
-    return PICTURES[spec.modality]
+    """ "grid.png", "scatter.png", "series.png" or "tokens.png"."""
+    return PICTURES[spec.drawing]
 
 
 def draw(
@@ -36,20 +40,27 @@ def draw(
         path: Of the PNG; it appears whole or not at all.
         x: One sample or more.
         spec: The data.
-        real: Real data in model units, which fixes the axes of a scatter plot; images do without.
+        real: Real data in model units, which fixes the axes of a scatter plot; images and tokens do without.
         title: Above it: model, data and step.
-        names: What a scatter plot calls the real data and x.
+        names: What a plot calls the real data and x.
 
     Raises:
-        DataError: the data has no picture, or x another shape.
+        DataError: x has another shape.
         StorageError: the file cannot be written.
     """
-    if picture_name(spec) == "grid.png":
-        save_grid(path, x, spec, title=title)
-    else:
-        from genkit.report.scatter import save_scatter  # matplotlib costs half a second, which images need not pay
+    match spec.drawing:
+        case "grid":
+            save_grid(path, x, spec, title=title)
+        case "tokens":
+            save_tokens(path, x, spec, title=title)
+        case "series":
+            from genkit.report.series import save_series
 
-        save_scatter(path, x, real, title, names)
+            save_series(path, x, real, title, names)
+        case "scatter":
+            from genkit.report.scatter import save_scatter  # matplotlib costs half a second, which images need not pay
+
+            save_scatter(path, x, real, title, names, spec.names)
 
 
 def picture_of(x: Tensor, spec: DataSpec, title: str = "", real: Tensor | None = None) -> Image:
@@ -63,8 +74,10 @@ def picture_of(x: Tensor, spec: DataSpec, title: str = "", real: Tensor | None =
 
 def draw_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSpec, title: str = "") -> None:
     """Originals x (n, *spec.shape) and their reconstructions as a PNG: one above the other, or one over the other."""
-    if picture_name(spec) == "grid.png":
+    if spec.drawing == "grid":
         save_pairs(path, x, reconstruction, spec, title=title)
+    elif spec.drawing == "tokens":
+        draw(path, torch.stack([x, reconstruction], 1).flatten(0, 1), spec, title=title)
     else:
         draw(path, reconstruction, spec, real=x, title=title, names=("original", "reconstructions"))
 
@@ -80,7 +93,7 @@ def draw_neighbours(path: str | Path, first: Tensor, closest: Tensor, spec: Data
 
 def draw_rows(path: str | Path, rows: Tensor, spec: DataSpec, real: Tensor | None = None, title: str = "") -> None:
     """Rows (n, T, *spec.shape) as a PNG: one below the other, or as points over real ones (m, *spec.shape)."""
-    if picture_name(spec) == "grid.png":
+    if spec.drawing == "grid":
         save_grid(path, rows.flatten(0, 1), spec, columns=rows.shape[1], title=title)
     else:
         draw(path, rows.flatten(0, 1), spec, real=real, title=title, names=("real", "paths"))

@@ -3,7 +3,7 @@
 Figures are drawn by the Agg canvas alone: no display, no pyplot, no global state.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genkit.errors import DataError
+from genkit.printing import shown
 from genkit.storage.atomic import whole_file
 
 MARGIN = 0.08  # of the extent of the data, on each side
@@ -50,6 +51,11 @@ def axes_for(limits: Limits, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def plain(text: str) -> str:
+    """Words of somebody's own as matplotlib shows them: a dollar sign is no mathematics."""
+    return shown(text).replace("$", r"\$")
+
+
 def save_figure(path: str | Path, figure: Figure) -> None:
     """The figure as a PNG; raises StorageError where the disk refuses."""
     with whole_file(Path(path)) as file:
@@ -69,18 +75,20 @@ def save_scatter(
     real: Tensor | None = None,
     title: str = "",
     names: tuple[str, str] = ("real", "samples"),
+    columns: Sequence[str] = (),
 ) -> None:
     """Samples x (n, D) over real points (m, D), the first two coordinates, as a PNG.
 
     The axes are equal and fixed by the real points, so that pictures of one run can be compared; what falls outside is
-    counted below the picture, where `names` says what both are. Of more than two dimensions the title says so. Raises
-    DataError for other shapes and StorageError where the disk refuses.
+    counted below the picture, where `names` says what both are; `columns` names the dimensions. Of more than two
+    dimensions the title says so. Raises DataError for other shapes and StorageError where the disk refuses.
     """
     samples = in_plane(x)
     background = None if real is None else in_plane(real)
     left, right, bottom, top = limits = limits_of(samples if background is None else background)
     part = [f"first 2 of {x.shape[1]:,} dimensions"] if x.shape[1] > 2 else []
     figure, axes = axes_for(limits, "\n".join([*([title] if title else []), *part]))
+    axes.set(**dict(zip(("xlabel", "ylabel"), map(plain, columns), strict=False)))
     if x.shape[1] == 1:
         axes.set(ylabel="", yticks=[])
     if background is not None:

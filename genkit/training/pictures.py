@@ -21,6 +21,7 @@ from genkit.metrics.variety import VarietyWatch
 from genkit.models.base import Conditional, GenerativeModel, Reconstructor
 from genkit.models.stream import stream_samples
 from genkit.report.picture import draw, draw_pairs
+from genkit.training.aside import Aside
 from genkit.training.logging import MetricsWriter
 from genkit.training.module import GenerativeModule
 from genkit.training.options import SampleGridOptions
@@ -59,6 +60,7 @@ class SampleGrids(StepCallback):
         self.watched = options.watch_n or options.n
         self.watch = VarietyWatch(dataset, self.watched)
         self.drawn = -1
+        self.aside = Aside(console, "pictures of samples")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.drawn = trainer.global_step  # a checkpoint is written after the picture of its step
@@ -76,10 +78,14 @@ class SampleGrids(StepCallback):
             self.draw(trainer, pl_module)
 
     def draw(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
-        """The pictures of this step, once."""
+        """The pictures of this step, once; without them training goes on."""
         if trainer.global_step in (self.drawn, 0) or not trainer.is_global_zero:
             return
         self.drawn = trainer.global_step
+        with self.aside(trainer.global_step):
+            self._draw(trainer, module)
+
+    def _draw(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         model = prepare(module.for_use, self.dataset, module.seed)
         stream = stream_samples(model, max(self.options.n, self.watched), seed=module.seed, batch_size=BATCH)
         made = torch.cat([x for x, _ in stream])

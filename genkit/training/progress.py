@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from genkit.report.progress_row import ProgressRow
+from genkit.training.aside import Aside
 from genkit.training.module import GenerativeModule
 from genkit.training.step_callback import StepCallback
 
@@ -34,33 +35,41 @@ class TrainingProgress(StepCallback):
         self.live = Live(console=console, auto_refresh=False)
         self.started = self.shown = self.first = 0.0
         self.start_step = 0
+        self.aside = Aside(console, "progress")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
+        self.start_step = trainer.global_step
+        with self.aside(self.start_step):
+            self._begin(pl_module)
+        self.started = self.shown = time.perf_counter()
+
+    def _begin(self, pl_module: GenerativeModule) -> None:
         sizes = {phase: sum(p.numel() for p in parameters) for phase, parameters in pl_module.learns.items()}
         parts = "" if len(sizes) == 1 else f" ({', '.join(f'{name} {size:,}' for name, size in sizes.items())})"
         self.console.print(
             f"{self.name}: {sum(sizes.values()):,} parameters{parts} on {pl_module.device}", style="bold"
         )
-        self.start_step = trainer.global_step
         if self.console.is_interactive:
             self.live.start()
-        self.started = self.shown = time.perf_counter()
 
     def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         step, now = trainer.global_step, time.perf_counter()
-        if self._due(step, trainer.max_steps, now):
-            self._show(trainer, module, now)
-        self._say_first_steps(step - self.start_step, now)  # after the line of the last of them
+        with self.aside(step):
+            if self._due(step, trainer.max_steps, now):
+                self._show(trainer, module, now)
+            self._say_first_steps(step - self.start_step, now)  # after the line of the last of them
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        if self.live.is_started:
-            self._show(trainer, pl_module, time.perf_counter())
-        self.live.stop()
+        with self.aside(trainer.global_step):
+            if self.live.is_started:
+                self._show(trainer, pl_module, time.perf_counter())
+            self.live.stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self.live.stop()
+        with self.aside(trainer.global_step):
+            self.live.stop()
 
     def _say_first_steps(self, done: int, now: float) -> None:
         if done == 1 and not self.first:

@@ -19,6 +19,7 @@ from rich.console import Console
 from genkit.data.dataset import Dataset
 from genkit.metrics.evaluator import Evaluator
 from genkit.metrics.record import Record
+from genkit.training.aside import Aside
 from genkit.training.module import GenerativeModule
 from genkit.training.options import QuickOptions
 from genkit.training.subset import prepare
@@ -57,6 +58,7 @@ class QuickScores(pl.Callback):
 
     def __init__(self, quick: Quick, dataset: Dataset, console: Console) -> None:
         self.quick, self.dataset, self.console = quick, dataset, console
+        self.aside = Aside(console, "quick scores")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
@@ -64,9 +66,13 @@ class QuickScores(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        options = self.quick.options
-        if trainer.global_step % (options.every_n_steps or 1):
+        if trainer.global_step % (self.quick.options.every_n_steps or 1):
             return
+        with self.aside(trainer.global_step):
+            self._score(trainer, pl_module)
+
+    def _score(self, trainer: pl.Trainer, pl_module: GenerativeModule) -> None:
+        options = self.quick.options
         model = prepare(pl_module.for_use, self.dataset, pl_module.seed)
         records = self.quick.evaluator.score_model(model, options.n)
         pl_module.validated |= terms_of(records, options.n)

@@ -7,6 +7,7 @@ import math
 import lightning.pytorch as pl
 from rich.console import Console
 
+from genkit.training.aside import Aside
 from genkit.training.module import GenerativeModule
 
 
@@ -20,6 +21,7 @@ class ValidationWatch(pl.Callback):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.told = False
+        self.aside = Aside(console, "word about validation")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
@@ -30,5 +32,6 @@ class ValidationWatch(pl.Callback):
                 f"warning: step {trainer.global_step:,}: {name} is not finite, {pl_module.validation_origin}: "
                 "this validation counts for no best checkpoint"
             )
-            self.console.print(line, style="yellow", soft_wrap=True, highlight=False)
+            with self.aside(trainer.global_step):
+                self.console.print(line, style="yellow", soft_wrap=True, highlight=False)
         self.told = bool(bad)

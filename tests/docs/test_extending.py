@@ -1,5 +1,6 @@
-"""The examples of docs/extending.md, a model and a dataset, outside genkit by `plugins=` and inside by their files."""
+"""The examples of docs/extending.md, outside genkit by `plugins=` and inside by their files."""
 
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,8 @@ from genkit.models.stream import stream_samples
 PAGE = ROOT / "docs" / "extending.md"
 CODE, CONFIG = "mixture.py", "conf/model/mixture.yaml"
 DATA_CODE, DATA_CONFIG = "photos.py", "conf/data/photos.yaml"
-MODULES = ("mixture", "photos")
+CHAIN_CODE, CHAIN_CONFIGS = "chain.py", {"conf/data/chain.yaml", "conf/model/bigrams.yaml"}
+MODULES = ("mixture", "photos", "chain")
 
 
 @pytest.fixture
@@ -46,10 +48,10 @@ def forget() -> None:
         sys.modules.pop(name, None)
 
 
-def test_each_example_is_one_short_python_file_and_one_yaml():
+def test_each_example_is_one_short_python_file_and_one_yaml_for_each_part():
     written = files(PAGE)
-    assert written.keys() == {CODE, CONFIG, DATA_CODE, DATA_CONFIG}
-    for name in (CODE, DATA_CODE):
+    assert written.keys() == {CODE, CONFIG, DATA_CODE, DATA_CONFIG, CHAIN_CODE, *CHAIN_CONFIGS}
+    for name in (CODE, DATA_CODE, CHAIN_CODE):
         assert sum(bool(line.strip()) for line in written[name].splitlines()) <= 45
 
 
@@ -96,6 +98,56 @@ def test_the_example_learns_and_its_density_is_one(example):
     drawn = torch.cat([x for x, _ in stream_samples(model, 4000, seed=0, batch_size=1000)])
     mean = model.logits.softmax(0) @ model.means
     assert torch.allclose(drawn.mean(0), mean.detach(), atol=0.15)  # four standard errors
+
+
+def test_a_model_of_tokens_goes_through_every_verb(example, genkit, capsys):
+    """Trained, resumed, sampled, scored, checked, verified; tokens stay int64 and have exact masses."""
+    words = ["--config-dir", "conf", "plugins=[chain]", "data=chain", "model=bigrams"]
+    own = "plugins=[chain]"
+    assert genkit("check", *words, "trainer.max_steps=6") == 0
+    assert "precision[raw]" in capsys.readouterr().out
+    few = ["samples.every_n_steps=2", "metric=[precision,nll]", "quick.n=8"]
+    assert genkit("train", *words, *few, "run_dir=run") == 0
+    assert genkit("train", "resume=run", own) == 0
+    run = example / "run"
+    said = capsys.readouterr().out
+    assert "warning" not in said
+    assert "quick scores at step" in said
+    assert {path.name for path in (run / "samples").iterdir()} >= {"step-00000002.png", "step-00000005.png"}
+    for seed in (0, 1):
+        assert genkit("sample", "ckpt=run", own, f"seed={seed}", f"out=s{seed}", n=200) == 0
+    v = np.load(example / "s0" / "samples.npz")["x"]
+    assert (v.dtype, v.shape, v.min(), v.max()) == (np.int64, (200, 24), 0, 2)
+    assert (example / "s0" / "tokens.png").is_file()
+    assert genkit("eval", "ckpt=run", own, "out=scores", n=200) == 0
+    rows = {row["metric"]: row for row in json.loads(Path("scores/results.json").read_text())["results"]}
+    assert all(row["status"] in ("ok", "warn") for row in rows.values())
+    assert {"nll", "bits_per_dim", "log_likelihood_gap", "precision", "nndr"} <= rows.keys()
+    assert rows["bits_per_dim"]["value"] == pytest.approx(rows["nll"]["value"] / (24 * np.log(2)))
+    assert rows["nll"]["dequantisation"] == "none"
+    assert genkit("eval", "samples=s0", "reference=s1", "out=files") == 0
+    assert genkit("verify", "ckpt=run", own) == 0
+    assert genkit("sample", "ckpt=run", own, "show=reconstruction", "out=shown") == 2  # it is no reconstructor
+
+
+def test_the_bigrams_are_a_distribution_and_score_the_chain_at_its_entropy(example):
+    made: dict = {}
+    exec(compile(files(PAGE)[CHAIN_CODE], CHAIN_CODE, "exec"), made)
+    data = made["Chain"](length=4, n=4000)
+    model, kind = made["Bigrams"](spec=data.spec), data.spec.kind
+    every = torch.cartesian_prod(*[torch.arange(3)] * 4)
+    with torch.no_grad():
+        model.logits.copy_(torch.cat([made["ROWS"], torch.full((1, 3), 1 / 3, dtype=torch.float64)]).log())
+        assert float(model.log_prob(every).double().exp().sum()) == pytest.approx(1.0, abs=1e-6)
+        assert torch.allclose(model.log_prob(every).double(), data.density.log_prob(every), atol=1e-5)
+        drawn = torch.cat([x for x, _ in stream_samples(model, 4000, seed=0, batch_size=1000)])
+    assert drawn.dtype == kind.model_dtype == torch.int64
+    nll = model.nll(data.split("test").x).detach()
+    row = -(made["ROWS"][0] * made["ROWS"][0].log()).sum()  # the entropy of every step, in nats
+    assert float(nll.mean()) == pytest.approx(float(np.log(3) + 3 * row), abs=0.1)
+    assert torch.allclose(model.bits_per_dim(data.split("test").x), nll.double() / (4 * np.log(2)))
+    share = (drawn[:, 1:] == (drawn[:, :-1] + 1) % 3).double().mean()
+    assert float(share) == pytest.approx(0.8, abs=0.02)
 
 
 def test_inside_genkit_it_is_found_by_the_contract_tests(tmp_path):

@@ -287,7 +287,7 @@ def test_bits_per_dim_of_a_uniform_density_are_log2_levels() -> None:
 CANNOT = [
     (NegativeLogLikelihood(), TinyImages(), Sampler(IMAGE), "Sampler gives no log prob"),
     (MeanSquaredError(), TinyImages(), Sampler(IMAGE), "Sampler gives no reconstruction"),
-    (BitsPerDim(), Plane(), Capable(PLANE), "defined on image data, not on vector"),
+    (BitsPerDim(), Plane(), Capable(PLANE), "defined on quantised and categorical data, not real"),
     (ModeCoverage(), Plane(modes=False), Sampler(PLANE), "tiny has no known modes"),
     (LogLikelihoodGap(), TinyImages(), Capable(IMAGE), "the exact density of tiny is unknown"),
     (Coverage(150), TinyImages(), Sampler(IMAGE), "k=150"),

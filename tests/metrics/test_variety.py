@@ -3,6 +3,7 @@
 import torch
 
 from genkit.data.digits import Digits
+from genkit.data.kinds import Categorical, Real
 from genkit.data.spec import DataSpec
 from genkit.data.toy import Toy
 from genkit.metrics.variety import VarietyWatch, nearest
@@ -14,7 +15,8 @@ DIGITS = Digits()
 
 def test_the_nearest_other_row():
     x = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0]])
-    assert nearest(x).tolist() == [5.0, 1.0, 1.0]
+    assert nearest(x, Real()).tolist() == [5.0, 1.0, 1.0]
+    assert nearest(x.long(), Categorical(6)).tolist() == [2.0, 1.0, 1.0]  # places that differ
 
 
 def test_modes_are_counted_within_three_deviations():

@@ -85,8 +85,9 @@ def test_draw_takes_images_and_says_what_it_cannot_draw(tmp_path: Path) -> None:
     draw_pairs(tmp_path / "pairs.png", x, x, DIGITS)
     assert read(tmp_path / "pairs.png").shape == (2 * (56 + GAP) + GAP, 4 * (56 + GAP) + GAP)
     text = DataSpec((12,), "sequence", levels=64)
-    with pytest.raises(DataError, match="sequence data has no picture"):
-        draw(tmp_path / "text.png", torch.zeros(2, 12), text)
+    with pytest.raises(DataError, match="tokens 0 … 63, not float32"):
+        draw(tmp_path / picture_name(text), torch.zeros(2, 12), text)
+    assert not (tmp_path / "tokens.png").exists()
 
 
 def test_words_stand_outside_the_images(tmp_path: Path) -> None:

@@ -1,0 +1,385 @@
+r"""What one value of the data is: a real number, a level on a line, or a token without order.
+
+* `Real`: any number, inside a range where the data has one. What is stored is what a model sees.
+* `Quantised`: v in 0 … levels − 1 (a uint8 pixel, an intensity 0 … 16), equal bins of [lo, hi). A model sees the middle
+  of the bin,
+
+  .. math:: x = lo + (hi - lo) (v + 1/2) / levels,
+
+  and v + u with u in [0, 1) fills [lo, hi) exactly. Back: v = floor((x − lo) / (hi − lo) · levels), clipped to the
+  levels.
+* `Categorical`: tokens 0 … V − 1 of a vocabulary and, above them, specials such as the end of a text. No token lies
+  between two others, so nothing is scaled: a model sees int64, never float.
+
+A kind owns everything that differs between them. A likelihood of stored values is a mass where values are discrete:
+log P(v) = log p(x) + D log_volume, with the volume of a bin for `Quantised` and 1 for `Categorical`, whose `log_prob`
+is a mass as it stands; of `Real` values there is the density alone.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from genkit.errors import DataError
+
+Interval = tuple[float, float]
+Modality = Literal["image", "vector", "sequence"]
+Drawing = Literal["grid", "scatter", "series", "tokens"]
+
+LARGEST_RANGE = 1e12
+MOST = 2**31  # stored values are numbered within it
+SCALED: dict[Modality, Drawing] = {"image": "grid", "vector": "scatter", "sequence": "series"}
+
+
+class ValueKind(ABC):
+    """What one stored value is, and the maps between stored values and model values.
+
+    Attributes:
+        name: In words and in JSON.
+        range: (lo, hi) of the model values, None if unbounded.
+        count: How many stored values there are, None for real numbers.
+        stored_dtype, model_dtype: Of stored values and of model values.
+        has_mass: Whether a stored value has a probability of its own.
+        spreads: Whether it is a bin that a density of points can be spread over.
+        log_volume: log of the volume of a stored value's bin, per dimension; 0 where it has none.
+    """
+
+    name: ClassVar[str]
+    range: Interval | None = None
+    count: int | None = None
+    stored_dtype: torch.dtype = torch.float32
+    model_dtype: torch.dtype = torch.float32
+    has_mass: ClassVar[bool] = False
+    spreads: ClassVar[bool] = False
+    log_volume: float = 0.0
+
+    @abstractmethod
+    def to_model(self, v: Tensor) -> Tensor:
+        """Stored values, channels first (B, *shape), to model values of the same shape."""
+
+    @abstractmethod
+    def to_stored(self, x: Tensor) -> Tensor:
+        """Model values (B, *shape) to the stored ones nearest to them, channels first."""
+
+    @abstractmethod
+    def nearest(self, v: Tensor) -> Tensor:
+        """Real numbers on the scale of stored values (n, *shape) to stored values."""
+
+    @abstractmethod
+    def coordinates(self, v: Tensor) -> Tensor:
+        """Stored values (B, *shape) as points (B, *shape, …) float64 whose distances mean something."""
+
+    @abstractmethod
+    def invalid(self, v: Tensor) -> Tensor:
+        """Bool, of the shape of v: which are no stored values at all."""
+
+    def centre(self, x: Tensor) -> Tensor:
+        """Any model values (B, *shape) to those of what would be stored of them; the same again changes nothing."""
+        return x
+
+    def clip(self, x: Tensor) -> Tensor:
+        """Model values (B, *shape) clipped into the range; unbounded ones come back as they are."""
+        return x if self.range is None else x.clamp(*self.range)
+
+    def squash(self, out: Tensor) -> Tensor:
+        """Any numbers (B, *shape) through a tanh into the range; unbounded data is left alone."""
+        if self.range is None:
+            return out
+        lo, hi = self.range
+        return (lo + hi) / 2 + (hi - lo - self.margin) / 2 * torch.tanh(out)
+
+    @property
+    def margin(self) -> float:
+        """How much narrower than the range is what stored values reach."""
+        return 0.0
+
+    def dequantise(self, x: Tensor, u: Tensor) -> Tensor:
+        """Model values x and noise u in [0, 1), same shape, to points that fill the values' bins, if there are any."""
+        return x
+
+    def distances(self, v: Tensor, w: Tensor) -> Tensor:
+        """(n, m) float64 between stored values (n, *shape) and (m, *shape): Euclidean, of `coordinates`."""
+        one, other = (self.coordinates(values).flatten(1) for values in (v, w))
+        return torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist")
+
+    @abstractmethod
+    def check_dtype(self, v: Tensor) -> None:
+        """Raises DataError where values of this type are none that are stored."""
+
+    def drawing(self, modality: Modality) -> Drawing:
+        """How such data is drawn: a grid of images, a scatter plot of vectors, lines of series, or rows of tokens."""
+        return SCALED[modality]
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """What is stored, in the words of a message: "integers in 0 … 16"."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What the specification of a dataset says of it beyond its range and levels; empty where that is all."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Real(ValueKind):
+    """Real numbers, stored as they are.
+
+    Attributes:
+        range: (lo, hi), None if unbounded.
+
+    Raises:
+        DataError: the range is empty or not finite.
+    """
+
+    range: Interval | None = None
+
+    name: ClassVar[str] = "real"
+
+    def __post_init__(self) -> None:
+        _check_range(self.range)
+
+    def to_model(self, v: Tensor) -> Tensor:
+        return v.to(torch.float32)
+
+    def to_stored(self, x: Tensor) -> Tensor:
+        """As they are: float32, or float64 where they are so."""
+        return x if x.dtype == torch.float64 else x.to(torch.float32)
+
+    def nearest(self, v: Tensor) -> Tensor:
+        return v.to(torch.float32)
+
+    def coordinates(self, v: Tensor) -> Tensor:
+        return v.to(torch.float64)
+
+    def invalid(self, v: Tensor) -> Tensor:
+        return ~torch.isfinite(v)
+
+    def check_dtype(self, v: Tensor) -> None:
+        if not v.is_floating_point():
+            raise DataError(f"stored values of this data are float, not {dtype_name(v)}: convert them with v.float()")
+
+    @property
+    def words(self) -> str:
+        return "float32"
+
+
+@dataclass(frozen=True)
+class Quantised(ValueKind):
+    """Equal bins of a range, stored by their numbers.
+
+    Attributes:
+        levels: How many.
+        range: (lo, hi), which they fill.
+
+    Raises:
+        DataError: no levels, or an empty range.
+    """
+
+    levels: int
+    range: Interval = (-1.0, 1.0)
+
+    name: ClassVar[str] = "quantised"
+    has_mass: ClassVar[bool] = True
+    spreads: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_count("levels", self.levels)
+        _check_range(self.range)
+
+    @property
+    def count(self) -> int:  # type: ignore[override]
+        return self.levels
+
+    @property
+    def stored_dtype(self) -> torch.dtype:  # type: ignore[override]
+        return torch.uint8 if self.levels <= 256 else torch.int64
+
+    @property
+    def bin_width(self) -> float:
+        """(hi − lo) / levels, in model units."""
+        lo, hi = self.range
+        return (hi - lo) / self.levels
+
+    @property
+    def log_volume(self) -> float:  # type: ignore[override]
+        return math.log(self.bin_width)
+
+    @property
+    def margin(self) -> float:
+        return self.bin_width
+
+    def to_model(self, v: Tensor) -> Tensor:
+        """The centres of the bins, float32."""
+        return self.range[0] + self.bin_width * (v.to(torch.float32) + 0.5)
+
+    def to_stored(self, x: Tensor) -> Tensor:
+        """The numbers of the bins, uint8 (int64 above 256 levels); what lies outside is clipped into them."""
+        v = torch.floor((x.to(torch.float64) - self.range[0]) / self.bin_width).clamp_(0, self.levels - 1)
+        return v.to(self.stored_dtype)
+
+    def nearest(self, v: Tensor) -> Tensor:
+        return v.round().clamp(0, self.levels - 1).to(self.stored_dtype)
+
+    def coordinates(self, v: Tensor) -> Tensor:
+        """v / (levels − 1) in [0, 1]."""
+        return v.to(torch.float64) / (self.levels - 1)
+
+    def invalid(self, v: Tensor) -> Tensor:
+        return _outside(v, self.levels)
+
+    def centre(self, x: Tensor) -> Tensor:
+        return self.to_model(self.to_stored(x)).to(x)
+
+    def dequantise(self, x: Tensor, u: Tensor) -> Tensor:
+        """Theis et al. 2015, 1511.01844."""
+        return x + self.bin_width * (u - 0.5)
+
+    def check_dtype(self, v: Tensor) -> None:
+        if v.is_floating_point():
+            raise DataError(
+                f"stored values of this data are {self.words}, not {dtype_name(v)}: give them unscaled "
+                "(spec.unscale(x) of model values x)"
+            )
+
+    @property
+    def words(self) -> str:
+        return f"integers in 0 … {self.levels - 1}"
+
+
+@dataclass(frozen=True)
+class Categorical(ValueKind):
+    """Tokens 0 … vocabulary − 1, and specials above them, int64 wherever they are.
+
+    Attributes:
+        vocabulary: V, how many ordinary tokens there are.
+        specials: Names of the tokens V, V + 1, …: ("eos", "pad") are V and V + 1.
+        symbols: A sign for each ordinary token, for pictures; () where there is none.
+
+    Raises:
+        DataError: no tokens, the same special twice, or another number of symbols.
+    """
+
+    vocabulary: int
+    specials: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+
+    name: ClassVar[str] = "categorical"
+    has_mass: ClassVar[bool] = True
+    model_dtype: ClassVar[torch.dtype] = torch.int64  # type: ignore[misc]
+    stored_dtype: ClassVar[torch.dtype] = torch.int64  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        _check_count("vocabulary", self.vocabulary)
+        signs = (*self.specials, *self.symbols)
+        if not all(type(sign) is str and 0 < len(sign) <= 64 for sign in signs) or len(self.specials) > 64:
+            raise DataError("specials and symbols of tokens are texts of 1 … 64 characters, and specials at most 64")
+        if len(set(self.specials)) < len(self.specials):
+            raise DataError(f"specials {', '.join(self.specials)}: the same name stands twice")
+        if self.symbols and len(self.symbols) != self.vocabulary:
+            raise DataError(f"{len(self.symbols)} symbols for {self.vocabulary} tokens: give one for each, or none")
+
+    @property
+    def count(self) -> int:  # type: ignore[override]
+        return self.vocabulary + len(self.specials)
+
+    def special(self, name: str) -> int:
+        """The token of a special. Raises DataError where there is none of this name."""
+        if name not in self.specials:
+            raise DataError(f"this data has no token {name}; its specials are {', '.join(self.specials) or 'none'}")
+        return self.vocabulary + self.specials.index(name)
+
+    def symbol(self, token: int) -> str:
+        """The sign of a token: its symbol, its special's name, or its number."""
+        if token >= self.vocabulary:
+            return self.specials[token - self.vocabulary]
+        return self.symbols[token] if self.symbols else str(token)
+
+    def to_model(self, v: Tensor) -> Tensor:
+        return v.to(torch.int64)
+
+    def to_stored(self, x: Tensor) -> Tensor:
+        """The tokens themselves, int64. Raises DataError for what is none."""
+        self.check_dtype(x)
+        if len(x) and bool(self.invalid(x).any()):
+            raise DataError(f"tokens in {int(x.min())} … {int(x.max())}: this data has {self.words}")
+        return x.to(torch.int64)
+
+    def nearest(self, v: Tensor) -> Tensor:
+        raise DataError("no token lies between two others: real numbers stand for none")
+
+    def coordinates(self, v: Tensor) -> Tensor:
+        """One-hot, divided by √2: the squared distance of two sequences is the number of tokens that differ."""
+        return F.one_hot(v.to(torch.int64), self.count).to(torch.float64) / math.sqrt(2.0)
+
+    def invalid(self, v: Tensor) -> Tensor:
+        return _outside(v, self.count)
+
+    def distances(self, v: Tensor, w: Tensor) -> Tensor:
+        """The number of tokens that differ (Hamming)."""
+        return torch.cdist(v.flatten(1).to(torch.float64), w.flatten(1).to(torch.float64), p=0.0)
+
+    def check_dtype(self, v: Tensor) -> None:
+        if v.is_floating_point():
+            raise DataError(f"values of this data are {self.words}, not {dtype_name(v)}: keep them int64, unscaled")
+
+    def drawing(self, modality: Modality) -> Drawing:
+        return "tokens"
+
+    @property
+    def words(self) -> str:
+        return f"tokens 0 … {self.count - 1}"
+
+    def to_json(self) -> dict[str, Any]:
+        node: dict[str, Any] = {"name": self.name, "vocabulary": self.vocabulary, "specials": list(self.specials)}
+        return {"kind": node | ({"symbols": list(self.symbols)} if self.symbols else {})}
+
+
+Kind = Real | Quantised | Categorical
+KINDS: tuple[type[ValueKind], ...] = (Real, Quantised, Categorical)
+SCALAR: tuple[type[ValueKind], ...] = (Real, Quantised)  # on a line: what networks of real numbers take
+
+
+def kind_of(value_range: Interval | None, levels: int | None) -> Kind:
+    """The kind of values with so many levels in a range; levels without a range are tokens."""
+    if levels is None:
+        return Real(value_range)
+    return Categorical(levels) if value_range is None else Quantised(levels, value_range)
+
+
+def kind_from_json(node: dict[str, Any]) -> Kind:
+    """The kind of the "kind" entry of a specification. Raises what its reading raises, or DataError."""
+    if node["name"] != Categorical.name:
+        raise ValueError(f"no kind of values: {node['name']}")
+    return Categorical(node["vocabulary"], tuple(node["specials"]), tuple(node.get("symbols", ())))
+
+
+def dtype_name(x: Tensor | torch.dtype) -> str:
+    """ "float32"."""
+    return str(x if isinstance(x, torch.dtype) else x.dtype).removeprefix("torch.")
+
+
+def _outside(v: Tensor, count: int) -> Tensor:
+    """Which are no whole numbers 0 … count − 1; a count may be more than the type of v can hold."""
+    if v.is_floating_point():
+        return torch.ones_like(v, dtype=torch.bool)
+    return (v < 0) | (v.to(torch.int64) >= count)
+
+
+def _check_count(name: str, count: Any) -> None:
+    if type(count) is not int or not 0 < count < MOST:
+        raise DataError(f"{name}={str(count)[:40]}: a number of stored values is a whole number, 1 or more")
+
+
+def _check_range(interval: Any) -> None:
+    if interval is None:
+        return
+    lo, hi = interval
+    if not -LARGEST_RANGE < lo < hi < LARGEST_RANGE:
+        raise DataError(f"a range from {str(lo)[:40]} to {str(hi)[:40]}: it is (lo, hi) with lo < hi, both finite")
