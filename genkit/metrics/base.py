@@ -8,7 +8,7 @@ many metrics ask for it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -105,6 +105,15 @@ class ProbeMetric(Metric, Component, Takes, ABC):
 
     def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         """A 95 % interval of the mean over draws of the samples and of the reference; None where there is none."""
+        return None
+
+    def too_few(self, counts: Mapping[str, int], dim: int | None) -> str | None:
+        """Say why so few rows give no interval that could be trusted, None where they do.
+
+        Args:
+            counts: Rows by what they are: "samples", "reference examples"; without what the metric does not see.
+            dim: Feature dimensions, None where it is not measured in features.
+        """
         return None
 
     def bias_corrected(self) -> float | None:

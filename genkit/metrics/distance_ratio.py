@@ -116,8 +116,8 @@ class DistanceRatio(TrainingTest):
             joined = [torch.cat(self._checked(name)) for name in names]
             orders = [canonical_order(rows) for rows in joined]
             train, fake, real = (rows[order] for rows, order in zip(joined, orders, strict=True))
-            if len(train) < 2 or train.shape[1] != real.shape[1]:
-                raise ConfigError("DistanceRatio: it needs two training rows, with as many columns as the samples")
+            if train.shape[1] != real.shape[1]:
+                raise ConfigError("DistanceRatio: training rows need as many columns as the samples")
             centre = train.mean(0)
             samples, fresh = (Nearest.of(rows - centre, train - centre) for rows in (fake, real))
             self._known = held, (samples, fresh, orders[1], orders[0])

@@ -315,13 +315,10 @@ class Evaluator:
         return replace(record, value=value, warnings=warnings, status="warn" if warnings else "ok")
 
     def _too_few(self, record: Record, metric: ProbeMetric) -> str | None:
-        """Why a distance between features has no interval: the covariance of so few rows is singular."""
-        if not (metric.uses_features and metric.divergence and "real" in metric.requires):
-            return None
-        dim, counts = self.features.dim(self.spec), {"samples": record.n_fake, "reference examples": record.n_ref}
-        few = [f"{n:,} {what}" for what, n in counts.items() if n is not None and n <= dim]
-        said = f"{' and '.join(few)} in {dim} feature dimensions: too few for a stable value or an interval"
-        return said if few else None
+        """Why the metric has no interval of so few rows."""
+        counts = {"samples": record.n_fake, "reference examples": record.n_ref}
+        known = {what: n for what, n in counts.items() if n is not None}
+        return metric.too_few(known, self.features.dim(self.spec) if metric.uses_features else None)
 
     def _warnings(self, record: Record, metric: ProbeMetric) -> Iterator[str]:
         floor = record.floor

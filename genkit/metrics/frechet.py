@@ -14,7 +14,7 @@ means something only beside its value for real data at the same n; `frechet_erro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor
 from genkit.errors import NumericalError
 from genkit.metrics.bank import PairMetric
 from genkit.metrics.base import Requirement
-from genkit.metrics.frechet_error import FrechetError
+from genkit.metrics.frechet_error import FrechetError, too_few
 from genkit.metrics.moments import RELATIVE_CUT, Moments, covariance_factor
 
 PIECE = 4096  # rows whose moments are taken at once: a centred copy of all of them would be as large as the bank
@@ -111,6 +111,9 @@ class FrechetDistance(PairMetric):
 
     def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         return None if (error := self._error()) is None else error.redrawn_interval(float(self.compute()))
+
+    def too_few(self, counts: Mapping[str, int], dim: int | None) -> str | None:
+        return None if dim is None else too_few(counts, dim)
 
     def bias_corrected(self) -> float | None:
         """The distance less its bias to second order, where fewer than 50 D rows make that matter."""

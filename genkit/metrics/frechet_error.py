@@ -27,6 +27,7 @@ Influence functions and the delta method: van der Vaart, Asymptotic Statistics (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
@@ -38,6 +39,13 @@ from genkit.metrics.moments import RELATIVE_CUT, Moments, covariance_factor
 QUANTILE = 2.06  # of a standardised distance at 97.5 %; the normal one is 1.96
 POWER = 0.75
 LEAST = 0.4  # of q: the plug-in variance less q may come out near 0 by chance
+
+
+def too_few(counts: Mapping[str, int], dim: int) -> str | None:
+    """Say which side has no more rows than feature dimensions, so that its covariance is singular; None for none."""
+    few = [f"{n:,} {what}" for what, n in counts.items() if n <= dim]
+    said = f"{' and '.join(few)} in {dim:,} feature dimensions: too few for a stable value or an interval"
+    return said if few else None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ reference has a finite number of examples too, and its share of the bias stays, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.errors import ConfigError
 from genkit.metrics.bank import PairMetric
 from genkit.metrics.frechet import weighted_distances
-from genkit.metrics.frechet_error import FrechetError
+from genkit.metrics.frechet_error import FrechetError, too_few
 from genkit.metrics.interval import normal_interval
 from genkit.noise import generator_of
 
@@ -80,6 +80,9 @@ class FrechetInfinity(PairMetric):
 
     def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         return self._around(lambda error: error.redrawn_sd)
+
+    def too_few(self, counts: Mapping[str, int], dim: int | None) -> str | None:
+        return None if dim is None else too_few(counts, dim)
 
     def _around(self, sd: Callable[[FrechetError], float]) -> tuple[float, float] | None:
         line, error = self.once(self._found)

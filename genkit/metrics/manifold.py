@@ -13,14 +13,17 @@ density and coverage (Naeem et al. 2020) do not. For the same distribution on bo
 coverage 1 − 2⁻ᵏ.
 
 Who is on the rim? Precision, recall and coverage take balls as closed (`<=`): sets of equal points then score 1, not 0.
-Density takes them as open (`<`): a ball of a copied set then holds its k points (the centre and k − 1 more), and a copy
-has density 1, not 1 + 1/k. Distances are float64, centred, taken in blocks; what is on the rim up to rounding is on it
+Density takes them as open (`<`), as its authors do: a ball of a copied set then holds its k points (the centre and
+k − 1 more), and a copy has density 1, not 1 + 1/k, where no two distances tie. A ball whose k-th neighbour is its
+centre over again is empty: where more than k points of a set are equal, their share is missing, and sets of equal
+points have density 0. Distances are float64, centred, taken in blocks; what is on the rim up to rounding is on it
 (`bank.closer`, `bank.as_close`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -149,6 +152,11 @@ class ManifoldMetric(PairMetric, ABC):
 
     def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float]:
         return self._around(self.variances()[1])
+
+    def too_few(self, counts: Mapping[str, int], dim: int | None) -> str | None:
+        """No interval where half of a side has no k-th neighbour of its own: balls then reach the farthest point."""
+        few = [f"{n:,} {what}" for what, n in counts.items() if n <= 2 * self.k]
+        return f"{' and '.join(few)} for {self.k} nearest neighbours: too few for an interval" if few else None
 
     @abstractmethod
     def variances(self) -> tuple[float, float]:

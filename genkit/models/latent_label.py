@@ -49,10 +49,10 @@ class PerLabel(nn.Module, Upgradable):
                 value[label].copy_(fitted[name])
 
     def sample(self, noise: Noise, y: Tensor) -> Tensor:
-        """(n, D): row i is a function of its label y_i and row i of the noise."""
+        """Draw (n, D): row i is a function of its label y_i and row i of the noise; of no labels, no rows."""
         replay = Replay(noise)
         # every density draws all rows: a matrix product of some rows would round otherwise than one of all
-        drawn = {label: self.of(label).sample(replay.again()) for label in y.unique().tolist()}
+        drawn = {label: self.of(label).sample(replay.again()) for label in y.unique().tolist() or [0]}
         z = next(iter(drawn.values()))
         for label, rows in drawn.items():
             z = torch.where((y == label)[:, None], rows, z)

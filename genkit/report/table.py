@@ -16,12 +16,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
 from genkit.metrics.record import NOT_FINITE, Record
 from genkit.report.marks import marked
 
+NAMED = 20  # columns of a metric's name, which is folded where it is longer
 ARROWS = {"min": "↓", "max": "↑", "near": "→"}
 GOOD, FAIR = 2.5, 5.0  # ratios to the floor up to which a value is green, yellow
 KINDS = {
@@ -34,7 +36,10 @@ KINDS = {
 def print_table(records: Sequence[Record], console: Console) -> None:
     """The records as a table on `console`; below it the notes, and what reference, floors and features are."""
     notes = list(dict.fromkeys(note for record in records for note in notes_of(record)))
-    console.print(table(records, notes))
+    shown = table(records, notes)
+    # no figure is cut: a terminal that is narrower breaks the line
+    options = console.options.update_width(max(console.width, _least_width(shown)))
+    console.print(Segments(console.render(shown, options)), crop=False, end="")
     for place, note in enumerate(notes, start=1):
         console.print(Text(f"({place}) {note}", style="dim"))
     for line in remarks(records):
@@ -65,10 +70,10 @@ def notes_of(record: Record) -> tuple[str, ...]:
 
 
 def bias_of(record: Record) -> list[str]:
-    """The distance from few rows as it would be without its bias."""
+    """The distance of few rows less its bias, as its note says it."""
     if record.bias_corrected is None:
         return []
-    return [f"less the bias of so few independent rows {number(record.bias_corrected)}"]
+    return [f"bias-corrected: {number(record.bias_corrected)}"]
 
 
 def remarks(records: Sequence[Record]) -> list[str]:
@@ -120,12 +125,18 @@ def number(value: float, like: float | None = None) -> str:
 
 def _empty_table() -> Table:
     out = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    out.add_column("Metric", overflow="fold", min_width=20)
+    out.add_column("Metric", overflow="fold", min_width=NAMED)
     out.add_column("Value [95 %]", no_wrap=True)
     for title in ("Floor", "vs floor", "n"):
         out.add_column(title, justify="right", no_wrap=True)
     out.add_column("Note", no_wrap=True)
     return out
+
+
+def _least_width(table: Table) -> int:
+    """The columns of a terminal in which every figure stands whole."""
+    columns = ([column.header, *column.cells] for column in table.columns if column.no_wrap)
+    return NAMED + sum(max(len(str(cell)) for cell in column) for column in columns) + len(table.columns)
 
 
 def _cells(record: Record, notes: Sequence[str]) -> list[Text]:
@@ -156,4 +167,4 @@ def _against_floor(record: Record) -> Text:
 
 def _count(record: Record) -> str:
     """n of the samples / n of the reference."""
-    return "/".join(str(n) for n in (record.n_fake, record.n_ref) if n is not None)
+    return "/".join(f"{n:,}" for n in (record.n_fake, record.n_ref) if n is not None)

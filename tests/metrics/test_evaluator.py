@@ -402,11 +402,14 @@ def test_fewer_samples_than_feature_dimensions_warn() -> None:
     assert any("or an interval" in warning for warning in record.warnings)
     assert record.ci95 is None
     few = Reference(IMAGE, TinyImages().split("val")[torch.arange(6)], "few")
-    metrics = {"fid": FrechetDistance(), "precision": Precision(3)}
-    fid, precision = Evaluator(metrics, RawFeatures("std"), few, named=True).score_samples(TinyImages().split("val"))
+    metrics = {"fid": FrechetDistance(), "kid": KernelDistance(), "two": Precision(2), "three": Precision(3)}
+    samples = TinyImages().split("val")
+    fid, kid, two, three = Evaluator(metrics, RawFeatures("std"), few, named=True).score_samples(samples)
     assert fid.ci95 is None
     assert any("6 reference examples in 6 feature dimensions" in warning for warning in fid.warnings)
-    assert precision.ci95 is not None  # its interval counts samples
+    assert None not in (kid.ci95, two.ci95)  # which rest on no covariance, and on halves with neighbours of their own
+    assert (three.ci95, three.ci95_redrawn) == (None, None)
+    assert "6 reference examples for 3 nearest neighbours: too few for an interval" in three.warnings
 
 
 def test_features_of_other_data_stand_in_by_name_and_with_a_warning() -> None:

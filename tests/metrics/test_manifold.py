@@ -87,8 +87,10 @@ def test_precision_and_recall_are_each_other_s_mirror() -> None:
 
 
 def test_a_point_on_the_rim_is_inside() -> None:
-    precision, recall, _, coverage = scores(torch.ones(6, 2), torch.ones(6, 2), 3)
-    assert (precision, recall, coverage) == (1.0, 1.0, 1.0)
+    """For density it is outside, so that the balls of points that occur more than k times hold nothing."""
+    assert scores(torch.ones(6, 2), torch.ones(6, 2), 3) == [1.0, 1.0, 0.0, 1.0]
+    half = torch.cat([torch.ones(10, 4).double(), 9 + lattice(10, 4)])
+    assert scores(half, half.clone(), 3) == pytest.approx([1.0, 1.0, 0.5, 1.0])
     offset = 1000 / 3  # the rim survives rounding
     assert scores(column(0, 1, 2) + offset, column(3, 9, 99) + offset, 1)[0] == pytest.approx(1 / 3)
 

@@ -50,6 +50,13 @@ def prepared(model: partial, kind: partial | type, conditional: bool = True) -> 
     return made
 
 
+@every_kind
+def test_no_labels_give_no_rows(kind) -> None:
+    density = PerLabel(kind, latent_dim=2, num_classes=3)
+    density.fit(labelled()["x"], labelled()["y"])
+    assert density.sample(SampleNoise(0, []), torch.empty(0, dtype=torch.int64)).shape == (0, 2)
+
+
 @torch.no_grad()
 @every_kind
 @every_model

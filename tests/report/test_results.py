@@ -136,6 +136,14 @@ def test_a_warning_and_the_kind_of_a_likelihood_are_noted() -> None:
     assert "(2) a bound on the likelihood" in text
 
 
+@pytest.mark.parametrize("width", [20, 40, 60, 100])
+def test_a_narrow_terminal_shows_every_figure(width: int) -> None:
+    text = printed(replace(FID, n_ref=12_345, bias_corrected=1.25), width=width)
+    assert "fid[digits] ↓" in text
+    assert all(figure in text for figure in ("1.50 [1.25, 1.75]", "0.500 ±0.1", "3.0x", "898/12,345"))
+    assert "(1) bias-corrected: 1.25" in " ".join(text.split())
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
