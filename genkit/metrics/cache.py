@@ -24,18 +24,11 @@ from torch import Tensor
 from genkit.errors import StorageError
 from genkit.metrics.base import ProbeMetric
 from genkit.storage.atomic import whole_file
+from genkit.storage.disk import user_folder
 
 FORMAT = 4  # raise it whenever the arithmetic of a feature space or a metric changes
 
 Tensors = dict[str, Tensor]
-
-
-def user_folder() -> Path:
-    """Where entries go unless a folder is given."""
-    if own := os.environ.get("GENKIT_CACHE"):
-        return Path(own).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path("~/.cache").expanduser()) / "genkit"
 
 
 def name_of(kind: str, facts: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ Every OSError of a write becomes a `StorageError` that names the path and, when 
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,14 @@ def _reason(error: OSError, path: Path, needed: int | None) -> str:
     if error.errno in _NO_PERMISSION:
         return f"cannot write ({said}): check the permissions, or choose another output folder"
     return f"cannot write ({said}): check the folder and its disk"
+
+
+def user_folder() -> Path:
+    """The folder of what genkit makes once and finds again: `$GENKIT_CACHE`, else in the cache of the user."""
+    if own := os.environ.get("GENKIT_CACHE"):
+        return Path(own).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path("~/.cache").expanduser()) / "genkit"
 
 
 def free_bytes(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from genkit.data.dataset import Dataset, SplitName
 from genkit.data.loader import TrainLoader, ValLoader
+from genkit.data.on_disk import Layout, prepared
 from genkit.data.order import canonical_order, drawn
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split, Subset, content_hash
@@ -17,29 +19,40 @@ from genkit.errors import ConfigError
 N = 23
 X = torch.randint(0, 3, (N, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(N) % 3
-BACK = torch.arange(N - 1, -1, -1)
 
 
-def in_memory(x: Tensor, y: Tensor | None) -> Split:
-    return InMemory(x, y)
+Make = Callable[[Tensor, Tensor | None], Split]
 
 
-def part(x: Tensor, y: Tensor | None) -> Split:
-    """Of a larger split that lists the examples backwards, between others."""
-    more = torch.cat([x[:2] + 1, x.flip(0), x[:3]])
-    return Subset(InMemory(more, None if y is None else torch.cat([y[:2], y.flip(0), y[:3]])), 2 + BACK)
+@pytest.fixture(params=["in memory", "a subset", "on disk", "a subset of what is on disk"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """Makes a split of one kind of these values and labels."""
+
+    def on_disk(x: Tensor, y: Tensor | None) -> Split:
+        layout = Layout(len(x), tuple(x.shape[1:]), str(x.dtype).removeprefix("torch."), y is not None)
+        facts = {"values": content_hash(x), "labels": None if y is None else content_hash(y)}
+        return prepared(InMemory(x, y).chunks(5), layout, facts, folder=tmp_path, say=lambda line: None)
+
+    def part_of(whole: Make) -> Make:
+        """Of a larger split that lists the examples backwards, between others."""
+
+        def part(x: Tensor, y: Tensor | None) -> Split:
+            more = torch.cat([x[:2] + 1, x.flip(0), x[:3]])
+            labels = None if y is None else torch.cat([y[:2], y.flip(0), y[:3]])
+            return whole(more, labels)[2 + torch.arange(N - 1, -1, -1)]
+
+        return part
+
+    def subset(x: Tensor, y: Tensor | None) -> Split:
+        return Subset(InMemory(x, y), torch.arange(len(x)))
+
+    kinds: dict[str, Make] = {"in memory": InMemory, "on disk": on_disk, "a subset": part_of(subset)}
+    return {**kinds, "a subset of what is on disk": part_of(on_disk)}[request.param]
 
 
-KINDS: dict[str, Callable[[Tensor, Tensor | None], Split]] = {"in memory": in_memory, "a subset": part}
-every_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
-
-
-@every_kind
 @pytest.mark.parametrize("x", [X, X[:, 0].float() / 7 - 0.1, X.flatten(1).to(torch.int64)], ids=["u8", "f32", "i64"])
 @pytest.mark.parametrize("y", [Y, None], ids=["labelled", "plain"])
-def test_a_split_is_what_indexing_its_values_gives(
-    make: Callable[[Tensor, Tensor | None], Split], x: Tensor, y: Tensor | None
-) -> None:
+def test_a_split_is_what_indexing_its_values_gives(make: Make, x: Tensor, y: Tensor | None) -> None:
     split = make(x, y)
     assert (len(split), split.shape, split.dtype) == (N, tuple(x.shape[1:]), x.dtype)
     assert (split.labels is None) if y is None else torch.equal(split.labels, y)
@@ -59,17 +72,13 @@ def test_a_split_is_what_indexing_its_values_gives(
     assert torch.equal(drawn(split, 9, 0).x, drawn(InMemory(x, y), 9, 0).x)
 
 
-@every_kind
-def test_what_is_taken_is_a_copy(make: Callable[[Tensor, Tensor | None], Split]) -> None:
+def test_what_is_taken_is_a_copy(make: Make) -> None:
     split = make(X.clone(), Y)
     split.take(torch.arange(4)).x.fill_(77)
     assert torch.equal(split.take(torch.arange(4)).x, X[:4])
 
 
-@every_kind
-def test_the_fingerprint_is_that_of_the_values(
-    make: Callable[[Tensor, Tensor | None], Split], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_fingerprint_is_that_of_the_values(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read in chunks of any size, in memory or not; the sha256 that runs of earlier versions have noted."""
     known = "28fc3512"
     for size in (1, 40, 2**24):
@@ -94,8 +103,7 @@ class Held(Dataset):
         return self.held
 
 
-@every_kind
-def test_batches_are_the_same(make: Callable[[Tensor, Tensor | None], Split]) -> None:
+def test_batches_are_the_same(make: Make) -> None:
     one, other = Held(InMemory(X, Y)), Held(make(X, Y))
     training = [list(islice(TrainLoader(data, seed=1), 9)) for data in (one, other)]
     validation = [list(ValLoader(data.held, data.spec, 5)) for data in (one, other)]

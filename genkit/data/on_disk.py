@@ -1,0 +1,286 @@
+"""Splits larger than memory: one array on disk, prepared once from any source and read by index.
+
+    <cache>/splits/<name>/x.npy           values (N, *shape), uint8, int64 or float32
+                          y.npy           labels (N,) int64, where there are any
+                          manifest.json   what was prepared from what, and the hashes of both
+
+The cache is `$GENKIT_CACHE`, else `$XDG_CACHE_HOME/genkit`, else `~/.cache/genkit`. A name is the sha256 of the facts
+of source and preparation, so other files or another size of picture have another name. The folder appears whole or not
+at all: of two processes that prepare the same at once, one gives its folder the name and both read that one. On
+opening, manifest, headers, sizes and values are compared with what was written; what was damaged since is prepared
+again.
+
+The array is mapped into memory, and what was read is let go of again and again: the process holds no more than it uses,
+and the system keeps in memory what there is room for.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import mmap
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genkit.data.split import Examples, Split, Subset, content_hash
+from genkit.errors import DataError
+from genkit.printing import shown
+from genkit.storage.atomic import discard, publish, sweep, temporary_folder, write_file
+from genkit.storage.disk import require_free_disk, storage_errors, user_folder
+from genkit.storage.regular import open_regular, read_regular, size_of
+
+FORMAT = "genkit.split/1"
+VALUES, LABELS, MANIFEST = "x.npy", "y.npy", "manifest.json"
+TYPES = {"uint8": torch.uint8, "int64": torch.int64, "float32": torch.float32}
+LARGEST = 2**24  # bytes of a manifest
+LET_GO = 2**26  # bytes that may be mapped before they are let go of
+FAULT = 2**16  # bytes that Linux maps around one that is read
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+DAMAGED = "not what was prepared"
+
+Source = Iterable[Examples] | Callable[[], Iterable[Examples]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a prepared array holds.
+
+    Attributes:
+        n: N, the number of examples, 1 or more.
+        shape: Of one example, channels first.
+        dtype: "uint8", "int64" or "float32".
+        labelled: Whether there are labels.
+    """
+
+    n: int
+    shape: tuple[int, ...]
+    dtype: str = "uint8"
+    labelled: bool = False
+
+    @property
+    def bytes(self) -> int:
+        """Of values and labels."""
+        return self.n * (prod(self.shape) * TYPES[self.dtype].itemsize + 8 * self.labelled)
+
+
+def files_facts(files: Iterable[Path]) -> list[list[Any]]:
+    """Facts of source files: the name, size in bytes and time of change of each, in nanoseconds.
+
+    Raises:
+        DataError: one is missing or cannot be asked.
+    """
+    facts = []
+    for file in files:
+        try:
+            state = file.stat()
+        except OSError as error:
+            raise DataError(f"{shown(file)}: cannot be read ({error.strerror}): name another file") from error
+        facts.append([file.name, state.st_size, state.st_mtime_ns])
+    return facts
+
+
+def aloud(line: str) -> None:
+    """A line to the user."""
+    print(f"genkit: {line}", file=sys.stderr, flush=True)
+
+
+def prepared(
+    source: Source,
+    layout: Layout,
+    facts: Mapping[str, Any],
+    *,
+    folder: Path | None = None,
+    say: Callable[[str], None] = aloud,
+) -> OnDisk:
+    """The split of a source, prepared now or found as it was prepared before.
+
+    Args:
+        source: Batches of examples that come to those of `layout`, or what gives them; asked only to prepare.
+        layout: What they are.
+        facts: All that the values depend on, as JSON knows it: the source (see `files_facts`) and what is done to it.
+        folder: Where prepared splits lie; by default in the user's cache.
+        say: Receives a line where something is prepared, or prepared again.
+
+    Raises:
+        DataError: the source gives something else, or no example.
+        StorageError: the disk lacks room or refuses.
+    """
+    if layout.n < 1 or layout.dtype not in TYPES:
+        raise DataError(f"{layout.n} examples of type {layout.dtype}: give one or more of type {', '.join(TYPES)}")
+    about = {"format": FORMAT, "facts": dict(facts), "layout": asdict(layout)}
+    name = hashlib.sha256(_json(about)).hexdigest()
+    place = (folder or user_folder() / "splits") / name
+    with storage_errors(place, layout.bytes):
+        if place.exists():
+            try:
+                return OnDisk(place, layout)
+            except DataError as error:
+                say(f"{error}: it is prepared again")
+                with suppress(FileNotFoundError):  # another process was quicker
+                    discard(place)
+        say(f"{shown(place)}: preparing {layout.n:,} examples, {layout.bytes:,} bytes")
+        require_free_disk(layout.bytes, place, "set GENKIT_CACHE to a folder on a larger disk")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        sweep(place.parent)
+        with temporary_folder(place) as temporary:
+            _write(temporary, source() if callable(source) else source, layout, about)
+            try:
+                publish((temporary, place))
+            except OSError as error:
+                if error.errno not in TAKEN:
+                    raise  # else another process was quicker
+        return OnDisk(place, layout)
+
+
+class OnDisk(Split):
+    """A split whose values lie in a file; made by `prepared`.
+
+    Args:
+        folder: What was prepared; all of it is read and verified.
+        layout: What it should be.
+
+    Raises:
+        DataError: it is damaged, or was changed.
+    """
+
+    def __init__(self, folder: Path, layout: Layout) -> None:
+        self.path, self.layout = folder / VALUES, layout
+        self.shape, self.dtype = layout.shape, TYPES[layout.dtype]
+        hashes = _hashes(folder, layout)
+        self._file, self._array = _mapped(folder / VALUES, (layout.n, *layout.shape), layout.dtype)
+        self._touched = 0
+        self._labels = _labels(folder / LABELS, layout.n) if layout.labelled else None
+        found = {"values": self.values_hash, "labels": None if self._labels is None else content_hash(self._labels)}
+        if found != hashes:
+            raise DataError(f"{shown(folder)}: {DAMAGED}")
+
+    @property
+    def labels(self) -> Tensor | None:
+        return self._labels
+
+    def __len__(self) -> int:
+        return self.layout.n
+
+    def take(self, index: Tensor) -> Examples:
+        """Raises DataError where the file was cut meanwhile."""
+        self._before_reading(len(index), max(FAULT, self._array.strides[0]))
+        x = torch.from_numpy(self._array.take(index.numpy(), 0))
+        return Examples(x, None if self._labels is None else self._labels.index_select(0, index))
+
+    def between(self, low: int, high: int) -> Examples:
+        self._before_reading(high - low, self._array.strides[0])
+        x = torch.from_numpy(self._array[low:high].copy())
+        return Examples(x, None if self._labels is None else self._labels[low:high])
+
+    def __getitem__(self, index: Tensor) -> Subset:
+        return Subset(self, torch.arange(len(self))[index])
+
+    def _before_reading(self, rows: int, width: int) -> None:
+        """Lets go of what was read; to read beyond the end of a file that was cut would end the process."""
+        if self._file.size() != len(self._file):
+            raise DataError(f"{shown(self.path)}: changed while it was in use: begin again")
+        if self._touched > LET_GO:
+            self._file.madvise(mmap.MADV_DONTNEED)
+            self._touched = 0
+        self._touched += rows * width
+
+
+def _write(folder: Path, batches: Iterable[Examples], layout: Layout, about: Mapping[str, Any]) -> None:
+    """The files of a prepared split into a new folder."""
+    labels: list[Tensor] = []
+    digest = hashlib.sha256(f"{(layout.n, *layout.shape)} {TYPES[layout.dtype]}\n".encode())
+
+    def chunks() -> Iterator[bytes | memoryview]:
+        yield _header((layout.n, *layout.shape), layout.dtype)
+        count = 0
+        for batch in _read(batches):
+            _check(batch, layout)
+            values = batch.x.contiguous().numpy().reshape(-1).view(np.uint8).data
+            count += len(batch)
+            if count > layout.n:
+                break
+            labels.extend([] if batch.y is None else [batch.y])
+            digest.update(values)
+            yield values
+        if count != layout.n:
+            more = "more" if count > layout.n else f"{count:,}"
+            raise DataError(f"{shown(folder)}: {layout.n:,} examples were to be prepared and the source gave {more}")
+
+    write_file(folder / VALUES, chunks())
+    hashes: dict[str, str | None] = {"values": digest.hexdigest(), "labels": None}
+    if layout.labelled:
+        y = torch.cat(labels)
+        write_file(folder / LABELS, [_header((layout.n,), "int64"), y.numpy().tobytes()])
+        hashes["labels"] = content_hash(y)
+    write_file(folder / MANIFEST, [_json({**about, "sha256": hashes})])
+
+
+def _read(batches: Iterable[Examples]) -> Iterator[Examples]:
+    """The batches of a source, whose own trouble with files is none of the cache's."""
+    try:
+        yield from batches
+    except OSError as error:
+        raise DataError(f"the source of a split cannot be read: {error}") from error
+
+
+def _check(batch: Examples, layout: Layout) -> None:
+    """Raises DataError where a batch is not of the layout."""
+    found = (tuple(batch.x.shape[1:]), str(batch.x.dtype).removeprefix("torch."))
+    if found != (layout.shape, layout.dtype):
+        raise DataError(f"examples of {layout.shape} {layout.dtype} were to be prepared, the source gave {found}")
+    y = batch.y
+    if (y is not None) != layout.labelled or (y is not None and (y.dtype != torch.int64 or y.shape != (len(batch),))):
+        raise DataError(f"the source must give {'int64 labels with its examples' if layout.labelled else 'no labels'}")
+
+
+def _hashes(folder: Path, layout: Layout) -> dict[str, Any]:
+    """What the manifest says of the content."""
+    damaged = DataError(f"{shown(folder)}: {DAMAGED}")
+    try:
+        known = json.loads(read_regular(folder / MANIFEST, LARGEST, inside=folder))
+        hashes = known.pop("sha256")
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise damaged from error
+    if hashlib.sha256(_json(known)).hexdigest() != folder.name or not isinstance(hashes, dict):
+        raise damaged
+    if known["layout"] != json.loads(_json(asdict(layout))):
+        raise damaged
+    return hashes
+
+
+def _mapped(path: Path, shape: tuple[int, ...], dtype: str) -> tuple[mmap.mmap, NDArray[Any]]:
+    """The map of an array file and its values; header and size are what they should be."""
+    header = _header(shape, dtype)
+    with open_regular(path, inside=path.parent) as file:
+        if file.read(len(header)) != header or size_of(file) != len(header) + prod(shape) * TYPES[dtype].itemsize:
+            raise DataError(f"{shown(path)}: {DAMAGED}")
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return mapped, np.frombuffer(mapped, np.dtype(dtype), offset=len(header)).reshape(shape)
+
+
+def _labels(path: Path, n: int) -> Tensor:
+    return torch.from_numpy(_mapped(path, (n,), "int64")[1].copy())
+
+
+def _header(shape: tuple[int, ...], dtype: str) -> bytes:
+    """The start of an `.npy` file."""
+    start = BytesIO()
+    described = np.lib.format.dtype_to_descr(np.dtype(dtype).newbyteorder("<"))
+    np.lib.format.write_array_header_1_0(start, {"descr": described, "fortran_order": False, "shape": shape})
+    return start.getvalue()
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, allow_nan=False).encode()
