@@ -89,7 +89,7 @@ class Dynamic(Binarization):
 
     def training(self, v: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
         r = stream.bytes_below("binarize", index, self.levels - 1, *v.shape[1:])
-        return (r < v).to(torch.uint8)
+        return (r < v).view(torch.uint8)
 
 
 BINARIZATIONS: dict[Binarize, type[Binarization]] = {"none": Intensities, "threshold": Threshold, "dynamic": Dynamic}

@@ -25,7 +25,8 @@ from genkit.noise import seed_of
 
 NAME = "splitmix64"  # of how views are drawn, which runs remember: another name where the numbers change
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
-ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+ROUNDS = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
+LAST = np.uint64(31)
 
 Words = NDArray[np.uint64]
 
@@ -104,8 +105,9 @@ def _bytes_of(words: Words) -> NDArray[np.uint8]:
 
 def splitmix64(z: Words) -> Words:
     """Mixed words of the same shape, in the memory of z: the output function of SplitMix64."""
+    shifted = np.empty_like(z)
     for shift, factor in ROUNDS:
-        z ^= z >> np.uint64(shift)
-        z *= np.uint64(factor)
-    z ^= z >> np.uint64(31)
+        z ^= np.right_shift(z, shift, out=shifted)
+        z *= factor
+    z ^= np.right_shift(z, LAST, out=shifted)
     return z
