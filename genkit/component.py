@@ -8,7 +8,7 @@ against them before anything is built, so an argument with a range declares it t
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 
 class Component:
@@ -31,6 +31,31 @@ class Range:
 
     def __str__(self) -> str:
         return f"{'(' if self.open_low else '['}{self.low:g}, {self.high:g}]"
+
+
+@dataclass(frozen=True)
+class AtSampling:
+    """Marks an argument of a model that may be changed each time the model samples.
+
+    `genkit sample` and `genkit eval` take their keys from these marks: which values are allowed, the help, what can be
+    swept, what results remember.
+
+        def __init__(self, *, spec: DataSpec, top_k: Annotated[int, Range(0, 999), AtSampling("0: all")] = 0): ...
+
+    An ability may mark the arguments of a method in the same way, one of them a trained model: the method is called
+    with the model of that checkpoint where the user names one (`genkit.models.base.Guidable`).
+
+    Attributes:
+        help: The description of the key, for --help.
+        key: What it is called on the command line, dotted where it belongs to others; "": as the argument.
+        needs: Another key without which this one changes nothing, with a value for an example: "guidance.scale=2".
+        parts: Of an argument that is an object: the arguments of that which can be swept, with their annotations.
+    """
+
+    help: str
+    key: str = ""
+    needs: str = ""
+    parts: tuple[tuple[str, Any], ...] = ()
 
 
 PositiveInt = Annotated[int, Range(1, 2**31 - 1)]

@@ -144,7 +144,7 @@ def train(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -
     """
     typed = words_of(words, keys)
     path = _called("train", "genkit.commands.train:train", typed, config_dir).path
-    return Run(path, newest_step(path) or 0, _plugins(typed))
+    return Run(path, newest_step(path) or 0, parse(typed).plugins)
 
 
 def sample(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Samples:
@@ -203,12 +203,6 @@ def _text(value: Any, key: str) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(_text(item, key) for item in value)}]"
     raise ConfigError(f"{key}: {type(value).__name__} is no value of a configuration: give text, a number or a list")
-
-
-def _plugins(words: list[str]) -> tuple[str, ...]:
-    """The packages of the last `plugins=`."""
-    named = [word.partition("=")[2] for word in words if word.startswith("plugins=")]
-    return tuple(filter(None, named[-1].strip("[]").replace(" ", "").split(","))) if named else ()
 
 
 def _called(verb: str, target: str, words: list[str], config_dir: str | Path | None) -> Any:

@@ -13,13 +13,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from genkit.commands.parts import Parts, build_parts, checkpoint_config
 from genkit.commands.restored import dataset_name
@@ -31,6 +29,7 @@ from genkit.config.embed import embed
 from genkit.config.hydra_setup import compose_option
 from genkit.config.memory import memory_errors, shown_bytes
 from genkit.config.restore import restore
+from genkit.config.settings import RunSettings, TrainSettings
 from genkit.config.start import begin
 from genkit.errors import ConfigError, GenkitError
 from genkit.metrics.base import ProbeMetric
@@ -51,21 +50,21 @@ SAMPLES = 32
 METRIC = "precision"  # asks for samples alone, of any data
 
 
-def run(cfg: DictConfig) -> None:
+def run(settings: TrainSettings) -> None:
     """Prints a line for each part that works; raises what the first one that does not raises."""
-    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    if given := [key for key in ("resume", "run_dir") if settings[key] is not None]:
+    if given := [key for key in ("resume", "run_dir") if getattr(settings, key) is not None]:
         raise ConfigError(f"{given[0]}=: genkit check keeps nothing: leave it out")
     console = make_console()
-    settings, start = begin(settings)
-    settings, models = embed(settings)
-    parts = build_parts(settings, given=models, start=start)
+    config, start = begin(settings)
+    config, models = embed(config)
+    new = RunSettings.of(config)
+    parts = build_parts(new, given=models, start=start)
     with tempfile.TemporaryDirectory(prefix="genkit-check-") as scratch, memory_errors(less_memory(parts)):
-        for line in _tried(parts, settings, Path(scratch)):
+        for line in _tried(parts, new, Path(scratch)):
             console.print(line, soft_wrap=True)
 
 
-def _tried(parts: Parts, settings: Mapping[str, Any], scratch: Path) -> Iterator[str]:
+def _tried(parts: Parts, settings: RunSettings, scratch: Path) -> Iterator[str]:
     yield _data(parts)
     yield _model(parts)
     if (note := short_run(parts)) is not None:
@@ -117,7 +116,7 @@ class Times(StepCallback):
         return statistics.mean(b - a for a, b in zip(self.stamps[1:], self.stamps[2:], strict=False))
 
 
-def _train(parts: Parts, settings: Mapping[str, Any], scratch: Path, times: Times) -> None:
+def _train(parts: Parts, settings: RunSettings, scratch: Path, times: Times) -> None:
     last = min(STEPS * len(parts.module.model.phases), parts.trainer.max_steps)
     trial = Run(
         name="check",
@@ -135,9 +134,9 @@ def _train(parts: Parts, settings: Mapping[str, Any], scratch: Path, times: Time
     fit_quietly(trial, last)
 
 
-def _read_back(parts: Parts, settings: Mapping[str, Any], scratch: Path) -> tuple[GenerativeModel, int]:
+def _read_back(parts: Parts, settings: RunSettings, scratch: Path) -> tuple[GenerativeModel, int]:
     """The model of the checkpoint, and the checkpoint's size; raises GenkitError where it is not the model trained."""
-    found = restore(scratch, plugins=tuple(settings["plugins"]))
+    found = restore(scratch, plugins=settings.plugins)
     trained = {name: value.cpu() for name, value in parts.module.for_use.state_dict().items()}
     for name, value in found.model.state_dict().items():
         if not torch.equal(value, trained[name]) and not bool(torch.isnan(value).any()):
@@ -145,10 +144,10 @@ def _read_back(parts: Parts, settings: Mapping[str, Any], scratch: Path) -> tupl
     return found.model.requires_grad_(False), sum(entry.bytes for entry in found.checkpoint.manifest.files.values())
 
 
-def _score(model: GenerativeModel, parts: Parts, settings: Mapping[str, Any]) -> Record:
+def _score(model: GenerativeModel, parts: Parts, settings: RunSettings) -> Record:
     node = compose_option("metric", METRIC)[METRIC]
     metrics = {METRIC: build(node, at=f"metric.{METRIC}", expect=ProbeMetric)}
-    reference = Reference.of(parts.dataset, dataset_name(settings["data"]))
+    reference = Reference.of(parts.dataset, dataset_name(settings.data))
     evaluator = Evaluator(
         metrics,
         default_features(reference.spec, reference.features),

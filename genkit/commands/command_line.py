@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-from genkit.config.paths import PATH_KEYS
+from genkit.config.paths import holds_path
+from genkit.config.words import parse
 
 
 def command_line() -> str:
     """ "genkit train model=vae 'run_dir=a b'" """
-    return shlex.join(["genkit", *(plain(word) for word in sys.argv[1:] if word != "--quoted")])
+    words = [word for word in sys.argv[1:] if word != "--quoted"]
+    plugins = parse(words, lenient=True).plugins
+    return shlex.join(["genkit", *(plain(word, plugins) for word in words)])
 
 
-def plain(word: str) -> str:
+def plain(word: str, plugins: Sequence[str] = ()) -> str:
     """An override whose value is a quoted path, with that path; any other word unchanged."""
     key, equals, value = word.partition("=")
-    if not equals or key.lstrip("+") not in PATH_KEYS or value.strip("[")[:1] != "'":
+    if not equals or value.strip("[")[:1] != "'" or not holds_path(key.lstrip("+"), value, plugins):
         return word
     from hydra.core.override_parser.overrides_parser import OverridesParser
 

@@ -48,14 +48,13 @@ def run(argv: list[str]) -> int:
         print(f"usage: {USAGE}")
         return 0
     paths, options = arguments(argv)
-    settings = {"out": options.get("out")}
-    check_out(settings)
+    check_out(options.get("out"))
     files = [file for path in paths for file in results_in(path)]
     table = compare(files, [name for name in options.get("metric", "").strip("[]").split(",") if name])
     if not table:
         raise ConfigError("genkit compare: these results have no score of a model: run genkit eval first")
     console = make_console()
-    folder = make_out(settings, "compare", "results", lambda folder: fill(folder, table))
+    folder = make_out(options.get("out"), "compare", "results", lambda folder: fill(folder, table))
     show(table, console)  # last: whoever reads only its head closes the pipe
     console.print(f"comparison: {shown(folder)}", soft_wrap=True)
     return 0

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from genkit import __version__
@@ -31,9 +30,9 @@ from genkit.commands.restored import (
     device_of,
     label_of,
     make_out,
+    model_for,
     provenance,
     report_score,
-    restored,
 )
 from genkit.commands.scored_by import features_of, metrics_named, metrics_of
 from genkit.commands.sweep_value import to_minimise
@@ -41,6 +40,7 @@ from genkit.config.build import build
 from genkit.config.hydra_setup import compose_option
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
+from genkit.config.settings import EvalSettings
 from genkit.data.dataset import Dataset
 from genkit.data.order import random_order
 from genkit.data.samples import read_samples, spec_of
@@ -76,54 +76,53 @@ class Scored(NamedTuple):
     path: Path | None
 
 
-def run(cfg: DictConfig) -> float:
+def run(settings: EvalSettings) -> float:
     """Score everything that was named; prints a table and writes results.json and results.csv.
 
     Returns the first score of the first source, to be minimised, for sweepers.
     """
-    first = evaluate(cfg).records[0]
+    first = evaluate(settings).records[0]
     return to_minimise(first.value, first.direction)
 
 
-def evaluate(cfg: DictConfig) -> Scored:
+def evaluate(settings: EvalSettings) -> Scored:
     """As `run`; returns everything."""
-    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     with together() as first:
         return _scored(settings, make_console() if first else Console(quiet=True), first)
 
 
-def _scored(settings: dict[str, Any], console: Console, first: bool) -> Scored:
+def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
     """As `evaluate`; of several processes the first one prints and writes."""
-    checkpoints = [run for path in _paths(settings["ckpt"]) for run in each_finished(path)]
-    files = _paths(settings["samples"])
+    checkpoints = [run for path in _paths(settings.ckpt) for run in each_finished(path)]
+    files = _paths(settings.samples)
     _check_sources(checkpoints, files, settings)
-    device_of(settings["device"])  # samples need none, but a name that is wrong should not pass for right
-    check_out(settings)
+    device_of(settings.device)  # samples need none, but a name that is wrong should not pass for right
+    check_out(settings.out)
     knob = knob_of(settings, checkpoints)
     turns = [settings] if knob is None else [knob.settings_at(settings, value) for value in knob.values]
-    models = [restored(path, turn, console) for path in checkpoints for turn in turns]
+    models = [model_for(path, turn, console) for path in checkpoints for turn in turns]
     reference = _reference(settings, models)
-    cache = Cache() if settings["cache"] else NoCache()
+    cache = Cache() if settings.cache else NoCache()
     metrics, named = _metrics(settings, reference.spec)
     evaluator = Evaluator(
         metrics,
-        features_of(settings, reference),
+        features_of(settings.features, reference, settings.plugins),
         reference,
         named=named,
-        batch_size=settings["batch_size"],
-        seed=settings["seed"],
+        batch_size=settings.batch_size,
+        seed=settings.seed,
         cache=cache,
-        floor_repeats=settings["floor_repeats"],
-        bootstrap_repeats=settings["bootstrap"],
+        floor_repeats=settings.floor_repeats,
+        bootstrap_repeats=settings.bootstrap,
     )
     if knob is None:
         sources = _sources(settings, models, checkpoints, files, reference)
     else:
         sources = _turned(settings, models, knob, reference)
     started = time.perf_counter()
-    with memory_errors(smaller_batch("batch_size", settings["batch_size"])):
+    with memory_errors(smaller_batch("batch_size", settings.batch_size)):
         records = _score(evaluator, sources, settings, console)
-        neighbours = _neighbours(evaluator, sources, records, settings["neighbours"]) if first else {}
+        neighbours = _neighbours(evaluator, sources, records, settings.neighbours) if first else {}
     print_table(records, console)
     if cache.problem is not None:
         console.print(cache.problem, style="dim", soft_wrap=True)
@@ -141,42 +140,34 @@ def _paths(value: Any) -> list[str]:
     return [] if value is None else [value] if isinstance(value, str) else list(value)
 
 
-def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: Mapping[str, Any]) -> None:
-    data = "_target_" in (settings["data"] or {})
+def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: EvalSettings) -> None:
+    data = "_target_" in (settings.data or {})
     if bool(checkpoints) == bool(files):
         raise ConfigError("genkit eval scores either checkpoints (ckpt=…) or samples (samples=…): give one of them")
-    if files and not data and settings["reference"] is None:
+    if files and not data and settings.reference is None:
         raise ConfigError("samples= are scored against data=… or reference=FILE: give one of them")
-    sampler, guidance = settings["sampler"] or {}, settings["guidance"]
-    changes = {
-        "temperature": settings["temperature"],
-        "truncation": settings["truncation"],
-        "guidance.scale": guidance["scale"],
-        "guidance.weak": guidance["weak"],
-        "guidance.interval": guidance["interval"],
-        "sampler": sampler.get("steps"),
-    }
-    if files and (given := [key for key, value in changes.items() if value is not None]):
-        raise ConfigError(f"{given[0]}: it changes how a model samples, and samples= are drawn already: leave it out")
-    if checkpoints and settings["reference"] is not None:
+    if files and settings.sampling:
+        key = next(iter(settings.sampling))
+        raise ConfigError(f"{key}: it changes how a model samples, and samples= are drawn already: leave it out")
+    if checkpoints and settings.reference is not None:
         raise ConfigError("reference= goes with samples=: a checkpoint is scored on its own data")
 
 
-def _reference(settings: Mapping[str, Any], models: Sequence[Restored]) -> Reference:
+def _reference(settings: EvalSettings, models: Sequence[Restored]) -> Reference:
     """The held-out data: a file's, the named dataset's, or that of the first checkpoint."""
-    own = settings["data"] or {}
-    dataset = build(own, at="data", expect=Dataset, plugins=settings["plugins"]) if "_target_" in own else None
-    if settings["reference"] is not None:
-        name = Path(settings["reference"]).name
+    own = settings.data or {}
+    dataset = build(own, at="data", expect=Dataset, plugins=settings.plugins) if "_target_" in own else None
+    if settings.reference is not None:
+        name = Path(settings.reference).name
         if dataset is None:
-            data = read_samples(settings["reference"])
+            data = read_samples(settings.reference)
             return Reference(spec_of(data), data, name)
-        data = read_samples(settings["reference"], dataset.spec)
+        data = read_samples(settings.reference, dataset.spec)
         return Reference(dataset.spec, data, name, features=dataset.features)
     if dataset is not None:
         return Reference.of(dataset, dataset_name(own))
     nodes = [data_node(found, own) for found in models]
-    references = [_recorded(node, settings["plugins"]) for i, node in enumerate(nodes) if node not in nodes[:i]]
+    references = [_recorded(node, settings.plugins) for i, node in enumerate(nodes) if node not in nodes[:i]]
     if any(other.hash != references[0].hash for other in references[1:]):
         raise ConfigError("ckpt=: these models were trained on different data: name the one to score on with data=…")
     return references[0]
@@ -186,17 +177,17 @@ def _recorded(node: Mapping[str, Any], plugins: Sequence[str]) -> Reference:
     return Reference.of(build(node, at="data", expect=Dataset, plugins=plugins, trusted=False), dataset_name(node))
 
 
-def _metrics(settings: Mapping[str, Any], spec: DataSpec) -> tuple[dict[str, ProbeMetric], bool]:
+def _metrics(settings: EvalSettings, spec: DataSpec) -> tuple[dict[str, ProbeMetric], bool]:
     """Metrics by name, and whether the user named them one by one (a suite's may be skipped)."""
-    nodes, one_by_one = settings["metric"], metrics_named()
+    nodes, one_by_one = settings.metric, metrics_named()
     named = nodes is not None
-    if not named:
+    if nodes is None:
         nodes = compose_option("metric", SUITES[spec.modality])
-    return metrics_of(nodes, settings), one_by_one and named
+    return metrics_of(nodes, settings.plugins), one_by_one and named
 
 
 def _sources(
-    settings: Mapping[str, Any],
+    settings: EvalSettings,
     models: Sequence[Restored],
     checkpoints: Sequence[str],
     files: Sequence[str],
@@ -204,7 +195,7 @@ def _sources(
 ) -> list[Source]:
     """What is scored, with a name for the table."""
     if models and reference.dataset is not None:
-        n = settings["n"] or reference.dataset.eval_n
+        n = settings.n or reference.dataset.eval_n
         names = _unique([type(found.model).__name__.lower() for found in models], checkpoints)
         return [
             ModelSource(found.model, n, name, origin=provenance(found, settings))
@@ -214,20 +205,20 @@ def _sources(
     return [_some_of(path, reference.spec, name, settings) for path, name in zip(files, names, strict=True)]
 
 
-def _turned(settings: Mapping[str, Any], models: Sequence[Restored], knob: Knob, reference: Reference) -> list[Source]:
+def _turned(settings: EvalSettings, models: Sequence[Restored], knob: Knob, reference: Reference) -> list[Source]:
     """One checkpoint at each value of a knob."""
     if reference.dataset is None:
         raise ConfigError(f"sweep.{knob.key}: it takes a checkpoint that is scored on a dataset")
-    n = settings["n"] or reference.dataset.eval_n
+    n = settings.n or reference.dataset.eval_n
     return [
         ModelSource(found.model, n, knob.label(value), origin={**provenance(found, settings), knob.key: value})
         for found, value in zip(models, knob.values, strict=True)
     ]
 
 
-def _some_of(path: str, spec: DataSpec, name: str, settings: Mapping[str, Any]) -> SampleSource:
+def _some_of(path: str, spec: DataSpec, name: str, settings: EvalSettings) -> SampleSource:
     """The samples of a file, or n= of them, drawn at random: the first ones of a sorted file are no sample of it."""
-    samples, n, seed = read_samples(path, spec), settings["n"], settings["seed"]
+    samples, n, seed = read_samples(path, spec), settings.n, settings.seed
     if n is None or n == len(samples):
         return SampleSource(samples, name)
     if n > len(samples):
@@ -248,15 +239,15 @@ def _unique(names: Sequence[str], paths: Sequence[str]) -> list[str]:
 def _score(
     evaluator: Evaluator,
     sources: Sequence[Source],
-    settings: Mapping[str, Any],
+    settings: EvalSettings,
     console: Console,
 ) -> list[Record]:
     with console.status("scoring") as status:
         records = evaluator.score(*sources, starting=lambda source: status.update(f"scoring {source.label}"))
         _refuse_unscored(records)
-        if settings["baselines"]:
+        if settings.baselines:
             status.update("scoring baselines")
-            chosen = None if settings["baselines"] is True else settings["baselines"]
+            chosen = None if settings.baselines is True else settings.baselines
             records += evaluator.score_baselines(sources[0].n, chosen)
     return records
 
@@ -286,7 +277,7 @@ def _neighbours(
 
 def _write(
     records: Sequence[Record],
-    settings: Mapping[str, Any],
+    settings: EvalSettings,
     models: Sequence[Restored],
     knob: Knob | None,
     neighbours: Mapping[str, Neighbourhoods],
@@ -302,7 +293,7 @@ def _write(
         for name, found in neighbours.items():
             draw_neighbours(folder / name, found.first, found.closest, found.spec, NEIGHBOURS)
 
-    return make_out(settings, "eval", label_of(models[0]) if models else "samples", fill)
+    return make_out(settings.out, "eval", label_of(models[0]) if models else "samples", fill)
 
 
 def _draw_curve(folder: Path, records: Sequence[Record], knob: Knob) -> None:

@@ -38,17 +38,17 @@ INDEX = "sweep.json"
 SCHEMA = "genkit.sweep/1"
 
 
-def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of run.json that a run is found by: a hash of its configuration, and its `trainer.max_steps`.
 
     Classes count by their first names, so that the hash outlives a move, and `schema` says of which form it is.
     """
-    kept = {key: value for key, value in settings.items() if key not in TYPED_ALONE}
+    kept = {key: value for key, value in config.items() if key not in TYPED_ALONE}
     if START in kept:
         kept[START] = {key: lookup(kept[START], key) for key in ("ckpt_sha256", "weights", "partial")}
-    kept[EMBEDDED] = {name: origin.get("ckpt_sha256") for name, origin in (settings.get(EMBEDDED) or {}).items()}
+    kept[EMBEDDED] = {name: origin.get("ckpt_sha256") for name, origin in (config.get(EMBEDDED) or {}).items()}
     text = strict_json.render(with_first_names(_without_free(kept)), "the configuration")
-    found = {"config_sha256": hashlib.sha256(text).hexdigest(), "max_steps": lookup(settings, MAX_STEPS)}
+    found = {"config_sha256": hashlib.sha256(text).hexdigest(), "max_steps": lookup(config, MAX_STEPS)}
     return found | {"schema": migrate.SCHEMA}
 
 
@@ -71,9 +71,9 @@ def sweep_folder(run_dir: str | None) -> Path:
     return sweep.folder
 
 
-def find_twin(folder: Path, settings: Mapping[str, Any]) -> Path | None:
+def find_twin(folder: Path, config: Mapping[str, Any]) -> Path | None:
     """The run in a sweep's folder that has this configuration: of this length, else the longest of another."""
-    wanted = identity(settings)
+    wanted = identity(config)
     alike = [
         (path, found["max_steps"])
         for path in runs_below(folder)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from genkit.config.at_sampling import declared
+from genkit.config.settings import EvalSettings
 from genkit.errors import ConfigError
-
-KNOBS = ("sampler.steps", "guidance.scale", "temperature", "truncation")
 
 
 @dataclass(frozen=True)
@@ -23,23 +23,26 @@ class Knob:
         """What rows of a table call a value: "steps=5"."""
         return f"{self.key.partition('.')[2] or self.key}={value:g}"
 
-    def settings_at(self, settings: Mapping[str, Any], value: float) -> dict[str, Any]:
+    def settings_at(self, settings: EvalSettings, value: float) -> EvalSettings:
         """The settings of a command line on which the key had this value."""
-        changed = deepcopy(dict(settings))
-        node, parts = changed, self.key.split(".")
-        for part in parts[:-1]:
-            node[part] = node = dict(node[part] or {})
-        node[parts[-1]] = value
-        return changed
+        return dataclasses.replace(settings, sampling=with_value(settings.sampling, self.key, value, settings.plugins))
 
 
-def knob_of(settings: Mapping[str, Any], checkpoints: Sequence[str]) -> Knob | None:
+def with_value(sampling: Mapping[str, Any], key: str, value: Any, plugins: Sequence[str] = ()) -> dict[str, Any]:
+    """The changes of how a model samples with one more: of a declared key, or of a part of its object."""
+    if key in declared(plugins):
+        return {**sampling, key: value}
+    owner, _, part = key.rpartition(".")
+    return {**sampling, owner: {**sampling.get(owner, {}), part: value}}
+
+
+def knob_of(settings: EvalSettings, checkpoints: Sequence[str]) -> Knob | None:
     """What sweep.… names, None where nothing is swept.
 
     Raises:
         ConfigError: two knobs, an empty list, a key that is set as well, or other than one checkpoint.
     """
-    chosen = {key: values for key in KNOBS if (values := value_at(settings["sweep"], key)) is not None}
+    chosen = settings.sweep
     if not chosen:
         return None
     if len(chosen) > 1:
@@ -60,11 +63,4 @@ def _typed(key: str) -> bool:
     """Whether the key stands on this command line; sampler=heun sets sampler.steps too, but means the solver."""
     from genkit.config.hydra_setup import current_job
 
-    return any(word.startswith(f"{key}=") for word in current_job().overrides)
-
-
-def value_at(node: Any, key: str) -> Any:
-    """The value of a dotted key, None where a part of it is missing."""
-    for part in key.split("."):
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return node
+    return key in current_job().keys

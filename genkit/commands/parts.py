@@ -18,10 +18,11 @@ from genkit.commands.machine import device_name
 from genkit.commands.monitored import check_monitors, monitored
 from genkit.commands.quick import quick_of
 from genkit.config.build import build, build_factory
-from genkit.config.embed import Given, check_fit, fill
+from genkit.config.embed import Given, check_fit, filling
 from genkit.config.memory import memory_errors
 from genkit.config.migrate import SCHEMA
 from genkit.config.resolve import OPTIMIZERS
+from genkit.config.settings import RunSettings
 from genkit.config.start import Start
 from genkit.data.dataset import Dataset, check_finite
 from genkit.data.spec import DataSpec
@@ -57,7 +58,7 @@ class Parts:
 
 
 def build_parts(
-    settings: Mapping[str, Any],
+    settings: RunSettings,
     trusted: bool = True,
     given: Given = MappingProxyType({}),
     start: Start | None = None,
@@ -67,7 +68,7 @@ def build_parts(
     """The parts of a run, with trained models given to it.
 
     Args:
-        settings: The configuration of `genkit train`.
+        settings: What the run is trained with.
         trusted: False where it comes from a run folder: it then reaches components and torch's optimizers alone.
         given: Trained models inside the model.
         start: The weights that it begins with, None for those of the seed.
@@ -77,25 +78,25 @@ def build_parts(
     Raises:
         ConfigError, DataError: the first mistake.
     """
-    plugins = tuple(settings["plugins"])
+    plugins = tuple(settings.plugins)
 
     def make(key: str, expect: type, **given: Any) -> Any:
-        return build(settings[key], at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
+        return build(getattr(settings, key), at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
 
-    trainer, seed = make("trainer", TrainerOptions), settings["seed"]
+    trainer, seed = make("trainer", TrainerOptions), settings.seed
     # refuses a device that is not there, before anything is written
     device = device_name(make_trainer(trainer, logger=False).strategy.root_device)
     checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
-    schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings["ema"] is not None else None
+    schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings.ema is not None else None
     optimizer = build_factory(
-        settings["optimizer"],
+        settings.optimizer,
         at="optimizer",
         expect=Optimizer,
         plugins=plugins,
         trusted=trusted or "optimizer" in typed,
         listed=OPTIMIZERS,
     )
-    logger = settings["logger"]
+    logger = settings.logger
     if logger is not None and not (trusted or "logger" in typed):
         check_recorded_logger(logger)
     loggers = _loggers(logger, plugins) if logger is not None else None
@@ -103,7 +104,7 @@ def build_parts(
         name: build(
             node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted or "callbacks" in typed
         )
-        for name, node in (settings["callbacks"] or {}).items()
+        for name, node in (settings.callbacks or {}).items()
     }
     watched = monitored(checkpoint, callbacks)
     dataset = make("data", Dataset)
@@ -112,14 +113,13 @@ def build_parts(
     fits(dataset.spec)
     torch.manual_seed(seed_of(seed, "weights"))
     with memory_errors("choose a smaller model"):
-        model = make("model", GenerativeModel, spec=dataset.spec)
-    fill(model, given)
+        model = make("model", GenerativeModel, after=filling(given), spec=dataset.spec)
     if start is not None:
         start.fill(model)
     module = GenerativeModule(
         model,
         optimizer=optimizer,
-        optimizer_overrides=settings["optimizer_overrides"],
+        optimizer_overrides=settings.optimizer_overrides,
         lr_schedule=schedule,
         ema=ema,
         seed=seed,
@@ -170,14 +170,14 @@ def fingerprint(dataset: Dataset) -> str:
     return dataset.split("train").fingerprint
 
 
-def checkpoint_config(settings: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
+def checkpoint_config(settings: RunSettings, dataset: Dataset) -> dict[str, Any]:
     """config.json: enough to rebuild the model from nothing else, and to resume the run."""
     value = {
         "schema": SCHEMA,
-        "model": settings["model"],
+        "model": settings.model,
         "spec": dataset.spec.to_json(),
-        "data": settings["data"],
-        "train": {key: value for key, value in settings.items() if key not in TYPED_ALONE},
+        "data": settings.data,
+        "train": {key: value for key, value in settings.config.items() if key not in TYPED_ALONE},
     }
     strict_json.render(value, "the configuration")  # refused now rather than at the first checkpoint
     return value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from genkit.commands.restored import dataset_name
 from genkit.commands.scored_by import features_of, metrics_named, metrics_of
 from genkit.config.build import build
+from genkit.config.settings import RunSettings
 from genkit.data.dataset import Dataset
 from genkit.errors import ConfigError
 from genkit.metrics.cache import Cache
@@ -21,7 +21,7 @@ from genkit.training.quick_scores import PREFIX, Quick
 
 
 def quick_of(
-    settings: Mapping[str, Any],
+    settings: RunSettings,
     dataset: Dataset,
     model: GenerativeModel,
     trainer: TrainerOptions,
@@ -33,23 +33,22 @@ def quick_of(
     Raises:
         ConfigError: a metric cannot apply, or the steps are no validations.
     """
-    nodes = settings.get("metric")  # a run of before this existed has no such key
-    if not nodes:
+    if not settings.metric:
         return None
-    options = build(settings["quick"], at="quick", expect=QuickOptions, trusted=trusted)
+    options = build(settings.quick, at="quick", expect=QuickOptions, trusted=trusted)
     if options.every_n_steps is not None and options.every_n_steps % trainer.val_every_n_steps:
         raise ConfigError(
             f"quick.every_n_steps={options.every_n_steps}: scores are taken at validations: choose a multiple of "
             f"trainer.val_every_n_steps={trainer.val_every_n_steps}"
         )
-    reference = Reference.of(dataset, dataset_name(settings["data"]), "val")
+    reference = Reference.of(dataset, dataset_name(settings.data), "val")
     quick = Quick(
         Evaluator(
-            metrics_of(nodes, settings, trusted),
-            features_of(settings, reference, trusted),
+            metrics_of(settings.metric, settings.plugins, trusted),
+            features_of(settings.features, reference, settings.plugins, trusted),
             reference,
             named=False,
-            seed=settings["seed"],
+            seed=settings.seed,
             cache=Cache(),
             look_for_copies=False,
         ),

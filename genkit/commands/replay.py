@@ -29,6 +29,7 @@ from genkit.commands.scratch import fit_quietly
 from genkit.commands.taken_over import fits_of, recorded, same_data
 from genkit.config.build import refuse_interpolations
 from genkit.config.embed import embedded_again
+from genkit.config.settings import RunSettings
 from genkit.config.start import begin_again
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
@@ -141,10 +142,11 @@ def _train(
 ) -> tuple[GenerativeModel, dict[str, Any]]:
     """Trains the window's steps in `scratch`; returns the model, and what `machine` says here."""
     after = configured_by(checkpoints, window.last)
-    settings = recorded(run, after) | {"plugins": list(plugins), "logger": None}
-    refuse_interpolations(settings, at="replay")
-    given, start = (embedded_again(settings), begin_again(settings)) if window.start is None else ({}, None)
-    fits = fits_of(after, settings, settings)
+    config = recorded(run, after) | {"plugins": list(plugins), "logger": None}
+    refuse_interpolations(config, at="replay")
+    settings = RunSettings.of(config)
+    given, start = (embedded_again(config), begin_again(config)) if window.start is None else ({}, None)
+    fits = fits_of(after, settings.model, settings)
     parts = build_parts(settings, trusted=False, given=given, start=start, fits=fits)
     info = read_info(run / RUN)
     same_data(run, info, parts.dataset)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from genkit.config.build import build
 from genkit.config.embed import origin_of
 from genkit.config.hydra_setup import current_job
 from genkit.config.restore import Restored, restore
+from genkit.config.settings import DrawingSettings
 from genkit.config.sweep import current_sweep, job_name, label_of_values, swept_values
 from genkit.data.dataset import Dataset
 from genkit.errors import CheckpointError, ConfigError
-from genkit.models.base import Guidable
 from genkit.printing import shown
 from genkit.storage.exclusive import NEW_OUT, make_new, make_stamped, refuse_in_use
 
@@ -39,68 +38,35 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def restored(path: str, settings: Mapping[str, Any], console: Console) -> Restored:
+def model_for(path: str, settings: DrawingSettings, console: Console) -> Restored:
     """The model of `ckpt=path` with the command line's changes, on its device; a fallback is said aloud."""
-    changes = {
-        "sampler": {key: value for key, value in (settings["sampler"] or {}).items() if value is not None},
-        "temperature": settings["temperature"],
-        "truncation": settings["truncation"],
-    }
-    guidance = settings["guidance"]
-    if guidance["weak"] is None:
-        changes |= {"guidance.scale": guidance["scale"], "guidance.interval": guidance["interval"]}
-    found = restore(path, weights=settings["weights"], plugins=settings["plugins"], changes=changes)
-    if guidance["weak"] is not None:
-        found = _guided(found, settings)
-    elif guidance["interval"] is not None and guidance["scale"] is None and _unguided(found):
-        raise ConfigError("guidance.interval: it goes with guidance.scale=, such as 2; nothing is guided without")
-    for notice in {each.checkpoint.notice for each in (found, found.weak) if each is not None} - {None}:
+    found = restore(path, weights=settings.weights, plugins=settings.plugins, changes=settings.sampling)
+    for notice in {each.checkpoint.notice for each in (found, *found.helpers.values())} - {None}:
         console.print(notice, soft_wrap=True)
-    found.model.requires_grad_(False).to(device_of(settings["device"]))
+    found.model.requires_grad_(False).to(device_of(settings.device))
     return found
 
 
-def _guided(found: Restored, settings: Mapping[str, Any]) -> Restored:
-    """The model guided by the weaker one that guidance.weak= names; raises ConfigError where it cannot be."""
-    guidance = settings["guidance"]
-    if not isinstance(found.model, Guidable):
-        raise ConfigError(f"guidance.weak: {type(found.model).__name__} cannot be guided: leave it out")
-    if guidance["scale"] is None:
-        raise ConfigError("guidance.weak: it goes with guidance.scale=, such as 2; 1 is the model alone")
-    weak = restore(guidance["weak"], weights=settings["weights"], plugins=settings["plugins"])
-    found.model.guide(weak.model.requires_grad_(False), guidance["scale"], guidance["interval"])
-    return dataclasses.replace(found, weak=weak)
-
-
-def _unguided(found: Restored) -> bool:
-    """Whether a checkpoint's own settings ask for no guidance."""
-    return bool(found.config["model"].get("guidance_scale", 1.0) == 1.0)
-
-
-def origin(found: Restored, settings: Mapping[str, Any]) -> dict[str, Any]:
+def origin(found: Restored, settings: DrawingSettings) -> dict[str, Any]:
     """Where a model's samples and scores come from."""
-    weak = {} if found.weak is None else {"weak": origin_of(found.weak)}
-    return {**origin_of(found), "weights": settings["weights"], **weak}
+    helpers = {key.rpartition(".")[2]: origin_of(helper) for key, helper in found.helpers.items()}
+    return {**origin_of(found), "weights": settings.weights, **helpers}
 
 
-def provenance(found: Restored, settings: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(found: Restored, settings: DrawingSettings) -> dict[str, Any]:
     """The origin, which training it was and what that cost, and what is changed for sampling."""
-    sampling = _sampling(settings)
+    sampling = dict(_flat({key: value for key, value in settings.sampling.items() if key not in found.helpers}))
     training = training_of(found.checkpoint, found.config)
     return {**origin(found, settings), **training, **({"sampling": sampling} if sampling else {})}
 
 
-def _sampling(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the command line changes of how the model samples."""
-    guidance, sampler = settings["guidance"], settings["sampler"] or {}
-    values = {
-        "temperature": settings["temperature"],
-        "truncation": settings["truncation"],
-        "guidance.scale": guidance["scale"],
-        "guidance.interval": guidance["interval"],
-        **{f"sampler.{key}": value for key, value in sampler.items()},
-    }
-    return {key: value for key, value in values.items() if value is not None}
+def _flat(changes: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The changes of how a model samples, with dotted keys."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        elif value is not None:
+            yield f"{above}{key}", value
 
 
 def data_node(found: Restored, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,17 +99,17 @@ def dataset_name(node: Any) -> str:
     return str(target).rpartition(".")[2].lower()
 
 
-def check_out(settings: Mapping[str, Any]) -> None:
+def check_out(out: str | None) -> None:
     """Raises ConfigError, before any work, where out= is in use."""
-    if settings["out"] is not None:
-        refuse_in_use(_out(settings["out"]), NEW_OUT)
+    if out is not None:
+        refuse_in_use(_out(out), NEW_OUT)
 
 
-def make_out(settings: Mapping[str, Any], verb: str, label: str, fill: Callable[[Path], None]) -> Path:
+def make_out(out: str | None, verb: str, label: str, fill: Callable[[Path], None]) -> Path:
     """The folder out=, a numbered one below it for a job of a sweep, or outputs/<verb>/<stamp>-<label>, filled."""
     job, values = current_job(), _swept()
-    if settings["out"] is not None:
-        folder = make_new(_out(settings["out"]), fill, NEW_OUT)
+    if out is not None:
+        folder = make_new(_out(out), fill, NEW_OUT)
     else:
         label = re.sub("[^A-Za-z0-9._-]+", "_", label)[:LONGEST_LABEL]  # a checkpoint's words
         name = job_name(time.strftime("%Y%m%d-%H%M%S"), f"{label}-{values}" if values else label)

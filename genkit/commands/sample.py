@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
@@ -22,10 +21,11 @@ from torch import Tensor
 from genkit import __version__
 from genkit.commands.closing import close
 from genkit.commands.command_line import command_line
-from genkit.commands.restored import check_out, label_of, make_out, origin, restored, title_of
+from genkit.commands.restored import check_out, label_of, make_out, model_for, origin, title_of
 from genkit.commands.show import Picture, picture_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored
+from genkit.config.settings import SampleSettings
 from genkit.data.samples import SCHEMA, samples_size, stream_samples_to
 from genkit.models.base import Stepwise
 from genkit.models.stream import labels_for, stream_samples
@@ -38,37 +38,28 @@ from genkit.storage.disk import require_free_disk
 PICTURED = 64  # samples in a grid of images, in rows of tokens or among lines
 PLAIN_SECONDS = 30.0  # between lines on how far it is, where no bar can be drawn
 POINTS = 10_000  # samples in a scatter plot
-DRAWN_WITH = (
-    "n",
-    "seed",
-    "y",
-    "sampler",
-    "temperature",
-    "truncation",
-    "guidance",
-    "device",
-)  # keys kept beside samples
+DRAWN_WITH = ("n", "seed", "y", "device")  # keys kept beside samples, besides those of how the model samples
 
 
-def run(cfg: DictConfig) -> None:
+def run(settings: SampleSettings) -> None:
     """Draw samples and write samples.npz, a picture and samples.json into the output folder.
 
     With show= it is the picture and its note alone: interpolation.png, interpolation.json.
     """
-    sample(cfg)
+    sample(settings)
 
 
-def sample(cfg: DictConfig) -> Path:
+def sample(settings: SampleSettings) -> Path:
     """As `run`; returns the output folder."""
-    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     console = make_console()
-    check_out(settings)
-    found = restored(settings["ckpt"], settings, console)
-    labels_for(found.model, range(1), settings["y"])  # refuses a label before anything is drawn
-    if settings["show"] is None:
-        size = samples_size(found.model.spec, settings["n"])  # at most: the file is compressed
-        require_free_disk(size, Path(settings["out"] or "outputs"), "draw fewer (n=)")
-    picture = None if settings["show"] is None else picture_of(found, settings)
+    check_out(settings.out)
+    assert settings.ckpt is not None  # the newest run where none is named
+    found = model_for(settings.ckpt, settings, console)
+    labels_for(found.model, range(1), settings.y)  # refuses a label before anything is drawn
+    if settings.show is None:
+        size = samples_size(found.model.spec, settings.n)  # at most: the file is compressed
+        require_free_disk(size, Path(settings.out or "outputs"), "draw fewer (n=)")
+    picture = None if settings.show is None else picture_of(found, settings)
 
     def fill(folder: Path) -> None:
         if picture is None:
@@ -76,37 +67,35 @@ def sample(cfg: DictConfig) -> Path:
         else:
             _show(folder, picture, found, settings)
 
-    with memory_errors(smaller_batch("batch_size", min(settings["batch_size"], settings["n"]))):
-        folder = make_out(settings, "sample", label_of(found), fill)
+    with memory_errors(smaller_batch("batch_size", min(settings.batch_size, settings.n))):
+        folder = make_out(settings.out, "sample", label_of(found), fill)
     _close(folder, found, settings, console)
     return folder
 
 
-def _close(folder: Path, found: Restored, settings: dict[str, Any], console: Console) -> None:
+def _close(folder: Path, found: Restored, settings: SampleSettings, console: Console) -> None:
     score = pasteable("eval", f"ckpt={found.checkpoint.path}")
-    if settings["show"] is not None:
-        close(console, f"{settings['show']}: {shown(folder)}", {"picture": folder / f"{settings['show']}.png"}, [score])
+    if settings.show is not None:
+        close(console, f"{settings.show}: {shown(folder)}", {"picture": folder / f"{settings.show}.png"}, [score])
         return
     made = {"picture": folder / picture_name(found.model.spec), "array": folder / "samples.npz"}
-    close(console, f"{settings['n']:,} samples: {shown(folder)}", made, [score])
+    close(console, f"{settings.n:,} samples: {shown(folder)}", made, [score])
 
 
-def _show(folder: Path, picture: Picture, found: Restored, settings: dict[str, Any]) -> None:
-    picture(folder / f"{settings['show']}.png")
-    own = {key: settings[key] for key in ("show", "interpolation")}
-    _note(folder / f"{settings['show']}.json", _facts(found, settings) | own)
+def _show(folder: Path, picture: Picture, found: Restored, settings: SampleSettings) -> None:
+    picture(folder / f"{settings.show}.png")
+    own = {"show": settings.show, "interpolation": settings.interpolation}
+    _note(folder / f"{settings.show}.json", _facts(found, settings) | own)
 
 
-def _write(folder: Path, found: Restored, settings: dict[str, Any], console: Console) -> None:
-    spec, n = found.model.spec, settings["n"]
+def _write(folder: Path, found: Restored, settings: SampleSettings, console: Console) -> None:
+    spec, n = found.model.spec, settings.n
     started = time.perf_counter()
     kept: list[Tensor] = []
     most = POINTS if spec.drawing == "scatter" else PICTURED
 
     def stored() -> Iterator[tuple[Tensor, Tensor | None]]:
-        stream = stream_samples(
-            found.model, n, seed=settings["seed"], batch_size=settings["batch_size"], y=settings["y"]
-        )
+        stream = stream_samples(found.model, n, seed=settings.seed, batch_size=settings.batch_size, y=settings.y)
         with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
             task, said, done = bar.add_task("sampling", total=n), time.monotonic(), 0
             for x, y in stream:
@@ -130,7 +119,7 @@ def _note(path: Path, facts: dict[str, Any]) -> None:
         file.write(f"{json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False)}\n".encode())
 
 
-def _facts(found: Restored, settings: dict[str, Any]) -> dict[str, Any]:
+def _facts(found: Restored, settings: SampleSettings) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "genkit": __version__,
@@ -138,6 +127,6 @@ def _facts(found: Restored, settings: dict[str, Any]) -> dict[str, Any]:
         "command": command_line(),
         "model": origin(found, settings),
         "spec": found.model.spec.to_json(),
-        **{key: settings[key] for key in DRAWN_WITH},
+        **{key: settings.config[key] for key in (*DRAWN_WITH, *settings.groups)},
         "evaluations": found.model.evaluations if isinstance(found.model, Stepwise) else None,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genkit.config.build import build
@@ -14,21 +14,19 @@ from genkit.metrics.features import FeatureExtractor
 from genkit.metrics.reference import Reference
 
 
-def metrics_of(nodes: Mapping[str, Any], settings: Mapping[str, Any], trusted: bool = True) -> dict[str, ProbeMetric]:
+def metrics_of(nodes: Mapping[str, Any], plugins: Sequence[str], trusted: bool = True) -> dict[str, ProbeMetric]:
     """The metrics of the nodes below `metric`, by name."""
-    plugins = settings["plugins"]
     return {
         name: build(node, at=f"metric.{name}", expect=ProbeMetric, plugins=plugins, trusted=trusted)
         for name, node in nodes.items()
     }
 
 
-def features_of(settings: Mapping[str, Any], reference: Reference, trusted: bool = True) -> FeatureExtractor:
+def features_of(node: Any, reference: Reference, plugins: Sequence[str], trusted: bool = True) -> FeatureExtractor:
     """features=…, else those of the data."""
-    node = settings.get("features")
     if node is None:
         return default_features(reference.spec, reference.features)
-    return build(node, at="features", expect=FeatureExtractor, plugins=settings["plugins"], trusted=trusted)
+    return build(node, at="features", expect=FeatureExtractor, plugins=plugins, trusted=trusted)
 
 
 def metrics_named() -> bool:

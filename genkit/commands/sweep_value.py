@@ -64,9 +64,9 @@ def best_value(
     return next((to_minimise(values[0], "min") for values in stages if values), WORST)
 
 
-def value_of_run(run: Path, settings: Mapping[str, Any], latest: Mapping[str, Tensor] | None = None) -> float:
-    """`best_value` of a run folder that was trained with these settings."""
-    options = build(settings["checkpoint"], at="checkpoint", expect=CheckpointOptions)
+def value_of_run(run: Path, checkpoint: Any, latest: Mapping[str, Tensor] | None = None) -> float:
+    """`best_value` of a run folder that was trained with this node `checkpoint`."""
+    options = build(checkpoint, at="checkpoint", expect=CheckpointOptions)
     terms = {key: float(value) for key, value in (latest or {}).items()}
     return best_value(MetricsLog(run / METRICS).records(), options, terms)
 

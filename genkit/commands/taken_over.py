@@ -19,6 +19,7 @@ from genkit.config.migrate import config_of
 from genkit.config.recorded import check_recorded, read_config_yaml
 from genkit.config.restore import require_fit
 from genkit.config.resume import ABSENT, differences
+from genkit.config.settings import RunSettings
 from genkit.data.dataset import Dataset
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
@@ -72,14 +73,12 @@ def best_score(run: Path, options: Mapping[str, Any], until: int | None = None) 
     return best_of(within, options.get("monitor"), options.get("mode", "min"))
 
 
-def fits_of(
-    checkpoint: Checkpoint | None, base: Mapping[str, Any], settings: Mapping[str, Any]
-) -> Callable[[DataSpec], None]:
+def fits_of(checkpoint: Checkpoint | None, recorded_model: Any, settings: RunSettings) -> Callable[[DataSpec], None]:
     """Refuses data for which the model that a run recorded is not that of its checkpoint, before it is built."""
 
     def fits(spec: DataSpec) -> None:
-        if checkpoint is not None and base["model"] == settings["model"]:  # else the user changed it: see `taking_over`
-            require_fit(checkpoint, base["model"], spec, settings["plugins"])
+        if checkpoint is not None and recorded_model == settings.model:  # else the user changed it: see `taking_over`
+            require_fit(checkpoint, recorded_model, spec, settings.plugins)
 
     return fits
 
@@ -97,13 +96,13 @@ class OptimizerSettings(pl.Callback):
             group.update({key: value for key, value in new.items() if key != "params"} | {"lr": base * factor})
 
 
-def taking_over(parts: Parts, checkpoint: Checkpoint, optimizer: str, settings: Mapping[str, Any]) -> Parts:
+def taking_over(parts: Parts, checkpoint: Checkpoint, optimizer: str, settings: RunSettings) -> Parts:
     """The parts of a run whose configuration differs from its checkpoint's.
 
     Raises:
         ConfigError: the weights or the optimizer's state cannot serve the new configuration.
     """
-    if settings["optimizer"]["_target_"] != optimizer:
+    if settings.optimizer["_target_"] != optimizer:
         raise ConfigError("allow=: an optimizer cannot take over the state of another one: start a new run")
     model = parts.module.model
     stored = {name: tuple(value.shape) for name, value in upgraded(model, checkpoint.model()).items()}

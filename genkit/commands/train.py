@@ -14,7 +14,6 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from genkit.checkpoint.place import is_run_folder, locate
@@ -38,6 +37,7 @@ from genkit.config.embed import as_recorded, embed, embedded_again
 from genkit.config.hydra_setup import current_job
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.resume import MAX_STEPS, lookup, merged
+from genkit.config.settings import RunSettings, TrainSettings
 from genkit.config.start import as_begun, begin, begin_again
 from genkit.config.sweep import current_sweep, swept_values
 from genkit.config.sweep_table import near
@@ -60,68 +60,67 @@ class Trained(NamedTuple):
     value: float
 
 
-def run(cfg: DictConfig) -> float:
+def run(settings: TrainSettings) -> float:
     """Train; returns the best monitored value, to be minimised, for sweepers."""
-    return train(cfg).value
+    return train(settings).value
 
 
-def train(cfg: DictConfig) -> Trained:
-    """Begin or continue the run that a composed configuration describes."""
-    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+def train(settings: TrainSettings) -> Trained:
+    """Begin or continue the run that the settings describe."""
     console = make_console()
-    if settings["resume"] == AUTO:
+    if settings.resume == AUTO:
         return _continue_or_begin(settings, console)
-    if settings["resume"] is None:
+    if settings.resume is None:
         return _start(settings, console)
     return _resume(settings, console)
 
 
-def _continue_or_begin(settings: dict[str, Any], console: Console) -> Trained:
+def _continue_or_begin(settings: TrainSettings, console: Console) -> Trained:
     """resume=auto: the run in run_dir= where there is one, else a new one; a sweep finds its jobs by itself."""
-    run_dir = settings["run_dir"]
+    run_dir = settings.run_dir
     if run_dir is None:
         raise ConfigError("resume=auto: it continues what is in run_dir=, or begins it there: name run_dir=")
     if current_job().multirun or not is_run_folder(Path(run_dir)):
-        return _start({**settings, "resume": None}, console)
-    return _resume({**settings, "resume": run_dir}, console, own=("run_dir",))
+        return _start(settings.replaced(resume=None), console)
+    return _resume(settings.replaced(resume=run_dir), console, own=("run_dir",))
 
 
-def _start(typed: dict[str, Any], console: Console) -> Trained:
-    settings, start = begin(typed)
-    settings, given = embed(settings)
+def _start(typed: TrainSettings, console: Console) -> Trained:
+    config, start = begin(typed)
+    config, given = embed(config)
     notices = [found.checkpoint.notice for found in given.values()] + ([start.notice] if start is not None else [])
     for notice in filter(None, notices):
         console.print(notice, soft_wrap=True)
-    settings = _with_absolute_data(settings)
+    settings = RunSettings.of(_with_absolute_data(config))
     label, job = _label(settings), current_job()
-    if job.multirun and typed["run_dir"] is not None and (twin := find_twin(Path(typed["run_dir"]), settings)):
+    if job.multirun and typed.run_dir is not None and (twin := find_twin(Path(typed.run_dir), settings.config)):
         return _again(twin, typed, console)
     parts = build_parts(settings, given=given, start=start)
-    target = new_folder(sweep_folder(typed["run_dir"]), label) if job.multirun else _path(typed["run_dir"])
+    target = new_folder(sweep_folder(typed.run_dir), label) if job.multirun else _path(typed.run_dir)
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
     config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
     if start is not None:
         console.print(start.line(parts.module.model), soft_wrap=True)
         info["start"] = start.taken(parts.module.model)
-    text = config_text(settings, info["history"])
+    text = config_text(settings.config, info["history"])
     with StopSignal() as stop, RunFolder.create(target, "train", label, config=text, info=info) as folder:
         console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)
         return _fit(folder, parts, config, settings, console, label, None, stop)
 
 
-def _again(path: Path, typed: dict[str, Any], console: Console) -> Trained:
+def _again(path: Path, typed: TrainSettings, console: Console) -> Trained:
     """A job of a sweep whose run stands: skipped where it was trained so far, else continued."""
-    sweep_folder(typed["run_dir"])
-    info, wanted = read_info(path / RUN), lookup(typed, MAX_STEPS)
+    sweep_folder(typed.run_dir)
+    info, wanted = read_info(path / RUN), lookup(typed.config, MAX_STEPS)
     made_for = lookup(recorded(path, None), MAX_STEPS)
     if info["status"] != "done" or made_for < wanted:
         own = ("run_dir", MAX_STEPS) if made_for > wanted else ("run_dir",)
-        return _resume({**typed, "resume": str(path)}, console, own=own)
+        return _resume(typed.replaced(resume=str(path)), console, own=own)
     longer = f", and longer: {made_for:,} steps" if made_for > wanted else ""
     console.print(f"{shown(path)}: done before{longer}: skipped", soft_wrap=True)
     _report(path, info, "skipped")
-    return Trained(path, value_of_run(path, typed))
+    return Trained(path, value_of_run(path, typed.checkpoint))
 
 
 def _report(path: Path, info: Mapping[str, Any], status: str) -> None:
@@ -138,29 +137,31 @@ def _report(path: Path, info: Mapping[str, Any], status: str) -> None:
     write_index()
 
 
-def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) -> Trained:
-    """Continues the run that typed["resume"] leads to; the keys `own` are no wish to change it."""
-    path = Path(typed["resume"])
+def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> Trained:
+    """Continues the run that resume= leads to; the keys `own` are no wish to change it."""
+    assert typed.resume is not None
+    path = Path(typed.resume)
     place = locate(path)
     run = run_of(place, "resume")
     with RunFolder.open(run) as folder:
         checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
         base = recorded(folder.path, checkpoint)
-        drift, allowed, typed = list[str](), tuple(typed["allow"]), as_begun(as_recorded(typed, base), base)
+        drift, allowed = list[str](), tuple(typed.allow)
+        now = as_begun(as_recorded(typed.config, base), base)
         keys = [key for key in current_job().keys if key not in (*own, "weights")]
-        settings = _with_absolute_data(merged(base, typed, keys, allowed, drift))
-        settings["plugins"] = typed["plugins"]  # a checkpoint cannot choose its own
-        refuse_interpolations(settings, at="resume")
-        max_steps = lookup(settings, MAX_STEPS)
+        config = _with_absolute_data(merged(base, now, keys, allowed, drift))
+        config["plugins"] = typed.plugins  # a checkpoint cannot choose its own
+        refuse_interpolations(config, at="resume")
+        settings, max_steps = RunSettings.of(config), lookup(config, MAX_STEPS)
         if checkpoint is not None and checkpoint.step >= max_steps:
             line = f"{shown(path)}: finished at step {checkpoint.step:,}; trainer.max_steps= takes it further"
             console.print(line, soft_wrap=True)
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
                 _note_done(folder, checkpoint.step, settings)
             _report(folder.path, folder.info, "done")
-            return Trained(folder.path, value_of_run(folder.path, settings))
-        given, start = (embedded_again(settings), begin_again(settings)) if checkpoint is None else ({}, None)
-        fits = fits_of(checkpoint, base, settings)
+            return Trained(folder.path, value_of_run(folder.path, settings.checkpoint))
+        given, start = (embedded_again(config), begin_again(config)) if checkpoint is None else ({}, None)
+        fits = fits_of(checkpoint, base["model"], settings)
         parts = build_parts(settings, trusted=False, given=given, start=start, typed=keys, fits=fits)
         if "data" in allowed:
             folder.update(data_fingerprint=fingerprint(parts.dataset))
@@ -172,23 +173,23 @@ def _resume(typed: dict[str, Any], console: Console, own: Sequence[str] = ()) ->
         if checkpoint is not None and (reasons or place.pointer != "latest" or is_unfinished(run, checkpoint.step)):
             _go_back(folder, checkpoint, settings, console)
         _announce(console, path, checkpoint, reasons)
-        config = checkpoint_config(settings, parts.dataset)
-        resume = None if checkpoint is None else (checkpoint.path, checkpoint.step)
+        stored = checkpoint_config(settings, parts.dataset)
+        begun = None if checkpoint is None else (checkpoint.path, checkpoint.step)
         with StopSignal() as stop:
-            _record(folder, settings, entry(resume[1] if resume else 0, parts.device, changed_keys(base, settings)))
-            return _fit(folder, parts, config, settings, console, _label(settings, folder), resume, stop)
+            _record(folder, config, entry(begun[1] if begun else 0, parts.device, changed_keys(base, config)))
+            return _fit(folder, parts, stored, settings, console, _label(settings, folder), begun, stop)
 
 
-def _note_done(folder: RunFolder, step: int, settings: Mapping[str, Any]) -> None:
+def _note_done(folder: RunFolder, step: int, settings: RunSettings) -> None:
     """Write into run.json what a run left out that was stopped between its last checkpoint and this note."""
     ends = {"status": "done", "exit_code": 0, "signal": None, "ended": utc()}
     folder.update(**ends, step=step, best=_best(folder.path, settings))
 
 
-def _go_back(folder: RunFolder, checkpoint: Checkpoint, settings: Mapping[str, Any], console: Console) -> None:
+def _go_back(folder: RunFolder, checkpoint: Checkpoint, settings: RunSettings, console: Console) -> None:
     """Keeps aside, aloud, what comes after the checkpoint."""
     newest = step_folders(folder.path)[0].name
-    best = best_until(folder.path, checkpoint.step, settings["checkpoint"])
+    best = best_until(folder.path, checkpoint.step, settings.checkpoint)
 
     def note() -> None:
         now = {"status": "running", "exit_code": None, "signal": None, "stopped": None, "step": checkpoint.step}
@@ -199,12 +200,12 @@ def _go_back(folder: RunFolder, checkpoint: Checkpoint, settings: Mapping[str, A
         console.print(f"{line}{shown(kept)}", soft_wrap=True)
 
 
-def _record(folder: RunFolder, settings: Mapping[str, Any], command: Mapping[str, Any]) -> None:
+def _record(folder: RunFolder, config: Mapping[str, Any], command: Mapping[str, Any]) -> None:
     """Adds the running command to the history of a resumed run."""
     entries = [*history_of(folder.info), command]
-    folder.write_config(config_text(settings, entries))
+    folder.write_config(config_text(config, entries))
     here = machine(command["device"])
-    now = {"status": "running", "exit_code": None, "signal": None, "stopped": None, "identity": identity(settings)}
+    now = {"status": "running", "exit_code": None, "signal": None, "stopped": None, "identity": identity(config)}
     folder.update(**now, history=entries, **here)
 
 
@@ -212,7 +213,7 @@ def _fit(
     folder: RunFolder,
     parts: Parts,
     config: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    settings: RunSettings,
     console: Console,
     label: str,
     resume: tuple[Path, int] | None,
@@ -256,7 +257,7 @@ def _fit(
     if (ended := stopped_line(parts, None if resume is None else resume[1])) is not None:
         console.print(ended, soft_wrap=True)
     close_training(console, folder.path)
-    return Trained(folder.path, value_of_run(folder.path, settings, parts.module.latest))
+    return Trained(folder.path, value_of_run(folder.path, settings.checkpoint, parts.module.latest))
 
 
 def _run(
@@ -284,16 +285,16 @@ def _name(label: str) -> str:
     return label.replace("-", " on ", 1)
 
 
-def _best(run: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+def _best(run: Path, settings: RunSettings) -> dict[str, Any] | None:
     """The best monitored value for run.json, None where there is none."""
-    options = settings["checkpoint"]
+    options = settings.checkpoint
     found = best_score(run, options)
     return None if found is None else dict(zip(BEST, (options["monitor"], options["mode"], *found), strict=True))
 
 
-def _way_back(run: Path, settings: Mapping[str, Any]) -> str:
+def _way_back(run: Path, settings: RunSettings) -> str:
     """The command that goes on from the newest checkpoint with a tenth of the rate, for the end of a message."""
-    folders, rate = step_folders(run), lookup(settings, "optimizer.lr")
+    folders, rate = step_folders(run), lookup(settings.config, "optimizer.lr")
     if not folders or not isinstance(rate, int | float):
         return ""
     words = (f"resume={folders[0]}", f"optimizer.lr={rate / 10:g}", "allow=[optimizer.lr]")
@@ -332,18 +333,19 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, reaso
     console.print(f"{shown(path)}: resuming at step {checkpoint.step:,} ({exact})", soft_wrap=True)
 
 
-def _with_absolute_data(settings: dict[str, Any]) -> dict[str, Any]:
+def _with_absolute_data(config: dict[str, Any]) -> dict[str, Any]:
     """Relative paths of data are meant from here, also for whoever resumes elsewhere."""
-    root = settings["data"].get("root")
+    root = config["data"].get("root")
     if root is None:
-        return settings
-    return {**settings, "data": {**settings["data"], "root": os.path.abspath(root)}}
+        return config
+    return {**config, "data": {**config["data"], "root": os.path.abspath(root)}}
 
 
-def _label(settings: Mapping[str, Any], folder: RunFolder | None = None) -> str:
+def _label(settings: RunSettings, folder: RunFolder | None = None) -> str:
     if folder is not None:
         return shown(folder.info.get("label", folder.path.name), 100)
-    return "-".join(str(settings[key]["_target_"]).rpartition(".")[2].lower() for key in ("model", "data"))
+    nodes = (settings.model, settings.data)
+    return "-".join(str(node["_target_"]).rpartition(".")[2].lower() for node in nodes)
 
 
 def _path(run_dir: str | None) -> Path | None:
@@ -355,15 +357,15 @@ def _bytes_needed(parts: Parts) -> int:
     return COPIES * weights * (parts.checkpoint.keep + 2)
 
 
-def _info(settings: Mapping[str, Any], parts: Parts) -> dict[str, Any]:
+def _info(settings: RunSettings, parts: Parts) -> dict[str, Any]:
     return {
         "command": command_line(),
         "label": _label(settings),
-        "seed": settings["seed"],
+        "seed": settings.seed,
         "data_fingerprint": fingerprint(parts.dataset),
         "host": platform.node(),
         **machine(parts.device),
-        "identity": identity(settings),
+        "identity": identity(settings.config),
         "values": swept_values(current_job().overrides, current_sweep().keys),
         "history": [entry(0, parts.device)],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from genkit.config.catalog import Catalog
 from genkit.config.correct import OPEN_KEYS
@@ -22,7 +22,8 @@ def accepted(words: Sequence[str], verb: str, catalog: Catalog, multirun: bool) 
     named = [_named(word, verb, words) for word in words]
     named = [_without_plus(word, groups) for word in named]
     found = [word for i, word in enumerate(named) if not _overruled(word, named[i + 1 :], groups)]
-    return [_open(quote_path(_taken_out(word, groups), multirun)) for word in found]
+    declared, plugins = catalog.plugins_keys(verb), catalog.plugins
+    return [_open(quote_path(_taken_out(word, groups), multirun, plugins), declared) for word in found]
 
 
 def doubtful(words: Sequence[str], catalog: Catalog) -> bool:
@@ -62,6 +63,9 @@ def _overruled(word: str, later: Sequence[str], groups: dict[str, object]) -> bo
     return bool(equals) and key in groups and any(other.partition("=")[:2] == (key, "=") for other in later)
 
 
-def _open(word: str) -> str:
-    """An override below a key that holds whatever the user names in it, in the form that lets Hydra add it."""
-    return f"++{word}" if word.startswith(OPEN_KEYS[:1]) else word
+def _open(word: str, declared: Container[str]) -> str:
+    """An override of a key that a plugin declares, or below one that holds whatever the user names in it.
+
+    In the form that lets Hydra add it.
+    """
+    return f"++{word}" if word.startswith(OPEN_KEYS[:1]) or word.partition("=")[0] in declared else word

@@ -20,7 +20,8 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin
 
 from genkit.component import Component
@@ -41,6 +42,7 @@ def build(
     expect: type[T] = Component,  # type: ignore[assignment]
     plugins: Sequence[str] = (),
     trusted: bool = True,
+    after: Mapping[str, Callable[[Any], object]] = MappingProxyType({}),
     **given: Any,
 ) -> T:
     """The object that `node` describes.
@@ -51,15 +53,35 @@ def build(
         expect: What it must be an instance of.
         plugins: Packages that the user allowed besides genkit; never taken from a checkpoint.
         trusted: False for a configuration read from a checkpoint: literals and `Component` classes only.
+        after: Argument that is a factory -> what is done to each object that it makes.
         given: Arguments that the code gives (`spec=`); those that the constructor does not take are left out, and a
             configuration cannot set them.
 
     Raises:
         ConfigError: unknown target or argument, missing argument, wrong type, outside the declared range.
     """
-    plan = Reader(tuple(plugins), trusted).plan(node, at, expect, gives=tuple(given))
-    taken = parameters(plan.cls)
-    return plan.make(**{name: value for name, value in given.items() if name in taken})
+    plan = plan_of(node, at=at, expect=expect, plugins=plugins, trusted=trusted, gives=tuple(given))
+    arguments = {
+        name: replace(value, after=after.get(name)) if isinstance(value, Later) else value
+        for name, value in plan.arguments.items()
+    }
+    return replace(plan, arguments=arguments).make_with(**given)
+
+
+def plan_of(
+    node: Any,
+    *,
+    at: str,
+    expect: type = Component,
+    plugins: Sequence[str] = (),
+    trusted: bool = True,
+    gives: Sequence[str] | None = (),
+) -> Plan:
+    """`build` without building: the checked plan, which makes a new object each time; raises the same errors.
+
+    `gives` names the arguments that the code will give, None for any.
+    """
+    return Reader(tuple(plugins), trusted).plan(node, at, expect, None if gives is None else tuple(gives))
 
 
 def check(
@@ -71,11 +93,8 @@ def check(
     trusted: bool = True,
     gives: Sequence[str] | None = (),
 ) -> type:
-    """`build` without building: returns the class, raises the same errors.
-
-    `gives` names the arguments that the code will give, None for any.
-    """
-    return Reader(tuple(plugins), trusted).plan(node, at, expect, None if gives is None else tuple(gives)).cls
+    """The class of `plan_of`."""
+    return plan_of(node, at=at, expect=expect, plugins=plugins, trusted=trusted, gives=gives).cls
 
 
 def build_factory(
@@ -107,7 +126,13 @@ class Plan:
     arguments: dict[str, Any]
     at: str
 
+    def make_with(self, **given: Any) -> Any:
+        """`make` with those of the given arguments that the class takes."""
+        taken = parameters(self.cls)
+        return self.make(**{name: value for name, value in given.items() if name in taken})
+
     def make(self, *args: Any, **given: Any) -> Any:
+        """A new object."""
         arguments = {name: construct(value) for name, value in self.arguments.items()}
         try:
             return self.cls(*args, **arguments, **given)
@@ -135,6 +160,14 @@ class Later:
     """A plan whose object the owner of the argument makes."""
 
     plan: Plan
+    after: Callable[[Any], object] | None = None  # what is done to each object
+
+    def make(self, *args: Any, **given: Any) -> Any:
+        """A new object."""
+        made = self.plan.make(*args, **given)
+        if self.after is not None:
+            self.after(made)
+        return made
 
 
 def construct(value: Any) -> Any:
@@ -143,7 +176,7 @@ def construct(value: Any) -> Any:
         case Plan():
             return value.make()
         case Later():
-            return functools.partial(value.plan.make)
+            return functools.partial(value.make)
         case list() | tuple():
             return type(value)(construct(item) for item in value)
         case dict():

@@ -7,7 +7,7 @@ checkout), then `--config-dir`, then `hydra.searchpath`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ KINDS = {
     "callbacks": "callbacks",
 }
 
+DRAWING = ("sample", "eval")  # verbs that draw samples of a checkpoint
 SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
 
 
@@ -59,16 +60,17 @@ def load_yaml(file: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The folders that one command line sees."""
+    """The folders that one command line sees, and the packages whose models may declare keys of sampling."""
 
     folders: tuple[Path, ...]
+    plugins: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, words: Words) -> Catalog:
         extra = [Path(words.config_dir)] if words.config_dir is not None else []
         if extra and not extra[0].is_dir():
             raise ConfigError(f"--config-dir: there is no folder {extra[0]}")
-        return cls((conf_dir(), *extra, *_search_path(words.overrides)))
+        return cls((conf_dir(), *extra, *_search_path(words.overrides)), words.plugins)
 
     @cached_property
     def groups(self) -> set[str]:
@@ -110,8 +112,19 @@ class Catalog:
         return {key: value for key, value in own.items() if not key.startswith("override ")}
 
     def own_keys(self, verb: str) -> dict[str, Any]:
-        """The keys that a primary configuration holds itself, with their values."""
-        return {key: value for key, value in self._primary(verb).items() if key != "defaults"}
+        """The keys that a primary configuration holds itself, and those that plugins declare, with their values."""
+        own = {key: value for key, value in self._primary(verb).items() if key != "defaults"}
+        return with_nulls(own, self.plugins_keys(verb))
+
+    def plugins_keys(self, verb: str) -> dict[str, str]:
+        """The keys of sampling that plugins declare for a verb, with their descriptions."""
+        if not self.plugins or verb not in DRAWING:
+            return {}
+        from genkit.config.at_sampling import foreign_keys, help_of, sweeps
+
+        found = foreign_keys(self.plugins)
+        swept = [f"sweep.{key}" for key in sweeps(found)] if "sweep" in self._primary(verb) else []
+        return {key: help_of(marks) for key, marks in found.items()} | dict.fromkeys(swept, "a list")
 
     def sets(self, file: Path, key: str) -> bool:
         """Whether an option's file, or one of the same group that it begins from, sets a dotted key."""
@@ -140,6 +153,19 @@ class Catalog:
         """Null keys of groups that the primary configuration itself holds: `sampler: {steps: null}`."""
         own, groups = self._primary(verb), self.defaults(verb)
         return {key: value for key, value in own.items() if key in groups and isinstance(value, dict)}
+
+
+def with_nulls(config: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """A configuration with null at those of these dotted keys that it lacks."""
+    result = dict(config)
+    for key in keys:
+        top, _, rest = key.partition(".")
+        if rest:
+            inner = result.get(top)
+            result[top] = with_nulls(inner if isinstance(inner, Mapping) else {}, [rest])
+        else:
+            result.setdefault(top, None)
+    return result
 
 
 def _search_path(overrides: Sequence[str]) -> list[Path]:

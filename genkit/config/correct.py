@@ -14,12 +14,12 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
-from genkit.config.catalog import Catalog
+from genkit.config.catalog import Catalog, with_nulls
 from genkit.config.compose import composed_config, dotted
 from genkit.config.hints import bare, listing, nearest, similarity
 from genkit.config.hydra_keys import GRIDS, hydra_verdict
 from genkit.config.option_words import LIST_GROUPS, SPACES, SWEEPS, Options, notation, same_name
-from genkit.config.paths import PATH_KEYS
+from genkit.config.paths import holds_path
 from genkit.config.terms import CONFIG_WORDS, OWN_FILE, VALUES, Term, terms_of
 from genkit.config.typed import Item, cleaned, items
 from genkit.config.verdict import Verdict, text_of
@@ -106,7 +106,8 @@ class Corrector:
         chosen = dict(self._choices())
         search = [word for word in self.words.overrides if word.startswith("hydra.searchpath=")]
         choices = tuple(f"{key}={value}" for key, value in chosen.items())
-        return composed_config(self.catalog.folders, self.verb, self.words.config_dir, tuple(search), choices)
+        found = composed_config(self.catalog.folders, self.verb, self.words.config_dir, tuple(search), choices)
+        return with_nulls(found, self.catalog.plugins_keys(self.verb))
 
     def _choices(self) -> Iterator[tuple[str, str]]:
         for item in self.items:
@@ -155,7 +156,8 @@ class Corrector:
     def _judged(self, item: Item) -> Verdict | None:
         if item.bare:
             return self._bare(item)
-        if item.key in PATH_KEYS & self.keys.keys() and item.typed.startswith((f"{item.key}=", f"+{item.key}=")):
+        typed = item.typed.startswith((f"{item.key}=", f"+{item.key}="))
+        if typed and item.key in self.keys and holds_path(item.key, item.value or "", self.words.plugins):
             return self._path(item)
         if item.key.startswith(("hydra.", "hydra/")) or item.key == "hydra":
             return hydra_verdict(item, self.catalog.launchers)

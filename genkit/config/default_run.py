@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genkit.checkpoint.newest import newest_run
@@ -15,15 +14,15 @@ OTHERS = {"eval": ("samples", "reference")}  # verb -> keys that say what to loo
 HINTS = {"eval": ", or samples=FILE"}
 
 
-def take_newest(verb: str, config: Any) -> None:
-    """Sets `ckpt` of a composed configuration where neither it nor anything in its place is named.
+def newest_for(verb: str, config: Mapping[str, Any]) -> str | None:
+    """The `ckpt` of a composed configuration in which neither that nor anything in its place is named, else None.
 
     Raises:
         ConfigError: there is no finished run.
     """
     if "ckpt" not in config or any(config.get(key) is not None for key in ("ckpt", *OTHERS.get(verb, ()))):
-        return
-    config.ckpt = re.sub(r"(\\*)\$\{", r"\1\1\\${", _newest(verb))  # no interpolation, whatever its name holds
+        return None
+    return _newest(verb)
 
 
 def with_newest(verb: str, argv: Sequence[str], keys: Sequence[str]) -> list[str]:

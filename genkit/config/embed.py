@@ -1,9 +1,9 @@
 """Trained models inside a model: `model.autoencoder=CKPT`.
 
 An argument annotated `ModelFactory` is itself a model, given as the path of its checkpoint. Before anything is built
-the path gives way to the configuration in that checkpoint (`embed`), and after the model is built the weights are
-filled in (`fill`). From then on they are part of the model: its own checkpoints hold both, and nobody looks at the
-first again.
+the path gives way to the configuration in that checkpoint (`embed`), and when the model inside is built its weights
+are filled in (`filling`). From then on they are part of the model: its own checkpoints hold both, and nobody looks at
+the first again.
 
 The checkpoint is as little trusted here as anywhere: `restore` has verified it, held its classes against the allow-list
 and its sizes against its tensors, before its configuration becomes part of another one.
@@ -14,9 +14,11 @@ Where each came from is remembered under `embedded`, for a run that has no check
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from genkit.config.at_sampling import alternatives
 from genkit.config.build import schema_of
 from genkit.config.resolve import resolve
 from genkit.config.restore import Restored, restore
@@ -31,29 +33,30 @@ WEIGHTS = "model.safetensors"
 Given = Mapping[str, Restored]  # argument of the model -> the trained model in its place
 
 
-def embed(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
-    """The settings of a new run with configurations in the place of paths, and the models that they describe.
+def embed(config: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
+    """The configuration of a new run with configurations in the place of paths, and the models that they describe.
 
     Raises:
         ConfigError: such an argument is no path.
         CheckpointError: there is no intact checkpoint.
     """
-    node, plugins = dict(settings["model"]), settings["plugins"]
+    node, plugins = dict(config["model"]), config["plugins"]
     given = {name: _named(name, node[name], plugins) for name in models_in(node, plugins) if name in node}
     if not given:
-        return dict(settings), given
+        return dict(config), given
     origins = {
         name: {**origin_of(found), "ckpt": str(found.checkpoint.path), "named": os.path.abspath(node[name])}
         for name, found in given.items()
     }
     model = node | {name: found.config["model"] for name, found in given.items()}
-    return {**settings, "model": model, EMBEDDED: origins}, given
+    return {**config, "model": model, EMBEDDED: origins}, given
 
 
 def models_in(node: Mapping[str, Any], plugins: Any = ()) -> list[str]:
-    """The arguments of a model's node that are models themselves."""
+    """The arguments of a model's node that are models themselves, without those that may be null and are."""
     hints = schema_of(resolve(node.get("_target_"), at="model", plugins=plugins))
-    return [name for name, hint in hints.items() if hint is ModelFactory]
+    found = {name: alternatives(hint) for name, hint in hints.items() if ModelFactory in alternatives(hint)}
+    return [name for name, kinds in found.items() if node.get(name) is not None or type(None) not in kinds]
 
 
 def origin_of(found: Restored) -> dict[str, Any]:
@@ -67,15 +70,15 @@ def origin_of(found: Restored) -> dict[str, Any]:
     }
 
 
-def embedded_again(settings: Mapping[str, Any]) -> Given:
+def embedded_again(config: Mapping[str, Any]) -> Given:
     """The models of a run that starts over from its configuration alone.
 
     Raises:
         CheckpointError: one of their checkpoints is gone, or is not what it was.
     """
     given = {}
-    for name, origin in settings.get(EMBEDDED, {}).items():
-        found = restore(origin["ckpt"], plugins=settings["plugins"])
+    for name, origin in config.get(EMBEDDED, {}).items():
+        found = restore(origin["ckpt"], plugins=config["plugins"])
         if origin_of(found)["ckpt_sha256"] != origin["ckpt_sha256"]:
             raise CheckpointError(
                 f"{shown(found.checkpoint.path)}: changed since the run began, which has no copy yet: start a new run"
@@ -114,10 +117,13 @@ def check_fit(given: Given, spec: DataSpec) -> None:
             )
 
 
-def fill(model: GenerativeModel, given: Given) -> None:
-    """Gives the models inside `model` their weights."""
-    for name, found in given.items():
-        model.get_submodule(name).load_state_dict(found.model.state_dict())
+def filling(given: Given) -> dict[str, Callable[[GenerativeModel], object]]:
+    """What gives the models inside of one their weights, by argument: called with each when it is made."""
+    return {name: partial(_fill, found) for name, found in given.items()}
+
+
+def _fill(found: Restored, made: GenerativeModel) -> None:
+    made.load_state_dict(found.model.state_dict())
 
 
 def _named(name: str, path: Any, plugins: Any) -> Restored:

@@ -18,18 +18,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genkit.config.accept import accepted, doubtful
-from genkit.config.catalog import Catalog, conf_dir
+from genkit.config.catalog import Catalog, conf_dir, with_nulls
 from genkit.config.closed import faults
 from genkit.config.correct import Corrector
-from genkit.config.default_run import take_newest
+from genkit.config.default_run import newest_for
 from genkit.config.explain import explain, key_of
 from genkit.config.failure import Failure, tell
 from genkit.config.hydra_app import beside_another, run_app
 from genkit.config.names import TARGET, current
 from genkit.config.paths import quoted
 from genkit.config.precheck import precheck
+from genkit.config.schema import is_node
 from genkit.config.seed import with_drawn_seeds
-from genkit.config.settings import check_settings
+from genkit.config.settings import Settings, settings_of
 from genkit.config.sweep import current_sweep, sweeping
 from genkit.config.sweep_table import print_table
 from genkit.config.words import Words
@@ -170,11 +171,11 @@ class Task:
         if job.multirun:
             print(f"genkit: job {job.number}: {' '.join(job.overrides)}", flush=True)
         try:
-            self.prepare(config)
+            settings = self.prepare(config)
             if job.multirun:
                 current_sweep().row(job.number, job.overrides)
             with _relaunchable(self.verb, self.words, job):
-                value: float | None = self.function()(config)
+                value: float | None = self.function()(settings)
                 return value
         except Exception as error:
             if os.getpid() != self.process:
@@ -200,8 +201,8 @@ class Task:
         found: Callable[[Any], Any] = getattr(importlib.import_module(module), name)
         return found
 
-    def prepare(self, config: Any) -> None:
-        """Refuse what Hydra composes and no verb can use; take out the placeholders of chosen groups."""
+    def prepare(self, config: Any) -> Settings:
+        """The settings in a composed configuration; refuses what Hydra composes and no verb can use."""
         from omegaconf import OmegaConf
 
         if missing := sorted(OmegaConf.missing_keys(config)):
@@ -211,27 +212,24 @@ class Task:
             if default is not None and not (OmegaConf.is_dict(node) and "_target_" in node):
                 raise ConfigError(f"{key}: the configuration has lost this group; choose an option with {key}=…")
         take_current_names(config)
-        plain = _plain(config)
+        plain = with_nulls(_plain(config), self.catalog.plugins_keys(self.verb))
         try:
             self.refuse_unknown(plain)
-            check_settings(self.verb, plain)
-            self.drop_placeholders(config)
-            precheck(self.verb, _plain(config), current_job().multirun)
+            settings = settings_of(self.verb, self.without_placeholders(plain))
+            precheck(self.verb, settings.config, current_job().multirun)
         except ConfigError as error:
             raise self.with_next_command(error, plain) from None
-        take_newest(self.verb, config)
+        newest = newest_for(self.verb, settings.config)
+        return settings if newest is None else settings.replaced(ckpt=newest)
 
-    def drop_placeholders(self, config: Any) -> None:
-        """Take out the null keys of a chosen group that nobody set: its option may not know them."""
-        from omegaconf import OmegaConf, open_dict
-
+    def without_placeholders(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The configuration without the null keys of a chosen group that nobody set: its option may not know them."""
+        result = dict(config)
         for group, keys in self.catalog.placeholders(self.verb).items():
-            if not OmegaConf.is_dict(config.get(group)) or "_target_" not in config[group]:
-                continue
-            with open_dict(config):
-                for key in keys:
-                    if config[group][key] is None:  # nobody set it, and the option may not know it
-                        del config[group][key]
+            if is_node(config.get(group)):
+                own = config[group].items()
+                result[group] = {key: value for key, value in own if key not in keys or value is not None}
+        return result
 
     def refuse_unknown(self, config: dict[str, Any]) -> None:
         """Raises ConfigError for a key that the verb does not know, and for one that it has lost."""
@@ -269,9 +267,9 @@ class Call(Task):
 
     def __call__(self, config: Any) -> None:
         try:
-            self.prepare(config)
+            settings = self.prepare(config)
             with _relaunchable(self.verb, self.words, current_job()):
-                self.result = self.function()(config)
+                self.result = self.function()(settings)
         except Exception as error:
             self.error = self.as_typed(error, config)
 

@@ -13,17 +13,31 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Sequence
 
+from genkit.config.at_sampling import nested_models, trained_models
 from genkit.errors import ConfigError
 
-PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "out", "run_dir", "data.root"}
-PATH_KEYS |= {"model.autoencoder", "guidance.weak"}
-INPUT_KEYS = PATH_KEYS - {"out", "run_dir"}  # several outputs of one sweep make no sense: its jobs share a parent
+OUTPUT_KEYS = {"out", "run_dir"}  # several outputs of one sweep make no sense: its jobs share a parent
+PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "data.root"} | OUTPUT_KEYS
 LIST_KEYS = {"ckpt", "samples"}
+NO_PATH = re.compile(r"[-+\d.,e\[\] ]*|true|false|\$\{\w+\}")
 INTERPOLATION = re.compile(r"\$\{(?P<name>oc\.env|now):(?P<text>[^{}]*)\}")
 
 
-def quote_path(word: str, multirun: bool = False) -> str:
+def holds_path(key: str, value: str, plugins: Sequence[str] = ()) -> bool:
+    """Whether a key holds a path: one of the verbs', or that of a trained model that a model takes."""
+    if key in PATH_KEYS:
+        return True
+    if NO_PATH.fullmatch(value) and not os.path.exists(value):
+        return False
+    top, _, argument = key.partition(".")
+    if top == "model":
+        return argument in nested_models(plugins)
+    return ("." in key or bool(plugins)) and key in trained_models(plugins)
+
+
+def quote_path(word: str, multirun: bool = False, plugins: Sequence[str] = ()) -> str:
     """An override whose value is a path with that value quoted; any other override unchanged.
 
     Raises:
@@ -31,14 +45,14 @@ def quote_path(word: str, multirun: bool = False) -> str:
     """
     key, equals, value = word.partition("=")
     name = key.lstrip("+")
-    if not equals or name not in PATH_KEYS or value in ("", "null"):
+    if not equals or value in ("", "null") or not holds_path(name, value, plugins):
         return word
     if os.path.exists(os.path.expanduser(value)):
         return f"{key}={quoted(value)}"
     value = resolved(value, name)
     if name in LIST_KEYS and value.startswith("[") and value.endswith("]"):
         return f"{key}=[{_quoted_parts(value[1:-1])}]"
-    if multirun and name in INPUT_KEYS and "," in value:
+    if multirun and name not in OUTPUT_KEYS and "," in value:
         return f"{key}={_quoted_parts(value)}"
     return f"{key}={quoted(_unquoted(value))}"
 

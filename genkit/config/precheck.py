@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, get_origin
 
 from genkit.checkpoint.place import locate
+from genkit.config.at_sampling import nested_models, trained_models
+from genkit.config.catalog import DRAWING
 from genkit.config.hints import did_you_mean, listing, nearest
-from genkit.config.paths import PATH_KEYS
 from genkit.config.resolve import FOREIGN
 from genkit.config.schema import is_node, read
 from genkit.config.signature import Object, Unknown, signature_of
@@ -48,9 +49,9 @@ def precheck(verb: str, config: Mapping[str, Any], multirun: bool) -> None:
         check_node(node, at)
     check_device(config)
     check_folders(config)
-    check_paths(config)
-    if config.get("resume") is None and not multirun:  # a run that goes on has its autoencoder
-        check_checkpoints(config, ["model.autoencoder"])
+    check_paths(verb, config)
+    if is_node(config.get("model")) and config.get("resume") is None and not multirun:  # a run that goes on has its own
+        check_checkpoints(config, [f"model.{name}" for name in nested_models(config["plugins"])])
     if verb == "train" and config["run_dir"] is not None and config["resume"] is None and not multirun:
         refuse_in_use(config["run_dir"], NEW_RUN)
     if config.get("out") is not None and not multirun:
@@ -76,7 +77,7 @@ def check_node(node: Mapping[str, Any], at: str) -> None:
     given = FOREIGN.get(node["_target_"], ())
     own = [name for name in signature.hints if name not in given]
     for name, value in node.items():
-        if name == "_target_" or name in given or f"{at}.{name}" in PATH_KEYS:
+        if name == "_target_" or name in given:
             continue
         if name in signature.required and signature.hints[name] is Object and not is_node(value):
             continue  # perhaps genkit's own to give
@@ -137,7 +138,7 @@ def check_folders(config: Mapping[str, Any]) -> None:
             refuse_file_name(path, key)
 
 
-def check_paths(config: Mapping[str, Any]) -> None:
+def check_paths(verb: str, config: Mapping[str, Any]) -> None:
     """Raises ConfigError for a name that no file system takes, CheckpointError or DataError for what is not there."""
     for key in ("run_dir", "out", "ckpt", "resume", "start", *INPUTS):
         for path in _paths(config, key):
@@ -146,7 +147,8 @@ def check_paths(config: Mapping[str, Any]) -> None:
                 raise ConfigError(
                     f"{key}={shown(path, CUT)}: too long: a name may have {LONGEST} bytes, a path {LONGEST_PATH}"
                 )
-    check_checkpoints(config, ("ckpt", "resume", "start", "guidance.weak"))
+    models = trained_models(config["plugins"]) if verb in DRAWING else ()
+    check_checkpoints(config, ("ckpt", "resume", "start", *models))
     for key in INPUTS:
         for path in _paths(config, key):
             if not os.path.lexists(path):

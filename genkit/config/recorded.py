@@ -15,7 +15,7 @@ import yaml
 from genkit.checkpoint import strict_json
 from genkit.config.migrate import training_of_yaml
 from genkit.config.schema import is_node
-from genkit.config.settings import SETTINGS, read_setting
+from genkit.config.settings import TrainSettings, keys_of, read_setting
 from genkit.errors import CheckpointError, ConfigError
 from genkit.printing import one_line, shown
 from genkit.storage.regular import read_regular
@@ -85,7 +85,7 @@ def _check(settings: Mapping[str, Any]) -> None:
         value = settings.get(key)
         if not (is_node(value) or (value is None and key not in GROUPS)):
             raise ConfigError(f"{key}: describes no object")
-    for key, hint in SETTINGS["train"].items():
+    for key, hint in keys_of(TrainSettings):
         if key in settings and key != START:
             read_setting(settings[key], hint, key)
     for key in ("callbacks", "metric"):

@@ -7,17 +7,18 @@ and the sizes that it declares are checked against the tensors in the file befor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from genkit.checkpoint.manifest import MODEL, TRAINING_TENSORS
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
-from genkit.config.build import build, check, parameters
+from genkit.config.at_sampling import Call, Declared, calls_of, declared_by
+from genkit.config.build import Plan, parameters, plan_of
+from genkit.config.hints import listing
 from genkit.config.migrate import config_of
-from genkit.config.resolve import resolve
 from genkit.config.within import require_within
 from genkit.data.kinds import Modality
 from genkit.data.spec import DataSpec
@@ -28,13 +29,6 @@ from genkit.printing import shown
 from genkit.training.names import RAW
 
 T = TypeVar("T")
-MODEL_GROUPS = ("sampler",)  # keys of `genkit sample` that stand under the same name in a model's node
-MODEL_KEYS = {
-    "temperature": "temperature",
-    "truncation": "truncation",
-    "guidance.scale": "guidance_scale",
-    "guidance.interval": "guidance_interval",
-}
 
 
 @dataclass(frozen=True)
@@ -45,13 +39,13 @@ class Restored:
         model: In eval mode, on the CPU; what learns in it asks for a gradient.
         checkpoint: The verified folder.
         config: Its config.json, in the present form.
-        weak: What guides it, where something does.
+        helpers: Trained models that it samples with, by the key that named them.
     """
 
     model: GenerativeModel
     checkpoint: Checkpoint
     config: dict[str, Any]
-    weak: Restored | None = None
+    helpers: Mapping[str, Restored] = field(default_factory=dict)
 
 
 def load_model(path: str | Path, weights: str = "ema", plugins: Sequence[str] = ()) -> GenerativeModel:
@@ -73,7 +67,8 @@ def restore(
         path: A run folder, a checkpoint, or an export.
         weights: "ema" or "raw"; the same where no average was kept.
         plugins: Packages besides genkit that its classes may come from.
-        changes: Keys of `genkit sample` that change the model's node: {"sampler": {"steps": 9}, "temperature": 0.7}.
+        changes: Keys of `genkit sample` that change how the model samples, as its class declares them; None is no
+            change: {"sampler": {"steps": 9}, "temperature": 0.7}.
 
     Raises:
         CheckpointError: nothing intact there, or its configuration and tensors do not fit each other.
@@ -82,15 +77,22 @@ def restore(
     checkpoint = find_checkpoint(path)
     config = config_of(checkpoint)
     node, spec = _parts(config, checkpoint)
-    _check_own(node, plugins, checkpoint)
-    node = changed(node, changes or {}, plugins)
+    plan = _own_plan(node, plugins, checkpoint)
+    kept, calls = sorted_out(plan.cls, changes or {})
+    if kept:
+        plan = _plan(changed(node, kept, plan.cls), plugins)
+    make = partial(plan.make_with, spec=spec)
     file, prefix = stored(checkpoint, weights)
-
-    make = _maker(node, spec, plugins)
     require_within(make, spec, below(checkpoint.layout(file), prefix), checkpoint.path)
     model = make()
     model.load_state_dict(below(checkpoint.tensors(file), prefix))
-    return Restored(model.eval(), checkpoint, config)
+    helpers = {
+        call.model.key: restore(given[call.model.argument], weights=weights, plugins=plugins) for call, given in calls
+    }
+    for call, given in calls:
+        helper = helpers[call.model.key].model.requires_grad_(False)
+        getattr(model, call.method)(**given | {call.model.argument: helper})
+    return Restored(model.eval(), checkpoint, config, helpers)
 
 
 def require_fit(checkpoint: Checkpoint, node: Any, spec: DataSpec, plugins: Sequence[str] = ()) -> None:
@@ -100,30 +102,63 @@ def require_fit(checkpoint: Checkpoint, node: Any, spec: DataSpec, plugins: Sequ
         CheckpointError: they do not fit each other.
         ConfigError: the node is refused.
     """
+    make = partial(_plan(node, plugins).make_with, spec=spec)
     for weights in ("ema", "raw"):
         file, prefix = stored(checkpoint, weights)
-        require_within(_maker(node, spec, plugins), spec, below(checkpoint.layout(file), prefix), checkpoint.path)
+        require_within(make, spec, below(checkpoint.layout(file), prefix), checkpoint.path)
 
 
-def changed(node: Mapping[str, Any], changes: Mapping[str, Any], plugins: Sequence[str] = ()) -> dict[str, Any]:
-    """The model's node with sampling keys replaced; None means the checkpoint's value.
-
-    What the model can be told is asked of its class: a checkpoint written before it had the key lacks it.
+def sorted_out(cls: type, changes: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[Call, dict[str, Any]]]]:
+    """The changes for a class's constructor, and the calls of its abilities with arguments by name.
 
     Raises:
-        ConfigError: the model has no such key.
+        ConfigError: the class declares no such key, or a key lacks the one that it goes with.
     """
-    result = dict(node)
-    known = parameters(resolve(node["_target_"], at="model", plugins=plugins, trusted=False))
+    rest = {key: value for key, value in changes.items() if value is not None and value != {}}
+    own, calls = declared_by(cls), calls_of(cls)
+    for key in rest:
+        known = {*own, *(name for call in calls for name in call.arguments)}
+        if key not in known:
+            has = f"; it has {listing(known)}" if known else ""
+            raise ConfigError(f"{key}: {cls.__module__}.{cls.__qualname__} has none: leave it out{has}")
+    found = []
+    for call in calls:
+        if call.model.key in rest:
+            _require_other(call.model, rest)
+            found.append((call, {one.argument: rest.pop(key) for key, one in call.arguments.items() if key in rest}))
+    return rest, found
+
+
+def _require_other(one: Declared, changes: Mapping[str, Any]) -> None:
+    other = one.mark.needs.partition("=")[0]
+    if other and other not in changes:
+        raise ConfigError(f"{one.key}: it goes with {other}=, such as {one.mark.needs}; it changes nothing without")
+
+
+def changed(node: Mapping[str, Any], changes: Mapping[str, Any], cls: type) -> dict[str, Any]:
+    """The model's node with the keys of sampling that its class declares replaced.
+
+    A checkpoint written before the class had a key lacks it.
+
+    Raises:
+        ConfigError: a key lacks the one that it goes with.
+    """
+    result, own = dict(node), declared_by(cls)
     for key, value in changes.items():
-        if value is None or value == {}:
-            continue
-        name = MODEL_KEYS.get(key, key)
-        if name not in known:
-            raise ConfigError(f"{key}: {node.get('_target_', 'this model')} has none: leave it out")
-        replaces = not isinstance(value, Mapping) or "_target_" in value or not isinstance(node.get(name), Mapping)
-        result[name] = value if replaces else {**node[name], **value}
+        one = own[key]
+        other = own.get(one.mark.needs.partition("=")[0])
+        if other is not None and not _is_set(node, other, cls):
+            _require_other(one, changes)
+        before = node.get(one.argument)
+        replaces = not isinstance(value, Mapping) or "_target_" in value or not isinstance(before, Mapping)
+        result[one.argument] = value if replaces else {**before, **value}  # type: ignore[dict-item]
     return result
+
+
+def _is_set(node: Mapping[str, Any], one: Declared, cls: type) -> bool:
+    """Whether a checkpoint's own settings give an argument another value than its default."""
+    default = parameters(cls)[one.argument].default
+    return bool(node.get(one.argument, default) != default)
 
 
 def _parts(config: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], DataSpec]:
@@ -146,10 +181,14 @@ def _spec(node: Any) -> DataSpec:
     return spec
 
 
-def _check_own(node: Any, plugins: Sequence[str], checkpoint: Checkpoint) -> None:
+def _plan(node: Any, plugins: Sequence[str]) -> Plan:
+    return plan_of(node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, gives=("spec",))
+
+
+def _own_plan(node: Any, plugins: Sequence[str], checkpoint: Checkpoint) -> Plan:
     """What is wrong in the checkpoint's own configuration is the checkpoint's fault, not the command line's."""
     try:
-        check(node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, gives=("spec",))
+        return _plan(node, plugins)
     except ConfigError as error:
         raise CheckpointError(f"{shown(checkpoint.path)}: its configuration is refused: {error}") from error
 
@@ -162,10 +201,6 @@ def stored(checkpoint: Checkpoint, weights: str) -> tuple[str, str]:
         name.startswith(RAW) for name in checkpoint.layout(TRAINING_TENSORS)
     )
     return (TRAINING_TENSORS, RAW) if weights == "raw" and averaged else (MODEL, "")
-
-
-def _maker(node: Any, spec: DataSpec, plugins: Sequence[str]) -> Callable[[], GenerativeModel]:
-    return partial(build, node, at="model", expect=GenerativeModel, plugins=plugins, trusted=False, spec=spec)
 
 
 def below(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:

@@ -1,77 +1,165 @@
-"""The verbs' own top-level keys and what they may hold; groups have their constructors for that."""
+"""The settings of the verbs: one frozen class each, whose annotations say what every key may hold.
+
+They are read and checked once, from the composed configuration and before torch is imported. Groups are left as nodes,
+which `build` holds against their constructors; how a model samples is what the models declare
+(`genkit/config/at_sampling.py`).
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
-from genkit.component import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
+from genkit.component import NonNegativeInt, PositiveInt
+from genkit.config.at_sampling import Catalogue, check_value, declared, sweeps
 from genkit.config.catalog import SHARED
 from genkit.config.schema import describe, read
 from genkit.errors import ConfigError
 
 Paths = str | list[str] | None
-COMMON: dict[str, Any] = {"seed": NonNegativeInt, "plugins": list[str], "debug": bool}
-DRAWING: dict[str, Any] = {
-    "weights": Literal["ema", "raw"],
-    "out": str | None,
-    "batch_size": PositiveInt,
-    "device": str,
-    "temperature": NonNegativeFloat | None,
-    "truncation": PositiveFloat | None,
-    "guidance.scale": Annotated[float, Range(0.0, 1e6)] | None,
-    "guidance.weak": str | None,
-    "guidance.interval": tuple[float, float] | None,
-}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "train": COMMON
-    | {
-        "run_dir": str | None,
-        "resume": str | None,
-        "start": str | None,
-        "weights": Literal["ema", "raw"],
-        "allow": list[str],
-        "callbacks": dict[str, Any] | None,
-        "metric": dict[str, Any] | None,
-        "optimizer_overrides": dict[str, dict[str, float | bool | None]],
-    },
-    "sample": COMMON
-    | DRAWING
-    | {
-        "ckpt": str | None,
-        "n": PositiveInt,
-        "y": NonNegativeInt | None,
-        "show": Literal["interpolation", "reconstruction"] | None,
-        "data": dict[str, str | None],
-    },
-    "eval": COMMON
-    | DRAWING
-    | {
-        "ckpt": Paths,
-        "metric": dict[str, Any] | None,
-        "samples": Paths,
-        "reference": str | None,
-        "n": PositiveInt | None,
-        "bootstrap": NonNegativeInt,
-        "floor_repeats": NonNegativeInt,
-        "neighbours": NonNegativeInt | None,
-        "baselines": bool | list[str],
-        "cache": bool,
-        "sweep.sampler.steps": list[PositiveInt] | None,
-        "sweep.guidance.scale": list[Annotated[float, Range(0.0, 1e6)]] | None,
-        "sweep.temperature": list[NonNegativeFloat] | None,
-        "sweep.truncation": list[PositiveFloat] | None,
-    },
-}
+Node: TypeAlias = Any  # an object's `_target_` and arguments, or null: for `build` to check
+Weights = Literal["ema", "raw"]
+DERIVED = {"config", "sampling", "sweep"}  # fields that stand under no key of their own name
 
 
-def check_settings(verb: str, config: Mapping[str, Any]) -> None:
-    """Raises ConfigError for a top-level key with a value that it cannot take."""
-    for key, hint in SETTINGS[SHARED.get(verb, verb)].items():
-        value: Any = config
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        read_setting(value, hint, key)
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every verb has.
+
+    Attributes:
+        config: The whole composed configuration, plain values.
+    """
+
+    config: Mapping[str, Any] = field(repr=False)
+    seed: NonNegativeInt
+    plugins: list[str]
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """The settings in a composed configuration.
+
+        Raises:
+            ConfigError: a key with a value that it cannot take.
+        """
+        return cls(config=config, **{key: read_setting(config.get(key), hint, key) for key, hint in keys_of(cls)})
+
+    def replaced(self, **values: Any) -> Self:
+        """The settings with other values of these keys."""
+        return dataclasses.replace(self, **values, config={**self.config, **values})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(Settings):
+    """What a run is trained with, and remembers."""
+
+    data: Node
+    model: Node
+    optimizer: Node
+    lr_schedule: Node
+    trainer: Node
+    logger: Node
+    ema: Node
+    checkpoint: Node
+    samples: Node
+    quick: Node
+    features: Node
+    callbacks: dict[str, Any] | None
+    metric: dict[str, Any] | None
+    optimizer_overrides: dict[str, dict[str, float | bool | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(RunSettings):
+    """Of `genkit train` and `genkit check`; see conf/train.yaml."""
+
+    run_dir: str | None
+    resume: str | None
+    start: str | None
+    weights: Weights
+    allow: list[str]
+    debug: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawingSettings(Settings):
+    """Of a verb that draws samples of checkpoints.
+
+    Attributes:
+        sampling: What is changed of how the model samples, by key as `genkit sample` has it; {"sampler": {"steps": 9}}.
+    """
+
+    swept: ClassVar[bool] = False
+    weights: Weights
+    out: str | None
+    batch_size: PositiveInt
+    device: str
+    debug: bool
+    sampling: Mapping[str, Any]
+
+    @property
+    def groups(self) -> list[str]:
+        """The top-level keys that all declared keys of sampling stand below."""
+        return list(dict.fromkeys(key.partition(".")[0] for key in declared(self.plugins)))
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        plain = {key: read_setting(config.get(key), hint, key) for key, hint in keys_of(cls)}
+        known = declared(plain["plugins"])
+        more: dict[str, Any] = {"sweep": _swept(config, known)} if cls.swept else {}
+        return cls(config=config, sampling=_changes(config, known), **plain, **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings(DrawingSettings):
+    """Of `genkit sample`; see conf/sample.yaml."""
+
+    ckpt: str | None
+    n: PositiveInt
+    y: NonNegativeInt | None
+    show: Literal["interpolation", "reconstruction"] | None
+    interpolation: Node
+    data: dict[str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalSettings(DrawingSettings):
+    """Of `genkit eval`; see conf/eval.yaml.
+
+    Attributes:
+        sweep: Keys of sampling that take several values in turn.
+    """
+
+    swept: ClassVar[bool] = True
+    ckpt: Paths
+    samples: Paths
+    reference: str | None
+    data: Node
+    features: Node
+    metric: dict[str, Any] | None
+    n: PositiveInt | None
+    bootstrap: NonNegativeInt
+    floor_repeats: NonNegativeInt
+    neighbours: NonNegativeInt | None
+    baselines: bool | list[str]
+    cache: bool
+    sweep: Mapping[str, list[Any]]
+
+
+VERBS: dict[str, type[Settings]] = {"train": TrainSettings, "sample": SampleSettings, "eval": EvalSettings}
+
+
+def settings_of(verb: str, config: Mapping[str, Any]) -> Settings:
+    """The settings of a verb; raises ConfigError for a top-level key with a value that it cannot take."""
+    return VERBS[SHARED.get(verb, verb)].of(config)
+
+
+def keys_of(cls: type[Settings]) -> list[tuple[str, Any]]:
+    """Every key of a verb with the annotation of its values."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return [(key, hint) for key, hint in hints.items() if key not in DERIVED and typing.get_origin(hint) != ClassVar]
 
 
 def read_setting(value: Any, hint: Any, key: str) -> Any:
@@ -81,3 +169,33 @@ def read_setting(value: Any, hint: Any, key: str) -> Any:
 
 def _no_object(value: Any, hint: Any, at: str) -> Any:
     raise ConfigError(f"{at}: {value!r} is not {describe(hint)}")
+
+
+def value_at(config: Any, key: str) -> Any:
+    """The value of a dotted key, None where a part of it is missing."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
+
+
+def _changes(config: Mapping[str, Any], known: Catalogue) -> dict[str, Any]:
+    """The declared keys that are set, without the nulls inside of objects."""
+    found = {}
+    for key, marks in known.items():
+        value = value_at(config, key)
+        if isinstance(value, Mapping):
+            value = {name: inner for name, inner in value.items() if inner is not None}
+        if value is not None and value != {}:
+            found[key] = check_value(value, [one.hint for one in marks], key)
+    return found
+
+
+def _swept(config: Mapping[str, Any], known: Catalogue) -> dict[str, list[Any]]:
+    """The keys below `sweep` that are set."""
+    found = {}
+    for key, hints in sweeps(known).items():
+        values = value_at(config.get("sweep"), key)
+        if values is not None:
+            lists = [list[hint] | None for hint in hints]  # type: ignore[valid-type]
+            found[key] = check_value(values, lists, f"sweep.{key}")
+    return found

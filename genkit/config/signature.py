@@ -31,6 +31,7 @@ PLAIN_MODULES: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     "genkit.component": vars(component), "builtins": vars(builtins),
 })  # fmt: skip
 WITHOUT_ARGUMENTS = {"ABC", "Component", "Generic", "Protocol", "object", "nn.Module"}  # bases
+MODELS = {"genkit.models.base.GenerativeModel", "genkit.models.base.ModelFactory"}  # in an annotation: a trained one
 DEPTH = 8  # of imports that are followed
 
 
@@ -40,6 +41,10 @@ class Unknown:
 
 class Object:
     """Stands in an annotation for a class of genkit: an object, or what makes one."""
+
+
+class TrainedModel:
+    """Stands in an annotation for a trained model, which the command line names by the path of its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,11 @@ class Module:
 
     name: str
     path: Path
+    root: Path | None = None  # of a plugin: the folder that its package lies in
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
 
     @property
     def tree(self) -> ast.Module:
@@ -113,8 +123,8 @@ def _names(statement: ast.stmt) -> list[str]:
     return []
 
 
-def _module(name: str) -> Module | None:
-    """A module of genkit, or of a package with listed foreign classes, found without importing it."""
+def module_of(name: str, root: Path | None = None) -> Module | None:
+    """A module of genkit, of a package with listed foreign classes, or below `root`, found without importing it."""
     top, *parts = name.split(".")
     if top == "genkit":
         base: Path | None = ROOT
@@ -122,12 +132,12 @@ def _module(name: str) -> Module | None:
         spec = find_spec(top)
         base = Path(spec.origin).parent if spec is not None and spec.origin is not None else None
     else:
-        return None
+        base = None if root is None else root / top
     if base is None:
         return None
     for path in (base.joinpath(*parts).with_suffix(".py") if parts else base, base.joinpath(*parts, "__init__.py")):
         if path.is_file():
-            return Module(name, path)
+            return Module(name, path, None if top == "genkit" else root)
     return None
 
 
@@ -170,7 +180,7 @@ def _ancestors(home: Module, statement: ast.ClassDef, depth: int) -> Iterator[st
 
 def _class(module: str, name: str, depth: int) -> tuple[Module, ast.ClassDef] | None:
     """Where a class is defined, its imports followed."""
-    home = _module(module)
+    home = module_of(module)
     statement = home.statement(name) if home is not None else None
     if isinstance(statement, ast.ClassDef) and home is not None:
         return home, statement
@@ -213,7 +223,7 @@ def _of_function(home: Module, node: ast.FunctionDef) -> Found:
     positional = [*arguments.posonlyargs, *arguments.args][1:]
     defaults = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
     pairs = [*zip(positional, defaults, strict=False), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
-    hints = {argument.arg: _hint(home, argument.annotation, DEPTH) for argument, _ in pairs}
+    hints = {argument.arg: hint_of(home, argument.annotation) for argument, _ in pairs}
     required = frozenset(argument.arg for argument, default in pairs if default is None)
     return hints, required, arguments.kwarg is None
 
@@ -233,10 +243,15 @@ def _of_fields(home: Module, statement: ast.ClassDef, depth: int) -> Found:
         text = ast.unparse(node.annotation)
         if text.startswith(("ClassVar", "typing.ClassVar")) or (node.value and "init=False" in ast.unparse(node.value)):
             continue
-        hints[node.target.id] = _hint(home, node.annotation, DEPTH)
+        hints[node.target.id] = hint_of(home, node.annotation)
         if node.value is None:
             required.add(node.target.id)
     return hints, frozenset(required), True
+
+
+def hint_of(home: Module, node: ast.expr | None) -> Any:
+    """An annotation in a module as an object; `Unknown` where it cannot be read."""
+    return _hint(home, node, DEPTH)
 
 
 def _hint(home: Module, node: ast.expr | None, depth: int) -> Any:
@@ -261,7 +276,7 @@ def _meaning(home: Module, name: str, depth: int) -> Any:
         return vars(builtins).get(name, Unknown)
     match statement:
         case ast.ClassDef() if home.name.partition(".")[0] == "genkit":
-            return Object
+            return TrainedModel if f"{home.name}.{name}" in MODELS else Object
         case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) if depth:
             return _hint(home, value, depth - 1)
         case ast.ImportFrom() if depth:
@@ -269,6 +284,6 @@ def _meaning(home: Module, name: str, depth: int) -> Any:
             original = next(alias.name for alias in statement.names if (alias.asname or alias.name) == name)
             if module in PLAIN_MODULES:
                 return PLAIN_MODULES[module].get(original, Unknown)
-            there = _module(module)
+            there = module_of(module, home.root)
             return Unknown if there is None else _meaning(there, original, depth - 1)
     return Unknown

@@ -17,6 +17,7 @@ from torch import Tensor
 from genkit.checkpoint.read import Checkpoint, find_checkpoint, open_checkpoint
 from genkit.config.migrate import config_of
 from genkit.config.restore import below, stored
+from genkit.config.settings import TrainSettings
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
 from genkit.printing import shown
@@ -86,15 +87,15 @@ def model_name(checkpoint: Checkpoint) -> str:
     return str(target or "model").rpartition(".")[2]
 
 
-def begin(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Start | None]:
-    """The settings of a new run with a record in the place of start=, and the weights.
+def begin(settings: TrainSettings) -> tuple[dict[str, Any], Start | None]:
+    """The configuration of a new run with a record in the place of start=, and the weights.
 
     Raises:
         CheckpointError: there is no intact checkpoint.
         ConfigError: weights= or allow= without what they belong to.
     """
-    path, weights, allowed = settings[START], settings["weights"], settings["allow"]
-    rest = {key: value for key, value in settings.items() if key not in (START, "weights")}
+    path, weights, allowed = settings.start, settings.weights, settings.allow
+    rest = {key: value for key, value in settings.config.items() if key not in (START, "weights")}
     if path is None and weights != "ema":
         raise ConfigError("weights=: it says which weights of start= to begin with: it goes with start=CKPT")
     if [name for name in allowed if name != START] or (allowed and path is None):
@@ -116,13 +117,13 @@ def begin(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Start | None]:
     return rest | {START: record}, Start(state, record, model_name(checkpoint), checkpoint.notice)
 
 
-def begin_again(settings: Mapping[str, Any]) -> Start | None:
+def begin_again(config: Mapping[str, Any]) -> Start | None:
     """The weights that a run began with, which starts over from its configuration alone.
 
     Raises:
         CheckpointError: the checkpoint is gone, or is not what it was.
     """
-    record = settings.get(START)
+    record = config.get(START)
     if record is None:
         return None
     checkpoint = open_checkpoint(record["ckpt"])

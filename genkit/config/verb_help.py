@@ -46,6 +46,8 @@ def verb_help(verb: str, help_line: str, words: Words) -> str:
     found = sections(text)
     if (budget := catalog.options("trainer").get(str(defaults.get("trainer")))) is not None:
         found.insert(2, Section("trainer", _trainer_keys(budget.read_text(encoding="utf-8"))))
+    if declared := [(f"{key}=null", told) for key, told in catalog.plugins_keys(verb).items()]:
+        found.append(Section(f"how samples are drawn, of {' '.join(catalog.plugins)}", declared))
     for section in found:
         shown = [(key, told) for key, told in section.keys if key.partition("=")[0] not in defaults]
         lines += ["", heading(section.title), *rows(shown)] if shown else []

@@ -47,6 +47,12 @@ class Words:
     def config_dir(self) -> str | None:
         return self.flags.get("--config-dir", self.flags.get("-cd"))
 
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The packages of the last `plugins=`."""
+        named = [word.partition("=")[2] for word in self.overrides if word.startswith("plugins=")]
+        return tuple(filter(None, re.sub(r"[\[\]\s'\"]", "", named[-1]).split(","))) if named else ()
+
     def argv(self) -> list[str]:
         """Flags, then overrides, as Hydra reads them."""
         return [*self.kept_flags, *self.overrides]

@@ -21,12 +21,12 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from genkit.component import Component
+from genkit.component import AtSampling, Component, Range
 from genkit.data.spec import Batch, DataSpec, Takes
 from genkit.errors import ConfigError
 from genkit.models.conditional import Conditional as Conditional
@@ -178,7 +178,19 @@ class Guidable(ABC):
     weak: GenerativeModel | None
 
     @abstractmethod
-    def guide(self, weak: GenerativeModel, scale: float, interval: tuple[float, float] | None = None) -> None:
+    def guide(
+        self,
+        weak: Annotated[
+            GenerativeModel,
+            AtSampling(
+                "autoguidance: a checkpoint of a weaker model, to move away from",
+                key="guidance.weak",
+                needs="guidance.scale=2",
+            ),
+        ],
+        scale: Annotated[float, Range(0.0, 1e6), AtSampling("", key="guidance.scale")],
+        interval: Annotated[tuple[float, float] | None, AtSampling("", key="guidance.interval")] = None,
+    ) -> None:
         """From now on D_weak + scale · (D − D_weak) samples, at the noise levels of `interval`, in the place of labels
         left out; 1 is the model alone.
 

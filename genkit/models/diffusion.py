@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genkit.component import Probability, Range
+from genkit.component import AtSampling, PositiveInt, Probability, Range
 from genkit.data.spec import Batch, DataSpec
 from genkit.diffusion.denoiser import Clipped, Denoiser, Labelled, unlabelled
 from genkit.diffusion.evaluation import Evaluations
@@ -27,6 +27,19 @@ from genkit.nn.default import default_backbone
 from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 
 Level = Annotated[float, Range(0.0, 1e6)]
+Solver = Annotated[
+    SamplerFactory | None,
+    AtSampling(
+        "sampler.steps=18 changes the checkpoint's sampler, sampler=heun replaces it", parts=(("steps", PositiveInt),)
+    ),
+]
+GuidanceScale = Annotated[
+    float, Range(0.0, 1000.0), AtSampling("of classifier-free guidance, or of autoguidance", key="guidance.scale")
+]
+GuidanceInterval = Annotated[
+    tuple[Level, Level],
+    AtSampling("[low, high]: the noise levels at which to guide", key="guidance.interval", needs="guidance.scale=2"),
+]
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 
 
@@ -61,12 +74,12 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         schedule: Schedule | None = None,
         denoiser: DenoiserFactory | None = None,
         objective: Objective | None = None,
-        sampler: SamplerFactory | None = None,
+        sampler: Solver = None,
         likelihood: DiffusionLikelihood | None = None,
         conditional: bool = False,
         label_dropout: Probability = 0.1,
-        guidance_scale: Annotated[float, Range(0.0, 1000.0)] = 1.0,
-        guidance_interval: tuple[Level, Level] = EVERYWHERE,
+        guidance_scale: GuidanceScale = 1.0,
+        guidance_interval: GuidanceInterval = EVERYWHERE,
         clip_denoised: bool = False,
     ) -> None:
         super().__init__(spec)

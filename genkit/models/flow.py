@@ -14,12 +14,12 @@ References:
 """
 
 from contextlib import ExitStack
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from genkit.component import NonNegativeFloat
+from genkit.component import AtSampling, NonNegativeFloat
 from genkit.data.kinds import Modality, Quantised
 from genkit.data.spec import Batch, DataSpec
 from genkit.distributions import bits_per_dim
@@ -53,7 +53,7 @@ class Flow(GenerativeModel, MonteCarlo, Conditional):
         transform: Recipe,
         dequantisation: DequantisationFactory | None = None,
         conditional: bool = False,
-        temperature: NonNegativeFloat = 1.0,
+        temperature: Annotated[NonNegativeFloat, AtSampling("below 1 draws likelier, less diverse samples")] = 1.0,
     ) -> None:
         """Raises ConfigError for data that the recipe cannot serve."""
         super().__init__(spec)

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor, nn
 
-from genkit.component import PositiveFloat, Range, Width
+from genkit.component import AtSampling, PositiveFloat, Range, Width
 from genkit.data.kinds import Modality
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.distributions import truncated_normal
@@ -71,7 +71,9 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         features: Width = 64,
         n_critic: Annotated[int, Range(1, 100)] = 1,
         conditional: bool = False,
-        truncation: PositiveFloat | None = None,
+        truncation: Annotated[
+            PositiveFloat | None, AtSampling("largest latent value: 0.7 draws more typical samples")
+        ] = None,
     ) -> None:
         super().__init__(spec)
         for augmentation in augment:

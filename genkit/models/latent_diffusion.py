@@ -11,18 +11,17 @@ The latents are data like any other to the `Diffusion` inside, vectors or small 
 their shape. A density of x is out of reach: the decoder says what one z becomes, not which others would have become it.
 """
 
-from typing import Annotated, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from genkit.component import Probability, Range
+from genkit.component import Probability
 from genkit.data.kinds import Modality
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.diffusion.guidance import EVERYWHERE
 from genkit.diffusion.objective import Objective
 from genkit.diffusion.parametrisation import DenoiserFactory
-from genkit.diffusion.sampler import SamplerFactory
 from genkit.diffusion.schedule import Schedule
 from genkit.errors import ConfigError
 from genkit.models.base import (
@@ -37,7 +36,14 @@ from genkit.models.base import (
     Stepwise,
     classes_of,
 )
-from genkit.models.diffusion import LEAST_SPREAD, Diffusion, Level, refuse_other_data
+from genkit.models.diffusion import (
+    LEAST_SPREAD,
+    Diffusion,
+    GuidanceInterval,
+    GuidanceScale,
+    Solver,
+    refuse_other_data,
+)
 from genkit.nn.backbone import BackboneFactory
 from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 
@@ -76,11 +82,11 @@ class LatentDiffusion(
         schedule: Schedule | None = None,
         denoiser: DenoiserFactory | None = None,
         objective: Objective | None = None,
-        sampler: SamplerFactory | None = None,
+        sampler: Solver = None,
         conditional: bool = False,
         label_dropout: Probability = 0.1,
-        guidance_scale: Annotated[float, Range(0.0, 1000.0)] = 1.0,
-        guidance_interval: tuple[Level, Level] = EVERYWHERE,
+        guidance_scale: GuidanceScale = 1.0,
+        guidance_interval: GuidanceInterval = EVERYWHERE,
     ) -> None:
         super().__init__(spec)
         self.num_classes = classes_of(spec, conditional)

@@ -16,7 +16,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genkit.component import Range, Width
+from genkit.component import AtSampling, Range, Width
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.models.base import (
     Bound,
@@ -67,7 +67,9 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
         likelihood: LikelihoodFactory | None = None,
         conditional: bool = False,
         draw_pixels: bool = False,
-        temperature: Annotated[float, Range(0.01, 1e12)] = 1.0,
+        temperature: Annotated[
+            float, Range(0.01, 1e12), AtSampling("below 1 draws likelier, less diverse samples")
+        ] = 1.0,
     ) -> None:
         super().__init__(spec)
         network = backbone or quick_backbone(spec.shape)

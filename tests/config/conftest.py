@@ -47,13 +47,11 @@ RAN: list[dict] = []
 STUB = "stub_of_the_verbs"
 
 
-def run(config):
+def run(settings):
     """What stands in the place of the verbs: keeps the configuration, fails as its seed says."""
-    from omegaconf import OmegaConf
-
     from genkit.errors import DataError
 
-    plain = OmegaConf.to_container(config, resolve=True)
+    plain = settings.config
     RAN.append(plain)
     if plain["seed"] == 2:
         raise DataError("two\nlines")

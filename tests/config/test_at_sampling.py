@@ -1,0 +1,144 @@
+"""What a model may be told when it samples is declared once, by its class; the verbs and their YAML follow."""
+
+import re
+import sys
+from typing import Annotated
+
+import pytest
+
+from genkit import cli
+from genkit.component import AtSampling, Range
+from genkit.config.at_sampling import (
+    calls_of,
+    declared,
+    declared_by,
+    help_of,
+    nested_models,
+    sweeps,
+    trained_models,
+)
+from genkit.config.catalog import PACKAGE, Catalog
+from genkit.config.complete import candidates
+from genkit.config.embed import models_in
+from genkit.config.paths import holds_path
+from genkit.config.resolve import resolve
+from genkit.config.verb_help import sections
+from genkit.config.words import Words
+from genkit.models.base import GenerativeModel
+
+CATALOG = Catalog.of(Words())
+MODULE = '''
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+from genkit.component import AtSampling, Component, Range
+from genkit.models.base import GenerativeModel, ModelFactory
+
+TopK = Annotated[int, Range(1, 9), AtSampling("of the likeliest values: a few")]
+
+
+class Own(GenerativeModel):
+    """A model of somebody's own."""
+
+    def __init__(self, *, spec, top_k: TopK = 3, teacher: Optional[ModelFactory] = None): ...
+
+    def losses(self, batch, phase): ...
+
+    def draw(self, n, *, y=None, noise): ...
+
+    def lean(
+        self,
+        critic: Annotated[GenerativeModel, AtSampling("a checkpoint", key="lean.critic", needs="lean.by=2")],
+        by: Annotated[float, Range(0.0, 5.0), AtSampling("how far", key="lean.by")],
+    ): ...
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch) -> str:
+    (tmp_path / "sampling_of_test.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    yield "sampling_of_test"
+    sys.modules.pop("sampling_of_test", None)
+
+
+def models() -> list[type]:
+    """Every class of a model that a YAML of genkit names."""
+    from test_precheck import targets
+
+    classes = [resolve(target, at="x") for target in targets() if target.startswith("genkit.models.")]
+    return [cls for cls in classes if issubclass(cls, GenerativeModel)]
+
+
+def test_the_source_says_what_the_classes_say():
+    calls = [call for cls in models() for call in calls_of(cls)]
+    keys = {key for cls in models() for key in declared_by(cls)} | {key for call in calls for key in call.arguments}
+    assert keys == declared().keys() >= {"sampler", "temperature", "truncation", "guidance.scale", "guidance.weak"}
+    assert {name for cls in models() for name in models_in({"_target_": f"{cls.__module__}.{cls.__name__}"})} == (
+        nested_models()
+    )
+
+
+@pytest.mark.parametrize("verb", ["sample", "eval"])
+def test_the_yaml_of_a_verb_has_the_declared_keys_with_their_help(verb):
+    told = dict(pair for section in sections(CATALOG.primary_file(verb).read_text()) for pair in section.keys)
+    for key, marks in declared().items():
+        assert told[f"{key}=null" if f"{key}=null" in told else f"{key}.…"] == help_of(marks), key
+    swept = {key.partition("=")[0].removeprefix("sweep.") for key in told if re.match(r"sweep\..*=", key)}
+    assert swept == (sweeps(declared()).keys() if verb == "eval" else set())
+
+
+def test_no_verb_and_no_setting_knows_a_word_of_a_family():
+    files = [file for part in ("commands", "config") for file in (PACKAGE / part).rglob("*.py")]
+    words = re.compile(r"temperature|truncation|guidance|top_k|langevin")
+    strings = re.compile(r'^\s*"""|^[^"]*$')  # examples in docstrings are none
+    found = [
+        (file.name, line)
+        for file in files
+        if file.name != "terms.py"  # what other tools call things, checked against what there is
+        for line in re.sub(r'""".*?"""', "", file.read_text(), flags=re.DOTALL).splitlines()
+        if words.search(line) and not strings.match(line)
+    ]
+    assert not found
+
+
+def test_a_plugins_key_is_one_of_the_verbs(plugin, capsys):
+    named = f"plugins=[{plugin}]"
+    assert cli.main(["sample", named, "--help"]) == 0
+    assert re.search(r"top_k=null +of the likeliest values: a few", capsys.readouterr().out)
+    for verb, words, reason in (
+        ("sample", "top_k=0", "top_k: 0 is not an integer in [1, 9]"),
+        ("sample", "lean.by=9", "lean.by: 9 is not a finite number in [0, 5]"),
+        ("sample", "lean.critic=nowhere lean.by=2", "nowhere: no such folder"),
+        ("sample", "tpo_k=4", f"did you mean top_k? try: genkit sample {named} ckpt=. top_k=4"),
+        ("eval", "sweep.top_k=[1,0]", "sweep.top_k[1]: 0 is not an integer in [1, 9]"),
+        ("eval", "sweep.topk=[1,2]", f"did you mean sweep.top_k? try: genkit eval {named} ckpt=. 'sweep.top_k=[1,2]'"),
+    ):
+        assert cli.main([verb, named, "ckpt=.", *words.split()]) in (2, 4)
+        assert reason.replace("'", "") in capsys.readouterr().err.replace("'", "")
+    assert cli.main(["sample", "ckpt=.", "top_k=4"]) == 2  # a key of nobody's without the plugin
+    assert "top_k: unknown key" in capsys.readouterr().err
+    assert candidates(f"genkit sample {named} to", {"sample": True}) == ["top_k="]
+
+
+def test_a_trained_model_is_found_by_its_annotation(plugin):
+    assert "lean.critic" in trained_models([plugin]) - trained_models()
+    assert nested_models([plugin]) - nested_models() == {"teacher"}
+    own = {"_target_": f"{plugin}.Own"}
+    assert models_in({**own, "teacher": "run"}, [plugin]) == ["teacher"]
+    assert models_in({**own, "teacher": None}, [plugin]) == []
+    for key in ("model.teacher", "lean.critic"):
+        assert holds_path(key, "a=b", [plugin])
+        assert not holds_path(key, "a=b")
+
+
+def test_a_mark_describes_its_argument():
+    def f(top_k: Annotated[int | None, Range(1, 9), AtSampling("few", key="a.k")]): ...
+
+    class Own:
+        __init__ = f
+
+    [one] = declared_by(Own).values()
+    assert (one.key, one.argument, one.is_object, one.is_trained_model) == ("a.k", "top_k", False, False)
+    assert list(one.sweeps) == ["a.k"]
