@@ -18,6 +18,7 @@ from genkit.checkpoint.place import locate
 from genkit.config.at_sampling import nested_models, trained_models
 from genkit.config.catalog import DRAWING
 from genkit.config.hints import did_you_mean, listing, nearest
+from genkit.config.paths import PATH_KEYS
 from genkit.config.resolve import FOREIGN
 from genkit.config.schema import is_node, read
 from genkit.config.signature import Object, Unknown, signature_of
@@ -77,7 +78,7 @@ def check_node(node: Mapping[str, Any], at: str) -> None:
     given = FOREIGN.get(node["_target_"], ())
     own = [name for name in signature.hints if name not in given]
     for name, value in node.items():
-        if name == "_target_" or name in given:
+        if name == "_target_" or name in given or f"{at}.{name}" in PATH_KEYS:
             continue
         if name in signature.required and signature.hints[name] is Object and not is_node(value):
             continue  # perhaps genkit's own to give
