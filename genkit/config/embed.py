@@ -133,5 +133,4 @@ def _named(name: str, path: Any, plugins: Any) -> Restored:
 
 
 def _words(spec: DataSpec) -> str:
-    levels = "" if spec.levels is None else f" with {spec.levels} levels"
-    return f"{'x'.join(map(str, spec.shape))}{levels}"
+    return spec.words

@@ -113,16 +113,23 @@ class Dataset(Component, ABC):
 
 
 def check_finite(dataset: Dataset) -> None:
-    """Raises DataError where a value that is trained or validated on is not finite: no loss of it would be."""
+    """Raises DataError where a value that is trained or validated on is not finite: no loss of it would be.
+
+    So it does where an integer is none of the kind's: no network has a place for such a token.
+    """
+    kind = dataset.spec.kind
     names: tuple[SplitName, ...] = ("train", "val")
     for name in names:
         split = dataset.split(name)
-        if not split.dtype.is_floating_point:
-            continue
-        chunks = split.chunks(split.chunk_size)
-        bad = torch.cat([(~torch.isfinite(chunk.x)).flatten(1).any(1) for chunk in chunks]).nonzero().flatten()
+        if not kind.model_dtype.is_floating_point:
+            kind.check_dtype(split.take(torch.arange(1)).x)
+        real = split.dtype.is_floating_point or kind.count is None
+        chunks = (chunk.x for chunk in split.chunks(split.chunk_size))
+        wrong = [(~torch.isfinite(x) if real else kind.invalid(x)).flatten(1).any(1) for x in chunks]
+        bad = torch.cat(wrong).nonzero().flatten()
         if len(bad):
             count = "1 example is" if len(bad) == 1 else f"{len(bad):,} examples are"
+            reason = "finite" if real else f"of {kind.words}"
             raise DataError(
-                f"data: {count} not finite in the split {name}, number {int(bad[0])} first: leave such examples out"
+                f"data: {count} not {reason} in the split {name}, number {int(bad[0])} first: leave such examples out"
             )

@@ -100,6 +100,16 @@ class ValueKind(ABC):
         """How much narrower than the range is what stored values reach."""
         return 0.0
 
+    @property
+    def ends(self) -> Interval | None:
+        """The smallest and the largest model value of what is stored, None if unbounded."""
+        return None if self.range is None else (self.range[0] + self.margin / 2, self.range[1] - self.margin / 2)
+
+    @property
+    def span(self) -> float | None:
+        """The distance of the smallest from the largest stored value in model units, None if unbounded."""
+        return None if self.range is None else self.range[1] - self.range[0]
+
     def dequantise(self, x: Tensor, u: Tensor) -> Tensor:
         """Model values x and noise u in [0, 1), same shape, to points that fill the values' bins, if there are any."""
         return x
@@ -121,6 +131,11 @@ class ValueKind(ABC):
     @abstractmethod
     def words(self) -> str:
         """What is stored, in the words of a message: "integers in 0 … 16"."""
+
+    @property
+    def described(self) -> str:
+        """What stands behind a shape: " with 17 levels", "" for real numbers without a range."""
+        return "" if self.range is None else f" in {self.range[0]:g} … {self.range[1]:g}"
 
     def to_json(self) -> dict[str, Any]:
         """What the specification of a dataset says of it beyond its range and levels; empty where that is all."""
@@ -215,6 +230,10 @@ class Quantised(ValueKind):
     def margin(self) -> float:
         return self.bin_width
 
+    @property
+    def span(self) -> float:
+        return (self.levels - 1) * self.bin_width
+
     def to_model(self, v: Tensor) -> Tensor:
         """The centres of the bins, float32."""
         return self.range[0] + self.bin_width * (v.to(torch.float32) + 0.5)
@@ -251,6 +270,10 @@ class Quantised(ValueKind):
     @property
     def words(self) -> str:
         return f"integers in 0 … {self.levels - 1}"
+
+    @property
+    def described(self) -> str:
+        return f" with {self.levels} levels{super().described}"
 
 
 @dataclass(frozen=True)
@@ -336,6 +359,10 @@ class Categorical(ValueKind):
     def words(self) -> str:
         return f"tokens 0 … {self.count - 1}"
 
+    @property
+    def described(self) -> str:
+        return f" with {self.words}"
+
     def to_json(self) -> dict[str, Any]:
         node: dict[str, Any] = {"name": self.name, "vocabulary": self.vocabulary, "specials": list(self.specials)}
         return {"kind": node | ({"symbols": list(self.symbols)} if self.symbols else {})}
@@ -369,6 +396,8 @@ def _outside(v: Tensor, count: int) -> Tensor:
     """Which are no whole numbers 0 … count − 1; a count may be more than the type of v can hold."""
     if v.is_floating_point():
         return torch.ones_like(v, dtype=torch.bool)
+    if v.dtype == torch.uint8 and count > 255:  # the common case of images, which are many
+        return torch.zeros_like(v, dtype=torch.bool)
     return (v < 0) | (v.to(torch.int64) >= count)
 
 

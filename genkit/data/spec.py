@@ -72,8 +72,8 @@ class DataSpec:
         values = {"shape": shape, "modality": modality, "kind": kind, "num_classes": num_classes, "names": names}
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        if names and len(names) != self.dim:
-            raise DataError(f"{len(names)} names for {self.dim} values: give one for each, or none")
+        if names and (len(names) != self.dim or not all(type(name) is str for name in names)):
+            raise DataError(f"{len(names)} names for {self.dim} values: give one text for each, or none")
 
     @property
     def value_range(self) -> Interval | None:
@@ -94,6 +94,11 @@ class DataSpec:
     def drawing(self) -> Drawing:
         """How a set of examples is drawn: "grid", "scatter", "series" or "tokens"."""
         return self.kind.drawing(self.modality)
+
+    @property
+    def words(self) -> str:
+        """The data in a few words: "1x8x8 with 17 levels in −1 … 1"."""
+        return f"{'x'.join(map(str, self.shape))}{self.kind.described}"
 
     def departure(self, other: DataSpec) -> str | None:
         """The first of shape, levels, value range and kind in which the values of other data differ, None if none."""

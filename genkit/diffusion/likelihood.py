@@ -36,6 +36,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import Component, Count, NonNegativeInt, Range
+from genkit.data.kinds import Quantised
 from genkit.data.spec import DataSpec
 from genkit.diffusion.denoiser import Denoiser
 from genkit.diffusion.grid import KarrasGrid, LogSNRGrid
@@ -166,10 +167,10 @@ class VariationalBound(DiffusionLikelihood):
     def _decoded(noisy: Tensor, x: Tensor, level: Tensor, spec: DataSpec) -> Tensor:
         """log p(x | x̄_0) (B,) as a density."""
         distance = -((noisy - x) ** 2) / (2 * level**2)
-        if spec.levels is None:
+        if not isinstance(spec.kind, Quantised):
             return (distance - level.log() - 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
         total = torch.full_like(x, -math.inf)
-        for value in range(spec.levels):  # one level at a time: all at once would be `levels` copies of the batch
+        for value in range(spec.kind.levels):  # one at a time: all at once would be `levels` copies of the batch
             centre = spec.scale(torch.tensor(value)).to(x)
             total = torch.logaddexp(total, -((noisy - centre) ** 2) / (2 * level**2))
         return (distance - total).flatten(1).sum(1) - x[0].numel() * math.log(spec.bin_width)

@@ -66,7 +66,7 @@ class VariationalDequantisation(Transform, Component):
         depth: Depth = 1,
     ) -> None:
         super().__init__()
-        if spec.levels is None or spec.value_range is None:
+        if not spec.kind.spreads:
             raise ConfigError("model.dequantisation: continuous data has no levels to dequantise: set it to null")
         self.spec, self.spline = spec, RationalQuadratic(bins, 1.0)
         self.networks = nn.ModuleList(self._network(num_classes, hidden_channels, depth) for _ in range(layers))
@@ -101,7 +101,7 @@ class VariationalDequantisation(Transform, Component):
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The middle of each bin, and the place in it in [−1, 1]."""
-        centre = self.spec.scale(self.spec.unscale(x)).to(x.dtype)
+        centre = self.spec.centre(x)
         return centre, ((x - centre) * (2 / self.spec.bin_width)).clamp(-1, 1)
 
     def _theta(self, layer: int, centre: Tensor, v: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:

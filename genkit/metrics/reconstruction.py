@@ -64,10 +64,9 @@ class PeakSignalToNoise(ExampleMean):
 
 def peak_of(spec: DataSpec) -> float:
     """The distance of the smallest from the largest value that data can hold. Raises ConfigError for unbounded data."""
-    if spec.value_range is None:
+    if spec.kind.span is None:
         raise ConfigError("PSNR needs data with a value range: use metric=mse")
-    lo, hi = spec.value_range
-    return hi - lo if spec.levels is None else (spec.levels - 1) * spec.bin_width
+    return spec.kind.span
 
 
 def _decibels(relative_error: Tensor) -> Tensor:

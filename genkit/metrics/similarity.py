@@ -75,7 +75,7 @@ def window_weights(spec: DataSpec) -> Tensor:
 def above_black(x: Tensor, spec: DataSpec) -> Tensor:
     """Model values as differences from the smallest stored one: 0 for black, `peak_of` for white."""
     assert spec.value_range is not None  # else there is no peak either
-    return x - spec.value_range[0] - (0.0 if spec.levels is None else spec.bin_width / 2)
+    return x - spec.value_range[0] - spec.kind.margin / 2
 
 
 def similarity(x: Tensor, y: Tensor, spec: DataSpec) -> Tensor:

@@ -174,8 +174,8 @@ class ModelSource(Source):
         mine = self.model.spec
         if mine.departure(spec) is not None:
             raise ConfigError(
-                f"{self.label}: the model makes {mine.shape} with {mine.levels} levels in {mine.value_range}, the data "
-                f"is {spec.shape} with {spec.levels} in {spec.value_range}: choose the data= that it was trained on"
+                f"{self.label}: the model makes {mine.words}, the data is {spec.words}: choose the data= that it was "
+                "trained on"
             )
 
     def fakes(

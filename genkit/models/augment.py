@@ -15,24 +15,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genkit.component import Component, PositiveFloat, Probability, Range
-from genkit.data.spec import DataSpec
+from genkit.data.spec import DataSpec, Takes
 from genkit.errors import ConfigError
 
 Share = Annotated[float, Range(0.0, 1.0, open_low=True)]
 
 
-class Augmentation(Component, ABC):
+class Augmentation(Component, Takes, ABC):
     """A random, differentiable map of examples to examples.
 
     Attributes:
+        modalities, kinds: Data on which it is defined, see `Takes`.
         needs_horizon: Whether it depends on the progress of the training.
     """
 
     needs_horizon: bool = False
 
-    @abstractmethod
     def check(self, spec: DataSpec) -> None:
         """Raises ConfigError for data that it is not defined on."""
+        if reason := self.unfit(spec):
+            raise ConfigError(f"model.augment={type(self).__name__} is for {reason}: model.augment=[]")
 
     @abstractmethod
     def __call__(self, x: Tensor, progress: float) -> Tensor:
@@ -53,6 +55,8 @@ class DiffAugment(Augmentation):
         fill: What stands where the image was moved away or cut out.
     """
 
+    modalities = ("image",)
+
     def __init__(
         self,
         brightness: Probability = 0.5,
@@ -63,10 +67,6 @@ class DiffAugment(Augmentation):
     ) -> None:
         self.brightness, self.contrast = brightness, contrast
         self.translation, self.cutout, self.fill = translation, cutout, fill
-
-    def check(self, spec: DataSpec) -> None:
-        if spec.modality != "image":
-            raise ConfigError(f"model.augment=DiffAugment is for images, not {spec.modality} data: model.augment=[]")
 
     def __call__(self, x: Tensor, progress: float) -> Tensor:
         if self.brightness:
@@ -119,8 +119,6 @@ class InstanceNoise(Augmentation):
     def __init__(self, std: PositiveFloat = 0.05) -> None:
         self.std = std
 
-    def check(self, spec: DataSpec) -> None: ...
-
     def __call__(self, x: Tensor, progress: float) -> Tensor:
         return x + self.std * torch.randn_like(x)
 
@@ -143,8 +141,6 @@ class AnnealedNoise(Augmentation):
     def __init__(self, std: PositiveFloat = 0.5, final: PositiveFloat = 0.02, share: Share = 0.6) -> None:
         self.std, self.final, self.share = std, final, share
         self.needs_horizon = True
-
-    def check(self, spec: DataSpec) -> None: ...
 
     def __call__(self, x: Tensor, progress: float) -> Tensor:
         if progress >= self.share:

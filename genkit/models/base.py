@@ -34,6 +34,7 @@ from genkit.models.conditional import classes_of as classes_of
 from genkit.models.conditional import labels_of_call
 from genkit.models.density import Bound as Bound
 from genkit.models.density import Density as Density
+from genkit.models.density import EncodedBound as EncodedBound
 from genkit.models.density import LatentBound as LatentBound
 from genkit.models.density import MonteCarlo as MonteCarlo
 from genkit.noise import Noise as Noise

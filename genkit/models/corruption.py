@@ -36,9 +36,7 @@ class CorruptionFactory(Protocol):
 
 def ends(spec: DataSpec) -> tuple[float, float]:
     """The lowest and the highest model value of bounded data."""
-    lo, hi = spec.value_range or (0.0, 0.0)
-    half = 0.0 if spec.levels is None else spec.bin_width / 2
-    return lo + half, hi - half
+    return spec.kind.ends or (0.0, 0.0)
 
 
 class GaussianNoise(Corruption):

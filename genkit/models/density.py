@@ -47,6 +47,14 @@ HANDED = ("log_prob", "importance_log_prob")  # what an x is asked about by
 LEAST = 16  # examples asked about at once: a matrix product of fewer rows rounds otherwise
 
 
+def _handed(own: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @functools.wraps(own)
+    def asked(self: Density, x: Tensor, *more: Any, **named: Any) -> Tensor:
+        return own(self, self.points(x), *more, **named)
+
+    return asked
+
+
 class Density(ABC):
     """Ability: a (bound on the) log-density, or log-mass where the data is categorical.
 
@@ -152,17 +160,54 @@ class MonteCarlo(Density):
         return self.log_prob(x, y, seed=seed)
 
 
-class LatentBound(MonteCarlo):
-    """Ability: a lower bound on log p(x) that tightens with the draws of a latent; `log_prob` is the ELBO."""
+class EncodedBound(Density):
+    """Ability: a lower bound on log p(x) by an encoder, which has seen the centres of bins and no points in them."""
 
     bound: Bound = "lower"
 
     @abstractmethod
+    def encoded_log_prob(self, x: Tensor, centre: Tensor, y: Tensor | None) -> Tensor:
+        """The bound at points x by an encoding of `centre`, what is stored of x: (B, *shape) both, to (B,)."""
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The evidence lower bound in nats."""
+        return self.encoded_log_prob(x, self.spec.centre(x), y)
+
+
+class LatentBound(MonteCarlo):
+    """Ability: a lower bound on log p(x) that tightens with the draws of a latent; `log_prob` is the ELBO.
+
+    The encoder has seen the centres of bins and no points in them, so it is handed those.
+
+    Attributes:
+        elbo_draws: Draws of the latent for each example of `log_prob`.
+    """
+
+    bound: Bound = "lower"
+    elbo_draws: int = 1
+
+    @abstractmethod
+    def drawn_log_weights(self, x: Tensor, centre: Tensor, y: Tensor | None, k: int, seed: int) -> Tensor:
+        """log p(x, z) / q(z | centre) of k draws z ~ q for each example, a function of (seed, its values): (k, B).
+
+        x are points (B, *shape), and `centre` what is stored of them, in model units.
+        """
+
+    def log_weights(self, x: Tensor, y: Tensor | None, k: int, seed: int = 0) -> Tensor:
+        """log p(x, z) / q(z | x) of k draws of each example (B, *shape), see `log_prob` for x: (k, B)."""
+        x = self.points(x)
+        return self.drawn_log_weights(x, self.spec.centre(x), y, k, seed)
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
+        """The evidence lower bound in nats, averaged over `elbo_draws` draws."""
+        return self.log_weights(x, y, self.elbo_draws, seed).mean(0)
+
     def importance_log_prob(self, x: Tensor, y: Tensor | None = None, *, k: int, seed: int = 0) -> Tensor:
         """log 1/k Σ p(x, z) / q(z | x) over k draws z ~ q, in nats, a function of (seed, x): (B, *shape) to (B,).
 
         In expectation it grows with k, from the ELBO (k = 1) towards log p(x).
         """
+        return importance_bound(self.log_weights(x, y, k, seed))
 
     def elbo(self, v: Tensor, y: Tensor | None = None, *, seed: int = 0, first: int = 0) -> Tensor:
         """The ELBO of log P(v) in nats, v stored values: (B, *shape) to (B,), as `nll`; `metric=elbo` is −ELBO."""
@@ -177,18 +222,15 @@ class LatentBound(MonteCarlo):
         return -self._of_stored(lambda x, y: self.importance_log_prob(x, y, k=k, seed=seed), v, y, seed, first)
 
 
-def _handed(own: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    @functools.wraps(own)
-    def asked(self: Density, x: Tensor, *more: Any, **named: Any) -> Tensor:
-        return own(self, self.points(x), *more, **named)
-
-    return asked
-
-
 def padded(question: Question, x: Tensor, y: Tensor | None) -> Tensor:
     """question(x, y) (B, …), asked about at least `LEAST` examples, so that few are rounded as many."""
     rows = torch.arange(max(len(x), LEAST)).clamp(max=len(x) - 1)  # the last example again and again
     return question(x[rows], None if y is None else y[rows])[: len(x)]
+
+
+def importance_bound(log_weights: Tensor) -> Tensor:
+    """log 1/k Σ w of log-weights (k, B): (B,)."""
+    return log_weights.logsumexp(0) - math.log(len(log_weights))
 
 
 def check_stored(v: Tensor, spec: DataSpec) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genkit.component import Component
+from genkit.data.kinds import Quantised
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.models.density import Dequantisation
@@ -71,7 +72,7 @@ class DiscretizedLogistic(Likelihood):
 
     def __init__(self, *, spec: DataSpec) -> None:
         super().__init__(spec=spec)
-        if spec.levels is None:
+        if not isinstance(spec.kind, Quantised):
             raise ConfigError("model.likelihood: DiscretizedLogistic needs data with levels; use Gaussian")
         self.log_scale = nn.Parameter(torch.full(spec.shape, -1.5))
 
@@ -106,7 +107,7 @@ class Bernoulli(Likelihood):
 
     def __init__(self, *, spec: DataSpec) -> None:
         super().__init__(spec=spec)
-        if spec.levels != 2:
+        if not isinstance(spec.kind, Quantised) or spec.kind.levels != 2:
             raise ConfigError("model.likelihood: Bernoulli needs data with two levels (data.binarize=dynamic)")
         self.middle = self.low + spec.bin_width
 
@@ -145,5 +146,6 @@ class Gaussian(Likelihood):
 
 def default_likelihood(*, spec: DataSpec) -> Likelihood:
     """Bernoulli for two levels, discretised logistic for more, Gaussian for continuous data."""
-    discrete = Bernoulli if spec.levels == 2 else DiscretizedLogistic
-    return discrete(spec=spec) if spec.levels is not None else Gaussian(spec=spec)
+    if not isinstance(spec.kind, Quantised):
+        return Gaussian(spec=spec)
+    return (Bernoulli if spec.kind.levels == 2 else DiscretizedLogistic)(spec=spec)

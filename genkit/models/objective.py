@@ -10,7 +10,6 @@ All terms are sums over dimensions and means over examples, in nats. Objectives 
 batch stand in `genkit/models/aggregate.py`.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from torch import Tensor
 from genkit.component import Component, Count, NonNegativeFloat, Probability
 from genkit.distributions import normal_log_prob
 from genkit.errors import ConfigError
+from genkit.models.density import importance_bound as importance_bound
 from genkit.models.prior import NormalMixture
 
 
@@ -59,11 +59,6 @@ class Draws:
 
 
 Draw = Callable[[Tensor], Draws]  # eps (k, B, D) to what the model says at z = μ + σ eps
-
-
-def importance_bound(log_weights: Tensor) -> Tensor:
-    """log 1/k Σ w, (k, B) to (B,)."""
-    return log_weights.logsumexp(0) - math.log(len(log_weights))
 
 
 def ramp(progress: float, share: float) -> float:

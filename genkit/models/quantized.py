@@ -19,10 +19,9 @@ from torch import Tensor
 from genkit.component import AtSampling, Range, Width
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.models.base import (
-    Bound,
     Conditional,
     Decoder,
-    Density,
+    EncodedBound,
     Encoder,
     GenerativeModel,
     Noise,
@@ -36,7 +35,7 @@ from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import quick_backbone
 
 
-class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Conditional):
+class QuantizedVAE(GenerativeModel, EncodedBound, Encoder, Decoder, Reconstructor, Conditional):
     """Autoencoder through T codes, with a prior of them.
 
     References: Neural Discrete Representation Learning (van den Oord et al. 2017, 1711.00937).
@@ -53,8 +52,6 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
         draw_pixels: Whether samples of data with levels are drawn from p(x | c) or are its mean.
         temperature: Of the codes' draws: 1 draws from the prior, below 1 nearer to its likeliest codes.
     """
-
-    bound: Bound = "lower"
 
     def __init__(
         self,
@@ -74,7 +71,7 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
         super().__init__(spec)
         network = backbone or quick_backbone(spec.shape)
         self.tokens, self.temperature = tokens, temperature
-        self.draws_x = draw_pixels or spec.levels is None
+        self.draws_x = draw_pixels or not spec.kind.has_mass
         self.num_classes = classes_of(spec, conditional)
         self.quantizer = quantizer or VectorQuantizer()
         self.latent_shape = latent = (tokens * self.quantizer.channels,)
@@ -104,10 +101,9 @@ class QuantizedVAE(GenerativeModel, Density, Encoder, Decoder, Reconstructor, Co
         terms = {"reconstruction": reconstruction, "prior": prior, **added}
         return {"loss": loss, **terms, "perplexity": perplexity, "codes_used": used}
 
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The evidence lower bound in nats."""
+    def encoded_log_prob(self, x: Tensor, centre: Tensor, y: Tensor | None) -> Tensor:
         self.check_labels(y, len(x))
-        values, codes, _ = self.quantize(self.spec.centre(x), y)  # the encoder was trained on centres
+        values, codes, _ = self.quantize(centre, y)
         return self.likelihood.log_prob(x, self.decoder(values.flatten(1), y=y)) + self.prior.log_prob(codes, y)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:

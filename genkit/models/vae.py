@@ -31,7 +31,7 @@ from genkit.models.base import (
 from genkit.models.latent import LatentDensityFactory, uniform
 from genkit.models.latent_label import Latents, density_of, draw, fit
 from genkit.models.likelihood import LikelihoodFactory, default_likelihood
-from genkit.models.objective import ELBO, Draws, Objective, importance_bound
+from genkit.models.objective import ELBO, Draws, Objective
 from genkit.models.prior import NormalMixture, PriorFactory, StandardNormal
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
@@ -81,7 +81,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         super().__init__(spec)
         network = backbone or default_backbone
         self.latent_dim, self.latent_shape, self.elbo_draws = latent_dim, (latent_dim,), elbo_draws
-        self.draws_x = draw_pixels or spec.levels is None
+        self.draws_x = draw_pixels or not spec.kind.has_mass
         self.num_classes = classes_of(spec, conditional)
         self.objective = objective or ELBO()
         self.needs_horizon = self.objective.needs_horizon
@@ -117,17 +117,8 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         terms = self.objective.drawn(partial(self.draws, x, y, q, prior), eps, progress)
         return terms if self.training else {**terms, "active_units": active_units(q[0])}
 
-    def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
-        """The evidence lower bound in nats, averaged over `elbo_draws` draws."""
-        return self.log_weights(x, y, self.elbo_draws, seed).mean(0)
-
-    def importance_log_prob(self, x: Tensor, y: Tensor | None = None, *, k: int, seed: int = 0) -> Tensor:
-        return importance_bound(self.log_weights(x, y, k, seed))
-
-    def log_weights(self, x: Tensor, y: Tensor | None, k: int, seed: int = 0) -> Tensor:
-        """log p(x, z) / q(z | x) of k draws of each example, which are a function of (seed, its values): (k, B)."""
+    def drawn_log_weights(self, x: Tensor, centre: Tensor, y: Tensor | None, k: int, seed: int) -> Tensor:
         self.check_labels(y, len(x))
-        centre = self.spec.centre(x)  # the encoder was trained on centres
         q, prior = self.posterior(centre, y), self.prior.mixture(self.posterior)
         draws = (self.draws(x, y, q, prior, eps[None]) for eps in fixed_draws(centre, k, self.latent_dim, seed))
         return torch.cat([drawn.log_weights for drawn in draws])

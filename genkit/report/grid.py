@@ -24,7 +24,7 @@ def to_bytes(x: Tensor, spec: DataSpec) -> Tensor:
         raise DataError(f"images have shape (n, C, H, W), these have {tuple(x.shape)}")
     lo, hi = spec.value_range or (float(x.min()), float(x.max()))
     x = x.detach().cpu().to(torch.float64).nan_to_num(nan=lo, posinf=lo, neginf=lo)
-    unit = (x - lo) / (hi - lo) if spec.levels is None else spec.unscale(x).to(torch.float64) / (spec.levels - 1)
+    unit = (x - lo) / (hi - lo) if spec.kind.count is None else spec.kind.coordinates(spec.unscale(x))
     pixels = (255 * unit).round().clamp(0, 255).to(torch.uint8)
     return pixels[:, : 3 if pixels.shape[1] >= 3 else 1].movedim(1, -1)
 

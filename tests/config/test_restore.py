@@ -9,7 +9,7 @@ from genkit.checkpoint.write import write_checkpoint
 from genkit.config.build import build
 from genkit.config.restore import changed, load_model, sorted_out
 from genkit.data.spec import DataSpec
-from genkit.errors import ConfigError
+from genkit.errors import CheckpointError, ConfigError
 from genkit.models import gan
 from genkit.models.base import GenerativeModel
 from genkit.models.diffusion import Diffusion
@@ -75,3 +75,33 @@ def test_an_autoencoder_of_a_time_when_labels_shared_one_density_samples_to_the_
     y, noise = torch.arange(20) % 3, partial(SampleNoise, 0, range(20))
     found = load_model(folder)
     assert torch.equal(found.sample(20, y=y, noise=noise()), found.decode(shared.sample(noise()), y))
+
+
+GOOD = {"shape": [4], "modality": "sequence", "value_range": None, "levels": None, "num_classes": None}
+TOKENS = {"name": "categorical", "vocabulary": 5, "specials": ["eos"]}
+STRANGE = {
+    "another kind": {"kind": {**TOKENS, "name": "quaternion"}},
+    "no kind": {"kind": []},
+    "a word": {"kind": "categorical"},
+    "no vocabulary": {"kind": {"name": "categorical", "specials": []}},
+    "a vocabulary of words": {"kind": {**TOKENS, "vocabulary": "5"}},
+    "an endless vocabulary": {"kind": {**TOKENS, "vocabulary": 2**40}},
+    "numbers for specials": {"kind": {**TOKENS, "specials": [1]}},
+    "too many specials": {"kind": {**TOKENS, "specials": [str(i) for i in range(1000)]}},
+    "too few symbols": {"kind": {**TOKENS, "symbols": ["a"]}},
+    "an empty range": {"value_range": [1.0, 1.0]},
+    "a range of words": {"value_range": ["a", "b"]},
+    "levels of words": {"value_range": [0.0, 1.0], "levels": "17"},
+    "too few names": {"names": ["age"]},
+    "names that are none": {"names": [1, 2, 3, 4]},
+    "no shape": {"shape": []},
+    "another modality": {"modality": "smell"},
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_a_strangers_specification_of_data_is_refused_in_one_line(case, tmp_path):
+    config = {"schema": "genkit.config/1", "model": GAN, "spec": GOOD | STRANGE[case]}
+    folder = write_checkpoint(tmp_path, 1, config=config, model={}, training_tensors={}, training={}, pointers=())
+    with pytest.raises(CheckpointError, match="lacks a model or a data spec: not genkit's"):
+        load_model(folder)

@@ -102,5 +102,5 @@ def test_annealed_noise_ends_and_says_that_it_depends_on_the_length():
 
 def test_points_are_refused_in_one_line():
     DiffAugment().check(DIGITS)
-    with pytest.raises(ConfigError, match="images"):
+    with pytest.raises(ConfigError, match="is for image data, not vector"):
         DiffAugment().check(PLANE)
