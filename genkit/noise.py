@@ -2,7 +2,8 @@
 
 Four uses:
 
-* `seed_of(seed, *names)`: a 63-bit seed for a named stream, e.g. `seed_of(seed, "train", micro_batch, rank)`.
+* `seed_of(seed, *names)`: a 63-bit seed for a named stream, e.g. `seed_of(seed, "val")`. What training and validation
+  draw for an example is in `genkit/batch_noise.py`.
 * `noise_of(x, seed)`: noise of examples x, a function of the seed and their values.
 * `dequantisation_noise(seed, indices, shape)`: where in its bin a stored value is put.
 * `SampleNoise`: the noise that a model samples from. Its k-th call returns one row per sample; the row of sample i is

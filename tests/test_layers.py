@@ -26,6 +26,7 @@ LAYERS = [
 BOTTOM = {
     "distributions",
     "noise",
+    "batch_noise",
     "component",
     "errors",
     "printing",

@@ -37,7 +37,7 @@ SCHEMA = "genkit.run/1"
 # The fields that a command reads back, and what they may be
 KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("verb", "status", "started", "label", "host"), (str,)),
-    **dict.fromkeys(("device", "data_fingerprint", "signal"), (str, type(None))),
+    **dict.fromkeys(("device", "data_fingerprint", "signal", "noise"), (str, type(None))),
     **dict.fromkeys(("exit_code", "threads", "seed", "step"), (int, type(None))),
     "best": (dict, type(None)),
     "wall_time": (int, float, type(None)),

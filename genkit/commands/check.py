@@ -136,7 +136,7 @@ def _train(parts: Parts, settings: RunSettings, scratch: Path, times: Times) -> 
 def _read_back(parts: Parts, settings: RunSettings, scratch: Path) -> tuple[GenerativeModel, int]:
     """The model of the checkpoint, and the checkpoint's size; raises GenkitError where it is not the model trained."""
     found = restore(scratch, plugins=settings.plugins)
-    trained = {name: value.cpu() for name, value in parts.module.for_use.state_dict().items()}
+    trained = {name: value.cpu() for name, value in parts.module.stored_model.state_dict().items()}
     for name, value in found.model.state_dict().items():
         if not torch.equal(value, trained[name]) and not bool(torch.isnan(value).any()):
             raise GenkitError(f"checkpoint: {name} does not come back as it was: report this as a bug")

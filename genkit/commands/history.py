@@ -1,7 +1,7 @@
 """The history of a run: every command that trained it, with what that command changed, in run.json and config.yaml.
 
     "history": [{"command": …, "step": 0, "time": …, "changed": {}, "git": …, "host": …, "platform": …, "device": …,
-                 "threads": …, "versions": {…}},
+                 "threads": …, "noise": …, "versions": {…}},
                 {"command": …, "step": 400, …, "changed": {"optimizer.lr": [0.002, 0.0001]}}]
 
 `step` is where the command began to train, `changed` each key with its old and its new value, `git` the commit of the
@@ -27,7 +27,7 @@ from genkit.config.resume import changes
 from genkit.printing import one_line
 from genkit.storage.commit import git_commit
 
-FORGOTTEN = ("device", "threads", "versions", "host")  # of the first command, in a run.json without a history
+FORGOTTEN = ("device", "threads", "noise", "versions", "host")  # of the first command, in a run.json without a history
 
 
 def entry(step: int, device: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from genkit.config.resume import ABSENT, differences, lookup
 from genkit.data.dataset import Dataset
 from genkit.data.stream import NAME
 
+NOISE = "by example"  # how the noise of a validation is drawn; before this was recorded, by batch
 COMPARED = ("device", "threads", "versions.genkit", "versions.lightning", "versions.torch")
 FRAMEWORKS = {"lightning": "lightning", "hydra": "hydra-core"}
 
@@ -31,6 +32,7 @@ def machine(device: str) -> dict[str, Any]:
         "device": device,
         "threads": torch.get_num_threads(),
         "views": NAME,
+        "noise": NOISE,
         "versions": versions() | {name: importlib.metadata.version(package) for name, package in FRAMEWORKS.items()},
     }
 
@@ -44,6 +46,8 @@ def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """
     for key in COMPARED:
         yield from differences(key, lookup(before, key, ABSENT), lookup(now, key, ABSENT))
+    if before.get("noise") != now["noise"]:
+        yield f"noise: a validation's was drawn by batch and is drawn {now['noise']}, so its losses change"
     if now["device"] != "cpu":
         yield "bits are promised on a CPU alone"
 

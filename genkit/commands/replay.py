@@ -81,21 +81,28 @@ def replay(run: Path, steps: int, plugins: Sequence[str], console: Console) -> N
     span = f"steps {window.first + 1} to {window.last}"
     if found:
         shown_ones = "; ".join(found[:LISTED]) + (f"; and {len(found) - LISTED} more" if len(found) > LISTED else "")
-        reasons = list(inexact(read_info(run / RUN), here))
-        elsewhere = f" (another machine trained it: {'; '.join(reasons)})" if reasons else ""
+        reasons = list(inexact(trained_on(read_info(run / RUN), window.last), here))
+        elsewhere = f" (it was trained under other conditions: {'; '.join(reasons)})" if reasons else ""
         raise CheckpointError(f"{shown(run)}: replaying {span} differs: {shown_ones}{elsewhere}")
     against = [*([f"{window.end.path.name}"] if window.end else []), *([f"{len(window.lines)} lines of metrics.jsonl"])]
     console.print(f"bit-identical: {span}, compared with {' and '.join(against)}", soft_wrap=True)
 
 
 def seams(info: Mapping[str, Any]) -> list[int]:
-    """The steps of a run.json's history after which another configuration trained, or another way to draw views."""
+    """The steps of a run.json's history after which another configuration trained, or with other views or noise."""
     entries = history_of(info)
     return [
         each["step"]
         for before, each in pairwise(entries)
-        if each.get("changed") or each.get("views") != before.get("views")
+        if each.get("changed") or any(each.get(key) != before.get(key) for key in ("views", "noise"))
     ]
+
+
+def trained_on(info: Mapping[str, Any], step: int) -> Mapping[str, Any]:
+    """What run.json says of the machine that trained a step: its fields are those of the last command alone."""
+    later = [each for each in history_of(info) if each["step"] >= step]
+    before = history_of(info)[: -len(later)] if later else []
+    return before[-1] if before else info
 
 
 def choose_window(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,11 @@ from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.read import Checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS, step_name
 from genkit.checkpoint.run_folder import CONFIG_YAML, METRICS
-from genkit.commands.parts import TYPED_ALONE, Parts, fingerprint
+from genkit.commands.parts import Parts, fingerprint
 from genkit.commands.sweep_value import best_of
 from genkit.config.migrate import config_of
 from genkit.config.recorded import check_recorded, read_config_yaml
 from genkit.config.restore import require_fit
-from genkit.config.resume import ABSENT, differences
 from genkit.config.settings import RunSettings
 from genkit.data.dataset import Dataset
 from genkit.data.spec import DataSpec
@@ -36,12 +35,6 @@ def recorded(run: Path, checkpoint: Checkpoint | None) -> dict[str, Any]:
     if checkpoint is None:
         return check_recorded(read_config_yaml(run / CONFIG_YAML), run)
     return check_recorded(config_of(checkpoint).get("train"), checkpoint.path)
-
-
-def departures(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """In which of the keys that a run remembers two configurations differ, in words."""
-    for key in sorted({*before, *now} - {*TYPED_ALONE}):
-        yield from differences(key, before.get(key, ABSENT), now.get(key, ABSENT))
 
 
 def same_data(run: Path, info: Mapping[str, Any], dataset: Dataset) -> None:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from genkit.batch_noise import drawn, normal_like
 from genkit.component import Component, PositiveFloat, Probability, Range
 from genkit.diffusion.coupling import Coupling, IndependentCoupling
 from genkit.diffusion.denoiser import Denoiser, Labelled, expand_to
@@ -86,9 +87,10 @@ class MeanFlowObjective(Objective):
         assert isinstance(denoiser, AverageVelocityDenoiser)
         one, other = (self.times(len(x), denoiser.schedule, denoiser.data_std) for _ in range(2))
         t, s = torch.maximum(one, other), torch.minimum(one, other)
-        apart = torch.arange(len(x), device=x.device) < self.share * len(x)  # examples come in random order
+        # the first ones, since examples come in random order
+        apart = drawn(lambda size, _: torch.arange(*size, device=x.device) < self.share * size[0], (len(x),), x.device)
         s = torch.where(apart, s, t)
-        eps = self.coupling(x, torch.randn_like(x), y)
+        eps = self.coupling(x, normal_like(x), y)
         alpha, sigma = (expand_to(value, x) for value in denoiser.schedule(t))
         x_t, target = alpha * x + sigma * eps, eps - x
         if apart.any():

@@ -7,9 +7,9 @@ Times, weighting and coupling are parts; another objective over the same network
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor
 
+from genkit.batch_noise import normal_like
 from genkit.component import Component
 from genkit.diffusion.coupling import Coupling, IndependentCoupling
 from genkit.diffusion.denoiser import expand_to
@@ -63,7 +63,7 @@ class Denoising(Objective):
     def noised(self, denoiser: NetworkDenoiser, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """x_t (B, *shape) and t (B,) of the examples x (B, *shape)."""
         t = self.times(len(x), denoiser.schedule, denoiser.data_std)
-        eps = self.coupling(x, torch.randn_like(x), y)
+        eps = self.coupling(x, normal_like(x), y)
         alpha, sigma = (expand_to(value, x) for value in denoiser.schedule(t))
         return alpha * x + sigma * eps, t
 

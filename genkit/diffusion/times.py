@@ -10,6 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from genkit.batch_noise import normal, stratified, uniform
 from genkit.component import Component, Range
 from genkit.diffusion.schedule import Schedule
 
@@ -22,7 +23,7 @@ class Times(Component, ABC):
 
     @abstractmethod
     def __call__(self, n: int, schedule: Schedule, data_std: Tensor) -> Tensor:
-        """(n,) times in [0, 1], drawn from torch's global generator, on the device of `data_std` ()."""
+        """(n,) times in [0, 1], drawn by `genkit.batch_noise`, on the device of `data_std` ()."""
 
 
 class LogNormalLevels(Times):
@@ -38,7 +39,7 @@ class LogNormalLevels(Times):
         self.mean, self.std = mean, std
 
     def __call__(self, n: int, schedule: Schedule, data_std: Tensor) -> Tensor:
-        log_sigma = data_std.log() + self.mean + self.std * torch.randn(n, device=data_std.device)
+        log_sigma = data_std.log() + self.mean + self.std * normal(n, device=data_std.device)
         return schedule.inverse(-2 * log_sigma)
 
 
@@ -55,9 +56,7 @@ class UniformTimes(Times):
         self.stratified = stratified
 
     def __call__(self, n: int, schedule: Schedule, data_std: Tensor) -> Tensor:
-        if not self.stratified:
-            return torch.rand(n, device=data_std.device)
-        return (torch.rand(1, device=data_std.device) + torch.arange(n, device=data_std.device) / n) % 1
+        return (stratified if self.stratified else uniform)(n, device=data_std.device)
 
 
 class LogitNormalTimes(Times):
@@ -73,4 +72,4 @@ class LogitNormalTimes(Times):
         self.mean, self.std = mean, std
 
     def __call__(self, n: int, schedule: Schedule, data_std: Tensor) -> Tensor:
-        return torch.sigmoid(self.mean + self.std * torch.randn(n, device=data_std.device))
+        return torch.sigmoid(self.mean + self.std * normal(n, device=data_std.device))

@@ -23,6 +23,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from genkit.batch_noise import signs_like
 from genkit.flows.coupling import GAIN
 from genkit.flows.transform import Transform
 from genkit.nn.backbone import Backbone
@@ -101,6 +102,6 @@ class ContinuousFlow(Transform):
         if self.exact:
             return [row.expand_as(x) for row in torch.eye(self.dim, dtype=x.dtype, device=x.device)]
         if self.training:
-            return [torch.randint_like(x, 2) * 2 - 1]
+            return [signs_like(x)]
         signs = torch.randint(2, (self.dim,), generator=generator_of(self.seed, "probe", self.dim)) * 2 - 1
         return [signs.to(x).expand_as(x)]

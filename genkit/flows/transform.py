@@ -5,7 +5,7 @@ Change of variables, for z = f(x; y) with Jacobian J:
 .. math:: \log p_X(x \mid y) = \log p_Z(f(x; y)) + \log |\det J_f(x; y)|.
 
 `Transform` is the contract, `Chain` composes, `Rescale` maps a fixed interval onto [−1, 1], `Logit` onto the real line,
-`Reshape` keeps the values, and `first_non_finite` names the layer in which a diverged flow breaks.
+`Reshape` keeps the values.
 """
 
 from __future__ import annotations
@@ -129,23 +129,3 @@ class Reshape(Transform):
 def is_exact(transform: Transform) -> bool:
     """Whether no layer of it estimates its log-determinant."""
     return all(module.exact for module in transform.modules() if isinstance(module, Transform))
-
-
-@torch.no_grad()
-def first_non_finite(transform: Transform, x: Tensor, y: Tensor | None = None) -> str | None:
-    """Name of the first innermost transform whose output or log-determinant is not finite, None if all are."""
-    broken: list[str] = []
-
-    def watch(name: str, output: tuple[Tensor, Tensor]) -> None:
-        if not all(bool(torch.isfinite(part).all()) for part in output):
-            broken.append(name)
-
-    hooks = [
-        module.register_forward_hook(lambda _module, _inputs, output, name=name: watch(name, output))
-        for name, module in transform.named_modules()
-        if isinstance(module, Transform)
-    ]
-    transform(x, y)
-    for hook in hooks:
-        hook.remove()
-    return broken[0] if broken else None

@@ -17,6 +17,7 @@ The relativistic loss pairs each real with one generated example, and has no min
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
@@ -25,7 +26,13 @@ from genkit.component import Component
 
 
 class AdversarialLoss(Component, ABC):
-    """Losses of shape () from logits (B,)."""
+    """Losses of shape () from logits (B,).
+
+    Attributes:
+        pairs: Whether the generator's loss reads the real logits. Where not, they are not computed: it is given NaN.
+    """
+
+    pairs: ClassVar[bool] = True
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -42,6 +49,8 @@ class NonSaturatingLoss(AdversarialLoss):
     References: Generative Adversarial Networks (Goodfellow et al. 2014, 1406.2661).
     """
 
+    pairs = False
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return (softplus(-real_logits) + softplus(fake_logits)).mean()
 
@@ -54,6 +63,8 @@ class LeastSquaresLoss(AdversarialLoss):
 
     References: Least Squares Generative Adversarial Networks (Mao et al. 2016, 1611.04076).
     """
+
+    pairs = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return 0.5 * ((real_logits - 1).square() + fake_logits.square()).mean()
@@ -68,6 +79,8 @@ class HingeLoss(AdversarialLoss):
     References: Geometric GAN (Lim & Ye 2017, 1705.02894).
     """
 
+    pairs = False
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return (relu(1 - real_logits) + relu(1 + fake_logits)).mean()
 
@@ -80,6 +93,8 @@ class WassersteinLoss(AdversarialLoss):
 
     References: Wasserstein GAN (Arjovsky et al. 2017, 1701.07875).
     """
+
+    pairs = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return (fake_logits - real_logits).mean()

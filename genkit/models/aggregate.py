@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from genkit.batch_noise import normal_like, uniform
 from genkit.component import Component, NonNegativeFloat, PositiveFloat, Probability
 from genkit.distributions import normal_log_prob
 from genkit.models.objective import ELBO, Draws, Objective, ramp
@@ -115,7 +116,7 @@ class InfoVAE(Objective):
 
     def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
         z = drawn.z[0]
-        at_prior = drawn.prior.draw(torch.rand(len(z), device=z.device), torch.randn_like(z))
+        at_prior = drawn.prior.draw(uniform(len(z), device=z.device), normal_like(z))
         discrepancy, kl = mmd(z, at_prior, self.kernel), drawn.kl.sum(1).mean()
         loss = drawn.reconstruction + (1 - self.alpha) * kl + (self.alpha + self.weight - 1) * discrepancy
         return {"loss": loss, "reconstruction": drawn.reconstruction, "kl": kl, "mmd": discrepancy}

@@ -3,8 +3,8 @@ r"""Augmentation that gradients pass through: real and generated examples are ju
 .. math:: D(T(x)), \quad D(T(G(z))), \quad \text{in both players' losses},
 
 so a discriminator that would learn few training images by heart sees many, and the generator does not learn T itself.
-Several maps follow each other. Noise comes from torch's global generator. T may change with the progress of the
-training.
+Several maps follow each other. What is drawn for an example is a function of its position in the batch
+(`genkit.batch_noise`). T may change with the progress of the training.
 """
 
 from abc import ABC, abstractmethod
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from genkit.batch_noise import integers, normal_like, uniform
 from genkit.component import Component, PositiveFloat, Probability, Range
 from genkit.data.spec import DataSpec, Takes
 from genkit.errors import ConfigError
@@ -88,7 +89,7 @@ class DiffAugment(Augmentation):
     def _window(self, x: Tensor, side: int) -> tuple[Tensor, int]:
         """Indices (B, side) of a window into the padded side, and the padding."""
         far = round(self.translation * side)
-        start = torch.randint(2 * far + 1, (len(x), 1), device=x.device)
+        start = integers(2 * far + 1, len(x), 1, device=x.device)
         return start + torch.arange(side, device=x.device), far
 
     def _cut(self, x: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ class DiffAugment(Augmentation):
     def _hole(self, x: Tensor, side: int) -> Tensor:
         """(B, side) bool: a stretch of the cut-out's length around a uniform place, cut off at the border."""
         length = round(self.cutout * side)
-        start = torch.randint(side + 1 - length % 2, (len(x), 1), device=x.device) - length // 2
+        start = integers(side + 1 - length % 2, len(x), 1, device=x.device) - length // 2
         place = torch.arange(side, device=x.device)
         return (place >= start) & (place < start + length)
 
@@ -120,7 +121,7 @@ class InstanceNoise(Augmentation):
         self.std = std
 
     def __call__(self, x: Tensor, progress: float) -> Tensor:
-        return x + self.std * torch.randn_like(x)
+        return x + self.std * normal_like(x)
 
 
 class AnnealedNoise(Augmentation):
@@ -145,9 +146,9 @@ class AnnealedNoise(Augmentation):
     def __call__(self, x: Tensor, progress: float) -> Tensor:
         if progress >= self.share:
             return x
-        return x + self.std * (self.final / self.std) ** (progress / self.share) * torch.randn_like(x)
+        return x + self.std * (self.final / self.std) ** (progress / self.share) * normal_like(x)
 
 
 def _symmetric(x: Tensor) -> Tensor:
     """Uniform in [−1, 1), one per example, (B, 1, 1, 1)."""
-    return 2 * torch.rand(len(x), 1, 1, 1, device=x.device, dtype=x.dtype) - 1
+    return 2 * uniform(len(x), 1, 1, 1, device=x.device, dtype=x.dtype) - 1

@@ -3,15 +3,15 @@ r"""Corruptions C(x̃ | x) of an autoencoder's input: what it must undo cannot b
 .. math:: \min_{e, d} E_{x,\; \tilde x \sim C(\cdot | x)} \| x - d(e(\tilde x)) \|^2
 
 (Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders; 2010, JMLR 11).
-All randomness comes from torch's global generator, which training seeds for every micro-batch.
+What is drawn for an example is a function of its position in the batch (`genkit.batch_noise`).
 """
 
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
+from genkit.batch_noise import normal_like, uniform_like
 from genkit.component import Component, PositiveFloat, Probability
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
@@ -52,7 +52,7 @@ class GaussianNoise(Corruption):
         self.sigma = sigma
 
     def __call__(self, x: Tensor) -> Tensor:
-        return x + self.sigma * torch.randn_like(x)
+        return x + self.sigma * normal_like(x)
 
 
 class Masking(Corruption):
@@ -68,7 +68,7 @@ class Masking(Corruption):
         self.probability = probability
 
     def __call__(self, x: Tensor) -> Tensor:
-        return x.masked_fill(torch.rand_like(x) < self.probability, ends(self.spec)[0])
+        return x.masked_fill(uniform_like(x) < self.probability, ends(self.spec)[0])
 
 
 class SaltAndPepper(Corruption):
@@ -89,6 +89,6 @@ class SaltAndPepper(Corruption):
 
     def __call__(self, x: Tensor) -> Tensor:
         low, high = ends(self.spec)
-        u = torch.rand_like(x)
+        u = uniform_like(x)
         x = x.masked_fill(u < self.probability / 2, low)
         return x.masked_fill(u > 1 - self.probability / 2, high)

@@ -10,6 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from genkit.batch_noise import uniform
 from genkit.component import AtSampling, PositiveInt, Probability, Range
 from genkit.data.spec import Batch, DataSpec
 from genkit.diffusion.denoiser import Clipped, Denoiser, Labelled, unlabelled
@@ -142,7 +143,7 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         y = self.labels_of(batch)
         if y is None or not self.training:
             return y
-        dropped = torch.rand(y.shape, device=y.device) < self.label_dropout
+        dropped = uniform(len(y), device=y.device) < self.label_dropout
         return torch.where(dropped, self.num_classes, y)  # type: ignore[arg-type]
 
     def _guided(self, n: int, y: Tensor | None) -> Denoiser:

@@ -19,14 +19,14 @@ from typing import Annotated, Any, ClassVar
 import torch
 from torch import Tensor
 
+from genkit.batch_noise import uniform_like
 from genkit.component import AtSampling, NonNegativeFloat
 from genkit.data.kinds import Modality, Quantised
 from genkit.data.spec import Batch, DataSpec
 from genkit.distributions import bits_per_dim
-from genkit.errors import NumericalError
 from genkit.flows.dequantisation import DequantisationFactory
 from genkit.flows.recipe import Recipe
-from genkit.flows.transform import Chain, Transform, first_non_finite, is_exact
+from genkit.flows.transform import Transform, is_exact
 from genkit.models.base import Bound, Conditional, GenerativeModel, MonteCarlo, Noise, classes_of
 
 CHECKED = 16  # examples of a validation batch whose way there and back is measured: an inverse may cost D passes
@@ -77,22 +77,17 @@ class Flow(GenerativeModel, MonteCarlo, Conditional):
         with ExitStack() as hooks:
             for layer in self._layers():
                 hooks.enter_context(layer.register_forward_pre_hook(_initialise))
-            self._log_prob(self.spec.dequantise(x, torch.rand_like(x)), y)
+            self._log_prob(self.spec.dequantise(x, uniform_like(x)), y)
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Mean negative log-likelihood in nats, of dequantised values; "bits_per_dim" too where data has levels.
 
         In evaluation also "inverse_error", the largest |f⁻¹(f(x)) − x|: a flow whose inverse has gone bad still has a
         fine likelihood, and its samples are not of it.
-
-        Raises:
-            NumericalError: the likelihood is not finite; names the layer.
         """
         x, y = batch["x"], self.labels_of(batch)
-        x = self.spec.dequantise(x, torch.rand_like(x))
+        x = self.spec.dequantise(x, uniform_like(x))
         nll = -self._log_prob(x, y).mean()
-        if not torch.isfinite(nll):
-            raise NumericalError(f"the flow diverged in {self._broken(x, y)}: lower optimizer.lr or gradient clipping")
         penalties = [found for layer in self._layers() if (found := layer.penalty()) is not None]
         terms = {"loss": nll + sum(penalties)}
         if isinstance(kind := self.spec.kind, Quantised):
@@ -132,11 +127,6 @@ class Flow(GenerativeModel, MonteCarlo, Conditional):
     @torch.no_grad()
     def _inverse_error(self, x: Tensor, y: Tensor | None) -> Tensor:
         return (self.transform.inverse(self.transform(x, y)[0], y) - x).abs().max()
-
-    def _broken(self, x: Tensor, y: Tensor | None) -> str:
-        """Name of the layer in which a likelihood stops being finite."""
-        layers = self.transform if self.moved is None else Chain([self.moved, self.transform])
-        return first_non_finite(layers, x, y) or "prior"
 
     def _layers(self) -> list[Transform]:
         return [module for module in self.modules() if isinstance(module, Transform)]

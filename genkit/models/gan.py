@@ -8,11 +8,13 @@ is the recipe of R3GAN: a relativistic loss with both zero-centred gradient pena
 normalisation, for which local convergence is proven.
 """
 
+from math import nan
 from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from genkit.batch_noise import normal
 from genkit.component import AtSampling, PositiveFloat, Range, Width
 from genkit.data.kinds import Modality
 from genkit.data.spec import Batch, DataSpec, check_values
@@ -83,6 +85,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         network = backbone or quick_backbone(spec.shape)
         self.latent_dim, self.truncation, self.loss = latent_dim, truncation, loss or RelativisticLoss()
         self.penalties, self.constraint, self.augment, self.code = penalties, constraint, augment, code
+        self.spectral = spectral_discriminator
         self.phases = ("discriminator",) * n_critic + ("generator",)
         self.needs_horizon = any(augmentation.needs_horizon for augmentation in augment)
         self.num_classes = classes_of(spec, conditional)
@@ -110,7 +113,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         if self.constraint is not None and self.training:
             self.constraint(self.discriminator)
         x, y = batch["x"], self.labels_of(batch)
-        z = torch.randn(len(x), self.latent_dim, device=x.device)
+        z = normal(len(x), self.latent_dim, device=x.device)
         z = z if self.code is None else self.code.encode(z)
         return self._generator(x, y, z) if phase == "generator" else self._discriminator(x, y, z)
 
@@ -132,13 +135,31 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
 
     def judge(self, x: Tensor, y: Tensor | None = None) -> Verdict:
         """What the discriminator says of examples (B, *shape): in training, of augmented ones."""
+        return self.discriminator(self._augmented(x), y)
+
+    def _augmented(self, x: Tensor) -> Tensor:
         for augmentation in self.augment if self.training else ():
             x = augmentation(x, self.progress)
-        return self.discriminator(x, y)
+        return x
+
+    def _real_logits(self, x: Tensor, y: Tensor | None) -> Tensor | None:
+        """D(x) in the generator's step, None where its loss does not ask.
+
+        What augmentation draws for real examples is drawn all the same, before what it draws for generated ones, and
+        spectral norms are told by one pass more: so a run goes on exactly that began when every loss was given D(x).
+        """
+        if self.loss.pairs:
+            return self.judge(x, y).logits
+        x = self._augmented(x)
+        if self.training and self.spectral:
+            with torch.no_grad():
+                self.discriminator(x, y)
+        return None
 
     def _generator(self, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tensor]:
-        real, fake = self.judge(x, y), self.judge(self.generated(z, y), y)
-        adversarial = self.loss.generator(real.logits, fake.logits)
+        real = self._real_logits(x, y)
+        fake = self.judge(self.generated(z, y), y)
+        adversarial = self.loss.generator(fake.logits.new_full((len(x),), nan) if real is None else real, fake.logits)
         recognised = self.discriminator.head.recognition(fake.h, y) | self._recovered(fake.h, z)
         return {"loss": adversarial + sum(recognised.values()), "adversarial": adversarial, **recognised}
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from genkit.batch_noise import signs_like
+
 
 def squared_jacobian_norm(output: Tensor, point: Tensor, draws: int | None) -> Tensor:
     """‖∂output/∂point‖_F² of every example, (B,), differentiable once more.
@@ -39,4 +41,4 @@ def _axes(flat: Tensor) -> Iterator[Tensor]:
 
 def _signs(flat: Tensor, draws: int) -> Iterator[Tensor]:
     for _ in range(draws):
-        yield torch.randint_like(flat, 2) * 2 - 1
+        yield signs_like(flat)

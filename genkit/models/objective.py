@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from genkit.batch_noise import choices
 from genkit.component import Component, Count, NonNegativeFloat, Probability
 from genkit.distributions import normal_log_prob
 from genkit.errors import ConfigError
@@ -194,7 +195,7 @@ class ImportanceWeighted(Objective):
             every = draw(eps)
             weights = every.log_weights.softmax(0)
             terms = self.losses(every, progress)
-        kept = weights.T.multinomial(self.kept, replacement=True).T  # (kept, B)
+        kept = choices(weights.T, self.kept).T  # (kept, B)
         surrogate = -_weighted_path(draw(_rows(eps, kept)), weights.gather(0, kept)).mean()
         return {**terms, "loss": terms["loss"] + surrogate - surrogate.detach()}  # the bound, with this gradient
 

@@ -18,6 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from genkit.batch_noise import uniform
 from genkit.component import Component, NonNegativeFloat, PositiveFloat
 
 TINY = 1e-12  # under the root of a squared norm, whose derivative at zero is infinite
@@ -114,7 +115,7 @@ class GradientPenalty(Penalty):
 
     def __call__(self, judged: Judged) -> Tensor:
         x, fake = judged.x.detach(), judged.fake.detach()
-        u = torch.rand(len(x), *[1] * (x.ndim - 1), device=x.device, dtype=x.dtype)
+        u = uniform(len(x), *[1] * (x.ndim - 1), device=x.device, dtype=x.dtype)
         between = torch.lerp(fake, x, u).requires_grad_()
         slope = (squared_slope(judged.judge(between), between) + TINY).sqrt()
         return (slope - 1).square().mean()

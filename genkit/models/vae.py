@@ -16,6 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from genkit.batch_noise import normal
 from genkit.component import Count, Width
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.models.base import (
@@ -113,7 +114,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         x, y = batch["x"], self.labels_of(batch)
         q, prior = self.posterior(x, y), self.prior.mixture(self.posterior)
         progress = self.progress if self.training else 1.0
-        eps = torch.randn(self.objective.draws(progress), *q[0].shape, device=x.device).to(x)
+        eps = normal(self.objective.draws(progress), *q[0].shape, device=x.device, dim=1).to(x)
         terms = self.objective.drawn(partial(self.draws, x, y, q, prior), eps, progress)
         return terms if self.training else {**terms, "active_units": active_units(q[0])}
 

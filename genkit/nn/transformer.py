@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.nn.attention import KeyValue, SelfAttention
+from genkit.nn.dropout import Dropout
 
 Draw = Callable[[Tensor, int], Tensor]
 
@@ -41,7 +42,7 @@ class TransformerBlock(nn.Module):
         self.norm_attention, self.norm_forward = nn.LayerNorm(features), nn.LayerNorm(features)
         self.attention = SelfAttention(features, heads, causal)
         self.feed_forward = FeedForward(features)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, h: Tensor) -> Tensor:
         h = h + self.dropout(self.attention(self.norm_attention(h)))
@@ -83,7 +84,7 @@ class CausalTransformer(nn.Module):
         self.start = nn.Embedding(num_classes or 1, features)
         self.tokens = nn.Embedding(num_tokens, features)
         self.position = nn.Parameter(0.02 * torch.randn(length, features))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(TransformerBlock(features, heads, True, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(features)
         self.last = nn.Linear(features, num_tokens)

@@ -20,7 +20,6 @@ from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions
 from genkit.training.restored import number_or_none
 from genkit.training.step_callback import StepCallback
-from genkit.training.subset import prepare
 
 
 class CheckpointWriter(StepCallback):
@@ -99,7 +98,7 @@ class CheckpointWriter(StepCallback):
         if step == self.saved or step == 0:
             return
         refuse_non_finite(module, step)
-        prepare(module.for_use, self.dataset, module.seed)
+        module.prepared(self.dataset)
         pointers = ("latest", "best") if self.best_step == step else ("latest",)
         trainer.save_checkpoint(self.run / CHECKPOINTS / step_name(step), storage_options=pointers)
         self.saved = step

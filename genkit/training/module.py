@@ -1,8 +1,9 @@
 """The one LightningModule: every family trains through it, and it knows none of them.
 
 One optimizer, one named parameter group per phase. Each optimizer step serves one phase: only that phase's parameters
-require a gradient, so the others have none and the optimizer skips them. The global generators are seeded from
-(seed, micro-batch, rank) before each micro-batch, so a resumed run draws what the uninterrupted one would have drawn.
+require a gradient, so the others have none and the optimizer skips them. Noise is a function of (seed, micro-batch,
+position in the batch), so a resumed run draws what the uninterrupted one would have drawn; that of a validation is a
+function of (seed, example).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -20,6 +22,8 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from genkit.batch_noise import by_example, share_of_batch
+from genkit.data.dataset import Dataset
 from genkit.data.spec import Batch
 from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import GenerativeModel
@@ -29,6 +33,7 @@ from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.names import AVERAGED
 from genkit.training.restored import check_optimizer, check_schedulers
+from genkit.training.subset import prepare
 
 
 class GenerativeModule(pl.LightningModule):
@@ -92,6 +97,7 @@ class GenerativeModule(pl.LightningModule):
         self._step_sums: dict[str, Tensor] = {}  # of the micro-batches of the current step
         self._sums: dict[str, Tensor] = {}
         self._seen = 0
+        self._prepared_at = -1
         self._batch: Batch = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -112,9 +118,17 @@ class GenerativeModule(pl.LightningModule):
         return self.model.phases[self.global_step % len(self.model.phases)]
 
     @property
-    def for_use(self) -> GenerativeModel:
-        """The copy that samples and is stored: the averaged one where there is one, in eval mode."""
-        return self.model.eval() if self.averaged is None else self.averaged
+    def stored_model(self) -> GenerativeModel:
+        """The copy that validates, samples and is stored: the averaged one where there is one."""
+        return self.model if self.averaged is None else self.averaged
+
+    def prepared(self, dataset: Dataset) -> GenerativeModel:
+        """The stored model in eval mode, fitted to data for sampling; once a step, whoever asks for it."""
+        model = self.stored_model.eval()
+        if self._prepared_at != self.global_step:
+            prepare(model, dataset, self.seed)
+            self._prepared_at = self.global_step
+        return model
 
     def configure_optimizers(self) -> Any:
         """One optimizer and its schedule; raises ConfigError for an override that the optimizer does not know."""
@@ -150,15 +164,18 @@ class GenerativeModule(pl.LightningModule):
     @torch.no_grad()
     def _initialise(self, batch: Batch) -> None:
         """From the noise of the first micro-batch: what is fitted is fitted to just what the first loss then sees."""
-        self._seed_noise()
-        self.model.initialise(batch)
+        with self._noise():
+            self.model.initialise(batch)
 
     def _losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        self._seed_noise()
-        return self.model.losses(batch, phase)
+        with self._noise():
+            return self.model.losses(batch, phase)
 
-    def _seed_noise(self) -> None:
+    def _noise(self) -> AbstractContextManager[None]:
+        """That of the micro-batch, by position in the whole batch; what draws from torch itself, by process too."""
         seed_global(seed_of(self.seed, "train", self.micro_batch, self.global_rank), self.device)
+        whole = seed_of(self.seed, "train", self.micro_batch, 0)  # one process draws it from the global generator
+        return share_of_batch(whole, self.global_rank, self.trainer.world_size)
 
     @property
     def _looks(self) -> bool:
@@ -191,19 +208,22 @@ class GenerativeModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._sums, self._seen, self.validation_origin = {}, 0, ""
+        self.stored_model.eval()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         size = len(batch["x"])
-        self._tell_step(self.for_use)
-        for phase in dict.fromkeys(self.for_use.phases):
-            for name, term in self._validation_losses(batch, batch_idx, phase).items():
+        self._tell_step(self.stored_model)
+        for phase in dict.fromkeys(self.model.phases):
+            for name, term in self._validation_losses(batch, batch_idx, self._seen, phase).items():
                 key = self._key("val", phase, name)
                 self._sums[key] = self._sums.get(key, 0.0) + size * term.detach()
         self._seen += size
 
-    def _validation_losses(self, batch: Batch, number: int, phase: str) -> dict[str, Tensor]:
+    def _validation_losses(self, batch: Batch, number: int, first: int, phase: str) -> dict[str, Tensor]:
+        """Of the batch `number`, whose first example is `first`, from the noise of those examples."""
         seed_global(seed_of(self.seed, "val", number), self.device)
-        return self.for_use.losses(batch, phase)
+        with by_example(seed_of(self.seed, "val"), first):
+            return self.stored_model.losses(batch, phase)
 
     def on_validation_epoch_end(self) -> None:
         means = {key: total / self._seen for key, total in self._sums.items()}
@@ -213,13 +233,15 @@ class GenerativeModule(pl.LightningModule):
 
     def _find_validation_origin(self) -> str:
         """Goes through the validation batches again, up to the first one with a term that is not finite."""
+        first = 0
         for number, found in enumerate(self.trainer.val_dataloaders or ()):
             batch = {name: value.to(self.device) for name, value in found.items()}
-            for phase in dict.fromkeys(self.for_use.phases):
-                terms = self._validation_losses(batch, number, phase)
+            for phase in dict.fromkeys(self.model.phases):
+                terms = self._validation_losses(batch, number, first, phase)
                 if not all(bool(torch.isfinite(term)) for term in terms.values()):
-                    again = partial(self._validation_losses, batch, number, phase)
-                    return origin_of_loss(self.for_use, batch, again)
+                    again = partial(self._validation_losses, batch, number, first, phase)
+                    return origin_of_loss(self.stored_model, batch, again)
+            first += len(batch["x"])
         return "though the term of every batch is"
 
     def validation_terms(self, batch: Batch) -> tuple[str, ...]:

@@ -26,7 +26,6 @@ from genkit.training.logging import MetricsWriter
 from genkit.training.module import GenerativeModule
 from genkit.training.options import SampleGridOptions
 from genkit.training.step_callback import StepCallback
-from genkit.training.subset import prepare
 
 BATCH = 500
 PAIRS = 24
@@ -86,7 +85,7 @@ class SampleGrids(StepCallback):
             self._draw(trainer, module)
 
     def _draw(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
-        model = prepare(module.for_use, self.dataset, module.seed)
+        model = module.prepared(self.dataset)
         stream = stream_samples(model, max(self.options.n, self.watched), seed=module.seed, batch_size=BATCH)
         made = torch.cat([x for x, _ in stream])
         self._watch(trainer, made[: self.watched])

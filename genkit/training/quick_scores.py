@@ -22,7 +22,6 @@ from genkit.metrics.record import Record
 from genkit.training.aside import Aside
 from genkit.training.module import GenerativeModule
 from genkit.training.options import QuickOptions
-from genkit.training.subset import prepare
 
 PREFIX = "quick/"
 
@@ -73,7 +72,7 @@ class QuickScores(pl.Callback):
 
     def _score(self, trainer: pl.Trainer, pl_module: GenerativeModule) -> None:
         options = self.quick.options
-        model = prepare(pl_module.for_use, self.dataset, pl_module.seed)
+        model = pl_module.prepared(self.dataset)
         records = self.quick.evaluator.score_model(model, options.n)
         pl_module.validated |= terms_of(records, options.n)
         line = f"quick scores at step {trainer.global_step:,} ({facts(records, options.n)}): {said(records)}"

@@ -13,11 +13,10 @@ from genkit.noise import generator_of
 LARGEST = 4096  # examples: enough for the statistics of a latent, quick for any encoder
 
 
-def prepare(model: GenerativeModel, dataset: Dataset, seed: int) -> GenerativeModel:
-    """Fits the model's buffers to the subset, on the model's device, and returns the model in eval mode."""
+def prepare(model: GenerativeModel, dataset: Dataset, seed: int) -> None:
+    """Fits the model's buffers to the subset, on the model's device."""
     device = next(model.parameters()).device
-    model.eval().prepare(_batches(dataset, seed, device))
-    return model
+    model.prepare(_batches(dataset, seed, device))
 
 
 def _batches(dataset: Dataset, seed: int, device: torch.device) -> Iterator[Batch]:

@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.text import Text
 from torch import Tensor
 
+from genkit.batch_noise import by_example, share_of_batch
 from genkit.config import catalog
 from genkit.config.catalog import Catalog
 from genkit.config.words import Words
-from genkit.data.spec import DataSpec
+from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.models.base import Conditional, Decoder, Density, Encoder, GenerativeModel, LatentBound, Reconstructor
 from genkit.models.stream import labels_for
@@ -31,6 +32,8 @@ from genkit.report.progress_row import ProgressRow
 
 # what follows the batches by design: a codebook's running means, the vectors of a power iteration
 RUNNING = ("quantizer.usage", "quantizer.sums", "parametrizations.weight.0._u", "parametrizations.weight.0._v")
+# whose losses couple the examples of a batch: optimal transport between them, statistics of the aggregate posterior
+COUPLED = ("ot_cfm", "info_vae", "beta_tc_vae")
 Law = TypeVar("Law", bound=Callable[..., None])
 MODELS = list(Catalog.of(Words()).options("model"))
 CASES = list(cases(MODELS))
@@ -77,6 +80,15 @@ def moved(model: GenerativeModel, start: dict[str, Tensor]) -> set[str]:
     return {name for name, value in model.state_dict().items() if not torch.equal(value, start[name])}
 
 
+def gradients(model: GenerativeModel, batch: Batch, phase: str) -> Tensor:
+    """Of all weights that a phase trains, in one vector."""
+    model.zero_grad()
+    model.losses(batch, phase)["loss"].backward()
+    found = [p.grad for p in model.trainable()[phase].parameters() if p.grad is not None]
+    model.zero_grad()
+    return torch.cat([each.flatten() for each in found])
+
+
 def once(case: Case) -> bool:
     """Each model on one kind of data: what no shape of the data changes."""
     return case == next(one for one in CASES if (one.model, one.conditional) == (case.model, case.conditional))
@@ -114,6 +126,36 @@ class Laws:
             torch.manual_seed(1)
             again = model.losses(subject.batch, phase)
             assert {name: term.item() for name, term in again.items()} == {n: term.item() for n, term in terms.items()}
+
+    @only(lambda case: once(case) and case.model not in COUPLED)
+    def test_its_noise_goes_by_position(self, subject):
+        """Halves of a batch have the gradients of the whole; a validation in parts has its loss."""
+        model, batch = subject.model, subject.batch
+        n = len(batch["x"]) // 2
+        halves = [{name: value[at : at + n] for name, value in batch.items()} for at in (0, n)]
+        start = copy_of(model)
+        for phase in dict.fromkeys(model.phases):
+            torch.manual_seed(3)
+            whole = gradients(model.train(), batch, phase)
+            parts = []
+            for rank, half in enumerate(halves):
+                model.load_state_dict(start)
+                with share_of_batch(3, rank, 2):
+                    parts.append(gradients(model, half, phase))
+            model.load_state_dict(start)
+            torch.testing.assert_close(
+                (parts[0] + parts[1]) / 2, whole, rtol=1e-3, atol=1e-5 * float(whole.abs().max())
+            )
+            model.eval()
+            means = []
+            for size in (2 * n, 7):
+                total = 0.0
+                for at in range(0, 2 * n, size):
+                    part = {name: value[at : at + size] for name, value in batch.items()}
+                    with by_example(3, at), torch.no_grad():
+                        total += len(part["x"]) * model.losses(part, phase)["loss"].item()
+                means.append(total / (2 * n))
+            assert means[1] == pytest.approx(means[0], rel=1e-4)
 
     @only(once)
     def test_its_losses_leave_room_for_the_progress(self, subject):

@@ -36,6 +36,13 @@ def test_relativistic_compares_pairs():
     torch.testing.assert_close(loss.discriminator(REAL + 3, FAKE + 3), loss.discriminator(REAL, FAKE))
 
 
+@over_losses
+def test_a_loss_says_whether_its_generator_reads_real_logits(loss):
+    blind = loss.generator(torch.full_like(REAL, math.nan), FAKE)
+    assert blind.isnan() == loss.pairs
+    assert loss.pairs or torch.equal(blind, loss.generator(REAL, FAKE))
+
+
 def test_wasserstein_is_a_difference_of_means():
     loss = WassersteinLoss()
     torch.testing.assert_close(loss.discriminator(REAL, FAKE), FAKE.mean() - REAL.mean())

@@ -9,7 +9,7 @@ from test_adversarial import LOSSES
 
 from genkit.distributions import truncated_normal
 from genkit.errors import ConfigError
-from genkit.models.adversarial import NonSaturatingLoss, RelativisticLoss, WassersteinLoss
+from genkit.models.adversarial import HingeLoss, NonSaturatingLoss, RelativisticLoss, WassersteinLoss
 from genkit.models.augment import DiffAugment, InstanceNoise
 from genkit.models.discriminator import AuxiliaryClassifier, Concatenation, Projection
 from genkit.models.gan import GAN, ImageGAN
@@ -157,6 +157,30 @@ def test_the_generator_minimises_its_loss_on_the_same_pairs(loss):
     torch.manual_seed(1)
     fake = model.generator(torch.randn(6, 3))
     torch.testing.assert_close(got, loss.generator(model.judge(given["x"]).logits, model.judge(fake).logits))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_generators_step_judges_real_examples_only_where_its_loss_asks(loss, training):
+    model = gan(loss=loss, penalties=(), augment=(InstanceNoise(0.1),)).train(training)
+    judged = []
+    model.discriminator.register_forward_hook(lambda *_: judged.append(True))
+    assert model.losses(batch(), "generator")["loss"].isfinite()
+    assert len(judged) == 1 + loss.pairs
+
+
+@pytest.mark.parametrize("options", [{"augment": (InstanceNoise(0.5),)}, {"spectral_discriminator": True}], ids=str)
+def test_what_is_not_judged_leaves_noise_and_spectral_norms_as_if_it_were(options):
+    class Pairs(HingeLoss):
+        pairs = True
+
+    asked, unasked = (gan(loss=loss, penalties=(), **options) for loss in (Pairs(), HingeLoss()))
+    terms = []
+    for model in (asked, unasked):
+        torch.manual_seed(1)
+        terms.append([stepped(model.train(), batch())["generator"]["loss"].item() for _ in range(2)])
+    assert terms[0] == terms[1]
+    assert all(torch.equal(value, unasked.state_dict()[name]) for name, value in asked.state_dict().items())
 
 
 def test_recognition_joins_both_players_losses():

@@ -6,16 +6,17 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import nn
-from training_cases import Mean, TinyGAN, averaged, module_of, new, run_in
+from training_cases import Mean, Points, TinyGAN, averaged, module_of, new, run_in
 
 from genkit.checkpoint.read import find_checkpoint, open_checkpoint
 from genkit.checkpoint.retention import pointed, step_folders
 from genkit.errors import ConfigError, NumericalError
+from genkit.training.ema import EMA
 from genkit.training.options import CheckpointOptions, TrainerOptions
 from genkit.training.runner import make_trainer
 from genkit.training.signals import StopNow, StopSignal
@@ -196,6 +197,28 @@ def test_a_device_that_is_not_here_is_refused() -> None:
 )
 def test_what_is_better(mode: Any, score: float, best: float | None, better: bool) -> None:
     assert CheckpointOptions(mode=mode).better(score, best) == better
+
+
+class Counting(Mean):
+    """Notes the steps at which it is prepared."""
+
+    prepared: ClassVar[list[int]] = []
+
+    def prepare(self, batches: Any) -> None:
+        assert not self.training
+        self.prepared.append(self.step)
+        super().prepare(batches)
+
+
+@pytest.mark.parametrize("ema", [None, averaged(0.5)], ids=["live", "averaged"])
+def test_pictures_and_checkpoints_of_a_step_share_what_was_fitted(tmp_path: Path, ema: EMA | None) -> None:
+    """Steps 4, 8 and 12 have a picture and a checkpoint, 8 a validation between them; 2, 6 and 10 a picture alone."""
+    Counting.prepared.clear()
+    module = module_of(new(Counting), ema=ema, max_steps=12)
+    run_in(tmp_path, module, every=4, pictures=2, val_every_n_steps=8)
+    assert len(Counting.prepared) == 6
+    stored = open_checkpoint(tmp_path / "checkpoints" / "step-00000008").model()
+    torch.testing.assert_close(stored["spread"], Points().split("train").x.std(0))
 
 
 def test_buffers_are_copied_at_every_step(tmp_path: Path) -> None:
