@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_cases import arguments, done, refused, run_json
+from command_cases import QUICK, arguments, done, refused, run_json
 
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.write import write_checkpoint
@@ -116,3 +116,28 @@ def test_an_augmentation_that_drew_otherwise_is_no_damage(copied: Path, work: Pa
     assert f"resuming at step 4 (not exact: {why})" in done("train", f"resume={moved}", "trainer.max_steps=6")
     assert "bit-identical: steps 5 to 6" in done("verify", f"ckpt={moved}", "replay=4")  # as they are drawn now
     assert "resuming at step 6 (exact)" in done("train", f"resume={moved}", "trainer.max_steps=8")
+
+
+def test_a_run_of_a_time_when_models_had_flags_and_validations_drew_by_batch(work: Path) -> None:
+    """Its weights are replayed and go on; that its validation losses differ is said, and is no damage."""
+    run = work / "flagged"
+    quick = ("trainer.max_steps=4", "trainer.val_every_n_steps=2", "checkpoint.every_n_steps=2", "lr_schedule=constant")
+    done("train", "model=vq_vae", *QUICK, *quick, f"run_dir={run}")
+    flag, steps = {"quantizer.initialised": torch.tensor(True)}, run / "checkpoints"
+    for step in (2, 4):
+        old = open_checkpoint(steps / f"step-{step:08}")
+        config, model, (tensors, training) = old.config(), old.model() | flag, old.training()
+        if any(name.startswith("raw.") for name in tensors):
+            tensors |= {f"raw.{name}": value for name, value in flag.items()}
+        shutil.rmtree(steps / f"step-{step:08}")
+        write_checkpoint(steps, step, config=config, model=model, training_tensors=tensors, training=training)
+    (run / "latest").write_text("step-00000004\n")
+    record = run_json(run)
+    assert record.pop("noise") == record["history"][0].pop("noise")
+    os.chmod(run / "run.json", 0o644)
+    (run / "run.json").write_text(json.dumps(record))
+    done("sample", f"ckpt={run}", "n=4", "out=flagged_samples")
+    assert "bit-identical" in done("verify", f"ckpt={run}", "replay=2")  # the flag is none of the weights
+    why = "noise: a validation's was drawn by batch and is drawn by example, so its losses change"
+    assert f"resuming at step 4 (not exact: {why})" in done("train", f"resume={run}", "trainer.max_steps=6")
+    assert "resuming at step 6 (exact)" in done("train", f"resume={run}", "trainer.max_steps=8")
