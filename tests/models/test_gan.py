@@ -169,7 +169,9 @@ def test_the_generators_step_judges_real_examples_only_where_its_loss_asks(loss,
     assert len(judged) == 1 + loss.pairs
 
 
-@pytest.mark.parametrize("options", [{"augment": (InstanceNoise(0.5),)}, {"spectral_discriminator": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"augment": (InstanceNoise(0.5),)}, {"spectral_discriminator": True}], ids=["augmented", "spectral"]
+)
 def test_what_is_not_judged_leaves_noise_and_spectral_norms_as_if_it_were(options):
     class Pairs(HingeLoss):
         pairs = True
