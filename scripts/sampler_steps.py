@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from genkit.report.scatter import DPI, save_figure
+
+MARKS, LINES = "osD^vPX*", ("-", "--", "-.")
 
 
 def points(folder: Path, metric: str) -> list[dict[str, str]]:
@@ -32,6 +36,27 @@ def points(folder: Path, metric: str) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: int(row["evaluations"]))
 
 
+def split(word: str) -> tuple[str, str, str]:
+    return word.partition("=")
+
+
+def draw(axes: Axes, curves: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
+    """Draw a line per sampler, with marks and dashes of its own, earlier ones larger, so that equal ones are seen."""
+    floors: list[float] = []
+    for i, (name, rows) in enumerate(curves.items()):
+        x, y = [int(row["evaluations"]) for row in rows], [float(row["value"]) for row in rows]
+        style = {"marker": MARKS[i % len(MARKS)], "linestyle": LINES[i % len(LINES)]}
+        axes.plot(x, y, label=name, lw=1.6, markersize=10 - 0.7 * i, markerfacecolor="none", **style)
+        floors += [float(row["floor"]) for row in rows if row["floor"]]
+    if floors:
+        axes.axhline(floors[0], color="0.5", linestyle=":", label="real against real")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.set(yscale="log", xlabel="evaluations of the network per sample")
+    axes.grid(alpha=0.25, which="both")
+    axes.legend(fontsize=8)
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("curves", nargs="+", metavar="NAME=FOLDER", help="a sampler's name and its folder of scores")
@@ -41,21 +66,9 @@ def main(argv: list[str] | None = None) -> None:
     figure = Figure(figsize=(7, 4.5), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    floors: list[float] = []
-    for word in options.curves:
-        name, _, folder = word.partition("=")
-        rows = points(Path(folder), options.metric)
-        axes.plot(
-            [int(row["evaluations"]) for row in rows], [float(row["value"]) for row in rows], marker="o", label=name
-        )
-        floors += [float(row["floor"]) for row in rows if row["floor"]]
-    if floors:
-        axes.axhline(floors[0], color="0.5", linestyle="--", label="real against real")
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.set(yscale="log", xlabel="evaluations of the network per sample", ylabel=options.metric)
-    axes.grid(alpha=0.25, which="both")
-    axes.legend()
+    curves = {name: points(Path(folder), options.metric) for name, _, folder in map(split, options.curves)}
+    draw(axes, curves)
+    axes.set_ylabel(options.metric)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_figure(options.out, figure)
 

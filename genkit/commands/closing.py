@@ -11,6 +11,7 @@ next:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +21,12 @@ from rich.console import Console
 from genkit.checkpoint.retention import newest_step, pointed
 from genkit.checkpoint.run_folder import METRICS
 from genkit.config.hydra_setup import current_job
+from genkit.config.sweep import Sweep, short_keys
 from genkit.printing import pasteable, shell_word, shown
 
 LOSSES = "loss.png"
+SWEEP = "sweep.png"
+TITLED = 2  # models in a title
 
 
 def close(console: Console, headline: str, made: Mapping[str, object], commands: Sequence[str]) -> None:
@@ -56,3 +60,22 @@ def draw_losses(run: Path, name: str) -> None:
         from genkit.report.curve import save_loss_curves  # matplotlib costs half a second, which no start need pay
 
         save_loss_curves(run / LOSSES, run / METRICS, f"{name}, step {newest_step(run):,}")
+
+
+def draw_sweep(sweep: Sweep) -> None:
+    """Draw the scores of a sweep so far into its folder, where two jobs have one; where that fails, it has none."""
+    scored = [row for _, row in sorted(sweep.rows.items()) if row.score is not None and math.isfinite(row.score)]
+    if sweep.folder is None or len(scored) < 2:
+        return
+    with suppress(Exception):
+        from genkit.report.sweep_curve import Point, save_sweep  # as above
+
+        names = short_keys(sweep.keys)
+        points = [
+            Point({names[key]: value for key, value in row.values.items()}, float(row.score or 0.0)) for row in scored
+        ]
+        trained = dict.fromkeys(row.label.replace("-", " on ", 1) for row in scored)
+        what = shown(", ".join(trained), 80) if len(trained) <= TITLED else f"{len(trained):,} models"
+        mode = sweep.mode if sweep.rankable else None
+        save_sweep(sweep.folder / SWEEP, points, shown(sweep.score, 80), mode, f"{what}: {len(points):,} jobs")
+        sweep.picture = sweep.folder / SWEEP

@@ -21,7 +21,7 @@ from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.checkpoint.retention import newest_step, step_folders
 from genkit.checkpoint.rollback import is_at, is_unfinished, run_of, set_aside
 from genkit.checkpoint.run_folder import RUN, RunFolder, read_info, utc
-from genkit.commands.closing import close_training, draw_losses
+from genkit.commands.closing import close_training, draw_losses, draw_sweep
 from genkit.commands.command_line import command_line
 from genkit.commands.early_end import stopped, stopped_line
 from genkit.commands.history import changed_keys, config_text, entry, history_of
@@ -130,11 +130,12 @@ def _report(path: Path, info: Mapping[str, Any], status: str) -> None:
         return
     sweep, best = current_sweep(), info.get("best") or {}
     row = sweep.row(job.number, job.overrides)
-    row.status, row.folder, row.score = status, path, best.get("value")
+    row.status, row.folder, row.score, row.label = status, path, best.get("value"), str(info.get("label", ""))
     sweep.score, sweep.mode = str(best.get("monitor") or sweep.score), best.get("mode") or sweep.mode
     if sweep.folder is not None:
         sweep.next = pasteable("eval", f"ckpt={near(sweep.folder)}")
     write_index()
+    draw_sweep(sweep)
 
 
 def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> Trained:

@@ -28,12 +28,14 @@ class Row:
         status: "done", "skipped", "exit 5", …
         folder: What it wrote, None where it wrote nothing.
         score: Its best monitored value or its first score, None where there is none.
+        label: What was trained, as "vae-digits".
     """
 
     values: Mapping[str, str]
     status: str = "done"
     folder: Path | None = None
     score: float | None = None
+    label: str = ""
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Sweep:
         score: What the scores are of, e.g. "val/loss".
         mode: "min" or "max": which score is best, None where they cannot be compared.
         next: The command to type next, None for none.
+        picture: Of the scores, None where there is none.
     """
 
     keys: tuple[str, ...] = ()
@@ -57,6 +60,12 @@ class Sweep:
     score: str = "score"
     mode: str | None = None
     next: str | None = None
+    picture: Path | None = None
+
+    @property
+    def rankable(self) -> bool:
+        """Whether its scores are of one kind: losses of two models or of two data sets are not."""
+        return self.score.startswith("quick/") or not {"model", "data", "experiment"} & {*self.keys}
 
     def row(self, number: int, overrides: Sequence[str] = ()) -> Row:
         """The row of a job, made at the first call."""

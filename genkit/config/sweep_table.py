@@ -27,6 +27,8 @@ def print_table(sweep: Sweep) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     if best := _best(sweep):
         print(f"best: {best}")
+    if sweep.picture is not None:
+        print(f"picture: {shown(near(sweep.picture))}")
     if sweep.next is not None:
         print(f"next: {sweep.next}")
     sys.stdout.flush()
@@ -39,10 +41,9 @@ def near(path: Path) -> Path:
 
 
 def _best(sweep: Sweep) -> str | None:
-    """The best job, where their scores are of one kind: losses of two models or of two data sets are not."""
+    """The best job, where they can be ranked."""
     scored = [row for row in sweep.rows.values() if row.score is not None]
-    alike = sweep.score.startswith("quick/") or not {"model", "data", "experiment"} & {*sweep.keys}
-    if sweep.mode is None or len(scored) < 2 or not alike:
+    if sweep.mode is None or len(scored) < 2 or not sweep.rankable:
         return None
     least = min(scored, key=lambda row: (row.score or 0.0) * (-1 if sweep.mode == "max" else 1))
     return f"{label_of_values(least.values)}, {shown(sweep.score)} {_number(least.score)}"

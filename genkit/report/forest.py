@@ -25,7 +25,7 @@ MOST = 60  # rows of a panel; the best of them
 
 def save_forest(path: str | Path, table: Comparison) -> None:
     """The comparison `table` (metric to its rows, best first) as a PNG; raises StorageError where the disk refuses."""
-    columns = min(COLUMNS, len(table))
+    columns = columns_of(len(table))
     rows = ceil(len(table) / columns)
     height = 1.0 + 0.25 * min(MOST, max(map(len, table.values())))
     figure = Figure(figsize=(max(4.6 * columns, 6.5), height * rows + 0.5), dpi=DPI, layout="constrained")
@@ -36,6 +36,11 @@ def save_forest(path: str | Path, table: Comparison) -> None:
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": 5 if columns > 1 else 2}
     figure.legend(handles=entries, fontsize=8, frameon=False, **place)
     save_figure(path, figure)
+
+
+def columns_of(panels: int) -> int:
+    """The number of columns that leaves the fewest places empty: four panels stand in two rows of two."""
+    return panels if panels <= COLUMNS else min((COLUMNS, COLUMNS - 1), key=lambda columns: -panels % columns)
 
 
 def draw_panel(axes: Axes, name: str, block: Sequence[Row]) -> None:

@@ -14,11 +14,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from genkit.metrics.record import Record
+from genkit.report.forest import columns_of
 from genkit.report.scatter import DPI, save_figure
 from genkit.report.table import ARROWS
 from genkit.storage.atomic import whole_file
 
-COLUMNS = 3
 FIELDS = (
     "metric",
     "value",
@@ -72,7 +72,8 @@ def write_curve(path: Path, curve: Curve) -> None:
 def save_curve(path: Path, curve: Curve) -> None:
     """One panel per metric and one for the cost, as a PNG; raises StorageError where the disk refuses."""
     count = len(curve.names) + 1
-    rows, columns = ceil(count / COLUMNS), min(COLUMNS, count)
+    columns = columns_of(count)
+    rows = ceil(count / columns)
     figure = Figure(figsize=(3.6 * columns, 2.8 * rows), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     for i, name in enumerate(curve.names):

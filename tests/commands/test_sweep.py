@@ -35,13 +35,15 @@ def test_without_run_dir_a_sweep_has_its_stamped_folder_and_ends_with_a_table(wo
     """Each job with its values, status, best score and folder; the command that comes next; and it works."""
     said = done("train", "-m", "optimizer.lr=1e-3,1e-4", "model=vae", *OPTIONS, "trainer.val_every_n_steps=1")
     (sweep,) = (work / "outputs" / "train").iterdir()
-    *_, header, first, second, best, following = said.splitlines()
+    *_, header, first, second, best, picture, following = said.splitlines()
     assert header.split() == ["job", "lr", "status", "val/loss", "folder"]
     for line, value, number in ((first, "0.001", 0), (second, "0.0001", 1)):
         folder = sweep.relative_to(work) / f"{number}-lr={value}"
         score = run_json(folder)["best"]["value"]
         assert line.split() == [str(number), value, "done", f"{score:.5g}", str(folder)]
     assert best.startswith("best: lr=0.00")
+    assert picture == f"picture: {sweep.relative_to(work)}/sweep.png"
+    assert (sweep / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert following == f"next: genkit eval ckpt={sweep.relative_to(work)}"
     words = ("metric=mse", "n=20", "bootstrap=0", "floor_repeats=0", "baselines=false", "out=scores")
     done("eval", following.rpartition(" ")[2], *words)
