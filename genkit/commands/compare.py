@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from genkit.commands.restored import check_out, make_out
+from genkit.commands.out_folder import check_out, make_out
 from genkit.config.hints import did_you_mean
 from genkit.errors import ConfigError
 from genkit.printing import shown
@@ -37,6 +39,38 @@ USAGE = "genkit compare RESULTS… [metric=NAME,…] [out=FOLDER]"
 KEYS = ("out", "metric", "debug")
 
 
+@dataclass(frozen=True)
+class CompareSettings:
+    """Of `genkit compare`.
+
+    Attributes:
+        paths: Folders and files of results.
+        metrics: Those that are compared; none: all.
+        out: The folder to write into; None: a stamped one.
+    """
+
+    paths: tuple[Path, ...]
+    metrics: tuple[str, ...]
+    out: str | None
+
+    @classmethod
+    def of(cls, argv: Sequence[str]) -> Self:
+        """A word that exists as a path is one, whatever it looks like; raises ConfigError for an unknown key."""
+        paths, options = list[Path](), dict[str, str]()
+        for word in argv:
+            key, equals, value = word.partition("=")
+            if equals and key in KEYS:
+                options[key] = os.path.expanduser(value)
+            elif equals and not os.path.exists(word):
+                raise ConfigError(f"{word}: unknown argument{did_you_mean(key, KEYS)}; usage: {USAGE}")
+            else:
+                paths.append(Path(os.path.expanduser(word)))
+        if not paths:
+            raise ConfigError(f"genkit compare: no results named; usage: {USAGE}")
+        metrics = options.get("metric", "").strip("[]").split(",")
+        return cls(tuple(paths), tuple(filter(None, metrics)), options.get("out"))
+
+
 def run(argv: list[str]) -> int:
     """Prints a table and writes compare.md, compare.csv and compare.png.
 
@@ -47,33 +81,17 @@ def run(argv: list[str]) -> int:
     if {"-h", "--help"} & set(argv):
         print(f"usage: {USAGE}")
         return 0
-    paths, options = arguments(argv)
-    check_out(options.get("out"))
-    files = [file for path in paths for file in results_in(path)]
-    table = compare(files, [name for name in options.get("metric", "").strip("[]").split(",") if name])
+    settings = CompareSettings.of(argv)
+    check_out(settings.out)
+    files = [file for path in settings.paths for file in results_in(path)]
+    table = compare(files, settings.metrics)
     if not table:
         raise ConfigError("genkit compare: these results have no score of a model: run genkit eval first")
     console = make_console()
-    folder = make_out(options.get("out"), "compare", "results", lambda folder: fill(folder, table))
+    folder = make_out(settings.out, "compare", "results", lambda folder: fill(folder, table))
     show(table, console)  # last: whoever reads only its head closes the pipe
     console.print(f"comparison: {shown(folder)}", soft_wrap=True)
     return 0
-
-
-def arguments(argv: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
-    """Paths and options; a word that exists as a path is one, whatever it looks like."""
-    paths, options = [], {}
-    for word in argv:
-        key, equals, value = word.partition("=")
-        if equals and key in KEYS:
-            options[key] = os.path.expanduser(value)
-        elif equals and not os.path.exists(word):
-            raise ConfigError(f"{word}: unknown argument{did_you_mean(key, KEYS)}; usage: {USAGE}")
-        else:
-            paths.append(Path(os.path.expanduser(word)))
-    if not paths:
-        raise ConfigError(f"genkit compare: no results named; usage: {USAGE}")
-    return paths, options
 
 
 def show(table: Comparison, console: Console) -> None:

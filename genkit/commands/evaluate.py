@@ -23,17 +23,8 @@ from genkit.checkpoint.newest import each_finished
 from genkit.commands.closing import close
 from genkit.commands.command_line import command_line
 from genkit.commands.knob import Knob, knob_of
-from genkit.commands.restored import (
-    check_out,
-    data_node,
-    dataset_name,
-    device_of,
-    label_of,
-    make_out,
-    model_for,
-    provenance,
-    report_score,
-)
+from genkit.commands.out_folder import check_out, make_out, report_score
+from genkit.commands.restored import data_node, dataset_name, device_of, label_of, model_for, provenance
 from genkit.commands.scored_by import features_of, metrics_named, metrics_of
 from genkit.commands.sweep_value import to_minimise
 from genkit.config.build import build

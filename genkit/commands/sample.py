@@ -21,7 +21,8 @@ from torch import Tensor
 from genkit import __version__
 from genkit.commands.closing import close
 from genkit.commands.command_line import command_line
-from genkit.commands.restored import check_out, label_of, make_out, model_for, origin, title_of
+from genkit.commands.out_folder import check_out, make_out
+from genkit.commands.restored import label_of, model_for, origin, title_of
 from genkit.commands.show import Picture, picture_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.restore import Restored

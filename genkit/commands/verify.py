@@ -6,8 +6,9 @@ With `replay=20` also the run's promise: up to so many recorded steps are traine
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Self, get_args
 
 from genkit.checkpoint.place import is_run_folder, locate
 from genkit.checkpoint.retention import CHECKPOINTS, Pointer, pointed, step_folders
@@ -21,6 +22,30 @@ from genkit.storage.regular import is_inside
 USAGE = "genkit verify [ckpt=RUN_OR_CHECKPOINT] [replay=STEPS] [plugins=PACKAGE,…]"
 
 
+@dataclass(frozen=True)
+class VerifySettings:
+    """Of `genkit verify`.
+
+    Attributes:
+        path: A run or a checkpoint.
+        steps: How many to replay; 0: none.
+        plugins: Packages that classes may come from, besides genkit.
+    """
+
+    path: Path
+    steps: int
+    plugins: tuple[str, ...]
+
+    @classmethod
+    def of(cls, argv: list[str]) -> Self:
+        """Raises ConfigError for what cannot be read, CheckpointError where there is no run to verify."""
+        given = read_arguments(
+            with_newest("verify", argv, ["replay", "plugins"]), ["ckpt"], USAGE, optional=["replay", "plugins"]
+        )
+        path, plugins = Path(given["ckpt"]), given.get("plugins", "").strip("[]").split(",")
+        return cls(path, _steps(given.get("replay"), path), tuple(filter(None, plugins)))
+
+
 def run(argv: list[str]) -> int:
     """Print a line for each intact checkpoint.
 
@@ -32,10 +57,8 @@ def run(argv: list[str]) -> int:
     if {"-h", "--help"} & set(argv):
         print(f"usage: {USAGE}")
         return 0
-    argv = with_newest("verify", argv, ["replay", "plugins"])
-    arguments = read_arguments(argv, ["ckpt"], USAGE, optional=["replay", "plugins"])
-    path = Path(arguments["ckpt"])
-    steps = _steps(arguments.get("replay"), path)
+    settings = VerifySettings.of(argv)
+    path = settings.path
     folders = _named(path)
     if not folders:
         raise CheckpointError(f"{shown(path)}: this run has no checkpoint")
@@ -52,13 +75,11 @@ def run(argv: list[str]) -> int:
         print(f"damaged: {error}")
     if damage:
         raise damage[0]
-    if steps:
+    if settings.steps:
         from genkit.commands.replay import replay  # imports torch and lightning
         from genkit.report.console import make_console
 
-        replay(
-            path, steps, [name for name in arguments.get("plugins", "").strip("[]").split(",") if name], make_console()
-        )
+        replay(path, settings.steps, settings.plugins, make_console())
     return 0
 
 
