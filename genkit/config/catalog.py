@@ -126,6 +126,11 @@ class Catalog:
         swept = [f"sweep.{key}" for key in sweeps(found)] if "sweep" in self._primary(verb) else []
         return {key: help_of(marks) for key, marks in found.items()} | dict.fromkeys(swept, "a list")
 
+    def shown_by(self, verb: str) -> str:
+        """What shows all keys of a verb, for the end of a message."""
+        own = ", and with plugins=[PACKAGE] those that your own models declare"
+        return f"genkit {verb} --help shows them all{own if verb in DRAWING and not self.plugins else ''}"
+
     def sets(self, file: Path, key: str) -> bool:
         """Whether an option's file, or one of the same group that it begins from, sets a dotted key."""
         node = load_yaml(file)

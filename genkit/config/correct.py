@@ -156,9 +156,9 @@ class Corrector:
     def _judged(self, item: Item) -> Verdict | None:
         if item.bare:
             return self._bare(item)
-        typed = item.typed.startswith((f"{item.key}=", f"+{item.key}="))
-        if typed and item.key in self.keys and holds_path(item.key, item.value or "", self.words.plugins):
-            return self._path(item)
+        written = item.key in self.keys and item.typed.startswith((f"{item.key}=", f"+{item.key}="))
+        if written and holds_path(item.key, item.value or "", self.words.plugins):
+            return None if item.value else Verdict(f"{item.typed}: the value is missing", None, ())
         if item.key.startswith(("hydra.", "hydra/")) or item.key == "hydra":
             return hydra_verdict(item, self.catalog.launchers)
         if "@" in item.key:
@@ -169,9 +169,6 @@ class Corrector:
         if item.key in self.keys:
             return self._known(item)
         return self._unknown(item)
-
-    def _path(self, item: Item) -> Verdict | None:
-        return Verdict(f"{item.typed}: the value is missing", None, ()) if not item.value else None
 
     def _bare(self, item: Item) -> Verdict:
         word = item.value or ""
@@ -309,7 +306,7 @@ class Corrector:
             return self._term(item, leaf, text)
         if parent and below:
             return Verdict(f"{text}; {parent} has {listing(below)}")
-        return Verdict(f"{text}; genkit {self.verb} --help shows them all", None, () if item.mark == "~" else None)
+        return Verdict(f"{text}; {self.catalog.shown_by(self.verb)}", None, () if item.mark == "~" else None)
 
     def _flag(self, item: Item) -> Verdict | None:
         """A mistyped flag of genkit."""

@@ -17,11 +17,12 @@ from genkit.config.at_sampling import (
     sweeps,
     trained_models,
 )
-from genkit.config.catalog import PACKAGE, Catalog
+from genkit.config.catalog import DRAWING, PACKAGE, Catalog
 from genkit.config.complete import candidates
 from genkit.config.embed import models_in
 from genkit.config.paths import holds_path
 from genkit.config.resolve import resolve
+from genkit.config.terms import TERMS
 from genkit.config.verb_help import sections
 from genkit.config.words import Words
 from genkit.models.base import GenerativeModel
@@ -103,6 +104,14 @@ def test_no_verb_and_no_setting_knows_a_word_of_a_family():
     assert not found
 
 
+def test_other_tools_words_lead_to_declared_keys():
+    keys = {*declared(), *sweeps(declared())}
+    tops = {key.partition(".")[0] for key in keys}
+    meant = [term.key for verb in DRAWING for term in TERMS[verb].values() if term.key.partition(".")[0] in tops]
+    assert meant
+    assert set(meant) <= keys
+
+
 def test_a_plugins_key_is_one_of_the_verbs(plugin, capsys):
     named = f"plugins=[{plugin}]"
     assert cli.main(["sample", named, "--help"]) == 0
@@ -118,7 +127,8 @@ def test_a_plugins_key_is_one_of_the_verbs(plugin, capsys):
         assert cli.main([verb, named, "ckpt=.", *words.split()]) in (2, 4)
         assert reason.replace("'", "") in capsys.readouterr().err.replace("'", "")
     assert cli.main(["sample", "ckpt=.", "top_k=4"]) == 2  # a key of nobody's without the plugin
-    assert "top_k: unknown key" in capsys.readouterr().err
+    assert "top_k: unknown key" in (said := capsys.readouterr().err)
+    assert "plugins=[PACKAGE]" in said
     assert candidates(f"genkit sample {named} to", {"sample": True}) == ["top_k="]
 
 
