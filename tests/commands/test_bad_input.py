@@ -190,7 +190,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (f"{WEIGHTED} features=inception features.weights=damaged.pth", 3, ["damaged.pth", "sha256"]),
     (f"{WEIGHTED} features=inception features.weights=nowhere", 3, ["nowhere", "put pt_inception"]),
     (f"{WEIGHTED} features=dinov2 features.weights=damaged.safetensors", 3, ["damaged.safetensors", "DINOv2"]),
-    (f"{WEIGHTED} features=mnist", 2, ["metric=fid", "not made for (1, 8, 8)"]),
+    (f"{WEIGHTED} features=mnist", 2, ["metric=fid", "not made for", "(1, 8, 8)"]),
     (f"{WEIGHTED} out=points.npz/x", 6, ["points.npz/x"]),
     ("eval samples=digits.npz data=digits metric=mse", 2, ["metric=mse", "needs a model"]),
     ("eval ckpt=d metric=mse", 2, ["metric=mse", "Diffusion gives no reconstruction"]),
