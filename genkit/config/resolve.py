@@ -29,7 +29,7 @@ from typing import Any
 from genkit.component import Component, NonNegativeFloat, Probability
 from genkit.config.hints import did_you_mean, listing
 from genkit.config.names import current
-from genkit.errors import ConfigError
+from genkit.errors import ConfigError, GenkitError
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("data", "diffusion", "flows", "metrics", "models", "nn", "training")
@@ -163,6 +163,8 @@ def import_plugin(name: str) -> ModuleType:
         sys.path.append(os.getcwd())
     try:
         return importlib.import_module(name)
+    except GenkitError as error:  # it says itself what is wrong
+        raise ConfigError(f"plugins: {name}: {error}") from error
     except Exception as error:
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ConfigError(f"plugins: cannot import {name} ({text}); is its folder on PYTHONPATH?") from error

@@ -10,8 +10,9 @@ at all: of two processes that prepare the same at once, one gives its folder the
 opening, manifest, headers, sizes and values are compared with what was written; what was damaged since is prepared
 again.
 
-The array is mapped into memory, and what was read is let go of again and again: the process holds no more than it uses,
-and the system keeps in memory what there is room for.
+Examples are read by their offset (pread), not through a map. A map's pages count as the process's own until the system
+takes them back, and to touch one beyond the end of a file that was cut ends the process; here it is a short read, an
+error. The system keeps in memory what there is room for either way.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import mmap
+import os
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -45,8 +48,6 @@ FORMAT = "genkit.split/1"
 VALUES, LABELS, MANIFEST = "x.npy", "y.npy", "manifest.json"
 TYPES = {"uint8": torch.uint8, "int64": torch.int64, "float32": torch.float32}
 LARGEST = 2**24  # bytes of a manifest
-LET_GO = 2**26  # bytes that may be mapped before they are let go of
-FAULT = 2**16  # bytes that Linux maps around one that is read
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 DAMAGED = "not what was prepared"
 
@@ -159,9 +160,11 @@ class OnDisk(Split):
         self.path, self.layout = folder / VALUES, layout
         self.shape, self.dtype = layout.shape, TYPES[layout.dtype]
         hashes = _hashes(folder, layout)
-        self._file, self._array = _mapped(folder / VALUES, (layout.n, *layout.shape), layout.dtype)
-        self._touched = 0
-        self._labels = _labels(folder / LABELS, layout.n) if layout.labelled else None
+        self._rows = _Rows(folder / VALUES, (layout.n, *layout.shape), layout.dtype)
+        self._labels = None
+        if layout.labelled:
+            y = _Rows(folder / LABELS, (layout.n,), "int64")
+            self._labels = y.between(0, layout.n)
         found = {"values": self.values_hash, "labels": None if self._labels is None else content_hash(self._labels)}
         if found != hashes:
             raise DataError(f"{shown(folder)}: {DAMAGED}")
@@ -175,26 +178,55 @@ class OnDisk(Split):
 
     def take(self, index: Tensor) -> Examples:
         """Raises DataError where the file was cut meanwhile."""
-        self._before_reading(len(index), max(FAULT, self._array.strides[0]))
-        x = torch.from_numpy(self._array.take(index.numpy(), 0))
-        return Examples(x, None if self._labels is None else self._labels.index_select(0, index))
+        return Examples(self._rows.take(index), None if self._labels is None else self._labels.index_select(0, index))
 
     def between(self, low: int, high: int) -> Examples:
-        self._before_reading(high - low, self._array.strides[0])
-        x = torch.from_numpy(self._array[low:high].copy())
-        return Examples(x, None if self._labels is None else self._labels[low:high])
+        """Raises DataError where the file was cut meanwhile."""
+        return Examples(self._rows.between(low, high), None if self._labels is None else self._labels[low:high])
 
     def __getitem__(self, index: Tensor) -> Subset:
         return Subset(self, torch.arange(len(self))[index])
 
-    def _before_reading(self, rows: int, width: int) -> None:
-        """Lets go of what was read; to read beyond the end of a file that was cut would end the process."""
-        if self._file.size() != len(self._file):
-            raise DataError(f"{shown(self.path)}: changed while it was in use: begin again")
-        if self._touched > LET_GO:
-            self._file.madvise(mmap.MADV_DONTNEED)
-            self._touched = 0
-        self._touched += rows * width
+
+class _Rows:
+    """The rows of an array file whose header and size are what they should be; open as long as this lives."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: str) -> None:
+        self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)
+        self.width = prod(shape[1:]) * self.dtype.itemsize
+        header = _header(shape, dtype)
+        self.start = len(header)
+        with open_regular(path, inside=path.parent) as file:
+            if file.read(len(header)) != header or size_of(file) != len(header) + shape[0] * self.width:
+                raise DataError(f"{shown(path)}: {DAMAGED}")
+            self.descriptor = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self.descriptor)
+
+    def take(self, index: Tensor) -> Tensor:
+        """The rows `index` (B,); those that follow each other in index and file are read together."""
+        rows = index.numpy()
+        if len(rows) and not (rows.min() >= 0 and rows.max() < self.shape[0]):
+            raise IndexError(f"rows {rows.min()} … {rows.max()} of {self.shape[0]}")
+        out = np.empty((len(rows), self.width), np.uint8)
+        firsts = np.flatnonzero(np.diff(rows, prepend=-2) != 1).tolist()
+        for low, high in pairwise([*firsts, len(rows)]):
+            self._read(int(rows[low]), out[low:high])
+        return self._values(out)
+
+    def between(self, low: int, high: int) -> Tensor:
+        out = np.empty((high - low, self.width), np.uint8)
+        self._read(low, out)
+        return self._values(out)
+
+    def _read(self, row: int, into: NDArray[np.uint8]) -> None:
+        view, at = into.reshape(-1).data, self.start + row * self.width
+        while len(view):
+            if not (count := os.preadv(self.descriptor, (view,), at)):
+                raise DataError(f"{shown(self.path)}: was cut while it was in use: begin again")
+            view, at = view[count:], at + count
+
+    def _values(self, rows: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(rows.reshape(-1).view(self.dtype).reshape(len(rows), *self.shape[1:]))
 
 
 def _write(folder: Path, batches: Iterable[Examples], layout: Layout, about: Mapping[str, Any]) -> None:
@@ -258,20 +290,6 @@ def _hashes(folder: Path, layout: Layout) -> dict[str, Any]:
     if known["layout"] != json.loads(_json(asdict(layout))):
         raise damaged
     return hashes
-
-
-def _mapped(path: Path, shape: tuple[int, ...], dtype: str) -> tuple[mmap.mmap, NDArray[Any]]:
-    """The map of an array file and its values; header and size are what they should be."""
-    header = _header(shape, dtype)
-    with open_regular(path, inside=path.parent) as file:
-        if file.read(len(header)) != header or size_of(file) != len(header) + prod(shape) * TYPES[dtype].itemsize:
-            raise DataError(f"{shown(path)}: {DAMAGED}")
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return mapped, np.frombuffer(mapped, np.dtype(dtype), offset=len(header)).reshape(shape)
-
-
-def _labels(path: Path, n: int) -> Tensor:
-    return torch.from_numpy(_mapped(path, (n,), "int64")[1].copy())
 
 
 def _header(shape: tuple[int, ...], dtype: str) -> bytes:

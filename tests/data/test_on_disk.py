@@ -189,8 +189,8 @@ def test_two_processes_may_prepare_at_once(cache: Cache) -> None:
 def test_a_file_that_is_cut_while_it_is_read_is_an_error(cache: Cache) -> None:
     split = cache.split()
     cut(cache.place / VALUES)
-    for read in (lambda: split.take(torch.arange(3)), lambda: list(split.chunks(9))):
-        with pytest.raises(DataError, match="changed while it was in use"):
+    for read in (lambda: split.take(torch.arange(N - 3, N)), lambda: list(split.chunks(9))):
+        with pytest.raises(DataError, match="cut while it was in use"):
             read()
 
 
@@ -200,11 +200,10 @@ def test_what_was_discarded_meanwhile_is_still_read(cache: Cache) -> None:
     assert holds_all(split)
 
 
-def test_chunks_are_let_go_of(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genkit.data.on_disk.LET_GO", 64)
-    split = cache.split()
-    assert all(torch.equal(a.x, b.x) for a, b in zip(split.chunks(3), ALL.chunks(3), strict=True))
-    assert all(holds_all(split) for _ in range(3))
+@pytest.mark.parametrize("index", [[-1], [N], [3, N + 5, 4]])
+def test_what_is_beyond_the_split_is_an_error(cache: Cache, index: list[int]) -> None:
+    with pytest.raises(IndexError, match=f"of {N}"):
+        cache.split().take(torch.tensor(index))
 
 
 def test_files_are_known_by_name_size_and_time(tmp_path: Path) -> None:
