@@ -49,6 +49,22 @@ def test_a_plugin_is_allowed_only_where_the_user_lists_it(plugin):
         check({"_target_": "nothing_here.X"}, at="model", plugins=["nothing_here"])
 
 
+OLD = """
+from genkit.data.dataset import Dataset
+
+class Old(Dataset):
+    def augment(self, x, index, generator):
+        return x
+"""
+
+
+def test_what_a_plugin_refuses_itself_is_said_as_it_is(plugin, tmp_path):
+    """A dataset that was written for the version before `view`."""
+    (tmp_path / f"{plugin}.py").write_text(OLD)
+    with pytest.raises(ConfigError, match=rf"^plugins: {plugin}: Old: augment\(.*\) is no longer called: .*shows$"):
+        build({"_target_": f"{plugin}.Old"}, at="data", plugins=[plugin])
+
+
 def test_a_checkpoint_has_nothing_imported_below_a_plugin(tmp_path, monkeypatch):
     """Neither a module of the package that the package itself does not import, nor its parent's other children."""
     package = tmp_path / "package_of_test"
