@@ -152,7 +152,7 @@ def _reference(settings: EvalSettings, models: Sequence[Restored]) -> Reference:
         name = Path(settings.reference).name
         if dataset is None:
             data = read_samples(settings.reference)
-            return Reference(spec_of(data), data, name)
+            return Reference(spec_of(data, _paths(settings.samples)), data, name)
         data = read_samples(settings.reference, dataset.spec)
         return Reference(dataset.spec, data, name, features=dataset.features)
     if dataset is not None:

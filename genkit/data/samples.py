@@ -1,7 +1,9 @@
 r"""Samples in files: `.npz`, `.npy` or a folder of PNG images.
 
 What a file holds are **stored values** v (see `genkit.data.spec`): images (n, H, W, C) with integers 0 … levels − 1,
-vectors (n, D) with real numbers. The array of an `.npz` is called `x`, or `arr_0` as in the files of Dhariwal and
+vectors (n, D) with real numbers, sequences (n, T) with tokens. Where nothing else is known of the data, int64 without
+negative values in two dimensions are tokens, as `genkit sample` writes them, and everything else of that shape is
+vectors. The array of an `.npz` is called `x`, or `arr_0` as in the files of Dhariwal and
 Nichol 2021 (2105.05233); labels `y` (there `arr_1`) are optional. Channels first and grey images without the axis of
 channels are taken where the shape leaves no doubt. Images scaled to [0, 1] or [−1, 1] are refused, since nothing in the
 file says how to undo that, and so are statistics (mu, sigma) in place of samples.
@@ -24,7 +26,7 @@ from torch import Tensor
 
 from genkit.data.arrays import Array, ArrayFile, open_arrays
 from genkit.data.image_folder import LOSSY, OTHERS, PNG, read_folder
-from genkit.data.kinds import dtype_name
+from genkit.data.kinds import Categorical, dtype_name
 from genkit.data.spec import DataSpec, batch_of
 from genkit.data.split import InMemory, Split
 from genkit.errors import DataError
@@ -39,6 +41,7 @@ LARGEST_NOTE = 2**20  # bytes
 SAMPLES, NOTE = "samples.npz", "samples.json"  # in a folder that `genkit sample` wrote
 GIVE = "give an .npz with key x, an .npy, or a folder of PNG images"
 CHANNELS = (1, 3)
+LARGEST_TOKEN = 2**31 - 1
 LARGEST = float(np.finfo(np.float32).max)  # what a model can draw; squares of larger values overflow in distances
 
 
@@ -48,7 +51,7 @@ def read_samples(path: Path | str, spec: DataSpec | None = None) -> InMemory:
     Args:
         path: An `.npz`, an `.npy`, a folder of PNG images (in the order of their names), or one that `genkit sample`
             wrote.
-        spec: The data that they must fit; None takes 8-bit images or vectors, whatever the file holds.
+        spec: The data that they must fit; None takes 8-bit images, vectors or tokens, whatever the file holds.
 
     Raises:
         DataError: the file is missing or unreadable, or its shape, type or values are not what the data stores.
@@ -60,12 +63,15 @@ def read_samples(path: Path | str, spec: DataSpec | None = None) -> InMemory:
         missing = True
     if missing:
         raise DataError(f"{shown(path)}: no such file or folder; {GIVE}")
+    known = spec is not None
     if path.is_dir() and not _drawn_here(path):
         x, y = read_folder(path), None
         spec = spec or _spec_of(x.shape, path)
         x = form_of(x.shape, spec, path).of(x)
     else:
         x, y, spec = _read_arrays(path / SAMPLES if path.is_dir() else path, spec)
+    if not known and _are_tokens(x):
+        spec = DataSpec(spec.shape, "sequence", kind=Categorical(int(x.max()) + 1))
     return InMemory(_values(x, spec, path), None if y is None else _labels(y, len(x), spec, path))
 
 
@@ -109,9 +115,16 @@ def _write_header(entry: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]
     np.lib.format.write_array_header_1_0(entry, description)
 
 
-def spec_of(samples: Split) -> DataSpec:
-    """What a file of samples says about itself: 8-bit images in [−1, 1) or unbounded vectors."""
+def spec_of(samples: Split, others: Iterable[Path | str] = ()) -> DataSpec:
+    """What a file of samples says about itself: 8-bit images in [−1, 1), unbounded vectors, or tokens.
+
+    How many tokens there are, no file says: as many as it and the `others` that stand beside it have.
+    """
     shape = samples.shape
+    if samples.dtype == torch.int64:
+        splits = (samples, *(read_samples(path) for path in others))
+        largest = max(int(chunk.x.max()) for split in splits for chunk in split.chunks(split.chunk_size))
+        return DataSpec(shape, "sequence", kind=Categorical(largest + 1))
     return DataSpec(shape, "image", (-1.0, 1.0), 256) if len(shape) == 3 else DataSpec(shape, "vector")
 
 
@@ -225,6 +238,11 @@ def _spec_of(shape: tuple[int, ...], path: Path) -> DataSpec:
     raise DataError(
         f"{shown(path)}: an array of shape {str(shape)[:80]}; samples are (n, H, W, C) for images or (n, D) for vectors"
     )
+
+
+def _are_tokens(x: Array) -> bool:
+    """Whether an array (n, T) that nothing is known about holds tokens and no real vectors."""
+    return x.ndim == 2 and x.dtype == np.int64 and x.size > 0 and bool(x.min() >= 0 and x.max() < LARGEST_TOKEN)
 
 
 def _stored_shape(spec: DataSpec) -> tuple[int, ...]:

@@ -97,6 +97,28 @@ def test_vectors_keep_their_precision(dtype: type, tmp_path: Path) -> None:
     assert spec_of(samples) == PLANE
 
 
+def test_int64_without_a_spec_are_tokens_as_many_as_all_files_have(tmp_path: Path) -> None:
+    tokens = np.array([[0, 3, 1], [2, 2, 0]])
+    np.savez(tmp_path / "a.npz", x=tokens)
+    np.savez(tmp_path / "b.npz", x=np.array([[6, 0, 0]]))
+    samples = read_samples(tmp_path / "a.npz")
+    assert samples.x.dtype == torch.int64
+    assert (samples.x.numpy() == tokens).all()
+    assert spec_of(samples) == DataSpec((3,), "sequence", levels=4)
+    assert spec_of(samples, [tmp_path / "b.npz"]) == DataSpec((3,), "sequence", levels=7)
+    np.savez(tmp_path / "c.npz", x=tokens - 1)  # a negative number is no token: these are points
+    assert spec_of(read_samples(tmp_path / "c.npz")) == DataSpec((3,), "vector")
+
+
+def test_tokens_are_written_as_int64_and_read_again(tmp_path: Path) -> None:
+    spec, x = DataSpec((5,), "sequence", levels=300), torch.randint(300, (7, 5))
+    write_samples(tmp_path / "x.npz", spec, x)
+    assert np.load(tmp_path / "x.npz")["x"].dtype == np.int64
+    assert torch.equal(read_samples(tmp_path / "x.npz", spec).x, x)
+    with pytest.raises(DataError, match="store integers v in 0 … 99"):
+        read_samples(tmp_path / "x.npz", DataSpec((5,), "sequence", levels=100))
+
+
 def test_a_file_without_a_spec_says_what_it_is(tmp_path: Path) -> None:
     np.savez(tmp_path / "c.npz", x=stored(COLOUR).movedim(1, -1).numpy())
     assert spec_of(read_samples(tmp_path / "c.npz")) == COLOUR

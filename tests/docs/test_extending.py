@@ -126,6 +126,11 @@ def test_a_model_of_tokens_goes_through_every_verb(example, genkit, capsys):
     assert rows["bits_per_dim"]["value"] == pytest.approx(rows["nll"]["value"] / (24 * np.log(2)))
     assert rows["nll"]["dequantisation"] == "none"
     assert genkit("eval", "samples=s0", "reference=s1", "out=files") == 0
+    found = json.loads(Path("files/results.json").read_text())["results"]
+    assert {row["metric"] for row in found if row["status"] in ("ok", "warn")} >= {"precision", "recall", "c2st"}
+    capsys.readouterr()
+    assert genkit("eval", "samples=s0", "reference=s0", "out=copies") == 0
+    assert "copies" in capsys.readouterr().out
     assert genkit("verify", "ckpt=run", own) == 0
     assert genkit("sample", "ckpt=run", own, "show=reconstruction", "out=shown") == 2  # it is no reconstructor
 
