@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genkit.config.build import build, check, parameters
 from genkit.config.hydra_app import composed
+from genkit.data.kinds import Categorical
 from genkit.data.spec import Batch, DataSpec
 from genkit.models.base import Conditional, GenerativeModel
 from genkit.noise import SampleNoise, generator_of, seed_of
@@ -20,9 +21,10 @@ from genkit.noise import SampleNoise, generator_of, seed_of
 SPECS = {
     "toy": DataSpec(shape=(2,), modality="vector", num_classes=3),
     "digits": DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=17, num_classes=4),
+    "tokens": DataSpec(shape=(12,), modality="sequence", kind=Categorical(5), num_classes=3),
     "mnist": DataSpec(shape=(1, 28, 28), modality="image", value_range=(-1.0, 1.0), levels=256, num_classes=4),
 }
-SIZES = {"toy": 32, "digits": 24, "mnist": 8}
+SIZES = {"toy": 32, "digits": 24, "tokens": 24, "mnist": 8}
 STEPS = 2  # of every phase
 FEW = 6  # steps of a sampler
 
@@ -87,8 +89,8 @@ class Case:
         y = torch.arange(n) % (spec.num_classes or 1)
         patterns = torch.rand(spec.num_classes or 1, *spec.shape, generator=g)
         x = patterns[y] + 0.1 * torch.randn(n, *spec.shape, generator=g)
-        if spec.levels is not None:
-            x = spec.scale((x.clamp(0, 0.999) * spec.levels).floor())
+        if (count := spec.kind.count) is not None:
+            x = spec.scale((x.clamp(0, 0.999) * count).floor())
         return {"x": x, "y": y}
 
 
@@ -98,7 +100,7 @@ def cases(models: Sequence[str], words: Sequence[str] = (), plugins: Sequence[st
         one = Case(name, "toy", words=tuple(words), plugins=tuple(plugins))
         cls = one.cls
         for data, spec in SPECS.items():
-            if spec.modality in cls.modalities:
+            if cls.unfit(spec) is None:
                 always = bool(one.node().get("conditional"))  # a recipe that is nothing without labels
                 yield replace(one, data=data, conditional=always)
                 if issubclass(cls, Conditional) and "conditional" in parameters(cls) and data != "mnist" and not always:

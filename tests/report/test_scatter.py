@@ -86,6 +86,13 @@ def test_axes_have_names_and_the_title_says_what_is_not_shown(
     assert axes.get_title() == title
 
 
+def test_the_columns_of_a_table_name_the_axes(tmp_path: Path, figures: list[Figure]) -> None:
+    table = DataSpec((3,), "vector", names=("age", "cost_$_a_$", "sex"))
+    draw(tmp_path / picture_name(table), torch.randn(20, 3), table, real=torch.randn(30, 3))
+    axes = figures[-1].axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("age", r"cost_\$_a_\$")  # no mathematics
+
+
 def test_reconstructions_are_drawn_over_their_originals(tmp_path: Path, figures: list[Figure]) -> None:
     draw_pairs(tmp_path / "a.png", points(30), points(30) + 0.1, PLANE)
     assert len(figures[0].axes[0].collections) == 2

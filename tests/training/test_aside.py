@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
-from training_cases import Mean, module_of, new, run_in
+from training_cases import Mean, Points, module_of, new, run_in
 
 from genkit.checkpoint.read import find_checkpoint
 from genkit.checkpoint.retention import step_folders
 from genkit.training import pictures, progress
 from genkit.training.aside import Aside
+from genkit.training.options import QuickOptions
+from genkit.training.quick_scores import Quick, QuickScores
 from genkit.training.signals import StopNow
 
 
@@ -59,6 +61,22 @@ def test_a_lost_terminal_ends_no_training(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Console, "print", lost)
     plan(tmp_path / "run")
     assert find_checkpoint(tmp_path / "run").step == 12
+
+
+def test_scores_that_cannot_be_taken_cost_no_checkpoint_and_are_no_terms(tmp_path: Path) -> None:
+    class Evaluator:
+        metrics = ("fid",)
+
+        def score_model(self, *args: object, **more: object) -> None:
+            raise RuntimeError("out of memory")
+
+    text = io.StringIO()
+    scores = QuickScores(Quick(Evaluator(), QuickOptions(n=4)), Points(), Console(file=text, width=200))  # type: ignore[arg-type]
+    module = module_of(new(Mean))
+    run_in(tmp_path / "run", module, scores, val_every_n_steps=5)
+    assert text.getvalue().splitlines() == ["warning: step 5: no quick scores: RuntimeError: out of memory"]
+    assert find_checkpoint(tmp_path / "run").step == 12
+    assert not [name for name in module.validated if name.startswith("quick/")]
 
 
 def test_a_wish_to_end_passes_and_every_reason_is_said_once() -> None:
