@@ -27,7 +27,7 @@ def accepted(words: Sequence[str], verb: str, catalog: Catalog, multirun: bool) 
 
 
 def doubtful(words: Sequence[str], catalog: Catalog) -> bool:
-    """Whether there is a word that Hydra would take and genkit does not: its own keys, no value, a list of models."""
+    """Tell whether a word is one that Hydra takes and genkit does not: its own keys, no value, a list of models."""
     for word in words:
         _key, equals, value = word.partition("=")
         listed = value.startswith("[") and key_of(word) in catalog.groups - LIST_GROUPS
@@ -58,7 +58,7 @@ def _taken_out(word: str, groups: dict[str, object]) -> str:
 
 
 def _overruled(word: str, later: Sequence[str], groups: dict[str, object]) -> bool:
-    """Whether a later word chooses the same group again: the last one counts, as for every key."""
+    """Tell whether a later word chooses the same group again: the last one counts, as for every key."""
     key, equals, _ = word.partition("=")
     return bool(equals) and key in groups and any(other.partition("=")[:2] == (key, "=") for other in later)
 

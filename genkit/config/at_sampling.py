@@ -47,17 +47,17 @@ class Declared:
 
     @property
     def key(self) -> str:
-        """What the command line calls it."""
+        """The key that the command line has for it."""
         return self.mark.key or self.argument
 
     @property
     def is_object(self) -> bool:
-        """Whether it is an object, chosen as an option of a group, and no value."""
+        """Tell whether it is an object, chosen as an option of a group, and no value."""
         return any(kind in (Object, TrainedModel) for kind in _kinds(self.hint))
 
     @property
     def is_trained_model(self) -> bool:
-        """Whether it is a trained model, named by the path of its checkpoint."""
+        """Tell whether it is a trained model, named by the path of its checkpoint."""
         return TrainedModel in _kinds(self.hint)
 
     @property
@@ -117,7 +117,7 @@ def check_value(value: Any, hints: Sequence[Any], at: str) -> Any:
 
 
 def _nested(value: Any, hint: Any, at: str) -> Any:
-    """What is no plain value: a checkpoint is a path, an object is for its class to check."""
+    """Read a value that is not plain: a checkpoint is a path, an object is for its class to check."""
     if hint is TrainedModel and not isinstance(value, str):
         raise ConfigError(f"{at}: {value!r} is not the path of a checkpoint")
     return value
@@ -285,7 +285,7 @@ def alternatives(hint: Any) -> list[Any]:
 
 
 def _kinds(hint: Any) -> set[Any]:
-    """What the alternatives of an annotation are; a class is `TrainedModel` or `Object`."""
+    """List the alternatives of an annotation; a class is `TrainedModel` or `Object`."""
     return {_kind(each) for each in alternatives(hint)}
 
 

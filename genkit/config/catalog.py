@@ -1,4 +1,4 @@
-"""What stands in the configuration folders: primary configurations, groups, options. Reads YAML, imports no torch.
+"""The content of the configuration folders: primary configurations, groups, options. Reads YAML, imports no torch.
 
 Folders, first found first served, as Hydra has it: genkit's own `conf/` (inside the package in a wheel, beside it in a
 checkout), then `--config-dir`, then `hydra.searchpath`.
@@ -132,7 +132,7 @@ class Catalog:
         return f"genkit {verb} --help shows them all{own if verb in DRAWING and not self.plugins else ''}"
 
     def sets(self, file: Path, key: str) -> bool:
-        """Whether an option's file, or one of the same group that it begins from, sets a dotted key."""
+        """Tell whether an option's file, or one of the same group that it begins from, sets a dotted key."""
         node = load_yaml(file)
         value: Any = node
         for part in key.split("."):
@@ -145,7 +145,7 @@ class Catalog:
 
     @property
     def launchers(self) -> list[str]:
-        """What `hydra/launcher=` may be: Hydra's own one and those of plugins that are installed."""
+        """List the values of `hydra/launcher=`: Hydra's own one and those of plugins that are installed."""
         from importlib.util import find_spec
         from pkgutil import iter_modules
 

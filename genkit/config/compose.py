@@ -1,4 +1,4 @@
-"""What choices of groups compose to, and whether Hydra can read a word: what a refusal is explained with."""
+"""The composition of chosen groups, and whether Hydra can read a word, to explain refusals."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def dotted(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def readable(word: str) -> bool:
-    """Whether Hydra's grammar takes an override."""
+    """Tell whether Hydra's grammar takes an override."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

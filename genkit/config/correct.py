@@ -100,7 +100,7 @@ class Corrector:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What the choices of groups compose to, with mended names; the verb's own keys where they do not compose."""
+        """Compose the choices of groups, with mended names; the verb's own keys where they do not compose."""
         if self.known is not None:
             return dict(self.known)
         chosen = dict(self._choices())
@@ -137,11 +137,11 @@ class Corrector:
     # --- one argument
 
     def verdict(self, item: Item) -> Verdict | None:
-        """What is wrong with an argument, None where nothing is."""
+        """Find what is wrong with an argument, None where nothing is."""
         return self._judged(item) or self._refused(item)
 
     def _refused(self, item: Item) -> Verdict | None:
-        """What was found wrong with the composed value."""
+        """Give the fault that was found with the composed value."""
         text = self.refused.get(item.typed)
         if text is None:
             return None
@@ -341,7 +341,7 @@ class Corrector:
         return Verdict(text, near, (found.word(near),))
 
     def _term(self, item: Item, term: Term, text: str) -> Verdict:
-        """What another tool's word means here."""
+        """Find what another tool's word means here."""
         note = f"({term.note})" if term.note else ""
         value = item.value or ""
         if (word := term.values.get(value.lower())) is not None:

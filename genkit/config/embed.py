@@ -60,7 +60,7 @@ def models_in(node: Mapping[str, Any], plugins: Any = ()) -> list[str]:
 
 
 def origin_of(found: Restored) -> dict[str, Any]:
-    """Which checkpoint a model is of, for records."""
+    """Name the checkpoint that a model is of, for records."""
     checkpoint = found.checkpoint
     return {
         "ckpt": shown(checkpoint.path),
@@ -88,7 +88,7 @@ def embedded_again(config: Mapping[str, Any]) -> Given:
 
 
 def as_recorded(typed: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """What is typed to resume a run, with its own configurations in the place of the paths that it began with.
+    """Take what is typed to resume a run, with its own configurations in the place of the paths that it began with.
 
     Raises:
         ConfigError: another path.
@@ -118,7 +118,7 @@ def check_fit(given: Given, spec: DataSpec) -> None:
 
 
 def filling(given: Given) -> dict[str, Callable[[GenerativeModel], object]]:
-    """What gives the models inside of one their weights, by argument: called with each when it is made."""
+    """Make the functions that give the models inside of one their weights, by argument: called with each when it is made."""
     return {name: partial(_fill, found) for name, found in given.items()}
 
 

@@ -1,4 +1,4 @@
-"""What a failed command says and which code it leaves: one line, never a traceback unless asked.
+"""The line and the exit code of a failed command: one line, never a traceback unless asked.
 
 GenkitError            its own line and code            a full disk, a forbidden path    6
 a Hydra or YAML error  what it says, 2                  a closed pipe                    nothing, 141 (as SIGPIPE)
@@ -46,7 +46,7 @@ class Failure:
 
 
 def failure_of(error: Exception) -> Failure:
-    """How an exception is told to the user."""
+    """Say how an exception is told to the user."""
     text = one_line(str(error))
     if isinstance(error, GenkitError):
         return Failure(error.exit_code, f"error: {text}")
@@ -68,7 +68,7 @@ def failure_of(error: Exception) -> Failure:
 
 
 def _stands_somewhere() -> bool:
-    """Whether the working directory is still there."""
+    """Tell whether the working directory is still there."""
     try:
         os.getcwd()
     except OSError:
@@ -77,7 +77,7 @@ def _stands_somewhere() -> bool:
 
 
 def while_importing(error: Exception) -> bool:
-    """Whether it was raised while a module was looked for or executed.
+    """Tell whether it was raised while a module was looked for or executed.
 
     Python takes the frames of importlib out of the traceback of an import statement, so the module's own tell.
     """

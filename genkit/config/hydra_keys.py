@@ -23,7 +23,7 @@ HYDRA_ADVICE = {
 
 
 def hydra_verdict(item: Item, launchers: Sequence[str]) -> Verdict | None:
-    """What is wrong with a key of Hydra; `launchers` are those that are installed."""
+    """Find what is wrong with a key of Hydra; `launchers` are those that are installed."""
     key, value = item.key, item.value or ""
     if key.startswith(HYDRA_KEYS):
         if key == "hydra/launcher" and value not in launchers:

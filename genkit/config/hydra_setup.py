@@ -39,7 +39,7 @@ from genkit.errors import ConfigError
 
 @dataclass(frozen=True)
 class Job:
-    """What Hydra knows of the running job.
+    """The running job, as Hydra knows it.
 
     Attributes:
         multirun: Whether it is one of a sweep.
@@ -106,7 +106,7 @@ def launch(verb: str, target: str, words: Words) -> int:
 
 
 def call(verb: str, target: str, words: Words) -> Any:
-    """What `target` returns for the one job of a command line; nothing of Hydra's, of sys.argv or os.environ changes.
+    """Call `target` for the one job of a command line; nothing of Hydra's, of sys.argv or os.environ changes.
 
     Raises what the composition or the function raises.
     """

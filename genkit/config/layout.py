@@ -22,7 +22,7 @@ def width() -> int:
 
 
 def coloured() -> bool:
-    """Whether standard output shows colours."""
+    """Tell whether standard output shows colours."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 

@@ -26,7 +26,7 @@ INTERPOLATION = re.compile(r"\$\{(?P<name>oc\.env|now):(?P<text>[^{}]*)\}")
 
 
 def holds_path(key: str, value: str, plugins: Sequence[str] = ()) -> bool:
-    """Whether a key holds a path: one of the verbs', or that of a trained model that a model takes."""
+    """Tell whether a key holds a path: one of the verbs', or that of a trained model that a model takes."""
     if key in PATH_KEYS:
         return True
     if NO_PATH.fullmatch(value) and not os.path.exists(value):

@@ -1,4 +1,4 @@
-"""What can be refused before torch is imported: values, folders that are in use, files and GPUs that are not there.
+"""Refusals before torch is imported: values, folders that are in use, files and GPUs that are not there.
 
 A mistake then costs the time of composing, not that of importing. Everything is checked again, by the same functions
 or against the imported class, where it is used: what cannot be decided here passes.

@@ -98,7 +98,7 @@ def _check(settings: Mapping[str, Any]) -> None:
 
 
 def _check_embedded(origins: Any) -> None:
-    """Where trained models inside the model came from."""
+    """Check where trained models inside the model came from."""
     read_setting(origins, dict[str, dict[str, Any]], "embedded")
     for name, origin in origins.items():
         for key, kind in ORIGIN.items():
@@ -106,7 +106,7 @@ def _check_embedded(origins: Any) -> None:
 
 
 def _check_start(record: Any) -> None:
-    """Which checkpoint the run's weights began from."""
+    """Check the record of the checkpoint that the run's weights began from."""
     read_setting(record, dict[str, Any], START)
     for key, hint in STARTED.items():
         read_setting(record.get(key), hint, f"{START}.{key}")

@@ -156,7 +156,7 @@ def changed(node: Mapping[str, Any], changes: Mapping[str, Any], cls: type) -> d
 
 
 def _is_set(node: Mapping[str, Any], one: Declared, cls: type) -> bool:
-    """Whether a checkpoint's own settings give an argument another value than its default."""
+    """Tell whether a checkpoint's own settings give an argument another value than its default."""
     default = parameters(cls)[one.argument].default
     return bool(node.get(one.argument, default) != default)
 
@@ -186,7 +186,7 @@ def _plan(node: Any, plugins: Sequence[str]) -> Plan:
 
 
 def _own_plan(node: Any, plugins: Sequence[str], checkpoint: Checkpoint) -> Plan:
-    """What is wrong in the checkpoint's own configuration is the checkpoint's fault, not the command line's."""
+    """Blame the checkpoint for what is wrong in its own configuration, not the command line."""
     try:
         return _plan(node, plugins)
     except ConfigError as error:
@@ -204,5 +204,5 @@ def stored(checkpoint: Checkpoint, weights: str) -> tuple[str, str]:
 
 
 def below(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:
-    """What has this prefix, without it."""
+    """Select the entries with this prefix, and take it off."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

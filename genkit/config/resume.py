@@ -1,4 +1,4 @@
-"""What a resumed run may change: its own configuration is the base, and only what was typed is compared with it.
+"""The keys that a resumed run may change: only what was typed is compared with its own.
 
 Free are the length of the training (upwards), what is written and when, and where the data lies now; everything else
 would make the run another one, and is refused with the list of differences, unless `allow=[key,…]` accepts it.
@@ -66,7 +66,7 @@ def merged(
 
 
 def _repeats(key: str, base: Mapping[str, Any], typed: Mapping[str, Any], keys: Sequence[str]) -> bool:
-    """Whether this is a group that leaves no key of its own, as experiment=, and chooses what the run has anyway."""
+    """Tell whether this group leaves no key of its own, as experiment=, and chooses what the run has anyway."""
     if lookup(base, key, ABSENT) is not ABSENT or lookup(typed, key, ABSENT) is not ABSENT:
         return False
     now = {name: typed.get(name, value) for name, value in base.items()}
@@ -84,12 +84,12 @@ def _refusal(drift: Sequence[str]) -> str:
 
 
 def is_below(key: str, name: str) -> bool:
-    """Whether `name` is a key or stands above it."""
+    """Tell whether `name` is a key or stands above it."""
     return key == name or key.startswith(name + ".")
 
 
 def is_free(key: str) -> bool:
-    """Whether a resumed run may change this key."""
+    """Tell whether a resumed run may change this key."""
     return any(is_below(key, free) for free in FREE)
 
 

@@ -117,7 +117,7 @@ def _read_union(value: Any, hint: Any, at: str, nested: Nested) -> Any:
 
 
 def is_node(value: Any) -> bool:
-    """Whether a value of a configuration describes an object."""
+    """Tell whether a value of a configuration describes an object."""
     return isinstance(value, dict) and "_target_" in value
 
 
@@ -153,7 +153,7 @@ def _read_mapping(value: Any, hint: Any, at: str, nested: Nested) -> Any:
 
 
 def describe(hint: Any) -> str:
-    """What an annotation allows, in words: "an integer in [1, 65536] or null"."""
+    """Say what an annotation allows: "an integer in [1, 65536] or null"."""
     origin, args = get_origin(hint), get_args(hint)
     if hint is None or hint is type(None):
         return "null"

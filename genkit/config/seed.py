@@ -34,7 +34,7 @@ def with_drawn_seeds(overrides: Sequence[str]) -> list[str]:
 
 
 def _continues(overrides: Sequence[str]) -> bool:
-    """Whether these words continue the run in run_dir=."""
+    """Tell whether these words continue the run in run_dir=."""
     values = {word.partition("=")[0]: word.partition("=")[2].strip("'") for word in overrides}
     run_dir = values.get("run_dir")
     return values.get("resume") == "auto" and run_dir is not None and is_run_folder(Path(run_dir))

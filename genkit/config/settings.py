@@ -27,7 +27,7 @@ DERIVED = {"config", "sampling", "sweep"}  # fields that stand under no key of t
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every verb has.
+    """The settings of every verb.
 
     Attributes:
         config: The whole composed configuration, plain values.
@@ -53,7 +53,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings(Settings):
-    """What a run is trained with, and remembers."""
+    """The settings that a run is trained with, and remembers."""
 
     data: Node
     model: Node

@@ -49,7 +49,7 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a constructor takes.
+    """The arguments that a constructor takes.
 
     Attributes:
         name: The class.
@@ -179,7 +179,7 @@ def _ancestors(home: Module, statement: ast.ClassDef, depth: int) -> Iterator[st
 
 
 def _class(module: str, name: str, depth: int) -> tuple[Module, ast.ClassDef] | None:
-    """Where a class is defined, its imports followed."""
+    """Find where a class is defined, its imports followed."""
     home = module_of(module)
     statement = home.statement(name) if home is not None else None
     if isinstance(statement, ast.ClassDef) and home is not None:
@@ -270,7 +270,7 @@ def _hint(home: Module, node: ast.expr | None, depth: int) -> Any:
 
 
 def _meaning(home: Module, name: str, depth: int) -> Any:
-    """What a name stands for in a module."""
+    """Find what a name stands for in a module."""
     statement = home.statement(name)
     if statement is None:
         return vars(builtins).get(name, Unknown)

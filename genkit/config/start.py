@@ -136,7 +136,7 @@ def begin_again(config: Mapping[str, Any]) -> Start | None:
 
 
 def as_begun(typed: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """What is typed to resume a run, with its own record in the place of the path that it began with.
+    """Take what is typed to resume a run, with its own record in the place of the path that it began with.
 
     Raises:
         ConfigError: another path or other weights.

@@ -1,4 +1,4 @@
-"""What the jobs of one `-m` command share: the keys that are swept, the folder, what became of each job.
+"""The common state of the jobs of one `-m` command: the keys that are swept, the folder, what became of each job.
 
 A job's folder is called after its number and the swept values, `0-model=vae,seed=1`, in letters that every file system
 takes and never longer than one takes.
@@ -64,7 +64,7 @@ class Sweep:
 
     @property
     def rankable(self) -> bool:
-        """Whether its scores are of one kind: losses of two models or of two data sets are not."""
+        """Tell whether its scores are of one kind: losses of two models or of two data sets are not."""
         return self.score.startswith("quick/") or not {"model", "data", "experiment"} & {*self.keys}
 
     def row(self, number: int, overrides: Sequence[str] = ()) -> Row:

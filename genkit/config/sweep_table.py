@@ -1,4 +1,4 @@
-"""What a sweep ends with: a line for each job, which one is best, and the command to type next."""
+"""The end of a sweep: a line for each job, which one is best, and the command to type next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other tools call things: their words -> genkit's, per verb. Edit distance finds typos; it cannot find these.
+"""The words of other tools: their words -> genkit's, per verb. Edit distance finds typos; it cannot find these.
 
 A word is looked up without case and separators (`--num-epochs`, `numEpochs`). It means a key ("trainer.max_steps"), a
 group, a whole argument ("logger=tensorboard"), or alternatives of which the first one that takes the value is meant
@@ -15,7 +15,7 @@ from genkit.config.hints import bare
 
 
 class Term(NamedTuple):
-    """What a foreign word means.
+    """The meaning of a foreign word.
 
     Attributes:
         key: A key or group, alternatives apart by "|", or a whole argument with "=".

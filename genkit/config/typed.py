@@ -1,4 +1,4 @@
-"""What a person typed, word by word, however it was written: `--model vae`, `model = vae`, `model:vae`, “model=vae”.
+"""The words that a person typed, however they were written: `--model vae`, `model = vae`, `model:vae`, “model=vae”.
 
 Nothing here decides what is right; it only finds the key and the value in each word, so that the answer to a wrong
 one can be the right one with the same value. Standard library only.

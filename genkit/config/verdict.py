@@ -1,4 +1,4 @@
-"""What is wrong with one argument, and what stands in its place."""
+"""The fault of one argument, and the words in its place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong with an argument.
+    """The fault of an argument.
 
     Attributes:
         text: The problem, beginning with what was typed.

@@ -103,7 +103,7 @@ def _counted(total: int, tensors: int, path: Path) -> Iterator[None]:
 
 
 def _upgraded(model: GenerativeModel, stored: Layouts) -> Layouts:
-    """What the file holds, in the form that modules with an earlier form of their state give it in loading."""
+    """Bring what the file holds into the form that modules with an earlier form of their state give it in loading."""
     shapes = {name: torch.empty(layout.shape, device="meta") for name, layout in stored.items()}
     state = upgraded(model, shapes)
     return {name: replace(layout, shape=tuple(state[name].shape)) for name, layout in stored.items() if name in state}
@@ -126,7 +126,7 @@ def _compare(built: Mapping[str, Tensor], stored: Layouts, path: Path) -> None:
 
 
 def may_become(stored: str, dtype: torch.dtype) -> bool:
-    """Whether a stored tensor is meant to be cast: real numbers of any precision are, everything else has its type."""
+    """Tell whether a stored tensor is meant to be cast: real numbers are, everything else has its type."""
     return stored == DTYPES.get(dtype) or (stored in ("F64", "F32", "F16", "BF16") and dtype.is_floating_point)
 
 

@@ -36,11 +36,11 @@ class AdversarialLoss(Component, ABC):
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """What the discriminator minimises."""
+        """Compute what the discriminator minimises."""
 
     @abstractmethod
     def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """What the generator minimises."""
+        """Compute what the generator minimises."""
 
 
 class NonSaturatingLoss(AdversarialLoss):

@@ -117,7 +117,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         fit(self.latent_density, z, torch.cat(labels) if labels else None)
 
     def _seen(self, x: Tensor) -> Tensor:
-        """What the encoder is given: x, corrupted while training, ready to be differentiated by if need be."""
+        """Make the input of the encoder: x, corrupted while training, ready to be differentiated by if need be."""
         if self.training and self.corruption is not None:
             x = self.corruption(x)
         differentiated = self.latent_penalty is not None and self.latent_penalty.differentiates

@@ -1,4 +1,4 @@
-r"""What an autoencoder's loss may hold besides the reconstruction: penalties on its latents and on its decoder.
+r"""Terms that an autoencoder's loss may hold besides the reconstruction: penalties on its latents and on its decoder.
 
 On latents z = e(x):
 

@@ -200,7 +200,7 @@ class Guidable(ABC):
 
 
 class ModelFactory(Protocol):
-    """What an argument is that is a trained model itself: on the command line the path of its checkpoint."""
+    """The type of an argument that is a trained model itself: on the command line the path of its checkpoint."""
 
     def __call__(self, *, spec: DataSpec) -> GenerativeModel: ...
 

@@ -31,7 +31,7 @@ class CodePrior(nn.Module, Component, ABC):
 
 
 class CodePriorFactory(Protocol):
-    """What a model's `prior` argument is, finished with the codes' number and place."""
+    """The type of a model's `prior` argument, finished with the codes' number and place."""
 
     def __call__(self, *, num_codes: int, length: int, num_classes: int | None) -> CodePrior: ...
 

@@ -29,7 +29,7 @@ class Corruption(Component, ABC):
 
 
 class CorruptionFactory(Protocol):
-    """What a model's `corruption` argument is, finished with the data's spec."""
+    """The type of a model's `corruption` argument, finished with the data's spec."""
 
     def __call__(self, *, spec: DataSpec) -> Corruption: ...
 

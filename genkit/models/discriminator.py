@@ -53,7 +53,7 @@ class Head(nn.Module, Component, ABC):
 
 
 class HeadFactory(Protocol):
-    """What the `conditioning` argument is, finished with the sizes."""
+    """The type of the `conditioning` argument, finished with the sizes."""
 
     def __call__(self, *, features: int, num_classes: int | None) -> Head: ...
 
@@ -153,7 +153,7 @@ def minibatch_std(h: Tensor) -> Tensor:
 
 
 class Verdict(NamedTuple):
-    """What a discriminator says: logits (B,) and the features (B, F) behind them."""
+    """The output of a discriminator: logits (B,) and the features (B, F) behind them."""
 
     logits: Tensor
     h: Tensor

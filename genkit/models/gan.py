@@ -134,7 +134,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         return self.spec.squash(self.generator(z, y=y))
 
     def judge(self, x: Tensor, y: Tensor | None = None) -> Verdict:
-        """What the discriminator says of examples (B, *shape): in training, of augmented ones."""
+        """Judge examples (B, *shape): in training, of augmented ones."""
         return self.discriminator(self._augmented(x), y)
 
     def _augmented(self, x: Tensor) -> Tensor:
@@ -187,7 +187,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         return {name: term + of_fake[name] for name, term in of_real.items()}
 
     def _recovered(self, h: Tensor, z: Tensor) -> dict[str, Tensor]:
-        """How well the code in z is recovered from features (B, F) of what was generated from it."""
+        """Measure how well the code in z is recovered from features (B, F) of what was generated from it."""
         if self.code is None or self.discriminator.recover is None:
             return {}
         return {"information": self.code.loss(self.discriminator.recover(h), z)}

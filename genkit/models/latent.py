@@ -31,7 +31,7 @@ class LatentDensity(nn.Module, Component, ABC):
 
 
 class LatentDensityFactory(Protocol):
-    """What a model's `latent_density` argument is, finished with the size of the latent."""
+    """The type of a model's `latent_density` argument, finished with the size of the latent."""
 
     def __call__(self, *, latent_dim: int) -> LatentDensity: ...
 

@@ -16,7 +16,7 @@ from genkit.errors import ConfigError
 
 
 class LatentCode(Component):
-    """What of a latent is a code, and how well it is recovered.
+    """The code in a latent, and how well it is recovered.
 
     References: InfoGAN (Chen et al. 2016, 1606.03657).
 

@@ -1,4 +1,4 @@
-r"""What a decoder's output says about the data: p(x | out).
+r"""The meaning of a decoder's output for the data: p(x | out).
 
 * `DiscretizedLogistic`: pixels with levels. A logistic density with mean m and scale s, integrated over the level's bin
 
@@ -45,7 +45,7 @@ class Likelihood(nn.Module, Component, ABC):
 
     @abstractmethod
     def log_density(self, x: Tensor, out: Tensor) -> Tensor:
-        """What each value adds to `log_prob`: of the shape of out, against which x broadcasts."""
+        """Compute what each value adds to `log_prob`: of the shape of out, against which x broadcasts."""
 
     @abstractmethod
     def mean(self, out: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class Likelihood(nn.Module, Component, ABC):
 
 
 class LikelihoodFactory(Protocol):
-    """What a model's `likelihood` argument is, finished with the data's spec."""
+    """The type of a model's `likelihood` argument, finished with the data's spec."""
 
     def __call__(self, *, spec: DataSpec) -> Likelihood: ...
 

@@ -1,4 +1,4 @@
-r"""What a variational autoencoder minimises, given k draws z ~ q(z | x) for each x.
+r"""The objective of a variational autoencoder, given k draws z ~ q(z | x) for each x.
 
 .. math::
 

@@ -1,4 +1,4 @@
-r"""What bounds the slope of a discriminator: penalties on its gradient, and a constraint on its weights.
+r"""Bounds on the slope of a discriminator: penalties on its gradient, and a constraint on its weights.
 
 .. math:: R_1 = E\|\nabla D(x)\|^2, \quad R_2 = E\|\nabla D(G(z))\|^2, \quad
           GP = E(\|\nabla D(u x + (1-u) G(z))\| - 1)^2

@@ -64,7 +64,7 @@ class Prior(nn.Module, Component, ABC):
 
 
 class PriorFactory(Protocol):
-    """What a model's `prior` argument is, finished with the data's spec, the size of z and the number of labels."""
+    """The type of a model's `prior` argument, finished with the data's spec, the size of z and the number of labels."""
 
     def __call__(self, *, spec: DataSpec, latent_dim: int, num_classes: int | None) -> Prior: ...
 

@@ -127,5 +127,5 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Encoder, Decoder, Reconstructo
         return self.likelihood.draw(out, noise(*self.spec.shape)) if self.draws_x else self.likelihood.mean(out)
 
     def _features(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """What the encoder makes of data (B, *shape), (B, C, T)."""
+        """Encode data (B, *shape), (B, C, T)."""
         return self.encoder(x, y=y).unflatten(1, (self.quantizer.channels, self.tokens))

@@ -26,7 +26,7 @@ Levels = tuple[Annotated[int, Range(2, 4096)], ...]
 
 
 class Quantized(NamedTuple):
-    """What a quantiser makes of features (B, C, *S).
+    """The result of a quantiser for features (B, C, *S).
 
     Attributes:
         values: (B, C, *S), with the features' gradient.

@@ -101,7 +101,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         return mean, log_var.clamp(-20, 20)
 
     def draws(self, x: Tensor, y: Tensor | None, q: Moments, prior: NormalMixture, eps: Tensor) -> Draws:
-        """What the model says at z = μ + σ eps, with (μ, log σ²) = q of x and eps (k, B, latent_dim)."""
+        """Decode at z = μ + σ eps, with (μ, log σ²) = q of x and eps (k, B, latent_dim)."""
         k, (mean, log_var) = len(eps), q
         z = mean + torch.exp(log_var / 2) * eps
         out = self.decoder(z.flatten(0, 1), y=None if y is None else y.repeat(k)).to(x.dtype)
@@ -163,7 +163,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
 
 
 def active_units(mean: Tensor) -> Tensor:
-    """How many latents move with x: of the posterior means (B, D), those with Var_x > 0.01, ()."""
+    """Count the latents that move with x: of the posterior means (B, D), those with Var_x > 0.01, ()."""
     return (mean.var(0, correction=0) > ACTIVE).sum().to(mean)
 
 
