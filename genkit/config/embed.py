@@ -118,7 +118,7 @@ def check_fit(given: Given, spec: DataSpec) -> None:
 
 
 def filling(given: Given) -> dict[str, Callable[[GenerativeModel], object]]:
-    """Make the functions that give the models inside of one their weights, by argument: called with each when it is made."""
+    """Make what gives the models inside of one their weights, by argument: called with each when it is made."""
     return {name: partial(_fill, found) for name, found in given.items()}
 
 

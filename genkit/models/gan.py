@@ -134,7 +134,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         return self.spec.squash(self.generator(z, y=y))
 
     def judge(self, x: Tensor, y: Tensor | None = None) -> Verdict:
-        """Judge examples (B, *shape): in training, of augmented ones."""
+        """Judge examples (B, *shape), in training augmented ones."""
         return self.discriminator(self._augmented(x), y)
 
     def _augmented(self, x: Tensor) -> Tensor:
