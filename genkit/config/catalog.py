@@ -127,7 +127,7 @@ class Catalog:
         return {key: help_of(marks) for key, marks in found.items()} | dict.fromkeys(swept, "a list")
 
     def shown_by(self, verb: str) -> str:
-        """What shows all keys of a verb, for the end of a message."""
+        """Find what shows all keys of a verb, for the end of a message."""
         own = ", and with plugins=[PACKAGE] those that your own models declare"
         return f"genkit {verb} --help shows them all{own if verb in DRAWING and not self.plugins else ''}"
 
