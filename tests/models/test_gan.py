@@ -284,7 +284,7 @@ def test_the_discriminator_is_shown_what_is_sampled():
 
 
 def test_augmented_points_and_convolved_points_are_refused():
-    with pytest.raises(ConfigError, match="images"):
+    with pytest.raises(ConfigError, match="is for image data, not vector"):
         gan(PLANE, augment=(DiffAugment(),))
     with pytest.raises(ConfigError, match="models image data"):
         ImageGAN(spec=PLANE, backbone=StridedConv)
