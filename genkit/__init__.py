@@ -92,7 +92,7 @@ def picture(x: Tensor, of: GenerativeModel | DataSpec, title: str = "") -> Image
         An image of Pillow's, which a notebook shows and `save("grid.png")` writes.
 
     Raises:
-        DataError: x is no such data, or the data has no picture.
+        DataError: x is no such data.
     """
     from genkit.data.spec import DataSpec
     from genkit.report.picture import picture_of
