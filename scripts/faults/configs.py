@@ -26,7 +26,7 @@ from faults import Tally, options, run_genkit, workplace
 from genkit.commands.parts import build_parts
 from genkit.config.failure import failure_of
 from genkit.config.hydra_app import run_app
-from genkit.config.settings import settings_of
+from genkit.config.settings import TrainSettings
 from genkit.errors import GenkitError
 
 MODELS = ("autoencoder", "vae", "gan", "flow", "diffusion")
@@ -96,8 +96,7 @@ def attempt(number: int, tally: Tally, dice: random.Random) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            settings_of("train", settings)
-            build_parts(settings)
+            build_parts(TrainSettings.of(settings))
     except GenkitError as error:
         tally.add(f"refused: {kind}")
         message = failure_of(error).line
