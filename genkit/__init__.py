@@ -81,7 +81,7 @@ def evaluate(*words: str | Mapping[str, Any], config_dir: str | Path | None = No
 
 
 def picture(x: Tensor, of: GenerativeModel | DataSpec, title: str = "") -> Image:
-    """Draw x (n, *shape) in model units: a grid of images, or a scatter plot of vectors.
+    """Draw x (n, *shape) in model units: a grid of images, a scatter plot of vectors, or rows of tokens.
 
     Args:
         x: What a model's `sample` or `reconstruct` returns, one example or more.
