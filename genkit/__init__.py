@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from genkit.commands.calls import Run, Samples, Scores
+    from genkit.api import Run, Samples, Scores
     from genkit.data.spec import DataSpec
     from genkit.models.base import GenerativeModel
 
@@ -34,7 +34,7 @@ def load(path: str | Path, weights: str = "ema", plugins: tuple[str, ...] = ()) 
     Raises:
         CheckpointError: no checkpoint there, or a file of it is missing, changed or foreign.
     """
-    from genkit.config.restore import load_model  # heavy: imported when asked for
+    from genkit.assembly.restore import load_model  # heavy: imported when asked for
 
     return load_model(path, weights=weights, plugins=plugins)
 
@@ -53,7 +53,7 @@ def train(*words: str | Mapping[str, Any], config_dir: str | Path | None = None,
     Raises:
         GenkitError: what the command would say in one line.
     """
-    from genkit.commands import calls
+    from genkit import api as calls
 
     return calls.train(*words, config_dir=config_dir, **keys)
 
@@ -64,7 +64,7 @@ def sample(*words: str | Mapping[str, Any], config_dir: str | Path | None = None
     Returns:
         Stored values, labels, the picture and the folder that holds them.
     """
-    from genkit.commands import calls
+    from genkit import api as calls
 
     return calls.sample(*words, config_dir=config_dir, **keys)
 
@@ -75,7 +75,7 @@ def evaluate(*words: str | Mapping[str, Any], config_dir: str | Path | None = No
     Returns:
         The records of the scores and the folder that holds them; printed, it is the command's table.
     """
-    from genkit.commands import calls
+    from genkit import api as calls
 
     return calls.evaluate(*words, config_dir=config_dir, **keys)
 

@@ -33,7 +33,9 @@ VERBS = {
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
     "export": Verb("genkit.commands.export:run", "write the shareable form of a checkpoint"),
     "verify": Verb("genkit.commands.verify:run", "check every file of a checkpoint; replay=20: train steps again"),
-    "completion": Verb("genkit.config.complete:answer", "print tab completion for bash, zsh, fish or powershell"),
+    "completion": Verb(
+        "genkit.config.hydra.completion:answer", "print tab completion for bash, zsh, fish or powershell"
+    ),
     "doctor": Verb("genkit.commands.doctor:run", "look for what is broken in this installation"),
 }
 
@@ -116,13 +118,13 @@ def dispatch(argv: list[str]) -> int:
 
 
 def usage() -> str:
-    from genkit.config.verb_help import usage
+    from genkit.config.hydra.help import usage
 
     return usage({name: verb.help for name, verb in VERBS.items()})
 
 
 def refuse_verb(argv: list[str]) -> int:
-    from genkit.config.verb_words import refusal
+    from genkit.config.hydra.verbs import refusal
 
     print(f"genkit: error: {refusal(argv, VERBS)}", file=sys.stderr)
     return 2
@@ -135,28 +137,28 @@ def run_verb(name: str, argv: list[str]) -> int:
     except SystemExit as stop:  # Hydra ends --help and --version so
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
-        from genkit.config.failure import tell
+        from genkit.config.hydra.failure import tell
 
         return tell(error, "debug=true" in argv).code
 
 
 def _run_hydra(name: str, argv: list[str]) -> int:
-    from genkit.config.words import parse
+    from genkit.config.hydra.words import parse
 
     words = parse(argv, lenient=True)
     if words.flags.keys() & {"-h", "--help"}:
-        from genkit.config.verb_help import verb_help
+        from genkit.config.hydra.help import verb_help
 
         print(verb_help(name, VERBS[name].help, words))
         return 0
-    from genkit.config.hydra_setup import launch
+    from genkit.config.hydra.launch import launch
 
     return launch(name, VERBS[name].target, words)
 
 
 def _run_plain(name: str, argv: list[str]) -> int:
     if name == "completion":  # the one verb that knows of the others
-        from genkit.config.complete import answer
+        from genkit.config.hydra.completion import answer
 
         return answer(argv, {other: verb.hydra for other, verb in VERBS.items()})
     module, _, function = VERBS[name].target.partition(":")

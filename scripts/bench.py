@@ -38,15 +38,15 @@ from torchmetrics import Metric
 
 from genkit.checkpoint.state import flatten_state
 from genkit.checkpoint.write import Tensors, write_checkpoint
-from genkit.data.digits import Digits
 from genkit.data.loader import TrainLoader
+from genkit.data.sources.digits import Digits
 from genkit.data.spec import DataSpec
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.frechet import FrechetDistance
 from genkit.metrics.kernel import SubsetKernelDistance
-from genkit.metrics.manifold import Coverage, Density, Precision, Recall
+from genkit.metrics.manifold import Coverage, NeighbourDensity, Precision, Recall
 from genkit.models.base import GenerativeModel
-from genkit.models.vae import VAE
+from genkit.models.vae.vae import VAE
 from genkit.nn.conv import Conv
 from genkit.noise import seed_global
 from genkit.storage.atomic import fsync_path
@@ -228,7 +228,7 @@ def bench_metrics(table: Table) -> None:
     if importlib.util.find_spec("prdc") is None:
         table.add_row("precision … coverage, prdc", "", "not installed", "")
     else:
-        balls = [kind(k=NEIGHBOURS) for kind in (Precision, Recall, Density, Coverage)]
+        balls = [kind(k=NEIGHBOURS) for kind in (Precision, Recall, NeighbourDensity, Coverage)]
         peers["precision … coverage, prdc"] = (balls, balls_of_prdc, 1e-3)
         all_six = [FrechetDistance(), SubsetKernelDistance(), *balls]
         peers["all six, torchmetrics in float32 and prdc"] = (all_six, six_of_peers, 5e-2)

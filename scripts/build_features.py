@@ -1,7 +1,7 @@
 """Rebuild the shipped feature networks: `python scripts/build_features.py digits|mnist|cifar [--out FOLDER]`.
 
-Prints the test accuracy and the two sha256 that go into `genkit.metrics.features.PINNED`. Training is deterministic on
-one build of torch and one machine, no further: the shipped weights are the definition, this script their provenance.
+Prints the test accuracy and the two sha256 that go into `genkit.features.classifier.PINNED`. Training is deterministic
+on one build of torch and one machine, no further: the shipped weights are the definition, this script their provenance.
 `--data FOLDER_OR_FILE`, else `$GENKIT_DATA`, holds `mnist.npz` with x_train, y_train, x_test, y_test, and CIFAR-10 as a
 `.zip` of pictures, `train/<class>/<name>` and `test/<class>/<name>`, 32x32 RGB in any format.
 
@@ -31,8 +31,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from genkit.data.dataset import SplitName
-from genkit.data.digits import Digits
-from genkit.metrics.features import DEAD, WEIGHTS, FeatureNet
+from genkit.data.sources.digits import Digits
+from genkit.features.classifier import WEIGHTS, FeatureNet
+from genkit.features.raw import DEAD
 
 
 @dataclass(frozen=True)

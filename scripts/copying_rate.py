@@ -14,12 +14,12 @@ import torch
 
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.reference import Reference
+from genkit.features.raw import RawFeatures
 from genkit.metrics.energy import EnergyDistance
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import RawFeatures
 from genkit.metrics.frechet import FrechetDistance
 from genkit.metrics.kernel import KernelDistance
-from genkit.metrics.reference import Reference
 from genkit.noise import generator_of
 
 SIZES = ((2000, 1000, 64), (1000, 500, 32), (400, 400, 16), (5000, 300, 32))

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from genkit.config.build import build
-from genkit.config.hydra_setup import compose_option
+from genkit.config.hydra.launch import compose_option
 from genkit.data.dataset import Dataset
 from genkit.data.samples import read_samples
 from genkit.data.spec import DataSpec

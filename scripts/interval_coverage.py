@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
-from genkit.metrics.bank import PairMetric
 from genkit.metrics.base import Probe
+from genkit.metrics.c2st import NeighbourTest
+from genkit.metrics.collected_rows import PairMetric
 from genkit.metrics.energy import EnergyDistance
 from genkit.metrics.frechet import FrechetDistance
 from genkit.metrics.kernel import GaussianDiscrepancy, KernelDistance
-from genkit.metrics.manifold import Coverage, Density, Precision, Recall
-from genkit.metrics.transport import SlicedWasserstein
-from genkit.metrics.two_sample import NeighbourTest
+from genkit.metrics.manifold import Coverage, NeighbourDensity, Precision, Recall
+from genkit.metrics.sliced_wasserstein import SlicedWasserstein
 from genkit.noise import generator_of
 
 METRICS: dict[str, Callable[[], PairMetric]] = {
@@ -33,7 +33,7 @@ METRICS: dict[str, Callable[[], PairMetric]] = {
     "sliced_wasserstein": lambda: SlicedWasserstein(projections=50),
     "precision": Precision,
     "recall": Recall,
-    "density": Density,
+    "density": NeighbourDensity,
     "coverage": Coverage,
     "c2st": NeighbourTest,
 }

@@ -25,10 +25,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from genkit import cli
-from genkit.config.catalog import Catalog
-from genkit.config.correct import Corrector
-from genkit.config.terms import TERMS
-from genkit.config.words import Words
+from genkit.config.hydra.catalog import Catalog
+from genkit.config.hydra.correction import Corrector
+from genkit.config.hydra.synonyms import TERMS
+from genkit.config.hydra.words import Words
 
 LIMIT = 0.6  # CPU seconds of an answer
 NEEDED = 0.9  # share of right answers

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from genkit.assembly.restore import load_model
 from genkit.cli import main
-from genkit.config.restore import load_model
 from genkit.models.stream import stream_samples
 from genkit.noise import generator_of
 

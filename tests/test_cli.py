@@ -11,8 +11,11 @@ import textwrap
 import pytest
 
 from genkit import __version__, cli
-from genkit.config import catalog, complete, layout, verb_help
-from genkit.config.words import parse
+from genkit.config.hydra import catalog
+from genkit.config.hydra import completion as complete
+from genkit.config.hydra import help as verb_help
+from genkit.config.hydra import help_layout as layout
+from genkit.config.hydra.words import parse
 
 HYDRA_VERBS = [name for name, verb in cli.VERBS.items() if verb.hydra]
 

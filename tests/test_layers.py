@@ -10,11 +10,15 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "genkit"
 LAYERS = [
     "cli",
+    "api",
     "commands",
+    "assembly",
     "config",
     "training",
     "checkpoint",
     "report",
+    "evaluation",
+    "features",
     "metrics",
     "models",
     "diffusion",
@@ -35,7 +39,13 @@ BOTTOM = {
     "upgrade",
 }  # and genkit itself
 FRAMEWORKS = {"lightning", "hydra", "omegaconf", "lightning_fabric", "pytorch_lightning"}
-ALLOWED = {"commands": FRAMEWORKS, "config": {"hydra", "omegaconf"}, "training": {"lightning"}}
+ALLOWED = {
+    "api": {"omegaconf"},
+    "commands": FRAMEWORKS,
+    "assembly": FRAMEWORKS,
+    "config": {"hydra", "omegaconf"},
+    "training": {"lightning"},
+}
 FORBIDDEN_ANYWHERE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "torchvision"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from genkit.config.start import Start
+from genkit.assembly.start_weights import Start
 from genkit.data.spec import DataSpec
 from genkit.flows.linear import ActNorm
-from genkit.models.autoencoder import Autoencoder
+from genkit.models.autoencoder.autoencoder import Autoencoder
 from genkit.models.diffusion import Diffusion
 from genkit.models.latent_diffusion import LatentDiffusion
-from genkit.models.prior import VampPrior
-from genkit.models.quantizer import VectorQuantizer
+from genkit.models.quantized.quantizer import VectorQuantizer
+from genkit.models.vae.prior import VampPrior
 from genkit.upgrade import upgraded
 
 PLANE = DataSpec(shape=(2,), modality="vector", num_classes=3)

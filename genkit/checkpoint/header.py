@@ -35,7 +35,7 @@ _DIMENSIONS = 64
 
 
 @dataclass(frozen=True)
-class Layout:
+class TensorLayout:
     """One tensor of a file: the name of its dtype in safetensors, and its shape."""
 
     dtype: str
@@ -46,7 +46,7 @@ class Layout:
         return math.prod(self.shape)
 
 
-def read_header(file: BinaryIO, size: int, path: Path) -> dict[str, Layout]:
+def read_header(file: BinaryIO, size: int, path: Path) -> dict[str, TensorLayout]:
     """The tensors of an opened safetensors file of `size` bytes, by name; the file is left at its start.
 
     Raises:
@@ -68,7 +68,7 @@ def read_header(file: BinaryIO, size: int, path: Path) -> dict[str, Layout]:
         place = entry["data_offsets"][1]
     if place != size - 8 - length:
         raise _damaged(path, f"{place:,} bytes of tensors in {size:,}")
-    return {name: Layout(entry["dtype"], tuple(entry["shape"])) for name, entry in tensors.items()}
+    return {name: TensorLayout(entry["dtype"], tuple(entry["shape"])) for name, entry in tensors.items()}
 
 
 def _offsets(entry: Any) -> tuple[int, int]:

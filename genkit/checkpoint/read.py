@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from genkit.checkpoint import strict_json
-from genkit.checkpoint.header import Layout, read_header
+from genkit.checkpoint.header import TensorLayout, read_header
 from genkit.checkpoint.manifest import ANOTHER, CONFIG, MODEL, TRAINING, TRAINING_TENSORS, Manifest
 from genkit.checkpoint.place import locate
 from genkit.checkpoint.retention import CHECKPOINTS, Pointer, is_step_name, pointed, step_folders
@@ -69,7 +69,7 @@ class Checkpoint:
         tensors = self.tensors(TRAINING_TENSORS, device) if TRAINING_TENSORS in files else {}
         return tensors, self._json(TRAINING) if TRAINING in files else {}
 
-    def layout(self, name: str = MODEL) -> dict[str, Layout]:
+    def layout(self, name: str = MODEL) -> dict[str, TensorLayout]:
         """Dtype and shape of every tensor of a file, tied names included; no tensor is read."""
         with open_listed(self.path, name, self.manifest.files[name]) as file:
             tensors = read_header(file, self.manifest.files[name].bytes, self.path / name)

@@ -19,31 +19,31 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 
-from genkit.commands.parts import Parts, build_parts, checkpoint_config
-from genkit.commands.restored import dataset_name
-from genkit.commands.scratch import fit_quietly
-from genkit.commands.short_run import short_run
+from genkit.assembly.nested_models import embed
+from genkit.assembly.restore import restore
+from genkit.assembly.run import Parts, build_parts, checkpoint_config
+from genkit.assembly.run_length import short_run
+from genkit.assembly.sampling_model import dataset_name
+from genkit.assembly.start_weights import begin
+from genkit.assembly.temporary_run import fit_quietly
 from genkit.commands.train import less_memory
 from genkit.config.build import build
-from genkit.config.embed import embed
-from genkit.config.hydra_setup import compose_option
+from genkit.config.hydra.launch import compose_option
 from genkit.config.memory import memory_errors, shown_bytes
-from genkit.config.restore import restore
 from genkit.config.settings import RunSettings, TrainSettings
-from genkit.config.start import begin
 from genkit.errors import ConfigError, GenkitError
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.reference import Reference
+from genkit.evaluation.source import ModelSource
+from genkit.features.default import default_features
 from genkit.metrics.base import ProbeMetric
-from genkit.metrics.default_features import default_features
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.reference import Reference
-from genkit.metrics.source import ModelSource
 from genkit.models.base import GenerativeModel
 from genkit.models.stream import stream_samples
 from genkit.report.console import make_console
+from genkit.training.callbacks.step_callback import StepCallback
 from genkit.training.module import GenerativeModule
 from genkit.training.options import SampleGridOptions
-from genkit.training.runner import Run
-from genkit.training.step_callback import StepCallback
+from genkit.training.runner import TrainingRun
 
 STEPS = 6  # of every phase
 SAMPLES = 32
@@ -69,7 +69,7 @@ def _tried(parts: Parts, settings: RunSettings, scratch: Path) -> Iterator[str]:
     yield _model(parts)
     if (note := short_run(parts)) is not None:
         yield note
-    times = Times()
+    times = StepTimes()
     _train(parts, settings, scratch, times)
     yield f"training    {1000 * times.per_step:.1f} ms a step (the first {1000 * times.first:.0f} ms)"
     started = time.perf_counter()
@@ -93,7 +93,7 @@ def _model(parts: Parts) -> str:
     return f"model       {sum(sizes.values()):,} parameters{shares}"
 
 
-class Times(StepCallback):
+class StepTimes(StepCallback):
     """When each step ended."""
 
     def __init__(self) -> None:
@@ -115,9 +115,9 @@ class Times(StepCallback):
         return statistics.mean(b - a for a, b in zip(self.stamps[1:], self.stamps[2:], strict=False))
 
 
-def _train(parts: Parts, settings: RunSettings, scratch: Path, times: Times) -> None:
+def _train(parts: Parts, settings: RunSettings, scratch: Path, times: StepTimes) -> None:
     last = min(STEPS * len(parts.module.model.phases), parts.trainer.max_steps)
-    trial = Run(
+    trial = TrainingRun(
         name="check",
         folder=scratch,
         dataset=parts.dataset,
@@ -182,7 +182,7 @@ def _share(parts: Parts) -> str:
     return shown_bytes(weights * (5 if parts.module.ema is not None else 4))  # gradient, average, two moments
 
 
-def _estimate(parts: Parts, times: Times, size: int) -> str:
+def _estimate(parts: Parts, times: StepTimes, size: int) -> str:
     seconds = times.per_step * parts.trainer.max_steps
     kept = min(parts.checkpoint.keep + 1, -(-parts.trainer.max_steps // parts.checkpoint.every_n_steps))
     duration = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

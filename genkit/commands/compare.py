@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from genkit.commands.out_folder import check_out, make_out
-from genkit.config.hints import did_you_mean
+from genkit.assembly.output_folder import check_out, make_out
+from genkit.config.suggestions import did_you_mean
 from genkit.errors import ConfigError
 from genkit.printing import shown
 from genkit.report.comparison import compare

@@ -19,32 +19,32 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from genkit import __version__
+from genkit.assembly.closing_lines import close
+from genkit.assembly.command_line import command_line
+from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
+from genkit.assembly.output_folder import check_out, make_out, report_score
+from genkit.assembly.restore import Restored
+from genkit.assembly.sampling_model import data_node, dataset_name, device_of, label_of, model_for, provenance
+from genkit.assembly.sampling_sweep import Knob, knob_of
+from genkit.assembly.sweep_value import to_minimise
 from genkit.checkpoint.newest import each_finished
-from genkit.commands.closing import close
-from genkit.commands.command_line import command_line
-from genkit.commands.knob import Knob, knob_of
-from genkit.commands.out_folder import check_out, make_out, report_score
-from genkit.commands.restored import data_node, dataset_name, device_of, label_of, model_for, provenance
-from genkit.commands.scored_by import features_of, metrics_named, metrics_of
-from genkit.commands.sweep_value import to_minimise
 from genkit.config.build import build
-from genkit.config.hydra_setup import compose_option
+from genkit.config.hydra.launch import compose_option
 from genkit.config.memory import memory_errors, smaller_batch
-from genkit.config.restore import Restored
 from genkit.config.settings import EvalSettings
 from genkit.data.dataset import Dataset
 from genkit.data.order import random_order
 from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
+from genkit.evaluation.cache import Cache, NoCache
+from genkit.evaluation.evaluator import SUSPICION, Evaluator
+from genkit.evaluation.neighbours import Neighbourhoods
+from genkit.evaluation.processes import together
+from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record
+from genkit.evaluation.reference import Reference
+from genkit.evaluation.source import ModelSource, SampleSource, Source
 from genkit.metrics.base import ProbeMetric
-from genkit.metrics.cache import Cache, NoCache
-from genkit.metrics.evaluator import SUSPICION, Evaluator
-from genkit.metrics.neighbours import Neighbourhoods
-from genkit.metrics.processes import together
-from genkit.metrics.record import NOT_APPLICABLE, NOT_FINITE, Record
-from genkit.metrics.reference import Reference
-from genkit.metrics.source import ModelSource, SampleSource, Source
 from genkit.printing import pasteable, shown
 from genkit.report.console import make_console
 from genkit.report.picture import draw_neighbours
@@ -288,7 +288,7 @@ def _write(
 
 
 def _draw_curve(folder: Path, records: Sequence[Record], knob: Knob) -> None:
-    from genkit.report.knob_curve import Curve, save_curve, write_curve  # matplotlib costs half a second
+    from genkit.report.sampling_curve import Curve, save_curve, write_curve  # matplotlib costs half a second
 
     values = {knob.label(value): value for value in knob.values}
     curve = Curve(knob.key, [(values[record.source], record) for record in records if record.source in values])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from genkit.config.default_run import with_newest
-from genkit.config.plain import read_arguments
+from genkit.config.hydra.arguments import read_arguments
+from genkit.config.hydra.default_run import with_newest
 from genkit.printing import pasteable, shown
 
 USAGE = "genkit export [ckpt=RUN_OR_CHECKPOINT] out=FOLDER"

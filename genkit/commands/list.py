@@ -13,11 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from genkit.config.catalog import KINDS, PACKAGE, Catalog, load_yaml
-from genkit.config.hints import nearest
-from genkit.config.layout import names, rows
+from genkit.config.hydra.catalog import KINDS, PACKAGE, Catalog, load_yaml
+from genkit.config.hydra.help_layout import names, rows
+from genkit.config.hydra.words import parse
 from genkit.config.names import current
-from genkit.config.words import parse
+from genkit.config.suggestions import nearest
 from genkit.errors import ConfigError
 
 REACHES = "# Reaches: "

@@ -1,6 +1,7 @@
 """`genkit sample`: samples of a checkpoint, as an array, a picture, and a note of where they come from.
 
-With show= a picture of what the model makes of held-out examples takes their place (`genkit/commands/show.py`).
+With show= a picture of what the model makes of held-out examples takes their place
+(`genkit/assembly/latent_pictures.py`).
 
 Samples are streamed into the file batch by batch, so memory does not grow with n; sample i depends on (seed, i) alone.
 """
@@ -19,13 +20,13 @@ from rich.progress import Progress
 from torch import Tensor
 
 from genkit import __version__
-from genkit.commands.closing import close
-from genkit.commands.command_line import command_line
-from genkit.commands.out_folder import check_out, make_out
-from genkit.commands.restored import label_of, model_for, origin, title_of
-from genkit.commands.show import Picture, picture_of
+from genkit.assembly.closing_lines import close
+from genkit.assembly.command_line import command_line
+from genkit.assembly.latent_pictures import Picture, picture_of
+from genkit.assembly.output_folder import check_out, make_out
+from genkit.assembly.restore import Restored
+from genkit.assembly.sampling_model import label_of, model_for, origin, title_of
 from genkit.config.memory import memory_errors, smaller_batch
-from genkit.config.restore import Restored
 from genkit.config.settings import SampleSettings
 from genkit.data.samples import SCHEMA, samples_size, stream_samples_to
 from genkit.models.base import Stepwise

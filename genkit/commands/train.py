@@ -16,36 +16,36 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from genkit.assembly.closing_lines import close_training, draw_losses, draw_sweep
+from genkit.assembly.command_line import command_line
+from genkit.assembly.continuation import best_score, best_until, fits_of, recorded, same_data, taking_over
+from genkit.assembly.early_end import stopped, stopped_line
+from genkit.assembly.job_folder import find_twin, identity, new_folder, sweep_folder, write_index
+from genkit.assembly.machine import inexact, machine, other_views
+from genkit.assembly.nested_models import as_recorded, embed, embedded_again
+from genkit.assembly.resume_checks import MAX_STEPS, lookup, merged
+from genkit.assembly.run import Parts, build_parts, checkpoint_config, fingerprint
+from genkit.assembly.run_history import changed_keys, config_text, entry, history_of
+from genkit.assembly.run_length import short_run
+from genkit.assembly.start_weights import as_begun, begin, begin_again
+from genkit.assembly.sweep_value import value_of_run
+from genkit.assembly.training_cost import Meter
 from genkit.checkpoint.place import is_run_folder, locate
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.checkpoint.retention import newest_step, step_folders
 from genkit.checkpoint.rollback import is_at, is_unfinished, run_of, set_aside
 from genkit.checkpoint.run_folder import RUN, RunFolder, read_info, utc
-from genkit.commands.closing import close_training, draw_losses, draw_sweep
-from genkit.commands.command_line import command_line
-from genkit.commands.early_end import stopped, stopped_line
-from genkit.commands.history import changed_keys, config_text, entry, history_of
-from genkit.commands.job_folder import find_twin, identity, new_folder, sweep_folder, write_index
-from genkit.commands.machine import inexact, machine, other_views
-from genkit.commands.parts import Parts, build_parts, checkpoint_config, fingerprint
-from genkit.commands.short_run import short_run
-from genkit.commands.sweep_value import value_of_run
-from genkit.commands.taken_over import best_score, best_until, fits_of, recorded, same_data, taking_over
-from genkit.commands.training_cost import Meter
 from genkit.config.build import refuse_interpolations
-from genkit.config.embed import as_recorded, embed, embedded_again
-from genkit.config.hydra_setup import current_job
+from genkit.config.hydra.launch import current_job
+from genkit.config.hydra.sweep import current_sweep, swept_values
+from genkit.config.hydra.sweep_table import near
 from genkit.config.memory import memory_errors, smaller_batch
-from genkit.config.resume import MAX_STEPS, lookup, merged
 from genkit.config.settings import RunSettings, TrainSettings
-from genkit.config.start import as_begun, begin, begin_again
-from genkit.config.sweep import current_sweep, swept_values
-from genkit.config.sweep_table import near
 from genkit.errors import ConfigError, GenkitError, NumericalError
 from genkit.printing import pasteable, shown
 from genkit.report.console import make_console
 from genkit.storage.disk import require_free_disk
-from genkit.training.runner import Run, fit
+from genkit.training.runner import TrainingRun, fit
 from genkit.training.signals import StopNow, StopSignal
 
 COPIES = 4  # of the weights in a checkpoint: averaged, live, two moments of Adam
@@ -263,9 +263,9 @@ def _fit(
 
 def _run(
     folder: RunFolder, parts: Parts, config: Mapping[str, Any], label: str, resume: tuple[Path, int] | None
-) -> Run:
+) -> TrainingRun:
     loggers = [parts.loggers(save_dir=str(folder.path))] if parts.loggers is not None else []
-    return Run(
+    return TrainingRun(
         name=_name(label),
         folder=folder.path,
         dataset=parts.dataset,

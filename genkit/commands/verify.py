@@ -13,8 +13,8 @@ from typing import Self, get_args
 from genkit.checkpoint.place import is_run_folder, locate
 from genkit.checkpoint.retention import CHECKPOINTS, Pointer, pointed, step_folders
 from genkit.checkpoint.verify import verify_checkpoint
-from genkit.config.default_run import with_newest
-from genkit.config.plain import read_arguments
+from genkit.config.hydra.arguments import read_arguments
+from genkit.config.hydra.default_run import with_newest
 from genkit.errors import CheckpointError, ConfigError
 from genkit.printing import shown
 from genkit.storage.regular import is_inside
@@ -76,7 +76,7 @@ def run(argv: list[str]) -> int:
     if damage:
         raise damage[0]
     if settings.steps:
-        from genkit.commands.replay import replay  # imports torch and lightning
+        from genkit.assembly.replay import replay  # imports torch and lightning
         from genkit.report.console import make_console
 
         replay(path, settings.steps, settings.plugins, make_console())

@@ -3,7 +3,7 @@
 A node is a plain mapping, `_target_` plus the constructor's own argument names (`OmegaConf.to_container(...,
 resolve=True)`, or JSON from a checkpoint):
 
-    {"_target_": "genkit.models.vae.VAE", "latent_dim": 16, "backbone": {"_target_": ...}}
+    {"_target_": "genkit.models.vae.vae.VAE", "latent_dim": 16, "backbone": {"_target_": ...}}
 
 It is read in two passes. The first makes a `Plan`: every class resolved, every argument checked against the
 annotations of the constructor, down the whole tree, and nothing constructed. The second constructs. `check` is the
@@ -25,9 +25,9 @@ from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin
 
 from genkit.component import Component
-from genkit.config.hints import did_you_mean, listing
 from genkit.config.resolve import FOREIGN, resolve
 from genkit.config.schema import describe, is_node, read
+from genkit.config.suggestions import did_you_mean, listing
 from genkit.errors import ConfigError
 from genkit.printing import one_line
 

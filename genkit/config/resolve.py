@@ -27,12 +27,12 @@ from types import ModuleType
 from typing import Any
 
 from genkit.component import Component, NonNegativeFloat, Probability
-from genkit.config.hints import did_you_mean, listing
 from genkit.config.names import current
+from genkit.config.suggestions import did_you_mean, listing
 from genkit.errors import ConfigError, GenkitError
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("data", "diffusion", "flows", "metrics", "models", "nn", "training")
+PACKAGES = ("data", "diffusion", "features", "flows", "metrics", "models", "nn", "training")
 
 # class -> the arguments that genkit gives it, which a configuration therefore cannot
 OPTIMIZERS = {
@@ -175,7 +175,7 @@ def _own_files() -> list[Path]:
 
 
 def dotted(file: Path) -> str:
-    """genkit/models/vae.py -> genkit.models.vae"""
+    """genkit/models/vae/vae.py -> genkit.models.vae.vae"""
     return ".".join(file.relative_to(ROOT.parent).with_suffix("").parts)
 
 

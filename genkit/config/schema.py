@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from genkit.component import Range
-from genkit.config.hints import did_you_mean
+from genkit.config.suggestions import did_you_mean
 from genkit.errors import ConfigError
 
 Nested = Callable[[Any, Any, str], Any]  # (value, hint, at) -> what stands for the object to build

@@ -2,7 +2,7 @@
 
 They are read and checked once, from the composed configuration and before torch is imported. Groups are left as nodes,
 which `build` holds against their constructors; how a model samples is what the models declare
-(`genkit/config/at_sampling.py`).
+(`genkit/config/sampling_arguments.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from genkit.component import NonNegativeInt, PositiveInt
-from genkit.config.at_sampling import Catalogue, check_value, declared, sweeps
-from genkit.config.catalog import SHARED
+from genkit.config.hydra.catalog import SHARED
+from genkit.config.sampling_arguments import Catalogue, check_value, declared, sweeps
 from genkit.config.schema import describe, read
 from genkit.errors import ConfigError
 

@@ -43,7 +43,7 @@ DAMAGE = (
 
 
 @dataclass(frozen=True)
-class Declared:
+class ArrayHeader:
     """The header of an `.npy`: type, shape, and whether the first index varies fastest."""
 
     dtype: np.dtype[Any]
@@ -77,7 +77,7 @@ class ArrayFile:
             return [ALONE]
         return [name.removesuffix(".npy") for name in self.archive.namelist() if name.endswith(".npy")]
 
-    def declared(self, name: str) -> Declared:
+    def declared(self, name: str) -> ArrayHeader:
         """The header of an array. Raises DataError where it does not fit what the file holds."""
         with self._entry(name) as (entry, held):
             return self._header(name, entry, held)
@@ -113,7 +113,7 @@ class ArrayFile:
         with self.archive.open(info) as entry:
             yield entry, info.file_size
 
-    def _header(self, name: str, entry: IO[bytes], held: int) -> Declared:
+    def _header(self, name: str, entry: IO[bytes], held: int) -> ArrayHeader:
         version = np.lib.format.read_magic(entry)
         if version != (1, 0):  # longer headers are those of records, which are no samples
             raise self.unreadable(f"{name} has a header of version {version}")
@@ -121,7 +121,7 @@ class ArrayFile:
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(entry)
         if dtype.hasobject:
             raise self.unreadable(f"{name} holds pickled objects")
-        declared = Declared(dtype, shape, fortran)
+        declared = ArrayHeader(dtype, shape, fortran)
         if min(shape, default=0) < 0 or declared.bytes > _memory():
             raise DataError(
                 f"{shown(self.path)}: declares an array that the memory cannot hold ({name} of shape {_short(shape)})"

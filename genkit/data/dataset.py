@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from genkit.component import Component
+from genkit.data.counter_stream import ViewStream
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
-from genkit.data.stream import ViewStream
 from genkit.errors import ConfigError, DataError
 from genkit.noise import generator_of
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from genkit.data.counter_stream import ViewStream
 from genkit.data.dataset import Dataset
 from genkit.data.spec import Batch, DataSpec
 from genkit.data.split import Examples, Split
-from genkit.data.stream import ViewStream
 from genkit.errors import DataError
 from genkit.noise import generator_of
 

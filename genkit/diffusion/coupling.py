@@ -17,7 +17,7 @@ from torch import Tensor
 from genkit.component import Component
 
 
-class Coupling(Component, ABC):
+class NoiseCoupling(Component, ABC):
     """An order of the noise of a batch."""
 
     @abstractmethod
@@ -25,14 +25,14 @@ class Coupling(Component, ABC):
         """eps (B, *shape) in the order that x (B, *shape) with the labels y (B,) asks for."""
 
 
-class IndependentCoupling(Coupling):
+class IndependentCoupling(NoiseCoupling):
     """The noise as it was drawn."""
 
     def __call__(self, x: Tensor, eps: Tensor, y: Tensor | None) -> Tensor:
         return eps
 
 
-class MinibatchOT(Coupling):
+class MinibatchOT(NoiseCoupling):
     """The optimal transport plan of the batch; examples of one label exchange noise among themselves only.
 
     Across labels the noise would come to know the label, and sampling, where it does not, would meet other pairs.

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from genkit.component import Probability
 from genkit.diffusion.denoiser import Denoiser
-from genkit.diffusion.grid import Grid
 from genkit.diffusion.sampler import Sampler, Steps
+from genkit.diffusion.time_grid import Grid
 from genkit.noise import Noise
 
 

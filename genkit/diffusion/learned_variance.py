@@ -20,12 +20,12 @@ In this file: the denoiser, its objective. `AncestralSampler` and `VariationalBo
 from torch import Tensor
 
 from genkit.component import NonNegativeFloat, PositiveInt
-from genkit.diffusion.coupling import Coupling
+from genkit.diffusion.coupling import NoiseCoupling
 from genkit.diffusion.denoiser import expand_to
 from genkit.diffusion.likelihood import divergence
 from genkit.diffusion.objective import Denoising
 from genkit.diffusion.parametrisation import NetworkDenoiser, NoiseDenoiser
-from genkit.diffusion.times import Times, UniformTimes
+from genkit.diffusion.time_distribution import Times, UniformTimes
 from genkit.diffusion.weighting import Weighting
 
 
@@ -62,7 +62,7 @@ class HybridDenoising(Denoising):
         self,
         times: Times | None = None,
         weighting: Weighting | None = None,
-        coupling: Coupling | None = None,
+        coupling: NoiseCoupling | None = None,
         steps: PositiveInt = 250,
         bound_weight: NonNegativeFloat = 0.001,
     ) -> None:

@@ -39,8 +39,8 @@ from genkit.component import Component, Count, NonNegativeInt, Range
 from genkit.data.kinds import Quantised
 from genkit.data.spec import DataSpec
 from genkit.diffusion.denoiser import Denoiser
-from genkit.diffusion.grid import KarrasGrid, LogSNRGrid
 from genkit.diffusion.schedule import Schedule
+from genkit.diffusion.time_grid import KarrasGrid, LogSNRGrid
 
 Draw = Callable[[np.random.Generator], np.ndarray]
 

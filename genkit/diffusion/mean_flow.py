@@ -24,14 +24,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from genkit.batch_noise import drawn, normal_like
 from genkit.component import Component, PositiveFloat, Probability, Range
-from genkit.diffusion.coupling import Coupling, IndependentCoupling
+from genkit.diffusion.coupling import IndependentCoupling, NoiseCoupling
 from genkit.diffusion.denoiser import Denoiser, Labelled, expand_to
-from genkit.diffusion.grid import Grid
-from genkit.diffusion.objective import Objective
+from genkit.diffusion.objective import DenoisingObjective
 from genkit.diffusion.parametrisation import NetworkDenoiser, VelocityDenoiser
 from genkit.diffusion.sampler import Sampler, Steps
 from genkit.diffusion.schedule import RectifiedSchedule
-from genkit.diffusion.times import LogitNormalTimes, Times
+from genkit.diffusion.time_distribution import LogitNormalTimes, Times
+from genkit.diffusion.time_grid import Grid
 from genkit.errors import ConfigError
 
 
@@ -55,7 +55,7 @@ class AverageVelocityDenoiser(VelocityDenoiser, Component):
         return x_t - expand_to(sigma, x_t) * self.average(x_t, t, t, y)
 
 
-class MeanFlowObjective(Objective):
+class MeanFlowObjective(DenoisingObjective):
     r"""The identity of the average velocity, squared, with large errors held down:
 
     .. math:: \frac{\Delta^2}{\mathrm{sg}(\Delta^2 + c)^p}, \qquad \Delta^2 = \| u - \mathrm{sg}(\text{target}) \|^2
@@ -71,7 +71,7 @@ class MeanFlowObjective(Objective):
     def __init__(
         self,
         times: Times | None = None,
-        coupling: Coupling | None = None,
+        coupling: NoiseCoupling | None = None,
         share: Probability = 0.5,
         power: Annotated[float, Range(0.0, 2.0)] = 1.0,
         offset: PositiveFloat = 0.001,

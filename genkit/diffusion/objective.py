@@ -11,15 +11,15 @@ from torch import Tensor
 
 from genkit.batch_noise import normal_like
 from genkit.component import Component
-from genkit.diffusion.coupling import Coupling, IndependentCoupling
+from genkit.diffusion.coupling import IndependentCoupling, NoiseCoupling
 from genkit.diffusion.denoiser import expand_to
 from genkit.diffusion.parametrisation import NetworkDenoiser
-from genkit.diffusion.times import LogNormalLevels, Times
+from genkit.diffusion.time_distribution import LogNormalLevels, Times
 from genkit.diffusion.weighting import OutputWeighting, Weighting
 from genkit.errors import ConfigError
 
 
-class Objective(Component, ABC):
+class DenoisingObjective(Component, ABC):
     """A loss of a network under a denoiser.
 
     Attributes:
@@ -41,7 +41,7 @@ class Objective(Component, ABC):
             )
 
 
-class Denoising(Objective):
+class Denoising(DenoisingObjective):
     """w(t) ‖D(x_t, t, y) − x‖², the mean over an example's values.
 
     Arguments:
@@ -51,7 +51,7 @@ class Denoising(Objective):
     """
 
     def __init__(
-        self, times: Times | None = None, weighting: Weighting | None = None, coupling: Coupling | None = None
+        self, times: Times | None = None, weighting: Weighting | None = None, coupling: NoiseCoupling | None = None
     ) -> None:
         self.times, self.weighting = times or LogNormalLevels(), weighting or OutputWeighting()
         self.coupling = coupling or IndependentCoupling()

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from genkit.component import Component, NonNegativeFloat, Range
 from genkit.diffusion.denoiser import Denoiser
-from genkit.diffusion.grid import Grid, UniformGrid
+from genkit.diffusion.time_grid import Grid, UniformGrid
 from genkit.errors import ConfigError
 from genkit.noise import Noise
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from genkit.component import Probability, Range
 from genkit.diffusion.denoiser import Denoiser
-from genkit.diffusion.grid import Grid
 from genkit.diffusion.sampler import Sampler, Steps
+from genkit.diffusion.time_grid import Grid
 
 
 class DDIMSampler(Sampler):

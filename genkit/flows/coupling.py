@@ -85,7 +85,7 @@ class Affine(Elementwise):
         return self.max_log_scale * torch.tanh(free / self.max_log_scale), shift
 
 
-class Coupling(Transform):
+class CouplingLayer(Transform):
     """Changes the channels `change` of x (B, C, …) given its channels `keep`; any others pass untouched and unread.
 
     Arguments:

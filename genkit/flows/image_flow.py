@@ -27,10 +27,10 @@ from typing import Annotated, ClassVar
 from genkit.component import Depth, Range, Width
 from genkit.data.kinds import Modality
 from genkit.data.spec import DataSpec
-from genkit.flows.coupling import Affine, Coupling, Elementwise, Marginal
+from genkit.flows.coupling import Affine, CouplingLayer, Elementwise, Marginal
 from genkit.flows.linear import ActNorm, LULinear
 from genkit.flows.multiscale import Multiscale, halvings
-from genkit.flows.prior import StandardNormal
+from genkit.flows.prior import NormalBase
 from genkit.flows.recipe import Bijection, Recipe, unbounded
 from genkit.flows.spline import RationalQuadratic
 from genkit.flows.transform import Chain, Rescale, Transform
@@ -80,7 +80,7 @@ class ImageFlow(Recipe):
             shape = (kept[-1], *shape[1:])
         top = Marginal(Affine(), shape=(shape[0] * shape[1] * shape[2],), num_classes=num_classes)
         return Bijection(
-            Chain([*self._pixels(spec, num_classes), Multiscale(spec.shape, parts, kept, top)]), StandardNormal()
+            Chain([*self._pixels(spec, num_classes), Multiscale(spec.shape, parts, kept, top)]), NormalBase()
         )
 
     def _pixels(self, spec: DataSpec, num_classes: int | None) -> list[Transform]:
@@ -105,8 +105,8 @@ class ImageFlow(Recipe):
         shape: tuple[int, ...],
         num_classes: int | None,
         elementwise: Elementwise | None = None,
-    ) -> Coupling:
-        return Coupling(
+    ) -> CouplingLayer:
+        return CouplingLayer(
             elementwise or self.elementwise,
             shape=shape,
             keep=keep,

@@ -13,7 +13,7 @@ from torch import Tensor
 from genkit.flows.transform import per_example
 
 
-class Prior(ABC):
+class BaseDistribution(ABC):
     """A distribution of independent latents z (B, D)."""
 
     @abstractmethod
@@ -25,7 +25,7 @@ class Prior(ABC):
         """Standard normal noise eps (n, D) to latents (n, D)."""
 
 
-class StandardNormal(Prior):
+class NormalBase(BaseDistribution):
     """p(z) = N(z; 0, I)."""
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class StandardNormal(Prior):
         return temperature * eps
 
 
-class UniformBox(Prior):
+class UniformBox(BaseDistribution):
     """p(z) = 2⁻ᴰ on [−1, 1]ᴰ.
 
     The density is constant without a test of the ends: a flow that maps a box onto it knows by x what lies outside,

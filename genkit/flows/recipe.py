@@ -15,7 +15,7 @@ from typing import NamedTuple
 from genkit.component import Component
 from genkit.data.spec import DataSpec, Takes
 from genkit.errors import ConfigError
-from genkit.flows.prior import Prior
+from genkit.flows.prior import BaseDistribution
 from genkit.flows.transform import Logit, Reshape, Transform
 
 # How near the pixels' ends come to infinity: a level of 256 is wider than that, so that none of them is pressed flat.
@@ -26,7 +26,7 @@ class Bijection(NamedTuple):
     """(B, *shape) to latents (B, D), and the distribution of these."""
 
     transform: Transform
-    prior: Prior
+    prior: BaseDistribution
 
 
 class Recipe(Component, Takes, ABC):

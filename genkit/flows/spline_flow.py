@@ -24,7 +24,7 @@ from genkit.component import Depth, Range, Width
 from genkit.data.kinds import Modality
 from genkit.data.spec import DataSpec
 from genkit.flows.autoregressive import MaskedAutoregressive
-from genkit.flows.coupling import Coupling
+from genkit.flows.coupling import CouplingLayer
 from genkit.flows.multiscale import Multiscale, halvings
 from genkit.flows.prior import UniformBox
 from genkit.flows.recipe import Bijection, Recipe
@@ -79,6 +79,8 @@ class SplinePyramid(Recipe):
         shape = (4 * channels, height, width)
         a, b, c, d = (list(range(i * channels, (i + 1) * channels)) for i in range(4))
         return Chain(
-            Coupling(self.spline, shape=shape, keep=keep, change=change, network=self.network, num_classes=num_classes)
+            CouplingLayer(
+                self.spline, shape=shape, keep=keep, change=change, network=self.network, num_classes=num_classes
+            )
             for keep, change in ((a + b + d, c), (a + d, b), (a, d))
         )

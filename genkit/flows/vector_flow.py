@@ -26,9 +26,9 @@ from genkit.data.kinds import Modality
 from genkit.data.spec import DataSpec
 from genkit.flows.autoregressive import MaskedAutoregressive
 from genkit.flows.continuous import ContinuousFlow
-from genkit.flows.coupling import Coupling, Elementwise, Marginal
+from genkit.flows.coupling import CouplingLayer, Elementwise, Marginal
 from genkit.flows.linear import ActNorm, LULinear, Permutation, Scaling
-from genkit.flows.prior import StandardNormal
+from genkit.flows.prior import NormalBase
 from genkit.flows.recipe import Bijection, Recipe, flattened, unbounded
 from genkit.flows.transform import Chain, Transform
 from genkit.nn.backbone import BackboneFactory
@@ -76,12 +76,12 @@ class Couplings(Recipe):
                 parts.append(LULinear(spec.dim, generator_of(len(parts), "rotation")))
         if self.scaling:
             parts.append(Scaling(spec.dim))
-        return Bijection(Chain(parts), StandardNormal())
+        return Bijection(Chain(parts), NormalBase())
 
     def _coupling(self, dim: int, keep: list[int], change: list[int], num_classes: int | None) -> Transform:
         if dim == 1:
             return Marginal(self.elementwise, shape=(1,), num_classes=num_classes)
-        return Coupling(
+        return CouplingLayer(
             self.elementwise, shape=(dim,), keep=keep, change=change, network=self.network, num_classes=num_classes
         )
 
@@ -133,7 +133,7 @@ class Autoregression(Recipe):
                     octaves=self.octaves,
                 )
             )
-        return Bijection(Chain(parts), StandardNormal())
+        return Bijection(Chain(parts), NormalBase())
 
 
 class Continuous(Recipe):
@@ -167,7 +167,7 @@ class Continuous(Recipe):
         flow = ContinuousFlow(
             velocity, spec.dim, steps=self.steps, exact=spec.dim <= self.exact_up_to, kinetic=self.kinetic
         )
-        return Bijection(Chain([*unbounded(spec), ActNorm(spec.dim), flow]), StandardNormal())
+        return Bijection(Chain([*unbounded(spec), ActNorm(spec.dim), flow]), NormalBase())
 
 
 def halves(dim: int, layers: int) -> Iterator[tuple[list[int], list[int]]]:

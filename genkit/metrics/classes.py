@@ -19,7 +19,7 @@ from genkit.data.kinds import Modality
 from genkit.errors import ConfigError, NumericalError
 from genkit.metrics.base import Probe, ProbeMetric, Requirement
 from genkit.metrics.interval import bootstrap_interval, resamples
-from genkit.metrics.mode import kl_to_uniform
+from genkit.metrics.modes import kl_to_uniform
 
 
 class ClassMetric(ProbeMetric, ABC):

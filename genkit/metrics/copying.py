@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 
 from genkit.errors import ConfigError
-from genkit.metrics.bank import (
+from genkit.metrics.base import Probe, Requirement
+from genkit.metrics.collected_rows import (
     PairMetric,
     as_close,
     as_rows,
@@ -36,7 +37,6 @@ from genkit.metrics.bank import (
     tied_ranks,
     tiles,
 )
-from genkit.metrics.base import Probe, Requirement
 from genkit.metrics.interval import Z, wilson_interval
 
 

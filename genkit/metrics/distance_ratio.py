@@ -31,7 +31,7 @@ from torch import Tensor
 
 from genkit.data.order import canonical_order
 from genkit.errors import ConfigError
-from genkit.metrics.bank import nearest_squared
+from genkit.metrics.collected_rows import nearest_squared
 from genkit.metrics.copying import TrainingTest
 
 COPIED = -4.0

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.kinds import Modality
-from genkit.metrics.bank import PairMetric, blocks
+from genkit.metrics.collected_rows import PairMetric, blocks
 from genkit.metrics.discrepancy_error import DiscrepancyError
 
 

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from genkit.errors import NumericalError
-from genkit.metrics.bank import PairMetric
 from genkit.metrics.base import Requirement
+from genkit.metrics.collected_rows import PairMetric
 from genkit.metrics.frechet_error import FrechetError, too_few
 from genkit.metrics.moments import RELATIVE_CUT, Moments, covariance_factor
 
@@ -46,7 +46,7 @@ def frechet_distance_of_rows(x: Tensor, y: Tensor) -> Tensor:
     return _assemble(x.mean(0) - y.mean(0), a.square().sum() + b.square().sum(), overlap)
 
 
-class Reference(NamedTuple):
+class ReferenceMoments(NamedTuple):
     """A Gaussian that many others are compared with: mean (D,), trace () and factor (D, r) of its covariance."""
 
     mean: Tensor
@@ -54,7 +54,7 @@ class Reference(NamedTuple):
     factor: Tensor
 
     @classmethod
-    def of(cls, rows: Tensor) -> Reference:
+    def of(cls, rows: Tensor) -> ReferenceMoments:
         """Fitted to rows (n, D); the factor comes from a thin decomposition of the rows where n ≤ D."""
         if len(rows) > rows.shape[1]:
             moments = Moments.of(rows)
@@ -70,7 +70,7 @@ def weighted_distances(real: Tensor, fake: Tensor, weights: Iterable[Tensor]) ->
 
     The factor of `real` is computed once; Rᵀ S₂ R is one weighted product of the fake rows projected on R.
     """
-    reference = Reference.of(real)
+    reference = ReferenceMoments.of(real)
     centre = fake.mean(0)
     centred = fake - centre
     projected, squares = centred @ reference.factor, centred.square().sum(1)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric
+from genkit.metrics.collected_rows import PairMetric
 from genkit.metrics.frechet import weighted_distances
 from genkit.metrics.frechet_error import FrechetError, too_few
 from genkit.metrics.interval import normal_interval

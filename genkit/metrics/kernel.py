@@ -29,7 +29,7 @@ from torch import Tensor
 from genkit.component import NonNegativeInt, PositiveFloat, PositiveInt
 from genkit.data.kinds import Modality
 from genkit.errors import ConfigError
-from genkit.metrics.bank import BLOCK_ELEMENTS, PairMetric, blocks, squared_distances
+from genkit.metrics.collected_rows import BLOCK_ELEMENTS, PairMetric, blocks, squared_distances
 from genkit.metrics.discrepancy_error import DiscrepancyError, Kernel
 from genkit.metrics.polynomial import polynomial_sums, worth_it
 from genkit.noise import generator_of

@@ -56,7 +56,7 @@ class BitsPerDim(ExampleMean):
         return stored_bits(-probe["log_prob"], probe.spec)
 
 
-class ELBO(ExampleMean):
+class LowerBound(ExampleMean):
     """−ELBO in nats per example: an upper bound on −log P(x)."""
 
     requires: ClassVar[tuple[Requirement, ...]] = ("log_prob", "importance")

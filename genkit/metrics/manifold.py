@@ -32,7 +32,7 @@ from torch import Tensor
 
 from genkit.component import PositiveInt
 from genkit.errors import ConfigError
-from genkit.metrics.bank import PairMetric, as_close, closer, comparable_distances, nearest_distances, tiles
+from genkit.metrics.collected_rows import PairMetric, as_close, closer, comparable_distances, nearest_distances, tiles
 from genkit.metrics.interval import normal_interval, wilson_interval
 from genkit.metrics.manifold_error import (
     Halves,
@@ -246,7 +246,7 @@ class Recall(ManifoldShare):
         return (drawn * redrawn) ** 0.5, redrawn  # for given points between both, as measured: they lie in clumps
 
 
-class Density(ManifoldMetric):
+class NeighbourDensity(ManifoldMetric):
     """Mean over the fakes of how many real balls hold them, over k; 1 on average for the same distribution.
 
     References:

@@ -17,8 +17,8 @@ from torch import Tensor
 from genkit.data.kinds import Modality
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.metrics.bank import as_rows
 from genkit.metrics.base import Probe, Requirement
+from genkit.metrics.collected_rows import as_rows
 from genkit.metrics.mean import ExampleMean
 
 

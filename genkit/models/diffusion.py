@@ -14,10 +14,10 @@ from genkit.batch_noise import uniform
 from genkit.component import AtSampling, PositiveInt, Probability, Range
 from genkit.data.spec import Batch, DataSpec
 from genkit.diffusion.denoiser import Clipped, Denoiser, Labelled, unlabelled
-from genkit.diffusion.evaluation import Evaluations
 from genkit.diffusion.guidance import EVERYWHERE, Autoguidance, ClassifierFreeGuidance
 from genkit.diffusion.likelihood import DiffusionLikelihood, FlowLikelihood
-from genkit.diffusion.objective import Denoising, Objective
+from genkit.diffusion.network_calls import Evaluations
+from genkit.diffusion.objective import Denoising, DenoisingObjective
 from genkit.diffusion.parametrisation import DenoiserFactory, EDMDenoiser
 from genkit.diffusion.sampler import HeunSampler, SamplerFactory
 from genkit.diffusion.schedule import KarrasSchedule, Schedule
@@ -74,7 +74,7 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         backbone: BackboneFactory | None = None,
         schedule: Schedule | None = None,
         denoiser: DenoiserFactory | None = None,
-        objective: Objective | None = None,
+        objective: DenoisingObjective | None = None,
         sampler: Solver = None,
         likelihood: DiffusionLikelihood | None = None,
         conditional: bool = False,

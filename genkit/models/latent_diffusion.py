@@ -20,7 +20,7 @@ from genkit.component import Probability
 from genkit.data.kinds import Modality
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.diffusion.guidance import EVERYWHERE
-from genkit.diffusion.objective import Objective
+from genkit.diffusion.objective import DenoisingObjective
 from genkit.diffusion.parametrisation import DenoiserFactory
 from genkit.diffusion.schedule import Schedule
 from genkit.errors import ConfigError
@@ -81,7 +81,7 @@ class LatentDiffusion(
         backbone: BackboneFactory | None = None,
         schedule: Schedule | None = None,
         denoiser: DenoiserFactory | None = None,
-        objective: Objective | None = None,
+        objective: DenoisingObjective | None = None,
         sampler: Solver = None,
         conditional: bool = False,
         label_dropout: Probability = 0.1,

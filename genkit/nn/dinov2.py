@@ -61,7 +61,7 @@ class Scale(nn.Module):
         return self.lambda1 * h
 
 
-class MLP(nn.Module):
+class GELUFeedForward(nn.Module):
     """Each token by itself, with GELU."""
 
     def __init__(self, width: int, hidden: int) -> None:
@@ -117,7 +117,7 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width, EPS), nn.LayerNorm(width, EPS)
         self.attention = Attention(width)
         self.layer_scale1, self.layer_scale2 = Scale(width), Scale(width)
-        self.mlp = (GatedMLP if sizes.gated else MLP)(width, sizes.hidden)
+        self.mlp = (GatedMLP if sizes.gated else GELUFeedForward)(width, sizes.hidden)
 
     def forward(self, h: Tensor) -> Tensor:
         h = h + self.layer_scale1(self.attention(self.norm1(h)))

@@ -23,7 +23,7 @@ TAPS = ("64", "192", "768", "2048", "logits_unbiased", "logits")
 Kernel = int | tuple[int, int]
 
 
-class Conv(nn.Module):
+class ConvBNReLU(nn.Module):
     """Convolution without bias, batch normalisation, ReLU."""
 
     def __init__(self, channels: int, width: int, kernel: Kernel, stride: int = 1, padding: Kernel = 0) -> None:
@@ -50,13 +50,13 @@ class BlockA(nn.Module):
 
     def __init__(self, channels: int, pool: int) -> None:
         super().__init__()
-        self.branch1x1 = Conv(channels, 64, 1)
-        self.branch5x5_1 = Conv(channels, 48, 1)
-        self.branch5x5_2 = Conv(48, 64, 5, padding=2)
-        self.branch3x3dbl_1 = Conv(channels, 64, 1)
-        self.branch3x3dbl_2 = Conv(64, 96, 3, padding=1)
-        self.branch3x3dbl_3 = Conv(96, 96, 3, padding=1)
-        self.branch_pool = Conv(channels, pool, 1)
+        self.branch1x1 = ConvBNReLU(channels, 64, 1)
+        self.branch5x5_1 = ConvBNReLU(channels, 48, 1)
+        self.branch5x5_2 = ConvBNReLU(48, 64, 5, padding=2)
+        self.branch3x3dbl_1 = ConvBNReLU(channels, 64, 1)
+        self.branch3x3dbl_2 = ConvBNReLU(64, 96, 3, padding=1)
+        self.branch3x3dbl_3 = ConvBNReLU(96, 96, 3, padding=1)
+        self.branch_pool = ConvBNReLU(channels, pool, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         five = self.branch5x5_2(self.branch5x5_1(x))
@@ -69,10 +69,10 @@ class BlockB(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.branch3x3 = Conv(channels, 384, 3, 2)
-        self.branch3x3dbl_1 = Conv(channels, 64, 1)
-        self.branch3x3dbl_2 = Conv(64, 96, 3, padding=1)
-        self.branch3x3dbl_3 = Conv(96, 96, 3, 2)
+        self.branch3x3 = ConvBNReLU(channels, 384, 3, 2)
+        self.branch3x3dbl_1 = ConvBNReLU(channels, 64, 1)
+        self.branch3x3dbl_2 = ConvBNReLU(64, 96, 3, padding=1)
+        self.branch3x3dbl_3 = ConvBNReLU(96, 96, 3, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
@@ -84,18 +84,18 @@ class BlockC(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        wide = partial(Conv, kernel=(1, 7), padding=(0, 3))
-        tall = partial(Conv, kernel=(7, 1), padding=(3, 0))
-        self.branch1x1 = Conv(channels, 192, 1)
-        self.branch7x7_1 = Conv(channels, width, 1)
+        wide = partial(ConvBNReLU, kernel=(1, 7), padding=(0, 3))
+        tall = partial(ConvBNReLU, kernel=(7, 1), padding=(3, 0))
+        self.branch1x1 = ConvBNReLU(channels, 192, 1)
+        self.branch7x7_1 = ConvBNReLU(channels, width, 1)
         self.branch7x7_2 = wide(width, width)
         self.branch7x7_3 = tall(width, 192)
-        self.branch7x7dbl_1 = Conv(channels, width, 1)
+        self.branch7x7dbl_1 = ConvBNReLU(channels, width, 1)
         self.branch7x7dbl_2 = tall(width, width)
         self.branch7x7dbl_3 = wide(width, width)
         self.branch7x7dbl_4 = tall(width, width)
         self.branch7x7dbl_5 = wide(width, 192)
-        self.branch_pool = Conv(channels, 192, 1)
+        self.branch_pool = ConvBNReLU(channels, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
@@ -109,12 +109,12 @@ class BlockD(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.branch3x3_1 = Conv(channels, 192, 1)
-        self.branch3x3_2 = Conv(192, 320, 3, 2)
-        self.branch7x7x3_1 = Conv(channels, 192, 1)
-        self.branch7x7x3_2 = Conv(192, 192, (1, 7), padding=(0, 3))
-        self.branch7x7x3_3 = Conv(192, 192, (7, 1), padding=(3, 0))
-        self.branch7x7x3_4 = Conv(192, 192, 3, 2)
+        self.branch3x3_1 = ConvBNReLU(channels, 192, 1)
+        self.branch3x3_2 = ConvBNReLU(192, 320, 3, 2)
+        self.branch7x7x3_1 = ConvBNReLU(channels, 192, 1)
+        self.branch7x7x3_2 = ConvBNReLU(192, 192, (1, 7), padding=(0, 3))
+        self.branch7x7x3_3 = ConvBNReLU(192, 192, (7, 1), padding=(3, 0))
+        self.branch7x7x3_4 = ConvBNReLU(192, 192, 3, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         seven = self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(x)))
@@ -132,15 +132,15 @@ class BlockE(nn.Module):
     def __init__(self, channels: int, maxima: bool) -> None:
         super().__init__()
         self.maxima = maxima
-        self.branch1x1 = Conv(channels, 320, 1)
-        self.branch3x3_1 = Conv(channels, 384, 1)
-        self.branch3x3_2a = Conv(384, 384, (1, 3), padding=(0, 1))
-        self.branch3x3_2b = Conv(384, 384, (3, 1), padding=(1, 0))
-        self.branch3x3dbl_1 = Conv(channels, 448, 1)
-        self.branch3x3dbl_2 = Conv(448, 384, 3, padding=1)
-        self.branch3x3dbl_3a = Conv(384, 384, (1, 3), padding=(0, 1))
-        self.branch3x3dbl_3b = Conv(384, 384, (3, 1), padding=(1, 0))
-        self.branch_pool = Conv(channels, 192, 1)
+        self.branch1x1 = ConvBNReLU(channels, 320, 1)
+        self.branch3x3_1 = ConvBNReLU(channels, 384, 1)
+        self.branch3x3_2a = ConvBNReLU(384, 384, (1, 3), padding=(0, 1))
+        self.branch3x3_2b = ConvBNReLU(384, 384, (3, 1), padding=(1, 0))
+        self.branch3x3dbl_1 = ConvBNReLU(channels, 448, 1)
+        self.branch3x3dbl_2 = ConvBNReLU(448, 384, 3, padding=1)
+        self.branch3x3dbl_3a = ConvBNReLU(384, 384, (1, 3), padding=(0, 1))
+        self.branch3x3dbl_3b = ConvBNReLU(384, 384, (3, 1), padding=(1, 0))
+        self.branch_pool = ConvBNReLU(channels, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         three, double = self.branch3x3_1(x), self.branch3x3dbl_2(self.branch3x3dbl_1(x))
@@ -155,11 +155,11 @@ class InceptionV3(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.Conv2d_1a_3x3 = Conv(3, 32, 3, 2)
-        self.Conv2d_2a_3x3 = Conv(32, 32, 3)
-        self.Conv2d_2b_3x3 = Conv(32, 64, 3, padding=1)
-        self.Conv2d_3b_1x1 = Conv(64, 80, 1)
-        self.Conv2d_4a_3x3 = Conv(80, 192, 3)
+        self.Conv2d_1a_3x3 = ConvBNReLU(3, 32, 3, 2)
+        self.Conv2d_2a_3x3 = ConvBNReLU(32, 32, 3)
+        self.Conv2d_2b_3x3 = ConvBNReLU(32, 64, 3, padding=1)
+        self.Conv2d_3b_1x1 = ConvBNReLU(64, 80, 1)
+        self.Conv2d_4a_3x3 = ConvBNReLU(80, 192, 3)
         self.Mixed_5b, self.Mixed_5c, self.Mixed_5d = BlockA(192, 32), BlockA(256, 64), BlockA(288, 64)
         self.Mixed_6a = BlockB(288)
         self.Mixed_6b, self.Mixed_6c, self.Mixed_6d, self.Mixed_6e = (BlockC(768, w) for w in (128, 160, 160, 192))

@@ -16,13 +16,13 @@ from typing import Any
 from genkit.errors import ConfigError
 from genkit.printing import shown
 from genkit.report.ranking import ranked
-from genkit.report.rows import Row, read_rows
+from genkit.report.rows import ScoreRow, read_rows
 from genkit.report.seeds import over_seeds
 
 ABSENT = object()
 
 
-def compare(files: Sequence[Path], metrics: Sequence[str] = ()) -> dict[str, list[Row]]:
+def compare(files: Sequence[Path], metrics: Sequence[str] = ()) -> dict[str, list[ScoreRow]]:
     """Metric name to its ranked rows, in the order of the files; all metrics, or the named ones.
 
     Raises:
@@ -35,28 +35,28 @@ def compare(files: Sequence[Path], metrics: Sequence[str] = ()) -> dict[str, lis
         raise ConfigError(f"metric={unknown[0]}: these results have {', '.join(sorted(known))}")
     chosen = [row for row in rows if not metrics or row.metric in metrics]
     refuse_unlike(chosen)
-    blocks: dict[str, list[Row]] = {row.name: [] for row in chosen if not row.baseline}
+    blocks: dict[str, list[ScoreRow]] = {row.name: [] for row in chosen if not row.baseline}
     for row in chosen:
         if row.name in blocks:
             blocks[row.name].append(row)
     return {name: ranked(block) for name, block in blocks.items()}
 
 
-def gathered(files: Sequence[Path]) -> list[Row]:
+def gathered(files: Sequence[Path]) -> list[ScoreRow]:
     """The rows of all files: equal ones once, seeds of one configuration together, equal names told apart."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, ScoreRow] = {}
     for row in (row for file in files for row in read_rows(file)):
         rows.setdefault(_said(row), row)
     return told_apart(over_seeds(list(rows.values())))
 
 
-def _said(row: Row) -> str:
+def _said(row: ScoreRow) -> str:
     """Equal for rows that say the same of the same source."""
     said = (row.name, row.source, row.value, row.interval, row.model, row.conditions)
     return json.dumps(said, sort_keys=True)
 
 
-def told_apart(rows: Sequence[Row]) -> list[Row]:
+def told_apart(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """Rows of one metric with one name are called by their folder too, and where that is the same, by their file."""
     for extra in (lambda row: row.file.parent.name, lambda row: str(row.file), lambda row: str(row.model)):
         counts = Counter((row.name, row.source) for row in rows)
@@ -67,13 +67,13 @@ def told_apart(rows: Sequence[Row]) -> list[Row]:
     return list(rows)
 
 
-def refuse_unlike(rows: Iterable[Row]) -> None:
+def refuse_unlike(rows: Iterable[ScoreRow]) -> None:
     """Raises ConfigError for two values of one metric that were not measured under the same conditions.
 
     Baselines count where a model was scored by the metric.
     """
-    first: dict[str, Row] = {}
-    unlike: dict[str, tuple[Row, Row, str]] = {}
+    first: dict[str, ScoreRow] = {}
+    unlike: dict[str, tuple[ScoreRow, ScoreRow, str]] = {}
     for row in sorted(rows, key=lambda row: row.baseline):
         if row.baseline and row.metric not in first:
             continue
@@ -91,12 +91,12 @@ def refuse_unlike(rows: Iterable[Row]) -> None:
     )
 
 
-def _difference(left: Row, right: Row) -> str | None:
+def _difference(left: ScoreRow, right: ScoreRow) -> str | None:
     """The first condition in which two rows differ."""
     mine, other = left.conditions, right.conditions
     return next((key for key in {**mine, **other} if mine.get(key, ABSENT) != other.get(key, ABSENT)), None)
 
 
-def _value(row: Row, key: str) -> str:
+def _value(row: ScoreRow, key: str) -> str:
     value: Any = row.conditions.get(key)
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value)

@@ -11,11 +11,11 @@ from typing import Any
 
 from genkit.printing import shown
 from genkit.report.marks import MEANING, mark, marked
-from genkit.report.rows import Cost, Row
+from genkit.report.rows import Cost, ScoreRow
 from genkit.report.table import ARROWS, number
 from genkit.storage.atomic import whole_file
 
-Comparison = dict[str, list[Row]]  # metric name to its rows, best first
+Comparison = dict[str, list[ScoreRow]]  # metric name to its rows, best first
 
 BEATEN = "†"
 RANKS = "#: rank, shared where 95 % intervals overlap; they cover the draw of the samples, not the training."
@@ -23,7 +23,7 @@ OVER_SEEDS = "Over several seeds: mean of the trainings [95 % of that mean, by S
 COSTS = ("parameters", "steps", "examples seen", "evaluations per sample", "s per 1,000")
 
 
-def cell(row: Row) -> str:
+def cell(row: ScoreRow) -> str:
     """ "#1 ≤ 0.342 [0.113, 0.571]", "not finite"."""
     if row.value is None:
         return "not finite"
@@ -34,14 +34,14 @@ def cell(row: Row) -> str:
     return f"{rank}{marked(number(row.value), row.kind, row.direction)}{ends}{spread}{beaten}"
 
 
-def against_floor(row: Row) -> str:
+def against_floor(row: ScoreRow) -> str:
     """ "2.4x" or "+0.02"; nothing where there is no floor."""
     if row.ratio is not None:
         return f"{row.ratio:.1f}x" if row.ratio < 1e6 else f"{number(row.ratio)}x"
     return "" if row.difference is None else f"{'+' if row.difference >= 0 else ''}{number(row.difference)}"
 
 
-def heading(name: str, block: Sequence[Row]) -> str:
+def heading(name: str, block: Sequence[ScoreRow]) -> str:
     """ "fid[digits] ↓" """
     return f"{name} {ARROWS[block[0].direction]}"
 
@@ -61,7 +61,7 @@ def legend(table: Comparison) -> list[str]:
 def markdown(table: Comparison) -> str:
     """One row per source, one column per metric, then cost; the floor last; below it what all rests on."""
     rows = [row for block in table.values() for row in block]
-    of_source: dict[str, dict[str, Row]] = {}
+    of_source: dict[str, dict[str, ScoreRow]] = {}
     for row in sorted(rows, key=lambda row: row.baseline):
         of_source.setdefault(row.source, {})[row.name] = row
     lines = [["", *(heading(name, block) for name, block in table.items()), *COSTS]]
@@ -101,7 +101,7 @@ def _words(params: Any) -> str:
     return " ".join(f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in params.items())
 
 
-def _floor(block: Sequence[Row]) -> str:
+def _floor(block: Sequence[ScoreRow]) -> str:
     floor = next((row.floor for row in block if row.floor is not None), None)
     return "" if floor is None else f"{number(floor[0])} ±{number(floor[1], like=floor[0])}"
 
@@ -116,7 +116,7 @@ def csv_text(table: Comparison) -> str:
     return text.getvalue()
 
 
-def csv_line(row: Row) -> dict[str, Any]:
+def csv_line(row: ScoreRow) -> dict[str, Any]:
     lo, hi = row.interval or (None, None)
     return {
         "metric": row.name,

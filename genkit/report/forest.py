@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from genkit.report.comparison_text import BEATEN, Comparison, heading
 from genkit.report.marks import mark
-from genkit.report.rows import Row
+from genkit.report.rows import ScoreRow
 from genkit.report.scatter import DPI, save_figure
 
 COLUMNS = 3
@@ -43,7 +43,7 @@ def columns_of(panels: int) -> int:
     return panels if panels <= COLUMNS else min((COLUMNS, COLUMNS - 1), key=lambda columns: -panels % columns)
 
 
-def draw_panel(axes: Axes, name: str, block: Sequence[Row]) -> None:
+def draw_panel(axes: Axes, name: str, block: Sequence[ScoreRow]) -> None:
     """One metric; the best row on top, in the order of the tables."""
     floor = next((row.floor for row in block if row.floor is not None), None)
     if floor is not None:
@@ -67,7 +67,7 @@ def draw_panel(axes: Axes, name: str, block: Sequence[Row]) -> None:
     axes.grid(axis="x", alpha=0.25)
 
 
-def legend_entries(rows: Sequence[Row]) -> list[Artist]:
+def legend_entries(rows: Sequence[ScoreRow]) -> list[Artist]:
     """The meaning of the points, bands and signs, of those that occur."""
     dot: dict[str, Any] = {"marker": "o", "markersize": 5}
     entries: dict[Artist, bool] = {
@@ -82,7 +82,7 @@ def legend_entries(rows: Sequence[Row]) -> list[Artist]:
     return [entry for entry, occurs in entries.items() if occurs]
 
 
-def label(row: Row) -> str:
+def label(row: ScoreRow) -> str:
     """ "#1 vae", with the sign of a bound or an estimate; "vae (not finite)"."""
     name = row.source if len(row.source) <= LONGEST else f"{row.source[: LONGEST - 1]}…"
     if row.value is None:

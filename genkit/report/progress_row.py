@@ -66,7 +66,7 @@ class ProgressRow:
         row.append("".join(GAP + term for term in fitting(terms, options.max_width - len(row), more)), "cyan")
         yield row
 
-    def _wanted(self, terms: Sequence[Term]) -> int:
+    def _wanted(self, terms: Sequence[LossTerm]) -> int:
         """Columns of the losses that are minimised, and of the word that there are more."""
         minimised = [term for term in terms if term.minimised]
         return sum(len(GAP + str(term)) for term in minimised) + len(GAP + MARKS[0][1]) * (len(terms) > len(minimised))
@@ -85,7 +85,7 @@ def duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
-class Term(NamedTuple):
+class LossTerm(NamedTuple):
     """A loss term as the row shows it."""
 
     name: str
@@ -97,7 +97,7 @@ class Term(NamedTuple):
         return f"{self.name} {self.value:{'.0f' if large else '.3g'}}"
 
 
-def named(losses: Mapping[str, float]) -> list[Term]:
+def named(losses: Mapping[str, float]) -> list[LossTerm]:
     """The terms, what is minimised first, each under the shortest name that says which it is.
 
     That is the last part of its key, the phase alone for the loss of one of several phases, and both where two phases
@@ -109,11 +109,11 @@ def named(losses: Mapping[str, float]) -> list[Term]:
     for key, value, term in zip(keys, losses.values(), last, strict=True):
         phase = key.rpartition("/")[0]
         name = phase if phase and term == "loss" else term if last.count(term) == 1 else key
-        terms.append(Term(name, value, term == "loss"))
+        terms.append(LossTerm(name, value, term == "loss"))
     return sorted(terms, key=lambda term: not term.minimised)
 
 
-def _initials(terms: Sequence[Term]) -> list[Term]:
+def _initials(terms: Sequence[LossTerm]) -> list[LossTerm]:
     """The losses of several phases by the initials of the phases, D and G, where these differ."""
     initials = {term.name: term.name[0].upper() for term in terms if term.minimised}
     if len(initials) == 1 or len(set(initials.values())) < len(initials):
@@ -121,7 +121,7 @@ def _initials(terms: Sequence[Term]) -> list[Term]:
     return [term._replace(name=initials[term.name]) if term.minimised else term for term in terms]
 
 
-def fitting(terms: Sequence[Term], room: int, more: str) -> list[str]:
+def fitting(terms: Sequence[LossTerm], room: int, more: str) -> list[str]:
     """As many of the terms from the first as there is room for, each after a gap; `more` where some are left out."""
     chosen: list[str] = []
     for i, term in enumerate(map(str, terms)):

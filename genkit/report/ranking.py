@@ -20,7 +20,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from genkit.report.rows import Row
+from genkit.report.rows import ScoreRow
 
 NOT_TRIVIAL = ("real data", "training copies")  # baselines that no model is expected to beat
 
@@ -33,7 +33,7 @@ class Extent:
     worse: float
 
 
-def extent(row: Row) -> Extent | None:
+def extent(row: ScoreRow) -> Extent | None:
     """None where nothing is known that could rank the row."""
     if row.value is None or row.interval is None or row.direction == "near" or row.kind == "estimate":
         return None
@@ -41,12 +41,12 @@ def extent(row: Row) -> Extent | None:
     return Extent(-math.inf if is_bound(row) else low, high)
 
 
-def is_bound(row: Row) -> bool:
+def is_bound(row: ScoreRow) -> bool:
     """Tell whether the truth may be any better than the value."""
     return row.kind == "lower" and not row.measures_bound
 
 
-def ranked(rows: Sequence[Row]) -> list[Row]:
+def ranked(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """The rows of one metric with their ranks, best first; below them what is not finite, then the baselines."""
     extents = [extent(row) for row in rows]
     known = [(row, found) for row, found in zip(rows, extents, strict=True) if found is not None]
@@ -56,7 +56,7 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     exact = min((found.better for row, found in contest if not is_bound(row)), default=-math.inf)
     best_trivial = min(trivial, key=lambda pair: pair[1].worse, default=None)
 
-    def judged(row: Row, found: Extent | None) -> Row:
+    def judged(row: ScoreRow, found: Extent | None) -> ScoreRow:
         if found is None or row.baseline:
             return row
         beaten = best_trivial is not None and best_trivial[1].worse < found.better
@@ -70,6 +70,6 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     return sorted(placed, key=_place)
 
 
-def _place(row: Row) -> tuple[bool, bool, float]:
+def _place(row: ScoreRow) -> tuple[bool, bool, float]:
     value = 0.0 if row.value is None else row.value
     return row.baseline, row.value is None, -value if row.direction == "max" else value

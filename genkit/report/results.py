@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genkit.metrics.record import Record
+from genkit.evaluation.record import Record
 from genkit.storage.atomic import whole_file
 
 SCHEMA = "genkit.eval/1"

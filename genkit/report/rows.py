@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from genkit.errors import DataError
-from genkit.metrics.record import NOT_FINITE
+from genkit.evaluation.record import NOT_FINITE
 from genkit.printing import pasteable, shown
 from genkit.report.results import SCHEMA
 from genkit.storage.regular import read_regular
@@ -45,7 +45,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoreRow:
     """One score of one source.
 
     Attributes:
@@ -133,7 +133,7 @@ def results_in(path: Path) -> list[Path]:
     raise DataError(f"{shown(path)}: holds no results.json: make one with genkit eval ckpt=… out=FOLDER")
 
 
-def read_rows(file: Path) -> list[Row]:
+def read_rows(file: Path) -> list[ScoreRow]:
     """The scored records of a results.json, those of diverged models included. Raises DataError where it is none."""
     data = read_regular(file, LARGEST, advice="name a results.json of genkit eval")
     try:
@@ -143,7 +143,7 @@ def read_rows(file: Path) -> list[Row]:
         raise DataError(f"{shown(file)}: no results of genkit eval ({shown(said)}): score again") from error
 
 
-def _rows(data: bytes, file: Path) -> list[Row]:
+def _rows(data: bytes, file: Path) -> list[ScoreRow]:
     node = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     schema = node.get("schema") if isinstance(node, dict) else None
     if version_of(schema, SCHEMA, file) is None:
@@ -160,14 +160,14 @@ def _was_scored(record: _Fields) -> bool:
     return record.node["value"] is not None or record.text("status", default="ok") == NOT_FINITE
 
 
-def _row(record: _Fields, file: Path) -> Row:
+def _row(record: _Fields, file: Path) -> ScoreRow:
     if "value" not in record.node:
         raise ValueError(f"{record.where}.value is missing")
     value = record.number("value")
     features, floor, model = record.inner("features"), record.inner("floor"), record.inner("model")
     reference, metric = record.inner("reference", required=True), record.text("metric")
     assert reference is not None
-    return Row(
+    return ScoreRow(
         metric=metric,
         name=record.text("name"),
         source=record.text("source"),

@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
-from genkit.report.rows import Row
+from genkit.report.rows import ScoreRow
 
 # 97.5 % quantiles of Student's t with 1, 2, … degrees of freedom
 STUDENT = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010, 2.1788, 2.1604)
@@ -30,12 +30,12 @@ def quantile(freedom: int) -> float:
     return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
 
 
-def over_seeds(rows: Sequence[Row]) -> list[Row]:
+def over_seeds(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """The rows with those of equal configurations and different training seeds as one, at the first one's place.
 
     Rows stay apart where a seed occurs twice among them, or where one is not finite.
     """
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[ScoreRow]] = {}
     for i, row in enumerate(rows):
         groups.setdefault(_key(row) or f"row {i}", []).append(row)
     joined = {id(group[0]): _joined(group) for group in groups.values() if _are_seeds(group)}
@@ -43,7 +43,7 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
     return [joined.get(id(row), row) for row in rows if id(row) not in absorbed]
 
 
-def _key(row: Row) -> str | None:
+def _key(row: ScoreRow) -> str | None:
     """What must be equal; None where the record does not say what the model was trained with."""
     if row.baseline or row.model is None or row.train_seed is None or row.model.get("config") is None:
         return None
@@ -51,12 +51,12 @@ def _key(row: Row) -> str | None:
     return json.dumps([row.name, row.conditions, facts, row.kind, row.direction], sort_keys=True)
 
 
-def _are_seeds(group: Sequence[Row]) -> bool:
+def _are_seeds(group: Sequence[ScoreRow]) -> bool:
     seeds = {row.train_seed for row in group}
     return len(group) > 1 and len(seeds) == len(group) and all(row.value is not None for row in group)
 
 
-def _joined(group: Sequence[Row]) -> Row:
+def _joined(group: Sequence[ScoreRow]) -> ScoreRow:
     values = [row.value for row in group if row.value is not None]
     mean, sd = statistics.mean(values), statistics.stdev(values)
     half = quantile(len(values) - 1) * sd / math.sqrt(len(values))

@@ -20,7 +20,7 @@ from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
-from genkit.metrics.record import NOT_FINITE, Record
+from genkit.evaluation.record import NOT_FINITE, Record
 from genkit.report.marks import marked
 
 NAMED = 20  # columns of a metric's name, which is folded where it is longer

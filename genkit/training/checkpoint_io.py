@@ -20,7 +20,7 @@ from genkit.checkpoint.state import flatten_state, restore_state
 from genkit.checkpoint.write import write_checkpoint
 from genkit.storage.atomic import discard
 from genkit.training.names import AVERAGED, LIVE, RAW
-from genkit.training.restored import check_state, damaged
+from genkit.training.state_checks import check_state, damaged
 
 
 def _strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -32,8 +32,8 @@ from genkit.training.diagnosis import non_finite_gradient, origin_of_gradient, o
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.names import AVERAGED
-from genkit.training.restored import check_optimizer, check_schedulers
-from genkit.training.subset import prepare
+from genkit.training.prepare import prepare
+from genkit.training.state_checks import check_optimizer, check_schedulers
 
 
 class GenerativeModule(pl.LightningModule):

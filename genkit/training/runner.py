@@ -23,18 +23,19 @@ from genkit.data.dataset import Dataset
 from genkit.data.loader import TrainLoader, ValLoader, forward_batch
 from genkit.errors import ConfigError
 from genkit.printing import one_line
+from genkit.training.callbacks.checkpoint_writer import CheckpointWriter
+from genkit.training.callbacks.metrics_writer import MetricsWriter
+from genkit.training.callbacks.progress import TrainingProgress
+from genkit.training.callbacks.quick_scores import Quick, QuickScores
+from genkit.training.callbacks.sample_grids import SampleGrids
+from genkit.training.callbacks.step_check import StepCheck
+from genkit.training.callbacks.stop_at_step import StopAtStep
+from genkit.training.callbacks.validation_watch import ValidationWatch
 from genkit.training.checkpoint_io import FolderCheckpointIO
-from genkit.training.checkpointing import CheckpointWriter
-from genkit.training.logging import MetricsWriter
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
-from genkit.training.pictures import SampleGrids
-from genkit.training.progress import TrainingProgress
-from genkit.training.quick_scores import Quick, QuickScores
-from genkit.training.restored import damaged
 from genkit.training.signals import StopNow, StopSignal
-from genkit.training.step_callback import StepCallback
-from genkit.training.validation_watch import ValidationWatch
+from genkit.training.state_checks import damaged
 
 ALL_THREADS = torch.get_num_threads()  # torch's own choice, which the jobs of a sweep come back to
 
@@ -52,40 +53,8 @@ class NoProfiler(Profiler):
     def stop(self, action_name: str) -> None: ...
 
 
-class Restored(pl.Callback):
-    """Sees that a run goes on where its checkpoint is; from here on what fails is not the checkpoint's fault."""
-
-    def __init__(self, checkpoints: FolderCheckpointIO, resume: tuple[Path, int] | None) -> None:
-        self.checkpoints, self.resume = checkpoints, resume
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Raises CheckpointError where the counters say another step."""
-        if self.resume is not None and trainer.global_step != self.resume[1]:
-            raise damaged(f"its counters say step {trainer.global_step:,}, its manifest says step {self.resume[1]:,}")
-        self.checkpoints.restoring = False
-
-
-class StopAtStep(StepCallback):
-    """Turns a signal into a stop at the next step boundary."""
-
-    def __init__(self, stop: StopSignal, val_every_n_steps: int) -> None:
-        self.stop, self.val_every_n_steps = stop, val_every_n_steps
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.stop.install()  # again: Lightning replaced the handlers when `fit` began
-
-    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
-        if self.stop.wanted:
-            trainer.should_stop = True
-            if trainer.global_step % self.val_every_n_steps:
-                trainer.limit_val_batches = 0  # Lightning validates before it stops: a line that the run would not have
-
-    def on_validation_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        self.stop.refuse_to_wait()
-
-
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """The parts of one training, all of them built and checked.
 
     Attributes:
@@ -155,7 +124,7 @@ def _trainer(options: TrainerOptions, plugins: Sequence[Any] = (), **more: Any) 
         )
 
 
-def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
+def fit(run: TrainingRun, console: Console, stop: StopSignal) -> GenerativeModule:
     """Trains to max_steps or to the stop signal; the last checkpoint is written when this returns.
 
     Raises:
@@ -167,7 +136,7 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
     checkpoints = FolderCheckpointIO(run.config)
     trainer = make_trainer(
         run.trainer,
-        callbacks=[Restored(checkpoints, run.resume), *_callbacks(run, console, stop)],
+        callbacks=[StepCheck(checkpoints, run.resume), *_callbacks(run, console, stop)],
         plugins=[checkpoints],
         logger=list(run.loggers) or False,
         default_root_dir=run.folder,
@@ -192,7 +161,7 @@ def fit(run: Run, console: Console, stop: StopSignal) -> GenerativeModule:
     return run.module
 
 
-def _callbacks(run: Run, console: Console, stop: StopSignal) -> list[pl.Callback]:
+def _callbacks(run: TrainingRun, console: Console, stop: StopSignal) -> list[pl.Callback]:
     """In the order in which they act at the end of a batch; the checkpoint comes last."""
     metrics = MetricsWriter(run.folder / METRICS, run.trainer.log_every_n_steps)
     quick = [] if run.quick is None else [QuickScores(run.quick, run.dataset, console)]

@@ -23,9 +23,9 @@ from typing import Any
 
 from faults import Tally, options, run_genkit, workplace
 
-from genkit.commands.parts import build_parts
-from genkit.config.failure import failure_of
-from genkit.config.hydra_app import run_app
+from genkit.assembly.run import build_parts
+from genkit.config.hydra.app import run_app
+from genkit.config.hydra.failure import failure_of
 from genkit.config.settings import TrainSettings
 from genkit.errors import GenkitError
 
@@ -34,7 +34,7 @@ TYPED_APART = {"run_dir", "resume", "allow", "debug", "plugins"}
 WRONG: list[Any] = [
     float("nan"), float("inf"), -float("inf"), 2**70, -(2**70), 1e300, -1e300, "text", "", "${seed}", "é\n\x1b[31m", [],
     [[1, [2]]], {}, {"a": 1}, {"_target_": "os.system"}, {"_target_": "genkit.cli.os.system"}, {"_target_": 3},
-    {"_target_": "genkit.models.vae.Nothing"}, {"_target_": ""}, {"_target_": "genkit.models.vae.VAE.__init__"},
+    {"_target_": "genkit.models.vae.vae.Nothing"}, {"_target_": ""}, {"_target_": "genkit.models.vae.vae.VAE.__init__"},
     b"bytes", 3 + 4j, object(), ("a",),
 ]  # fmt: skip
 CLASSES = ["builtins.eval", "os.system", "genkit.nn.mlp.MLPP", "subprocess.Popen", 3, None]

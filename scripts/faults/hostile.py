@@ -29,11 +29,11 @@ TARGETS = (
     "os.system", "subprocess.Popen", "builtins.eval", "builtins.exec", "genkit.cli.os.system", "genkit.cli.main",
     "torch.load", "numpy.load", "pickle.loads", "runpy.run_path", "importlib.import_module", "webbrowser.open",
     "pathlib.Path.write_text", "shutil.copyfile", "asyncio.run", "sympy.sympify", "jinja2.Template", "code.interact",
-    "genkit.storage.atomic.replace_file", "genkit.checkpoint.write.write_checkpoint", "genkit.models.vae.nn.Module",
-    "genkit.models.vae.torch.load", "genkit.training.runner.fit", "genkit.config.resolve.import_plugin",
+    "genkit.storage.atomic.replace_file", "genkit.checkpoint.write.write_checkpoint", "genkit.models.vae.vae.nn.Module",
+    "genkit.models.vae.vae.torch.load", "genkit.training.runner.fit", "genkit.config.resolve.import_plugin",
     "torch.optim.AdamW", "lightning.pytorch.loggers.CSVLogger", "evil_module.Model", "..evil_module.Model",
-    "genkit.models..vae.VAE", "genkit.models.vae.VAE.__init__", "genkit.models.vae.VAE.__class__", "", " ",
-    "genkit.data.mnist.MNIST", "genkit.models.base.GenerativeModel",
+    "genkit.models..vae.VAE", "genkit.models.vae.vae.VAE.__init__", "genkit.models.vae.vae.VAE.__class__", "", " ",
+    "genkit.data.sources.mnist.MNIST", "genkit.models.base.GenerativeModel",
 )  # fmt: skip
 
 

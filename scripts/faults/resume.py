@@ -28,10 +28,10 @@ from faults import Tally, digest, run_genkit, workplace
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from genkit.checkpoint.retention import point, step_folders, step_name
-from genkit.config.catalog import Catalog
-from genkit.config.hydra_app import composed
+from genkit.config.hydra.app import composed
+from genkit.config.hydra.catalog import Catalog
+from genkit.config.hydra.words import Words
 from genkit.config.resolve import resolve
-from genkit.config.words import Words
 from genkit.data.loader import TrainLoader
 from genkit.data.spec import Batch
 from genkit.training import runner

@@ -267,7 +267,10 @@ def sizes(run: Path) -> Iterator[Case]:
         "a UNet of 10,000 levels": {"backbone": {"_target_": "genkit.nn.unet.UNet", "channels": [1] * 10_000}},
         "a transformer of 1,024 blocks": {"backbone": {"_target_": "genkit.nn.dit.DiT", "depth": 1024, "width": 65536}},
         "a mixture of 1,000": {
-            "latent_density": {"_target_": "genkit.models.latent.GaussianMixture", "components": 1000}
+            "latent_density": {
+                "_target_": "genkit.models.autoencoder.latent_density.GaussianMixture",
+                "components": 1000,
+            }
         },
     }
     for name, change in models.items():
@@ -281,7 +284,7 @@ def sizes(run: Path) -> Iterator[Case]:
     for key in ("levels", "num_classes"):
         spec = config["spec"] | {key: 2**31 - 1}
         yield f"{key} of 2^31 - 1", _config(config | {"spec": spec}), ("load", "sample")
-    toy = {"_target_": "genkit.data.toy.Toy", "name": "two_moons", "n_train": 2**31 - 1}
+    toy = {"_target_": "genkit.data.sources.toy.Toy", "name": "two_moons", "n_train": 2**31 - 1}
     yield "data of 2^31 - 1", _config(config | {"data": toy, "train": config["train"] | {"data": toy}}), ("resume",)
     heads = {"a header of 4 EiB": 2**62, "a header of 0": 0, "a header past the end": 10**6}
     for name, length in heads.items():
@@ -335,7 +338,7 @@ def foreign(run: Path, outside: Path) -> Iterator[Case]:
         "a metric that is a call": ("metric", {"a": {"_target_": "os.system", "command": f"touch {outside}/made"}}),
         "features of a file": (
             "features",
-            {"_target_": "genkit.metrics.custom.CustomFeatures", "weights": "/dev/zero"},
+            {"_target_": "genkit.features.custom.CustomFeatures", "weights": "/dev/zero"},
         ),
         "a strategy": ("trainer", config["train"]["trainer"] | {"strategy": {"_target_": "os.system"}}),
         "plugins": ("plugins", ["evil_module"]),
@@ -348,7 +351,7 @@ def foreign(run: Path, outside: Path) -> Iterator[Case]:
         yield name, _config(config | {"train": config["train"] | {key: node}}), ("resume",)
     yield "data that is a call", _config(config | {"data": {"_target_": "os.system"}}), ("load", "sample")
     for root in ("/dev/zero", str(outside / "pipe"), "/proc/self/mem", HOSTILE):
-        data = {"_target_": "genkit.data.mnist.MNIST", "root": root}
+        data = {"_target_": "genkit.data.sources.mnist.MNIST", "root": root}
         yield (
             f"data at {root[:20]!r}",
             _config(config | {"data": data, "train": config["train"] | {"data": data}}),

@@ -16,7 +16,7 @@ def save(run: Path, step: int, shift: float = 0.0, pointers: Sequence[Pointer] =
     """A complete checkpoint of `run` with some tensors and some state in it."""
     weights = {"a.weight": torch.arange(600.0).reshape(20, 30) + shift, "a.bias": torch.ones(20)}
     state = {"state/0/step": torch.tensor(float(step)), "state/0/exp_avg": torch.zeros(20, 30)}
-    config = {"model": {"_target_": "genkit.models.vae.VAE", "latent_dim": 4}, "spec": {"shape": [1, 8, 8]}}
+    config = {"model": {"_target_": "genkit.models.vae.vae.VAE", "latent_dim": 4}, "spec": {"shape": [1, 8, 8]}}
     training = {"step": step, "seed": 0, "optimizer": {"dict": [["lr", 1e-3]]}}
     return write_checkpoint(
         run / "checkpoints",

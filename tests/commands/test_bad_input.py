@@ -86,7 +86,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("train trainer.gradient_clip=nan", 2, ["trainer.gradient_clip: nan"]),
     ("train optimizer.lr=fast", 2, ["optimizer.lr: 'fast'"]),
     ("train optimizer.lr=-1", 2, ["optimizer", "-1"]),
-    ("train optimizer._target_=genkit.models.vae.VAE", 2, ["optimizer", "VAE is no Optimizer"]),
+    ("train optimizer._target_=genkit.models.vae.vae.VAE", 2, ["optimizer", "VAE is no Optimizer"]),
     ("train optimizer_overrides.modle.lr=1", 2, ["optimizer_overrides.modle", "phases are model"]),
     ("train optimizer_overrides.model.lrr=1", 2, ["optimizer_overrides.model.lrr", "lr, betas"]),
     ("train model.latent_dim=1.5", 2, ["model.latent_dim: 1.5", "integer"]),
@@ -133,7 +133,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         "sample ckpt=v guidance.weak=d guidance.scale=2",
         2,
-        ["guidance.weak: genkit.models.vae.VAE has none", "leave it out"],
+        ["guidance.weak: genkit.models.vae.vae.VAE has none", "leave it out"],
     ),
     ("sample ckpt=d guidance.weak=nowhere guidance.scale=2", 4, ["nowhere"]),
     ("sample ckpt=d sampler.steps=0", 2, ["sampler.steps: 0"]),

@@ -19,8 +19,8 @@ from command_cases import QUICK, TOY, arguments, digest, done, genkit, lines, re
 from omegaconf import OmegaConf
 
 import genkit as package
-from genkit.commands.history import history_of
-from genkit.commands.replay import seams
+from genkit.assembly.replay import seams
+from genkit.assembly.run_history import history_of
 from genkit.storage.commit import git_commit
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from genkit import cli
 from genkit.commands.list import describe, promised, run
-from genkit.config.catalog import KINDS, Catalog
-from genkit.config.words import Words
+from genkit.config.hydra.catalog import KINDS, Catalog
+from genkit.config.hydra.words import Words
 
 CATALOG = Catalog.of(Words())
 

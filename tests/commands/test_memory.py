@@ -11,7 +11,7 @@ from command_cases import MLP, QUICK, SERVER, _entry, arguments, done, refused, 
 
 from genkit.checkpoint.read import find_checkpoint
 from genkit.config.memory import asked_for
-from genkit.models.vae import VAE
+from genkit.models.vae.vae import VAE
 from genkit.storage import disk
 
 REFUSAL = "[enforce fail at alloc_cpu.cpp:128] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "

@@ -14,10 +14,10 @@ import torch
 from command_cases import arguments, done, genkit, refused
 from torch import Tensor
 
-from genkit.commands.sweep_value import best_value, to_minimise
-from genkit.config import hydra_app
-from genkit.data.toy import Toy
-from genkit.models.vae import VAE
+from genkit.assembly.sweep_value import best_value, to_minimise
+from genkit.config.hydra import app as hydra_app
+from genkit.data.sources.toy import Toy
+from genkit.models.vae.vae import VAE
 from genkit.training.options import CheckpointOptions
 
 STOPPING = "callbacks=early_stopping"
@@ -128,7 +128,7 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
 
         run_app(verb, argv, task)
 
-    monkeypatch.setattr("genkit.config.hydra_setup.run_app", watched)
+    monkeypatch.setattr("genkit.config.hydra.launch.run_app", watched)
     return values
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from command_cases import SERVER, _entry, done, refused
 
-from genkit.data import toy
+from genkit.data.sources import toy
 
 POINTS = 600  # to compare with
 SMALL = ("n=75", "bootstrap=7")
@@ -84,7 +84,7 @@ def test_two_processes_equal_one(
 
 def one_of_two(rank: int, port: int, argv: list[str], cwd: Path, log: Path, dies: bool) -> None:
     """`genkit argv` as one of two processes, of which the second may be killed when its share is done."""
-    from genkit.metrics import processes
+    from genkit.evaluation import processes
 
     toy.TEST_N = POINTS
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}

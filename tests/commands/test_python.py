@@ -22,9 +22,9 @@ from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 
 import genkit as package
-from genkit.commands.calls import words_of
-from genkit.data.digits import Digits
-from genkit.data.toy import Toy
+from genkit.api import words_of
+from genkit.data.sources.digits import Digits
+from genkit.data.sources.toy import Toy
 from genkit.errors import CheckpointError, ConfigError, DataError, GenkitError
 from genkit.report.console import make_console
 from genkit.training.module import GenerativeModule

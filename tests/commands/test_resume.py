@@ -16,7 +16,7 @@ from command_cases import MLP, QUICK, Child, arguments, digest, done, genkit, li
 
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.run_folder import RunFolder
-from genkit.models.autoencoder import Autoencoder
+from genkit.models.autoencoder.autoencoder import Autoencoder
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_the_note_of_a_run_that_was_stopped_at_its_end_is_whole(copied: Path) ->
 DRIFT = {
     "seed=1": "seed: 0 became 1",
     "optimizer.lr=1": "optimizer.lr: 0.002 became 1",
-    "model=gan": "model._target_: 'genkit.models.vae.VAE' became 'genkit.models.gan.GAN'",
+    "model=gan": "model._target_: 'genkit.models.vae.vae.VAE' became 'genkit.models.gan.gan.GAN'",
     "data.batch_size=8": "data.batch_size: 32 became 8",
     "trainer.accumulate=2": "trainer.accumulate: 1 became 2",
     "trainer.max_steps=5": "the run was made for 6",
@@ -276,7 +276,7 @@ def test_data_that_vanishes_after_it_was_read_is_not_missed(work: Path, monkeypa
 
 
 PLUGIN = """
-from genkit.models.autoencoder import Autoencoder
+from genkit.models.autoencoder.autoencoder import Autoencoder
 
 class Mine(Autoencoder):
     pass

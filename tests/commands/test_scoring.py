@@ -14,8 +14,8 @@ from command_cases import TOY, arguments, digest, done, refused
 from PIL import Image
 from scipy.linalg import sqrtm
 
-from genkit.data.digits import Digits
 from genkit.data.samples import write_samples
+from genkit.data.sources.digits import Digits
 from genkit.data.split import InMemory
 
 SMALL = ("n=70", "bootstrap=3", "floor_repeats=2")

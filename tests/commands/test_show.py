@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 import genkit as package
-from genkit.data.digits import Digits
-from genkit.models.autoencoder import Autoencoder
+from genkit.data.sources.digits import Digits
+from genkit.models.autoencoder.autoencoder import Autoencoder
 from genkit.models.interpolation import Interpolation, Lerp, Slerp
 from genkit.report.grid import GAP, GAP_LEVEL, TILE, to_bytes
 

@@ -16,7 +16,7 @@ import pytest
 from command_cases import SERVER, _entry, arguments, done, lines, run_json
 
 from genkit.checkpoint.retention import pointed
-from genkit.models.vae import VAE
+from genkit.models.vae.vae import VAE
 
 PLAN = ("trainer.max_steps=6", "checkpoint.every_n_steps=2", "trainer.val_every_n_steps=3", "checkpoint.monitor=null")
 
@@ -56,12 +56,12 @@ def code_of(
 
 
 MOMENTS = {
-    "the data is read": ("genkit.data.digits:Digits.__init__", 1, "train", ("SIGTERM", "SIGQUIT")),
-    "the model is built": ("genkit.models.vae:VAE.__init__", 1, "train", ("SIGINT", "SIGHUP")),
-    "samples are drawn": ("genkit.models.vae:VAE.sample", 2, "sample", ("SIGTERM", "SIGINT")),
+    "the data is read": ("genkit.data.sources.digits:Digits.__init__", 1, "train", ("SIGTERM", "SIGQUIT")),
+    "the model is built": ("genkit.models.vae.vae:VAE.__init__", 1, "train", ("SIGINT", "SIGHUP")),
+    "samples are drawn": ("genkit.models.vae.vae:VAE.sample", 2, "sample", ("SIGTERM", "SIGINT")),
     "samples are written": ("genkit.data.spec:DataSpec.unscale", 2, "sample", ("SIGUSR2", "SIGHUP")),
-    "samples are scored": ("genkit.models.vae:VAE.sample", 2, "eval", ("SIGTERM", "SIGXCPU")),
-    "features are computed": ("genkit.metrics.features:ClassifierFeatures.__call__", 1, "eval", ("SIGINT", "SIGUSR1")),
+    "samples are scored": ("genkit.models.vae.vae:VAE.sample", 2, "eval", ("SIGTERM", "SIGXCPU")),
+    "features are computed": ("genkit.features.base:ClassifierFeatures.__call__", 1, "eval", ("SIGINT", "SIGUSR1")),
 }
 CASES = [(moment, name) for moment, (*_, names) in MOMENTS.items() for name in names]
 

@@ -16,7 +16,7 @@ from command_cases import Child, Done, arguments, digest, done, genkit, lines, r
 
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.retention import pointed
-from genkit.models.vae import VAE
+from genkit.models.vae.vae import VAE
 from genkit.signals import ENDING
 
 PLAN = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_cases import MLP, QUICK, Child, arguments, digest, done, genkit, run_json
 
-from genkit.config.sweep import job_name, short_keys
+from genkit.config.hydra.sweep import job_name, short_keys
 
 PLAN = ("checkpoint.every_n_steps=4", "checkpoint.keep=9")
 OPTIONS = (*MLP, *QUICK, "trainer.max_steps=1")

@@ -6,7 +6,7 @@ from typing import Any
 
 from command_cases import arguments, done, run_json
 
-from genkit.commands.training_cost import Meter, configuration_hash
+from genkit.assembly.training_cost import Meter, configuration_hash
 
 SMALL = ("metric=fid", "n=70", "bootstrap=0", "floor_repeats=0", "baselines=false")
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from genkit import cli
-from genkit.config import catalog
+from genkit.config.hydra import catalog
 
 STUBS = {
     "model/diffusion": (

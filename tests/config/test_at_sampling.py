@@ -7,8 +7,16 @@ from typing import Annotated
 import pytest
 
 from genkit import cli
+from genkit.assembly.nested_models import models_in
 from genkit.component import AtSampling, Range
-from genkit.config.at_sampling import (
+from genkit.config.hydra.catalog import DRAWING, PACKAGE, Catalog
+from genkit.config.hydra.completion import candidates
+from genkit.config.hydra.help import sections
+from genkit.config.hydra.paths import holds_path
+from genkit.config.hydra.synonyms import TERMS
+from genkit.config.hydra.words import Words
+from genkit.config.resolve import resolve
+from genkit.config.sampling_arguments import (
     calls_of,
     declared,
     declared_by,
@@ -17,14 +25,6 @@ from genkit.config.at_sampling import (
     sweeps,
     trained_models,
 )
-from genkit.config.catalog import DRAWING, PACKAGE, Catalog
-from genkit.config.complete import candidates
-from genkit.config.embed import models_in
-from genkit.config.paths import holds_path
-from genkit.config.resolve import resolve
-from genkit.config.terms import TERMS
-from genkit.config.verb_help import sections
-from genkit.config.words import Words
 from genkit.models.base import GenerativeModel
 
 CATALOG = Catalog.of(Words())
@@ -97,7 +97,7 @@ def test_no_verb_and_no_setting_knows_a_word_of_a_family():
     found = [
         (file.name, line)
         for file in files
-        if file.name != "terms.py"  # what other tools call things, checked against what there is
+        if file.name != "synonyms.py"  # what other tools call things, checked against what there is
         for line in re.sub(r'""".*?"""', "", file.read_text(), flags=re.DOTALL).splitlines()
         if words.search(line) and not strings.match(line)
     ]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from genkit.assembly.recorded_config import read_config_yaml
 from genkit.config import migrate, names
 from genkit.config.migrate import STEPS, migrated, training_of_yaml
-from genkit.config.recorded import read_config_yaml
 from genkit.errors import CheckpointError
 
 PACKAGE = Path(migrate.__file__).parent.parent

@@ -8,13 +8,13 @@ import pytest
 import genkit
 from genkit.component import Component
 from genkit.config import names
+from genkit.config.hydra.signature import signature_of
 from genkit.config.names import MOVED, current, first, with_current_names, with_first_names
 from genkit.config.resolve import resolve
-from genkit.config.signature import signature_of
 from genkit.errors import ConfigError
 from genkit.metrics.base import ProbeMetric
 
-A, B, C = "genkit.models.a.A", "genkit.models.b.B", "genkit.models.vae.VAE"
+A, B, C = "genkit.models.a.A", "genkit.models.b.B", "genkit.models.vae.vae.VAE"
 PACKAGE = Path(genkit.__file__).parent
 
 
@@ -52,7 +52,7 @@ def test_a_circle_is_found() -> None:
 def test_chains_are_followed_both_ways(moved: dict[str, str]) -> None:
     assert [current(name) for name in (A, B, C)] == [C, C, C]
     assert [first(name) for name in (A, B, C)] == [A, A, A]
-    for other in ("genkit.models.gan.GAN", "torch.optim.Adam", "", None, 3, [A]):
+    for other in ("genkit.models.gan.gan.GAN", "torch.optim.Adam", "", None, 3, [A]):
         assert current(other) == other
         assert first(other) == other
 

@@ -8,8 +8,8 @@ import pytest
 from genkit import cli
 from genkit.component import Component
 from genkit.config.build import build, check
-from genkit.config.failure import failure_of
-from genkit.config.hydra_setup import compose_option
+from genkit.config.hydra.failure import failure_of
+from genkit.config.hydra.launch import compose_option
 from genkit.errors import ConfigError, DataError
 from genkit.printing import one_line
 

@@ -6,8 +6,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from genkit.config.paths import quote_path, split_paths
-from genkit.config.plain import read_arguments
+from genkit.config.hydra.arguments import read_arguments
+from genkit.config.hydra.paths import quote_path, split_paths
 from genkit.errors import ConfigError
 
 NASTY = [

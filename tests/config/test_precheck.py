@@ -8,12 +8,12 @@ import pytest
 
 from genkit import cli
 from genkit.config.build import Reader
-from genkit.config.catalog import Catalog, load_yaml
-from genkit.config.closed import NULLABLE, faults
-from genkit.config.precheck import check_folders, check_node, gpu_possible
+from genkit.config.hydra.catalog import Catalog, load_yaml
+from genkit.config.hydra.closed_keys import NULLABLE, faults
+from genkit.config.hydra.precheck import check_folders, check_node, gpu_possible
+from genkit.config.hydra.signature import Object, Unknown, signature_of
+from genkit.config.hydra.words import Words
 from genkit.config.resolve import FOREIGN
-from genkit.config.signature import Object, Unknown, signature_of
-from genkit.config.words import Words
 from genkit.errors import ConfigError
 from genkit.storage.exclusive import FILE_SUFFIXES, refuse_in_use
 
@@ -123,7 +123,7 @@ def test_a_missing_file_names_its_neighbour(tmp_path, capsys):
 
 
 def test_a_gpu_is_refused_at_once_where_there_can_be_none(monkeypatch, capsys):
-    from genkit.config import precheck
+    from genkit.config.hydra import precheck
 
     assert gpu_possible() in (True, False)
     monkeypatch.setattr(precheck, "gpu_possible", lambda: False)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from genkit.commands.parts import check_recorded_logger
+from genkit.assembly.recorded_config import check_recorded, read_config_yaml
+from genkit.assembly.run import check_recorded_logger
 from genkit.config.build import build_factory
-from genkit.config.recorded import check_recorded, read_config_yaml
 from genkit.config.resolve import FOREIGN, OPTIMIZERS
 from genkit.errors import CheckpointError, ConfigError
 

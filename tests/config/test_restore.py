@@ -5,18 +5,18 @@ from functools import partial
 import pytest
 import torch
 
+from genkit.assembly.restore import changed, load_model, sorted_out
 from genkit.checkpoint.write import write_checkpoint
 from genkit.config.build import build
-from genkit.config.restore import changed, load_model, sorted_out
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
-from genkit.models import gan
+from genkit.models.autoencoder.latent_density import GaussianDensity
 from genkit.models.base import GenerativeModel
 from genkit.models.diffusion import Diffusion
-from genkit.models.latent import Gaussian
+from genkit.models.gan import gan
 from genkit.noise import SampleNoise, generator_of
 
-GAN = {"_target_": "genkit.models.gan.GAN", "latent_dim": 8}
+GAN = {"_target_": "genkit.models.gan.gan.GAN", "latent_dim": 8}
 
 
 def test_a_key_that_is_younger_than_the_checkpoint_is_known_all_the_same():
@@ -39,7 +39,7 @@ def test_a_node_is_changed_in_part_and_replaced_by_one_with_a_target():
 
 @pytest.mark.parametrize("key", ["sampler", "temperature", "guidance.scale", "guidance.weak"])
 def test_what_the_models_class_does_not_take_is_refused(key):
-    with pytest.raises(ConfigError, match=rf"{key}: genkit\.models\.gan\.GAN has none: .*; it has truncation$"):
+    with pytest.raises(ConfigError, match=rf"{key}: genkit\.models\.gan\.gan\.GAN has none: .*; it has truncation$"):
         sorted_out(gan.GAN, {key: 2.0})
 
 
@@ -60,14 +60,14 @@ def test_an_autoencoder_of_a_time_when_labels_shared_one_density_samples_to_the_
     """Its file holds the buffers of a model without labels; the decoder is told the label."""
     spec = DataSpec(shape=(2,), modality="vector", num_classes=3)
     node = {
-        "_target_": "genkit.models.autoencoder.Autoencoder",
+        "_target_": "genkit.models.autoencoder.autoencoder.Autoencoder",
         "latent_dim": 2,
         "backbone": {"_target_": "genkit.nn.mlp.MLP", "width": 8, "depth": 1},
-        "latent_density": {"_target_": "genkit.models.latent.Gaussian"},
+        "latent_density": {"_target_": "genkit.models.autoencoder.latent_density.GaussianDensity"},
         "conditional": True,
     }
     model = build(node, at="model", expect=GenerativeModel, spec=spec)
-    shared = Gaussian(latent_dim=2)
+    shared = GaussianDensity(latent_dim=2)
     shared.fit(torch.randn(50, 2, generator=generator_of(0, "z")))
     state = model.state_dict() | {f"latent_density.{name}": value for name, value in shared.state_dict().items()}
     config = {"schema": "genkit.config/1", "model": node, "spec": spec.to_json()}

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import pytest
 
 from genkit.component import PositiveFloat, PositiveInt, Probability, Range
-from genkit.config.hints import did_you_mean, listing, nearest
 from genkit.config.schema import describe
+from genkit.config.suggestions import did_you_mean, listing, nearest
 
 KEYS = [
     "model.latent_dim",

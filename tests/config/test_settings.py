@@ -4,11 +4,11 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from genkit.config.at_sampling import declared
-from genkit.config.catalog import Catalog
-from genkit.config.hydra_app import composed
+from genkit.config.hydra.app import composed
+from genkit.config.hydra.catalog import Catalog
+from genkit.config.hydra.words import Words
+from genkit.config.sampling_arguments import declared
 from genkit.config.settings import VERBS, SampleSettings, TrainSettings, keys_of, settings_of
-from genkit.config.words import Words
 from genkit.errors import ConfigError
 
 CATALOG = Catalog.of(Words())

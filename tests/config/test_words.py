@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from genkit import cli
-from genkit.config.catalog import Catalog
-from genkit.config.hints import distance, nearest
-from genkit.config.terms import PLAIN_TERMS, TERMS, VERB_WORDS
-from genkit.config.words import Words
+from genkit.config.hydra.catalog import Catalog
+from genkit.config.hydra.synonyms import PLAIN_TERMS, TERMS, VERB_WORDS
+from genkit.config.hydra.words import Words
+from genkit.config.suggestions import distance, nearest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "mistyped.py"
 CATALOG = Catalog.of(Words())

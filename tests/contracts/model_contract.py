@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genkit.config.build import build, check, parameters
-from genkit.config.hydra_app import composed
+from genkit.config.hydra.app import composed
 from genkit.data.kinds import Categorical
 from genkit.data.spec import Batch, DataSpec
 from genkit.models.base import Conditional, GenerativeModel

@@ -15,10 +15,10 @@ from omegaconf import OmegaConf
 
 from genkit.commands.list import promised
 from genkit.config.build import build_factory, check, parameters, schema_of
-from genkit.config.catalog import Catalog, conf_dir
-from genkit.config.hydra_app import composed
+from genkit.config.hydra.app import composed
+from genkit.config.hydra.catalog import Catalog, conf_dir
+from genkit.config.hydra.words import Words
 from genkit.config.resolve import FOREIGN, resolve
-from genkit.config.words import Words
 from genkit.errors import ConfigError
 from genkit.nn.backbone import Backbone
 

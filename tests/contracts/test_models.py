@@ -20,9 +20,9 @@ from rich.text import Text
 from torch import Tensor
 
 from genkit.batch_noise import by_example, share_of_batch
-from genkit.config import catalog
-from genkit.config.catalog import Catalog
-from genkit.config.words import Words
+from genkit.config.hydra import catalog
+from genkit.config.hydra.catalog import Catalog
+from genkit.config.hydra.words import Words
 from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.models.base import Conditional, Decoder, Density, Encoder, GenerativeModel, LatentBound, Reconstructor

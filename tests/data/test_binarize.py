@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from genkit.data.binarize import BINARIZATIONS
+from genkit.data.binarization import BINARIZATIONS
+from genkit.data.counter_stream import ViewStream
 from genkit.data.dataset import Dataset
-from genkit.data.digits import Digits
 from genkit.data.loader import TrainLoader
-from genkit.data.mnist import MNIST
-from genkit.data.stream import ViewStream
-from genkit.metrics.default_features import default_features
-from genkit.metrics.features import ClassifierFeatures
+from genkit.data.sources.digits import Digits
+from genkit.data.sources.mnist import MNIST
+from genkit.features.classifier import ClassifierFeatures
+from genkit.features.default import default_features
 
 SPLITS = ("train", "val", "test")
 

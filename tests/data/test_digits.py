@@ -5,8 +5,8 @@ import hashlib
 import pytest
 import torch
 
-from genkit.data.digits import Digits, load, stratified_order
-from genkit.data.stream import ViewStream
+from genkit.data.counter_stream import ViewStream
+from genkit.data.sources.digits import Digits, load, stratified_order
 from genkit.errors import DataError
 from genkit.noise import generator_of
 

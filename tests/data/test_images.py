@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from genkit.data.images import crop, flip_and_shift
-from genkit.data.stream import ViewStream
+from genkit.data.augmentation import crop, flip_and_shift
+from genkit.data.counter_stream import ViewStream
 from genkit.noise import generator_of
 
 N = 4_000

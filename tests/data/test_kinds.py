@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import Dataset
-from genkit.data.digits import Digits
 from genkit.data.kinds import KINDS, Categorical, Kind, Quantised, Real, ValueKind
+from genkit.data.sources.digits import Digits
+from genkit.data.sources.toy import Toy
 from genkit.data.spec import DataSpec, Takes
-from genkit.data.toy import Toy
 from genkit.errors import DataError
 
 TABLE: dict[str, Kind] = {

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from genkit.data.counter_stream import ViewStream
 from genkit.data.dataset import Dataset, SplitName
 from genkit.data.loader import TrainLoader, ValLoader, forward_batch
 from genkit.data.spec import Batch, DataSpec
 from genkit.data.split import InMemory, Split
-from genkit.data.stream import ViewStream
 from genkit.errors import DataError
 
 

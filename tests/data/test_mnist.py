@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from genkit.data.mnist import MNIST
-from genkit.data.stream import ViewStream
+from genkit.data.counter_stream import ViewStream
+from genkit.data.sources.mnist import MNIST
 from genkit.errors import DataError
 
 N_TRAIN, N_TEST = 24, 6

@@ -5,8 +5,8 @@ from math import e, log, pi
 import pytest
 import torch
 
-from genkit.data.planar import EightGaussians, NoisyCircles, NoisyCurve, Pinwheel, Planar, TwentyFiveGaussians
-from genkit.data.toy import TOYS
+from genkit.data.sources.planar import EightGaussians, NoisyCircles, NoisyCurve, Pinwheel, Planar, TwentyFiveGaussians
+from genkit.data.sources.toy import TOYS
 from genkit.noise import generator_of
 
 CELLS, HALF = 240, 6.0  # a whole number of cells per unit square, so that a checkerboard's edges are cells' edges

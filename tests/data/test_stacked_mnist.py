@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genkit.data.stacked_mnist import StackedMNIST
+from genkit.data.sources.stacked_mnist import StackedMNIST
 from genkit.errors import DataError
 
 

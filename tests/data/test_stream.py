@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.data.stream import GAMMA, ViewStream, splitmix64
+from genkit.data.counter_stream import GAMMA, ViewStream, splitmix64
 
 Draw = Callable[[ViewStream, Tensor], Tensor]
 DRAWS: dict[str, Draw] = {

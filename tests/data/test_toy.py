@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from genkit.data.dataset import KnownDensity
-from genkit.data.toy import SPELLINGS, TOYS, Toy, toy_name
+from genkit.data.sources.toy import SPELLINGS, TOYS, Toy, toy_name
 from genkit.errors import ConfigError
 
 

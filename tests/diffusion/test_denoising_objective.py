@@ -10,7 +10,7 @@ from torch import Tensor
 from genkit.diffusion.coupling import IndependentCoupling, MinibatchOT
 from genkit.diffusion.objective import Denoising
 from genkit.diffusion.parametrisation import DataDenoiser, EDMDenoiser, VDenoiser
-from genkit.diffusion.times import LogitNormalTimes, LogNormalLevels, UniformTimes
+from genkit.diffusion.time_distribution import LogitNormalTimes, LogNormalLevels, UniformTimes
 from genkit.diffusion.weighting import DataWeighting, EDMWeighting, MinSNRWeighting, OutputWeighting
 from genkit.nn.backbone import Backbone
 from genkit.noise import generator_of

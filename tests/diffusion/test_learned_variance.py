@@ -10,11 +10,11 @@ from genkit.diffusion.denoiser import Clipped, Labelled
 from genkit.diffusion.guidance import ClassifierFreeGuidance
 from genkit.diffusion.learned_variance import HybridDenoising, LearnedVarianceDenoiser
 from genkit.diffusion.likelihood import divergence
-from genkit.diffusion.objective import Denoising, Objective
+from genkit.diffusion.objective import Denoising, DenoisingObjective
 from genkit.diffusion.parametrisation import NetworkDenoiser, NoiseDenoiser
 from genkit.diffusion.schedule import Schedule
 from genkit.diffusion.stochastic import AncestralSampler
-from genkit.diffusion.times import UniformTimes
+from genkit.diffusion.time_distribution import UniformTimes
 from genkit.errors import ConfigError
 from genkit.nn.backbone import Backbone
 from genkit.noise import SampleNoise, generator_of
@@ -143,7 +143,7 @@ def test_wrappers_carry_it_to_the_sampler():
 @pytest.mark.parametrize(
     ("objective", "kind"), [(Denoising(), LearnedVarianceDenoiser), (HybridDenoising(), NoiseDenoiser)]
 )
-def test_an_objective_refuses_a_denoiser_of_another_kind(objective: Objective, kind: type[NetworkDenoiser]):
+def test_an_objective_refuses_a_denoiser_of_another_kind(objective: DenoisingObjective, kind: type[NetworkDenoiser]):
     denoiser = kind(backbone=Answers(0.0, 0.0), schedule=COSINE, data_std=torch.tensor(STD))
     with pytest.raises(ConfigError, match="go together"):
         objective.check(denoiser)

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from genkit.diffusion.denoiser import Denoiser
 from genkit.diffusion.dpm_solver import DPMSolverSampler
-from genkit.diffusion.grid import KarrasGrid, LogSNRGrid
 from genkit.diffusion.sampler import EulerSampler, HeunSampler
 from genkit.diffusion.schedule import Schedule
 from genkit.diffusion.stochastic import DDIMSampler
+from genkit.diffusion.time_grid import KarrasGrid, LogSNRGrid
 from genkit.noise import generator_of
 
 over_schedules = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)

@@ -8,9 +8,9 @@ from diffusion_cases import SCHEDULES, GaussianDenoiser, mixture, ring
 
 from genkit.diffusion.adaptive import AdaptiveSampler
 from genkit.diffusion.dpm_solver import DPMSolverSampler
-from genkit.diffusion.grid import KarrasGrid
 from genkit.diffusion.sampler import EulerSampler, HeunSampler
 from genkit.diffusion.stochastic import AncestralSampler, DDIMSampler, EulerMaruyamaSampler
+from genkit.diffusion.time_grid import KarrasGrid
 from genkit.errors import ConfigError, NumericalError
 from genkit.noise import SampleNoise, generator_of
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusion_cases import SCHEDULES
 
-from genkit.diffusion.grid import KarrasGrid, LogSNRGrid, UniformGrid
+from genkit.diffusion.time_grid import KarrasGrid, LogSNRGrid, UniformGrid
 
 GRIDS = {"uniform": UniformGrid(), "log-snr": LogSNRGrid(), "karras": KarrasGrid(), "rho-1": KarrasGrid(rho=1.0)}
 MEASURE = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genkit import cli
-from genkit.data import toy
+from genkit.data.sources import toy
 
 STEPS = 4  # of a training, with one validation in it: a best checkpoint that is not the last, to go back to
 SAMPLES = 16

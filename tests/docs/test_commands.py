@@ -15,7 +15,7 @@ from pages import PAGES, ROOT, Command, blocks, commands, name_of
 from shown import agrees, masked
 
 from genkit import cli
-from genkit.config.catalog import KINDS
+from genkit.config.hydra.catalog import KINDS
 
 NOT_RUN = {
     "pip": "installs from the package index",
@@ -113,7 +113,7 @@ def test_the_usage_lines_of_plain_verbs_hold(work, genkit, capsys):
 
 @pytest.mark.parametrize("verb", [name for name, verb in cli.VERBS.items() if verb.hydra])
 def test_the_flags_of_a_verbs_help_exist(verb, genkit, capsys):
-    from genkit.config.words import parse
+    from genkit.config.hydra.words import parse
 
     text = help_of(verb, capsys=capsys).partition("\nflags\n")[2]
     flags = [line.split()[0].rstrip(",") for line in text.splitlines() if line.startswith("  -")]

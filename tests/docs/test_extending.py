@@ -15,7 +15,7 @@ from pages import ROOT, blocks, commands, files
 from PIL import Image
 
 import genkit as package
-from genkit.data.toy import Toy
+from genkit.data.sources.toy import Toy
 from genkit.errors import CheckpointError
 from genkit.models.base import Density, GenerativeModel
 from genkit.models.stream import stream_samples

@@ -8,8 +8,8 @@ import torch
 from pages import ROOT
 from PIL import Image
 
-from genkit.data.digits import Digits
 from genkit.data.samples import write_samples
+from genkit.data.sources.digits import Digits
 
 
 @pytest.fixture(scope="module")

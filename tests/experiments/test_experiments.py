@@ -8,9 +8,9 @@ import pytest
 from genkit.cli import main
 from genkit.commands.list import promised
 from genkit.config.build import build
-from genkit.config.catalog import Catalog
-from genkit.config.hydra_app import composed
-from genkit.config.words import Words
+from genkit.config.hydra.app import composed
+from genkit.config.hydra.catalog import Catalog
+from genkit.config.hydra.words import Words
 from genkit.data.dataset import Dataset
 from genkit.models.base import GenerativeModel
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genkit.flows.autoregressive import MaskedAutoregressive
-from genkit.flows.coupling import Additive, Affine, Coupling, Elementwise, Marginal
+from genkit.flows.coupling import Additive, Affine, CouplingLayer, Elementwise, Marginal
 from genkit.flows.linear import ActNorm, LULinear, Permutation, Scaling
 from genkit.flows.mixture import LogisticMixture
 from genkit.flows.multiscale import Multiscale
@@ -23,14 +23,16 @@ SPLINE = RationalQuadratic(bins=5, bound=2.0)
 SMALL_MLP, SMALL_CONV = partial(MLP, width=16, depth=1), partial(ResidualConv, width=8, depth=1)
 
 
-def coupling(elementwise: Elementwise, num_classes: int | None = None) -> Coupling:
-    return Coupling(elementwise, shape=(4,), keep=[0, 3], change=[2, 1], network=SMALL_MLP, num_classes=num_classes)
+def coupling(elementwise: Elementwise, num_classes: int | None = None) -> CouplingLayer:
+    return CouplingLayer(
+        elementwise, shape=(4,), keep=[0, 3], change=[2, 1], network=SMALL_MLP, num_classes=num_classes
+    )
 
 
-def conv_coupling(channels: int, size: int) -> Coupling:
+def conv_coupling(channels: int, size: int) -> CouplingLayer:
     half = channels // 2
     keep, change = range(half), range(half, channels)
-    return Coupling(SPLINE, shape=(channels, size, size), keep=keep, change=change, network=SMALL_CONV)
+    return CouplingLayer(SPLINE, shape=(channels, size, size), keep=keep, change=change, network=SMALL_CONV)
 
 
 def multiscale(size: int, num_levels: int) -> Multiscale:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from moved_run import move_back
 
+from genkit.assembly.training_cost import configuration_hash
 from genkit.checkpoint.read import find_checkpoint
 from genkit.cli import main
-from genkit.commands.training_cost import configuration_hash
 from genkit.config import names
 
 BEFORE = {
-    "genkit.models.vae.VAE": "genkit.models.before.Variational",
+    "genkit.models.vae.vae.VAE": "genkit.models.before.Variational",
     "genkit.nn.mlp.MLP": "genkit.nets.Perceptron",
-    "genkit.data.toy.Toy": "genkit.toys.Toy",
+    "genkit.data.sources.toy.Toy": "genkit.toys.Toy",
     "genkit.training.options.TrainerOptions": "genkit.options.TrainerOptions",
 }
 BETWEEN = "genkit.models.between.Variational"  # the model moved twice
@@ -61,7 +61,7 @@ def test_an_old_run_is_used_as_a_new_one(
     assert "genkit.models.before is no module" in capsys.readouterr().err
 
     rows |= {old: new for new, old in BEFORE.items()}
-    model, old = "genkit.models.vae.VAE", BEFORE["genkit.models.vae.VAE"]
+    model, old = "genkit.models.vae.vae.VAE", BEFORE["genkit.models.vae.vae.VAE"]
     rows |= {old: BETWEEN, BETWEEN: model}
     assert "intact" in printed(capsys, "verify", f"ckpt={first}")
     assert "bit-identical" in printed(capsys, "verify", f"ckpt={first}", "replay=3")

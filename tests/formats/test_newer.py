@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from genkit.assembly.recorded_config import read_config_yaml
 from genkit.checkpoint.run_folder import read_info
-from genkit.config.recorded import read_config_yaml
 from genkit.data.samples import read_samples
 from genkit.errors import CheckpointError
 from genkit.report.rows import read_rows

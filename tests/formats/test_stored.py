@@ -15,9 +15,9 @@ import pytest
 import torch
 from moved_run import move_back
 
+from genkit.assembly.restore import restore
 from genkit.cli import main
 from genkit.config import names
-from genkit.config.restore import restore
 
 HERE = Path(__file__).parent
 VERSIONS = sorted(path.name for path in HERE.iterdir() if (path / "machine.json").is_file())

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
-from genkit.metrics.assignment import Wasserstein, squared_wasserstein
 from genkit.metrics.base import Probe
+from genkit.metrics.wasserstein import Wasserstein, squared_wasserstein
 
 
 def randn(n: int, d: int, seed: int) -> Tensor:

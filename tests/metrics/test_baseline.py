@@ -6,8 +6,15 @@ import torch
 from genkit.data.dataset import Dataset, SplitName
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
-from genkit.metrics import baseline
-from genkit.metrics.baseline import BASELINES, moments, pixel_gaussian, pixel_marginals, pixel_mixture, training_copies
+from genkit.evaluation import baseline
+from genkit.evaluation.baseline import (
+    BASELINES,
+    moments,
+    pixel_gaussian,
+    pixel_marginals,
+    pixel_mixture,
+    training_copies,
+)
 
 
 class Correlated(Dataset):
@@ -61,7 +68,7 @@ def test_many_values_need_no_eigendecomposition(count: int, monkeypatch: pytest.
 
 
 def test_of_very_many_examples_evenly_spaced_ones_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genkit.metrics.baseline.GAUSSIAN_ROWS", 20)
+    monkeypatch.setattr("genkit.evaluation.baseline.GAUSSIAN_ROWS", 20)
     rows = torch.randn(45, 1030, generator=torch.Generator().manual_seed(0))
     assert torch.equal(moments(InMemory(rows))[0], rows[::3].double().mean(0))
 

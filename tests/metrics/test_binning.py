@@ -11,7 +11,7 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe
-from genkit.metrics.binning import DifferentBins, jensen_shannon, k_means, nearest, z_scores
+from genkit.metrics.ndb import DifferentBins, jensen_shannon, k_means, nearest, z_scores
 
 
 def randn(n: int, d: int, seed: int) -> Tensor:

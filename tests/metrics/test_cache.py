@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from genkit.evaluation.cache import Cache, identity_of, name_of, user_folder
 from genkit.metrics.base import ProbeMetric
-from genkit.metrics.cache import Cache, identity_of, name_of, user_folder
 from genkit.metrics.frechet import FrechetDistance
 from genkit.metrics.kernel import GaussianDiscrepancy, KernelDistance, SubsetKernelDistance
-from genkit.metrics.manifold import Coverage, Density, Precision
+from genkit.metrics.manifold import Coverage, NeighbourDensity, Precision
 
 VALUES = {"values": torch.tensor([1.0, float("nan"), -2.5], dtype=torch.float64)}
 
@@ -69,7 +69,15 @@ def test_the_folder_is_the_user_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_every_argument_of_a_metric_is_in_its_identity() -> None:
     metrics: list[ProbeMetric] = [
-        *(Coverage(5), Coverage(4), Density(5), Precision(5), FrechetDistance(), KernelDistance(3), KernelDistance(2)),
+        *(
+            Coverage(5),
+            Coverage(4),
+            NeighbourDensity(5),
+            Precision(5),
+            FrechetDistance(),
+            KernelDistance(3),
+            KernelDistance(2),
+        ),
         *(GaussianDiscrepancy(), GaussianDiscrepancy((1.0,)), SubsetKernelDistance(), SubsetKernelDistance(seed=1)),
     ]
     names = {name_of("floor", {"metric": identity_of(metric)}) for metric in metrics}

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.data.digits import Digits
+from genkit.data.sources.digits import Digits
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, NumericalError
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.reference import Reference
+from genkit.features.classifier import ClassifierFeatures
+from genkit.features.stacked import StackedFeatures
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.classes import ClassCoverage, ClassImbalance, ClassMetric
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import ClassifierFeatures
-from genkit.metrics.reference import Reference
-from genkit.metrics.stacked import StackedFeatures
 
 STACK = DataSpec((3, 8, 8), "image", (-1.0, 1.0), 17, 1000)
 

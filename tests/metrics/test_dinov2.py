@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
-from genkit.metrics.dinov2 import FILE, DINOv2Features, prepared
+from genkit.features.dinov2 import FILE, DINOv2Features, prepared
 from genkit.nn.dinov2 import DINOv2, Sizes
 
 GREY = DataSpec((1, 8, 8), "image", (-1.0, 1.0), 17)

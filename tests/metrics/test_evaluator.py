@@ -13,27 +13,28 @@ from PIL import Image
 from torch import Tensor
 
 from genkit.data.dataset import Dataset, KnownDensity, KnownModes, SplitName
-from genkit.data.digits import Digits
 from genkit.data.samples import read_samples
+from genkit.data.sources.digits import Digits
 from genkit.data.spec import Batch, DataSpec
 from genkit.data.split import InMemory, Split, content_hash
 from genkit.errors import ConfigError, DataError
+from genkit.evaluation.baseline import BASELINES
+from genkit.evaluation.cache import Cache
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.reference import Floor, Reference
+from genkit.evaluation.source import ModelSource
+from genkit.features.base import FeatureExtractor
+from genkit.features.default import default_features
+from genkit.features.raw import RawFeatures
 from genkit.metrics.base import Probe, ProbeMetric
-from genkit.metrics.baseline import BASELINES
-from genkit.metrics.cache import Cache
 from genkit.metrics.copying import Authenticity, authentic
-from genkit.metrics.default_features import default_features
 from genkit.metrics.energy import EnergyDistance
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import FeatureExtractor, RawFeatures
 from genkit.metrics.frechet import FrechetDistance
 from genkit.metrics.kernel import KernelDistance
 from genkit.metrics.likelihood import BitsPerDim, LogLikelihoodGap, NegativeLogLikelihood
 from genkit.metrics.manifold import Coverage, Precision
-from genkit.metrics.mode import ModeCoverage
+from genkit.metrics.modes import ModeCoverage
 from genkit.metrics.reconstruction import MeanSquaredError
-from genkit.metrics.reference import Floor, Reference
-from genkit.metrics.source import ModelSource
 from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor, Stepwise
 from genkit.models.stream import labels_for, stream_samples
 from genkit.noise import dequantisation_noise, generator_of

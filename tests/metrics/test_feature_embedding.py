@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.metrics.base import Probe
-from genkit.metrics.embedding import EmbeddingDiscrepancy
+from genkit.metrics.cmmd import EmbeddingDiscrepancy
 
 
 def scored(real: Tensor, fake: Tensor, bandwidth: float = 10.0) -> EmbeddingDiscrepancy:

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
-from genkit.metrics import inception
-from genkit.metrics.custom import CustomFeatures
-from genkit.metrics.features import RawFeatures
+from genkit.features import inception
+from genkit.features.custom import CustomFeatures
+from genkit.features.inception import FILE, InceptionFeatures, bytes_of, loaded
+from genkit.features.pca import PrincipalComponents
+from genkit.features.raw import RawFeatures
+from genkit.features.weight_files import find_weights
 from genkit.metrics.frechet import frechet_distance
-from genkit.metrics.inception import FILE, InceptionFeatures, bytes_of, loaded
 from genkit.metrics.moments import Moments
-from genkit.metrics.pca import PrincipalComponents
-from genkit.metrics.weight_files import find_weights
 from genkit.nn.inception import InceptionV3
 
 SPEC = DataSpec((1, 3, 4), "image", (-1.0, 1.0), 256)

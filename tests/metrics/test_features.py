@@ -7,24 +7,18 @@ import shutil
 import pytest
 import torch
 
-from genkit.data.digits import Digits
-from genkit.data.mnist import MNIST as MNISTData
+from genkit.data.sources.digits import Digits
+from genkit.data.sources.mnist import MNIST as MNISTData
+from genkit.data.sources.stacked_mnist import StackedMNIST
 from genkit.data.spec import DataSpec
-from genkit.data.stacked_mnist import StackedMNIST
 from genkit.errors import ConfigError, DataError
-from genkit.metrics import features as features_module
+from genkit.evaluation.baseline import pixel_gaussian
+from genkit.features import base as features_module
+from genkit.features.base import FeatureExtractor, unit_range
+from genkit.features.classifier import PINNED, WEIGHTS, ClassifierFeatures
+from genkit.features.default import default_features
+from genkit.features.raw import DEAD, RawFeatures
 from genkit.metrics.base import Probe
-from genkit.metrics.baseline import pixel_gaussian
-from genkit.metrics.default_features import default_features
-from genkit.metrics.features import (
-    DEAD,
-    PINNED,
-    WEIGHTS,
-    ClassifierFeatures,
-    FeatureExtractor,
-    RawFeatures,
-    unit_range,
-)
 from genkit.metrics.frechet import FrechetDistance
 
 MNIST = DataSpec((1, 28, 28), "image", (-1.0, 1.0), 256, 10)

@@ -9,7 +9,7 @@ from genkit.errors import ConfigError, NumericalError
 from genkit.metrics.base import Probe
 from genkit.metrics.frechet import (
     FrechetDistance,
-    Reference,
+    ReferenceMoments,
     frechet_distance,
     frechet_distance_of_rows,
     weighted_distances,
@@ -151,7 +151,7 @@ def test_variances_are_divided_by_n_minus_one() -> None:
 @pytest.mark.parametrize("shape", [(300, 6), (10, 15)])
 def test_weighted_distance_is_that_of_the_repeated_rows(shape: tuple[int, int]) -> None:
     x, y = normal(*shape), normal(*shape, seed=1) + 0.3
-    reference = Reference.of(x)
+    reference = ReferenceMoments.of(x)
     centred = x - x.mean(0)
     torch.testing.assert_close(reference.factor @ reference.factor.T, centred.T @ centred / (len(x) - 1))
     for counts, got in zip(resamples(len(y), 3, 5), weighted_distances(x, y, resamples(len(y), 3, 5)), strict=True):

@@ -4,19 +4,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.data.digits import Digits
 from genkit.data.on_disk import Layout, OnDisk, prepared
+from genkit.data.sources.digits import Digits
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory
-from genkit.metrics.baseline import BASELINES
+from genkit.evaluation.baseline import BASELINES
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.reference import Reference
+from genkit.evaluation.source import SampleSource
+from genkit.evaluation.variety import VarietyWatch
+from genkit.features.classifier import ClassifierFeatures
 from genkit.metrics.copying import Authenticity
 from genkit.metrics.distance_ratio import DistanceRatio
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import ClassifierFeatures
 from genkit.metrics.frechet import FrechetDistance
-from genkit.metrics.reference import Reference
-from genkit.metrics.source import SampleSource
-from genkit.metrics.variety import VarietyWatch
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_what_trivial_models_and_the_watch_see(pair: tuple[Digits, Digits], monk
         assert all(torch.equal(draws[0], other) for other in draws[1:])
     draw = BASELINES["gaussian"][1]
     whole = draw(pair[0], 200, 0)
-    monkeypatch.setattr("genkit.metrics.baseline.AT_ONCE", 10)
+    monkeypatch.setattr("genkit.evaluation.baseline.AT_ONCE", 10)
     monkeypatch.setattr("genkit.data.split.CHUNK", 1000)
     assert (draw(pair[1], 200, 0) != whole).double().mean() < 0.01
     watches = [VarietyWatch(data, 20) for data in pair]

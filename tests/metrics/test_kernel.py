@@ -9,7 +9,7 @@ from torch import Tensor
 from genkit.data.order import canonical_order
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.metrics import bank
+from genkit.metrics import collected_rows as bank
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.kernel import (
     GaussianDiscrepancy,

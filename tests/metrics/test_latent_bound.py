@@ -6,12 +6,12 @@ import torch
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory
 from genkit.errors import ConfigError
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import RawFeatures
-from genkit.metrics.likelihood import ELBO, IWAE
-from genkit.metrics.reference import Reference
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.reference import Reference
+from genkit.features.raw import RawFeatures
+from genkit.metrics.likelihood import IWAE, LowerBound
 from genkit.models.base import Bound, Density, GenerativeModel
-from genkit.models.vae import VAE
+from genkit.models.vae.vae import VAE
 from genkit.nn.mlp import MLP
 
 SPEC = DataSpec((1, 4, 4), "image", (-1.0, 1.0), 2)
@@ -19,7 +19,7 @@ SPEC = DataSpec((1, 4, 4), "image", (-1.0, 1.0), 2)
 
 def evaluator(named: bool = True) -> Evaluator:
     v = torch.randint(2, (40, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    metrics = {"elbo": ELBO(), "iwae": IWAE(k=20)}
+    metrics = {"elbo": LowerBound(), "iwae": IWAE(k=20)}
     return Evaluator(metrics, RawFeatures(), Reference(SPEC, InMemory(v), "coins"), named=named, batch_size=16)
 
 

@@ -10,7 +10,7 @@ from genkit.data.spec import DataSpec
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, NumericalError
 from genkit.metrics.base import Probe
-from genkit.metrics.likelihood import ELBO, IWAE, BitsPerDim, LogLikelihoodGap, NegativeLogLikelihood
+from genkit.metrics.likelihood import IWAE, BitsPerDim, LogLikelihoodGap, LowerBound, NegativeLogLikelihood
 from genkit.metrics.mean import ExampleMean
 
 DIGITS = DataSpec((1, 8, 8), "image", (-1.0, 1.0), 17, 10)
@@ -84,7 +84,7 @@ def test_bounds_are_nats_of_the_stored_values(spec: DataSpec) -> None:
         return log_prob + math.log(k)
 
     quantities = {"log_prob": lambda: log_prob, "importance": importance}
-    for metric, gain in ((ELBO(), 0.0), (IWAE(k=1), 0.0), (IWAE(k=8), math.log(8))):
+    for metric, gain in ((LowerBound(), 0.0), (IWAE(k=1), 0.0), (IWAE(k=8), math.log(8))):
         metric.update(Probe(spec, quantities))
         assert float(metric.compute()) == pytest.approx(wanted - gain, abs=1e-12)
 

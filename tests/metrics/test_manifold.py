@@ -10,12 +10,13 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.metrics import bank, manifold
+from genkit.metrics import collected_rows as bank
+from genkit.metrics import manifold
 from genkit.metrics.base import Probe
-from genkit.metrics.manifold import Coverage, Density, ManifoldMetric, Precision, Recall, squared_radii
+from genkit.metrics.manifold import Coverage, ManifoldMetric, NeighbourDensity, Precision, Recall, squared_radii
 
 SPEC = DataSpec((2,), "vector")
-ALL: tuple[type[ManifoldMetric], ...] = (Precision, Recall, Density, Coverage)
+ALL: tuple[type[ManifoldMetric], ...] = (Precision, Recall, NeighbourDensity, Coverage)
 
 
 def probe_of(real: Tensor, fake: Tensor) -> Probe:

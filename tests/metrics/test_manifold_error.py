@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.metrics.manifold import Coverage, Density, ManifoldMetric, Precision, Recall, squared_radii
+from genkit.metrics.manifold import Coverage, ManifoldMetric, NeighbourDensity, Precision, Recall, squared_radii
 from genkit.metrics.manifold_error import SPLITS, halves_of_balls, halves_of_points, random_halves
 
 
@@ -25,7 +25,8 @@ def test_halves_are_scored_as_sets_of_their_own() -> None:
         for half in (0, 1):
             own = balls[chosen[split] == bool(half)]
             precision, density, coverage = (
-                float(scored(metric, own, points).compute()) for metric in (Precision(k), Density(k), Coverage(k))
+                float(scored(metric, own, points).compute())
+                for metric in (Precision(k), NeighbourDensity(k), Coverage(k))
             )
             assert float(found.points_held[split, half]) == pytest.approx(precision, abs=1e-12)
             assert float(found.density[split, half]) == pytest.approx(density, abs=1e-12)
@@ -39,10 +40,12 @@ def test_equal_rows_are_neighbours_of_one_another() -> None:
     twice = normal(40, 2, 0).repeat(2, 1)
     found, chosen = halves_of_balls(twice, twice, 1), random_halves(twice)
     own = twice[chosen[0]]
-    assert float(found.density[0, 1]) == pytest.approx(float(scored(Density(1), own, twice).compute()), abs=1e-12)
+    assert float(found.density[0, 1]) == pytest.approx(
+        float(scored(NeighbourDensity(1), own, twice).compute()), abs=1e-12
+    )
 
 
-@pytest.mark.parametrize("kind", [Precision, Recall, Density, Coverage])
+@pytest.mark.parametrize("kind", [Precision, Recall, NeighbourDensity, Coverage])
 @pytest.mark.parametrize(("m", "n", "d", "shift"), [(200, 200, 3, 0.6), (300, 150, 12, 0.0)])
 def test_intervals_have_the_width_of_fresh_draws(
     kind: type[ManifoldMetric], m: int, n: int, d: int, shift: float

@@ -10,24 +10,24 @@ import torch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
-from genkit.metrics.assignment import Wasserstein
 from genkit.metrics.base import Probe, ProbeMetric
-from genkit.metrics.binning import DifferentBins
+from genkit.metrics.c2st import LogisticTest, NeighbourTest
 from genkit.metrics.classes import ClassCoverage, ClassImbalance
+from genkit.metrics.cmmd import EmbeddingDiscrepancy
 from genkit.metrics.copying import Authenticity, CopyingTest
 from genkit.metrics.distance_ratio import DistanceRatio
-from genkit.metrics.embedding import EmbeddingDiscrepancy
 from genkit.metrics.energy import EnergyDistance
 from genkit.metrics.frechet import FrechetDistance, ReconstructionFrechet
 from genkit.metrics.frechet_infinity import FrechetInfinity
 from genkit.metrics.inception_score import InceptionScore
 from genkit.metrics.kernel import GaussianDiscrepancy, KernelDistance, SubsetKernelDistance
 from genkit.metrics.likelihood import BitsPerDim, LogLikelihoodGap, NegativeLogLikelihood
-from genkit.metrics.manifold import Coverage, Density, Precision, Recall
-from genkit.metrics.mode import HighQuality, ModeCoverage, ModeImbalance
+from genkit.metrics.manifold import Coverage, NeighbourDensity, Precision, Recall
+from genkit.metrics.modes import HighQuality, ModeCoverage, ModeImbalance
+from genkit.metrics.ndb import DifferentBins
 from genkit.metrics.reconstruction import MeanSquaredError, PeakSignalToNoise
-from genkit.metrics.transport import SlicedWasserstein
-from genkit.metrics.two_sample import LogisticTest, NeighbourTest
+from genkit.metrics.sliced_wasserstein import SlicedWasserstein
+from genkit.metrics.wasserstein import Wasserstein
 
 METRICS: dict[str, Callable[[], ProbeMetric]] = {
     "fid": FrechetDistance,
@@ -35,7 +35,7 @@ METRICS: dict[str, Callable[[], ProbeMetric]] = {
     "kid_subsets": lambda: SubsetKernelDistance(subsets=5, subset_size=20),
     "precision": Precision,
     "recall": Recall,
-    "density": Density,
+    "density": NeighbourDensity,
     "coverage": Coverage,
     "mmd": GaussianDiscrepancy,
     "sliced_wasserstein": lambda: SlicedWasserstein(projections=50),

@@ -9,7 +9,7 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe
-from genkit.metrics.mode import HighQuality, ModeCoverage, ModeImbalance, ModeMetric, quality_ceiling
+from genkit.metrics.modes import HighQuality, ModeCoverage, ModeImbalance, ModeMetric, quality_ceiling
 
 ANGLES = torch.arange(8) * (math.pi / 4)
 CENTRES = 2.0 * torch.stack([ANGLES.cos(), ANGLES.sin()], 1)

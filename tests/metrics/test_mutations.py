@@ -20,15 +20,21 @@ from torch import Tensor
 
 from genkit.errors import NumericalError
 from genkit.metrics import (
-    bank,
     classes,
     copying,
     frechet,
     inception_score,
     kernel,
     manifold,
-    mode,
-    transport,
+)
+from genkit.metrics import (
+    collected_rows as bank,
+)
+from genkit.metrics import (
+    modes as mode,
+)
+from genkit.metrics import (
+    sliced_wasserstein as transport,
 )
 from genkit.metrics.kernel import GaussianKernel, KernelSums, PolynomialKernel
 from genkit.metrics.manifold import Precision, Recall
@@ -149,7 +155,7 @@ def score_in_bits(patch: Patch) -> None:
 
 def mean_of_distances(patch: Patch) -> None:
     """Sliced Wasserstein without its squares."""
-    patch.setattr(transport.Coupling, "cost", lambda self, x, y: (x[:, self.i] - y[:, self.j]).abs() @ self.mass)
+    patch.setattr(transport.SortedPairs, "cost", lambda self, x, y: (x[:, self.i] - y[:, self.j]).abs() @ self.mass)
 
 
 def ties_counted_whole(patch: Patch) -> None:

@@ -3,18 +3,18 @@
 import pytest
 import torch
 
-from genkit.data.digits import Digits
 from genkit.data.order import settled
+from genkit.data.sources.digits import Digits
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory
-from genkit.metrics import bank
-from genkit.metrics.bank import nearest_squared, tiles
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import ClassifierFeatures
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.neighbours import neighbourhoods
+from genkit.evaluation.reference import Reference
+from genkit.evaluation.source import SampleSource
+from genkit.features.classifier import ClassifierFeatures
+from genkit.metrics import collected_rows as bank
+from genkit.metrics.collected_rows import nearest_squared, tiles
 from genkit.metrics.frechet import FrechetDistance
-from genkit.metrics.neighbours import neighbourhoods
-from genkit.metrics.reference import Reference
-from genkit.metrics.source import SampleSource
 
 SPEC = DataSpec((1, 1, 2), "image")
 

@@ -12,16 +12,18 @@ import torch
 from torch import Tensor
 
 from genkit.config.build import build
-from genkit.config.hydra_setup import compose_option
+from genkit.config.hydra.launch import compose_option
 from genkit.data.dataset import Dataset, SplitName
-from genkit.data.digits import Digits
+from genkit.data.sources.digits import Digits
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.reference import Reference
+from genkit.evaluation.source import SampleSource
+from genkit.features.base import FeatureExtractor
+from genkit.features.classifier import ClassifierFeatures
+from genkit.features.raw import RawFeatures
 from genkit.metrics.base import ProbeMetric
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import ClassifierFeatures, FeatureExtractor, RawFeatures
-from genkit.metrics.reference import Reference
-from genkit.metrics.source import SampleSource
 
 NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "conf/metric").glob("*.yaml"))
 SMALL: dict[str, dict[str, Any]] = {

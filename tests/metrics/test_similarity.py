@@ -7,7 +7,7 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe
-from genkit.metrics.similarity import StructuralSimilarity, similarity, window_weights
+from genkit.metrics.ssim import StructuralSimilarity, similarity, window_weights
 
 
 def images(side: int, seed: int = 0) -> Tensor:

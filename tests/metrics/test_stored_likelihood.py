@@ -12,23 +12,23 @@ from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
 from genkit.diffusion.likelihood import FlowLikelihood, VariationalBound
 from genkit.errors import ConfigError
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.record import Record
+from genkit.evaluation.reference import Reference
+from genkit.features.raw import RawFeatures
 from genkit.flows.dequantisation import VariationalDequantisation
 from genkit.flows.spline import RationalQuadratic
 from genkit.flows.vector_flow import Continuous, Couplings
 from genkit.metrics.base import ProbeMetric
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import RawFeatures
-from genkit.metrics.likelihood import ELBO, IWAE, BitsPerDim, NegativeLogLikelihood
-from genkit.metrics.record import Record
-from genkit.metrics.reference import Reference
+from genkit.metrics.likelihood import IWAE, BitsPerDim, LowerBound, NegativeLogLikelihood
 from genkit.models.base import Density, GenerativeModel, LatentBound, MonteCarlo
 from genkit.models.diffusion import Diffusion
 from genkit.models.flow import Flow
 from genkit.models.likelihood import Gaussian
-from genkit.models.objective import ImportanceWeighted
-from genkit.models.quantized import QuantizedVAE
-from genkit.models.quantizer import VectorQuantizer
-from genkit.models.vae import VAE
+from genkit.models.quantized.quantized_vae import QuantizedVAE
+from genkit.models.quantized.quantizer import VectorQuantizer
+from genkit.models.vae.objective import ImportanceWeighted
+from genkit.models.vae.vae import VAE
 from genkit.nn.mlp import MLP
 from genkit.noise import dequantisation_noise, generator_of
 
@@ -103,7 +103,7 @@ def scored(model: GenerativeModel, seed: int, batch_size: int = 40) -> dict[str,
     if model.spec.modality == "image":
         metrics["bits_per_dim"] = BitsPerDim()
     if isinstance(model, LatentBound):
-        metrics |= {"elbo": ELBO(), "iwae": IWAE(k=3)}
+        metrics |= {"elbo": LowerBound(), "iwae": IWAE(k=3)}
     scorer = Evaluator(metrics, RawFeatures(), reference(model.spec), named=True, batch_size=batch_size, seed=seed)
     return {record.metric: record for record in scorer.score_model(model, 8)}
 

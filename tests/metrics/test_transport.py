@@ -8,12 +8,12 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.metrics import bank
+from genkit.metrics import collected_rows as bank
 from genkit.metrics.base import Probe
 from genkit.metrics.interval import resamples
-from genkit.metrics.transport import (
-    Coupling,
+from genkit.metrics.sliced_wasserstein import (
     SlicedWasserstein,
+    SortedPairs,
     bootstrap_distances,
     directions,
     sliced_wasserstein,
@@ -49,7 +49,7 @@ def test_coupling_is_that_of_points_repeated_to_a_common_number(n: int, m: int) 
     common = math.lcm(n, m)
     x, y = line(n).sort().values, line(m, 0.3).sort().values
     wanted = (x.repeat_interleave(common // n) - y.repeat_interleave(common // m)).square().mean()
-    coupling = Coupling.between(n, m)
+    coupling = SortedPairs.between(n, m)
     assert float(coupling.cost(x[None], y[None])) == pytest.approx(float(wanted), abs=1e-12)
     torch.testing.assert_close(torch.bincount(coupling.i, coupling.mass), torch.full((n,), 1 / n).double())
     torch.testing.assert_close(torch.bincount(coupling.j, coupling.mass), torch.full((m,), 1 / m).double())

@@ -16,7 +16,7 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe
-from genkit.metrics.two_sample import ClassifierTest, LogisticTest, NeighbourTest, logistic_weights, votes
+from genkit.metrics.c2st import ClassifierTest, LogisticTest, NeighbourTest, logistic_weights, votes
 from genkit.noise import generator_of
 
 

@@ -2,11 +2,11 @@
 
 import torch
 
-from genkit.data.digits import Digits
 from genkit.data.kinds import Categorical, Real
+from genkit.data.sources.digits import Digits
+from genkit.data.sources.toy import Toy
 from genkit.data.spec import DataSpec
-from genkit.data.toy import Toy
-from genkit.metrics.variety import VarietyWatch, nearest
+from genkit.evaluation.variety import VarietyWatch, nearest
 from genkit.noise import generator_of
 
 GRID = Toy(name="twenty_five_gaussians", n_train=2000)

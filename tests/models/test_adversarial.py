@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from genkit.models.adversarial import (
+from genkit.models.gan.adversarial_loss import (
     HingeLoss,
     LeastSquaresLoss,
     NonSaturatingLoss,

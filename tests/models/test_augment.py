@@ -5,7 +5,7 @@ import torch
 from model_cases import DIGITS, PLANE
 
 from genkit.errors import ConfigError
-from genkit.models.augment import AnnealedNoise, Augmentation, DiffAugment, InstanceNoise
+from genkit.models.gan.augmentation import AnnealedNoise, Augmentation, DiffAugment, InstanceNoise
 from genkit.noise import generator_of
 
 OFF = {"brightness": 0.0, "contrast": 0.0, "translation": 0.0, "cutout": 0.0}

@@ -10,8 +10,11 @@ from torch.nn import Linear
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.models.autoencoder import Autoencoder
-from genkit.models.autoencoder_penalty import (
+from genkit.models.autoencoder.autoencoder import Autoencoder
+from genkit.models.autoencoder.corruption import GaussianNoise, Masking
+from genkit.models.autoencoder.kernel_density import KernelDensity
+from genkit.models.autoencoder.latent_density import GaussianDensity, GaussianMixture
+from genkit.models.autoencoder.penalty import (
     Contraction,
     DecoderGradient,
     KLSparsity,
@@ -19,9 +22,6 @@ from genkit.models.autoencoder_penalty import (
     Sparsity,
     WeightNorm,
 )
-from genkit.models.corruption import GaussianNoise, Masking
-from genkit.models.latent import Gaussian, GaussianMixture
-from genkit.models.latent_kernel import KernelDensity
 from genkit.nn.mlp import MLP
 from genkit.noise import SampleNoise, generator_of
 
@@ -187,7 +187,7 @@ def test_a_linear_encoders_contraction_is_its_weights():
     assert model.train().losses({"x": points(5)}, "model")["contraction"].item() == pytest.approx(6)
 
 
-@pytest.mark.parametrize("density", [Gaussian, GaussianMixture, KernelDensity])
+@pytest.mark.parametrize("density", [GaussianDensity, GaussianMixture, KernelDensity])
 def test_any_density_can_stand_behind_the_samples(density):
     model = autoencoder(latent_density=density)
     model.prepare([{"x": points()}])

@@ -5,7 +5,8 @@ import torch
 from model_cases import DIGITS, Affine
 from torch import Tensor, nn
 
-from genkit.models.autoencoder_penalty import (
+from genkit.models.autoencoder.jacobian import squared_jacobian_norm
+from genkit.models.autoencoder.penalty import (
     Contraction,
     DecoderGradient,
     KLSparsity,
@@ -13,7 +14,6 @@ from genkit.models.autoencoder_penalty import (
     Sparsity,
     WeightNorm,
 )
-from genkit.models.jacobian import squared_jacobian_norm
 from genkit.nn.mlp import MLP
 from genkit.noise import generator_of
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.models.corruption import GaussianNoise, Masking, SaltAndPepper
+from genkit.models.autoencoder.corruption import GaussianNoise, Masking, SaltAndPepper
 from genkit.noise import generator_of
 
 BOUNDED = DataSpec(shape=(2,), modality="vector", value_range=(-3.0, 5.0))

@@ -12,13 +12,13 @@ from genkit.diffusion.objective import Denoising
 from genkit.diffusion.sampler import EulerSampler, HeunSampler
 from genkit.diffusion.schedule import KarrasSchedule, RectifiedSchedule
 from genkit.diffusion.stochastic import AncestralSampler
-from genkit.diffusion.times import LogNormalLevels
+from genkit.diffusion.time_distribution import LogNormalLevels
 from genkit.errors import ConfigError
-from genkit.metrics.source import ModelSource
-from genkit.models.autoencoder import Autoencoder
+from genkit.evaluation.source import ModelSource
+from genkit.models.autoencoder.autoencoder import Autoencoder
 from genkit.models.diffusion import Diffusion
 from genkit.models.latent_diffusion import LatentDiffusion
-from genkit.models.vae import VAE
+from genkit.models.vae.vae import VAE
 from genkit.nn.backbone import Backbone
 from genkit.noise import SampleNoise, generator_of
 

@@ -6,14 +6,14 @@ from model_cases import DIGITS, PLANE, Affine
 from torch.nn import functional as F
 
 from genkit.errors import ConfigError
-from genkit.models.discriminator import (
+from genkit.models.gan.discriminator import (
     AuxiliaryClassifier,
     Concatenation,
     Discriminator,
     Projection,
     minibatch_std,
 )
-from genkit.models.latent_code import LatentCode
+from genkit.models.gan.latent_code import LatentCode
 from genkit.noise import generator_of
 
 H = torch.randn(6, 4, generator=generator_of(0, "features"))

@@ -7,21 +7,21 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import SplitName
-from genkit.data.digits import Digits
+from genkit.data.sources.digits import Digits
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.reference import Reference
+from genkit.features.raw import RawFeatures
 from genkit.flows.continuous import ContinuousFlow
 from genkit.flows.dequantisation import VariationalDequantisation
 from genkit.flows.recipe import ByModality
 from genkit.flows.spline import RationalQuadratic
 from genkit.flows.spline_flow import SplinePyramid
 from genkit.flows.vector_flow import Continuous, Couplings
-from genkit.metrics.evaluator import Evaluator
-from genkit.metrics.features import RawFeatures
 from genkit.metrics.likelihood import BitsPerDim
-from genkit.metrics.reference import Reference
 from genkit.models.flow import Flow, VectorFlow
 from genkit.noise import SampleNoise, generator_of
 from genkit.training.diagnosis import origin_of_loss

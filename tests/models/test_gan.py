@@ -9,12 +9,12 @@ from test_adversarial import LOSSES
 
 from genkit.distributions import truncated_normal
 from genkit.errors import ConfigError
-from genkit.models.adversarial import HingeLoss, NonSaturatingLoss, RelativisticLoss, WassersteinLoss
-from genkit.models.augment import DiffAugment, InstanceNoise
-from genkit.models.discriminator import AuxiliaryClassifier, Concatenation, Projection
-from genkit.models.gan import GAN, ImageGAN
-from genkit.models.latent_code import LatentCode
-from genkit.models.penalty import R1, R2, GradientPenalty, WeightClipping
+from genkit.models.gan.adversarial_loss import HingeLoss, NonSaturatingLoss, RelativisticLoss, WassersteinLoss
+from genkit.models.gan.augmentation import DiffAugment, InstanceNoise
+from genkit.models.gan.discriminator import AuxiliaryClassifier, Concatenation, Projection
+from genkit.models.gan.gan import GAN, ImageGAN
+from genkit.models.gan.gradient_penalty import R1, R2, GradientPenalty, WeightClipping
+from genkit.models.gan.latent_code import LatentCode
 from genkit.nn.strided_conv import StridedConv
 from genkit.noise import SampleNoise, generator_of
 

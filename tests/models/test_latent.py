@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from genkit.models.latent import Gaussian, GaussianMixture
-from genkit.models.latent_kernel import FixedBandwidth, KernelDensity
+from genkit.models.autoencoder.kernel_density import FixedBandwidth, KernelDensity
+from genkit.models.autoencoder.latent_density import GaussianDensity, GaussianMixture
 from genkit.noise import SampleNoise, generator_of
 
 MEANS = torch.tensor([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])
@@ -111,7 +111,7 @@ def test_few_examples_use_few_components_and_the_rest_weigh_nothing(n, used):
 
 
 DENSITIES = {
-    "gaussian": Gaussian,
+    "gaussian": GaussianDensity,
     "mixture": partial(GaussianMixture, components=3),
     "kernel": partial(KernelDensity, points=700, bandwidth=FixedBandwidth(0.3)),
 }
@@ -168,7 +168,7 @@ def test_any_density_is_carried_by_its_buffers(make):
 
 
 def test_one_gaussian_is_a_mixture_of_one():
-    z, gaussian = clusters(), Gaussian(latent_dim=2, regularization=1e-3)
+    z, gaussian = clusters(), GaussianDensity(latent_dim=2, regularization=1e-3)
     gaussian.fit(z)
     mixture = fitted(z, 1, regularization=1e-3)
     torch.testing.assert_close(gaussian.mean, mixture.means[0], rtol=0, atol=1e-5)

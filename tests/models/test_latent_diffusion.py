@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from genkit.data.spec import Batch, DataSpec
 from genkit.diffusion.sampler import HeunSampler
 from genkit.errors import ConfigError
-from genkit.models.autoencoder import Autoencoder
+from genkit.models.autoencoder.autoencoder import Autoencoder
 from genkit.models.base import Decoder, Density, Encoder, GenerativeModel, Noise
 from genkit.models.diffusion import Diffusion
-from genkit.models.gan import GAN
+from genkit.models.gan.gan import GAN
 from genkit.models.latent_diffusion import LatentDiffusion
-from genkit.models.vae import VAE
+from genkit.models.vae.vae import VAE
 from genkit.nn.mlp import MLP
 from genkit.nn.unet import UNet
 from genkit.noise import SampleNoise, generator_of

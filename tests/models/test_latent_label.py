@@ -7,16 +7,16 @@ import torch
 from model_cases import PLANE, Affine
 
 from genkit.data.spec import Batch
-from genkit.models.autoencoder import Autoencoder
+from genkit.models.autoencoder.autoencoder import Autoencoder
+from genkit.models.autoencoder.density_per_label import PerLabel
+from genkit.models.autoencoder.kernel_density import KernelDensity
+from genkit.models.autoencoder.latent_density import GaussianDensity, GaussianMixture
 from genkit.models.base import GenerativeModel
-from genkit.models.latent import Gaussian, GaussianMixture
-from genkit.models.latent_kernel import KernelDensity
-from genkit.models.latent_label import PerLabel
-from genkit.models.vae import VAE
+from genkit.models.vae.vae import VAE
 from genkit.noise import SampleNoise, generator_of
 
 KINDS = {
-    "gaussian": Gaussian,
+    "gaussian": GaussianDensity,
     "mixture": partial(GaussianMixture, components=2),
     "kernel": partial(KernelDensity, points=16),
 }
@@ -80,7 +80,7 @@ def test_a_row_depends_on_its_label_and_its_noise_alone(kind) -> None:
 
 def test_a_label_without_latents_is_given_those_of_all() -> None:
     z, y = labelled()["x"], labelled()["y"]
-    density, shared = PerLabel(Gaussian, latent_dim=2, num_classes=4), Gaussian(latent_dim=2)
+    density, shared = PerLabel(GaussianDensity, latent_dim=2, num_classes=4), GaussianDensity(latent_dim=2)
     density.fit(z, y)
     shared.fit(z)
     assert torch.equal(density.of(3).sample(SampleNoise(0, range(4))), shared.sample(SampleNoise(0, range(4))))

@@ -7,17 +7,24 @@ import torch
 from torch import Tensor
 
 from genkit.errors import ConfigError
-from genkit.models.aggregate import RBF, InfoVAE, InverseMultiquadric, TotalCorrelation, mmd, total_correlation
-from genkit.models.objective import (
+from genkit.models.vae.aggregate_posterior import (
+    RBF,
+    InfoVAE,
+    InverseMultiquadric,
+    TotalCorrelation,
+    mmd,
+    total_correlation,
+)
+from genkit.models.vae.objective import (
     ELBO,
     Capacity,
     Draw,
     Draws,
     ImportanceWeighted,
-    Objective,
+    VariationalObjective,
     importance_bound,
 )
-from genkit.models.prior import NormalMixture
+from genkit.models.vae.prior import NormalMixture
 from genkit.noise import generator_of
 
 B, D = 40, 3
@@ -32,7 +39,7 @@ def drawn(k: int = 1, components: int = 1, batch: int = B) -> Draws:
     return Draws(mean, log_var, z, -3 + torch.randn(k, batch, generator=g, dtype=torch.float64), prior)
 
 
-OBJECTIVES: list[Objective] = [
+OBJECTIVES: list[VariationalObjective] = [
     ELBO(),
     ELBO(beta=4.0, free_bits=0.5),
     Capacity(),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genkit.models.penalty import R1, R2, GradientPenalty, Judged, WeightClipping, squared_slope
+from genkit.models.gan.gradient_penalty import R1, R2, GradientPenalty, Judged, WeightClipping, squared_slope
 from genkit.noise import generator_of
 
 

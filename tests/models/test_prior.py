@@ -6,8 +6,8 @@ from model_cases import DIGITS, PLANE, Affine
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal, kl_divergence
 
-from genkit.models.prior import NormalMixture, StandardNormal, VampPrior
-from genkit.models.vae import VAE
+from genkit.models.vae.prior import NormalMixture, StandardNormal, VampPrior
+from genkit.models.vae.vae import VAE
 from genkit.noise import generator_of
 
 D = 3

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.models.code_prior import CodePrior, TransformerPrior, UniformPrior
-from genkit.models.quantized import QuantizedVAE
-from genkit.models.quantizer import FiniteScalarQuantizer, VectorQuantizer
+from genkit.models.quantized.code_prior import CodePrior, TransformerPrior, UniformPrior
+from genkit.models.quantized.quantized_vae import QuantizedVAE
+from genkit.models.quantized.quantizer import FiniteScalarQuantizer, VectorQuantizer
 from genkit.noise import SampleNoise, generator_of
 
 SMALL = partial(TransformerPrior, features=8, depth=1, heads=2, dropout=0.0)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genkit.errors import ConfigError
-from genkit.models.quantizer import FiniteScalarQuantizer, Quantizer, VectorQuantizer, code_usage
+from genkit.models.quantized.quantizer import FiniteScalarQuantizer, Quantizer, VectorQuantizer, code_usage
 from genkit.noise import generator_of
 
 SHAPES = [(5,), (3, 4), (2, 3, 2)]  # of the places

@@ -14,10 +14,10 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.models.latent import Gaussian as LatentGaussian
+from genkit.models.autoencoder.latent_density import GaussianDensity as LatentGaussian
 from genkit.models.likelihood import Gaussian
-from genkit.models.objective import ELBO, Objective
-from genkit.models.vae import BLOCK, VAE, active_units, fixed_draws
+from genkit.models.vae.objective import ELBO, VariationalObjective
+from genkit.models.vae.vae import BLOCK, VAE, active_units, fixed_draws
 from genkit.noise import SampleNoise, generator_of
 
 D, K, SIGMA = 5, 2, 0.6
@@ -141,7 +141,7 @@ def test_samples_have_the_models_mean_and_covariance():
     torch.testing.assert_close(torch.cov(x.T), exact().covariance_matrix, rtol=0, atol=0.12)
 
 
-class Heard(Objective):
+class Heard(VariationalObjective):
     """Remembers what it was told."""
 
     def draws(self, progress):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genkit.report.results import SCHEMA
-from genkit.report.rows import Row, read_rows
+from genkit.report.rows import ScoreRow, read_rows
 
 
 def record(source: str, value: float | None, half: float | None = 0.1, **changes: Any) -> dict[str, Any]:
@@ -52,5 +52,5 @@ def written(folder: Path, *records: Any) -> Path:
     return folder / "results.json"
 
 
-def rows(folder: Path, *records: dict[str, Any]) -> list[Row]:
+def rows(folder: Path, *records: dict[str, Any]) -> list[ScoreRow]:
     return read_rows(written(folder, *records))

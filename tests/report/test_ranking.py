@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from stored_scores import baseline, likelihood, record, rows
 
-from genkit.metrics.baseline import BASELINES
+from genkit.evaluation.baseline import BASELINES
 from genkit.report.ranking import NOT_TRIVIAL, ranked
 
 MAX, NEAR, BOUND = {"direction": "max"}, {"direction": "near"}, {"measures_bound": True}

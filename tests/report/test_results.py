@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from genkit.metrics.record import Record, display_name
-from genkit.metrics.reference import Floor
+from genkit.evaluation.record import Record, display_name
+from genkit.evaluation.reference import Floor
 from genkit.report.results import COLUMNS, SCHEMA, strict, write_csv, write_json
 from genkit.report.rows import read_rows
 from genkit.report.table import number, print_table

@@ -15,7 +15,7 @@ from genkit.errors import ConfigError, DataError
 from genkit.report.comparison import compare
 from genkit.report.comparison_text import csv_text, markdown
 from genkit.report.results import SCHEMA
-from genkit.report.rows import Row, read_rows, results_in
+from genkit.report.rows import ScoreRow, read_rows, results_in
 
 WHOLE = {
     "schema": SCHEMA,
@@ -65,7 +65,7 @@ def mutated(seed: int) -> Any:
     return node
 
 
-def outcome(file: Path) -> tuple[dict[str, list[Row]], str | None]:
+def outcome(file: Path) -> tuple[dict[str, list[ScoreRow]], str | None]:
     """The comparison of a file, or the line that refuses it."""
     try:
         return compare([file]), None

@@ -8,8 +8,8 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from PIL import Image
 
+from genkit.data.sources.toy import Toy
 from genkit.data.spec import DataSpec
-from genkit.data.toy import Toy
 from genkit.errors import DataError
 from genkit.report import scatter
 from genkit.report.picture import draw, draw_pairs, picture_name

@@ -14,8 +14,8 @@ from torch import Tensor
 from training_cases import Mean, Points, module_of, new, run_in
 
 import genkit
+from genkit.training.callbacks.step_callback import StepCallback
 from genkit.training.signals import StopSignal
-from genkit.training.step_callback import StepCallback
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:

@@ -10,10 +10,11 @@ from training_cases import Mean, Points, module_of, new, run_in
 
 from genkit.checkpoint.read import find_checkpoint
 from genkit.checkpoint.retention import step_folders
-from genkit.training import pictures, progress
 from genkit.training.aside import Aside
+from genkit.training.callbacks import progress
+from genkit.training.callbacks import sample_grids as pictures
+from genkit.training.callbacks.quick_scores import Quick, QuickScores
 from genkit.training.options import QuickOptions
-from genkit.training.quick_scores import Quick, QuickScores
 from genkit.training.signals import StopNow
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from genkit.cli import main
-from genkit.training.early_stopping import EarlyStopping
+from genkit.training.callbacks.early_stopping import EarlyStopping
 from genkit.training.options import CheckpointOptions
 
 TINY = ["model=autoencoder", "data=toy", "backbone=mlp", "backbone.width=8", "trainer.val_every_n_steps=2"]

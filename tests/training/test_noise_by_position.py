@@ -16,8 +16,8 @@ from genkit.data.loader import TrainLoader, ValLoader
 from genkit.data.spec import Batch
 from genkit.models.base import GenerativeModel, Noise
 from genkit.models.diffusion import Diffusion
-from genkit.models.gan import GAN
-from genkit.models.vae import VAE
+from genkit.models.gan.gan import GAN
+from genkit.models.vae.vae import VAE
 from genkit.training.module import GenerativeModule
 from genkit.training.options import TrainerOptions
 from genkit.training.runner import make_trainer

@@ -15,7 +15,7 @@ from training_cases import Mean, module_of, new, run_in
 
 from genkit.checkpoint.manifest import Entry, Manifest, parse_manifest
 from genkit.errors import CheckpointError
-from genkit.training.restored import check_optimizer, check_schedulers
+from genkit.training.state_checks import check_optimizer, check_schedulers
 
 STEP = "checkpoints/step-00000005"
 VALUES: tuple[Any, ...] = (None, "word", "", -1, 0.5, 2**62, 10**300, [], {}, True, [[1]], {"dict": [["a", 1]]})

@@ -21,7 +21,7 @@ from genkit.training.ema import EMA
 from genkit.training.lr_schedule import ConstantLR
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
-from genkit.training.runner import Run, fit, make_trainer
+from genkit.training.runner import TrainingRun, fit, make_trainer
 from genkit.training.signals import StopSignal
 
 SPEC = DataSpec((2,), "vector")
@@ -152,7 +152,7 @@ def run_in(
     folder.mkdir(exist_ok=True)
     checkpoint = find_checkpoint(folder) if resumes and (folder / "latest").exists() else None
     text = io.StringIO()
-    run = Run(
+    run = TrainingRun(
         name="mean on points",
         folder=folder,
         dataset=dataset or Points(),

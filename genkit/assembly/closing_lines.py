@@ -1,0 +1,81 @@
+"""The last lines of a command: what it made, and the commands that come next, ready to be pasted.
+
+done: 1,000 steps
+  run folder  /home/ada/runs/vae
+  samples     /home/ada/runs/vae/samples/step-00001000.png
+  losses      /home/ada/runs/vae/loss.png
+next:
+  genkit sample ckpt=/home/ada/runs/vae
+  genkit eval ckpt=/home/ada/runs/vae
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from genkit.checkpoint.retention import newest_step, pointed
+from genkit.checkpoint.run_folder import METRICS
+from genkit.config.hydra.launch import current_job
+from genkit.config.hydra.sweep import Sweep, short_keys
+from genkit.printing import pasteable, shell_word, shown
+
+LOSSES = "loss.png"
+SWEEP = "sweep.png"
+TITLED = 2  # models in a title
+
+
+def close(console: Console, headline: str, made: Mapping[str, object], commands: Sequence[str]) -> None:
+    """Print the lines, each path in one line however long it is; of a job of a sweep the headline alone."""
+    if current_job().multirun:
+        made, commands = {}, ()
+    width = max(map(len, made), default=0)
+    lines = [headline, *(f"  {name:<{width}}  {shown(path)}" for name, path in made.items())]
+    lines += ["next:", *(f"  {command}" for command in commands)] if commands else []
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def close_training(console: Console, run: Path) -> None:
+    """Print the lines at the end of `genkit train`."""
+    made: dict[str, object] = {"run folder": run}
+    pictures = sorted(path for path in run.glob("samples/step-*.png") if not path.stem.endswith("-reconstruction"))
+    if pictures:
+        made["samples"] = pictures[-1]
+    if (run / LOSSES).is_file():
+        made["losses"] = run / LOSSES
+    best = pointed(run, "best")
+    if best not in (None, pointed(run, "latest")):
+        made["best"] = f"{best}: {shell_word('ckpt=' + str(run / 'best'))}"
+    commands = [pasteable(verb, f"ckpt={run}") for verb in ("sample", "eval")]
+    close(console, f"done: {newest_step(run):,} steps", made, commands)
+
+
+def draw_losses(run: Path, name: str) -> None:
+    """Draw the loss curves of a run that has ended, however it has; where that fails, it has none."""
+    with suppress(Exception):
+        from genkit.report.curve import save_loss_curves  # matplotlib costs half a second, which no start need pay
+
+        save_loss_curves(run / LOSSES, run / METRICS, f"{name}, step {newest_step(run):,}")
+
+
+def draw_sweep(sweep: Sweep) -> None:
+    """Draw the scores of a sweep so far into its folder, where two jobs have one; where that fails, it has none."""
+    scored = [row for _, row in sorted(sweep.rows.items()) if row.score is not None and math.isfinite(row.score)]
+    if sweep.folder is None or len(scored) < 2:
+        return
+    with suppress(Exception):
+        from genkit.report.sweep_curve import Point, save_sweep  # as above
+
+        names = short_keys(sweep.keys)
+        points = [
+            Point({names[key]: value for key, value in row.values.items()}, float(row.score or 0.0)) for row in scored
+        ]
+        trained = dict.fromkeys(row.label.replace("-", " on ", 1) for row in scored)
+        what = shown(", ".join(trained), 80) if len(trained) <= TITLED else f"{len(trained):,} models"
+        mode = sweep.mode if sweep.rankable else None
+        save_sweep(sweep.folder / SWEEP, points, shown(sweep.score, 80), mode, f"{what}: {len(points):,} jobs")
+        sweep.picture = sweep.folder / SWEEP

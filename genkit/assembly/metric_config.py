@@ -1,0 +1,40 @@
+"""What `eval` and `train` share: the metrics and the features that a command line names, built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genkit.config.build import build
+from genkit.config.hydra.launch import current_job
+from genkit.errors import ConfigError
+from genkit.evaluation.reference import Reference
+from genkit.features.base import FeatureExtractor
+from genkit.features.default import default_features
+from genkit.metrics.base import ProbeMetric
+
+
+def metrics_of(nodes: Mapping[str, Any], plugins: Sequence[str], trusted: bool = True) -> dict[str, ProbeMetric]:
+    """The metrics of the nodes below `metric`, by name."""
+    return {
+        name: build(node, at=f"metric.{name}", expect=ProbeMetric, plugins=plugins, trusted=trusted)
+        for name, node in nodes.items()
+    }
+
+
+def features_of(node: Any, reference: Reference, plugins: Sequence[str], trusted: bool = True) -> FeatureExtractor:
+    """features=…, else those of the data."""
+    if node is None:
+        return default_features(reference.spec, reference.features)
+    return build(node, at="features", expect=FeatureExtractor, plugins=plugins, trusted=trusted)
+
+
+def metrics_named() -> bool:
+    """Whether this command line names metrics one by one: a suite's may be skipped, those that were named may not.
+
+    Raises ConfigError where it names none, metric=[].
+    """
+    named = [word for word in current_job().overrides if word.startswith("metric=")]
+    if empty := [word for word in named if not word.partition("=")[2].strip("[] ")]:
+        raise ConfigError(f"{empty[0]}: it names no metric: name one, or leave metric= out for those of the data")
+    return bool(named) and not any("suite/" in word for word in named)

@@ -1,0 +1,183 @@
+"""What a configuration of `train` describes, built and checked before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import Logger
+from torch.optim import Optimizer
+
+from genkit.assembly.machine import device_name
+from genkit.assembly.monitors import check_monitors, monitored
+from genkit.assembly.nested_models import Given, check_fit, filling
+from genkit.assembly.quick_scores import quick_of
+from genkit.assembly.start_weights import Start
+from genkit.checkpoint import strict_json
+from genkit.config.build import build, build_factory
+from genkit.config.memory import memory_errors
+from genkit.config.migrate import SCHEMA
+from genkit.config.resolve import OPTIMIZERS
+from genkit.config.settings import RunSettings
+from genkit.data.dataset import Dataset, check_finite
+from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError
+from genkit.models.base import GenerativeModel
+from genkit.noise import seed_of
+from genkit.printing import shown
+from genkit.training.callbacks.quick_scores import Quick
+from genkit.training.ema import EMA
+from genkit.training.lr_schedule import LRSchedule
+from genkit.training.module import GenerativeModule
+from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
+from genkit.training.runner import make_trainer
+
+LOCAL_LOGGERS = tuple(f"lightning.pytorch.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger"))
+EXTRAS = {"TensorBoardLogger": "pip install 'genkit-toolkit[tensorboard]'"}
+TYPED_ALONE = ("resume", "allow", "run_dir", "debug")  # keys of one command, which no run remembers
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a configuration of `train` builds, checked, before anything is written."""
+
+    dataset: Dataset
+    module: GenerativeModule
+    trainer: TrainerOptions
+    checkpoint: CheckpointOptions
+    samples: SampleGridOptions
+    loggers: Any
+    callbacks: list[pl.Callback]
+    quick: Quick | None
+    device: str  # its name
+
+
+def build_parts(
+    settings: RunSettings,
+    trusted: bool = True,
+    given: Given = MappingProxyType({}),
+    start: Start | None = None,
+    typed: Collection[str] = (),
+    fits: Callable[[DataSpec], None] = lambda spec: None,
+) -> Parts:
+    """The parts of a run, with trained models given to it.
+
+    Args:
+        settings: What the run is trained with.
+        trusted: False where it comes from a run folder: it then reaches components and torch's optimizers alone.
+        given: Trained models inside the model.
+        start: The weights that it begins with, None for those of the seed.
+        typed: Groups of such a configuration that the user has typed again.
+        fits: Refuses data for which the model would not be that of its checkpoint, before it is built.
+
+    Raises:
+        ConfigError, DataError: the first mistake.
+    """
+    plugins = tuple(settings.plugins)
+
+    def make(key: str, expect: type, **given: Any) -> Any:
+        return build(getattr(settings, key), at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
+
+    trainer, seed = make("trainer", TrainerOptions), settings.seed
+    # refuses a device that is not there, before anything is written
+    device = device_name(make_trainer(trainer, logger=False).strategy.root_device)
+    checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
+    schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings.ema is not None else None
+    optimizer = build_factory(
+        settings.optimizer,
+        at="optimizer",
+        expect=Optimizer,
+        plugins=plugins,
+        trusted=trusted or "optimizer" in typed,
+        listed=OPTIMIZERS,
+    )
+    logger = settings.logger
+    if logger is not None and not (trusted or "logger" in typed):
+        check_recorded_logger(logger)
+    loggers = _loggers(logger, plugins) if logger is not None else None
+    callbacks = {
+        name: build(
+            node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted or "callbacks" in typed
+        )
+        for name, node in (settings.callbacks or {}).items()
+    }
+    watched = monitored(checkpoint, callbacks)
+    dataset = make("data", Dataset)
+    check_finite(dataset)
+    check_fit(given, dataset.spec)
+    fits(dataset.spec)
+    torch.manual_seed(seed_of(seed, "weights"))
+    with memory_errors("choose a smaller model"):
+        model = make("model", GenerativeModel, after=filling(given), spec=dataset.spec)
+    if start is not None:
+        start.fill(model)
+    module = GenerativeModule(
+        model,
+        optimizer=optimizer,
+        optimizer_overrides=settings.optimizer_overrides,
+        lr_schedule=schedule,
+        ema=ema,
+        seed=seed,
+        max_steps=trainer.max_steps,
+        accumulate=trainer.accumulate,
+        check_every=trainer.log_every_n_steps,
+        trained=start is not None,
+    )
+    module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
+    quick = quick_of(settings, dataset, model, trainer, watched, trusted)
+    check_monitors(watched, module, dataset, quick)
+    return Parts(dataset, module, trainer, checkpoint, samples, loggers, list(callbacks.values()), quick, device)
+
+
+def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
+    """What makes the logger, which was made once to see whether its package is installed; none writes when made."""
+    factory = build_factory(node, at="logger", expect=Logger, plugins=plugins)
+    try:
+        factory(save_dir=os.curdir)
+    except ModuleNotFoundError as error:
+        name = str(node["_target_"]).rpartition(".")[2]
+        missing = f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
+        raise ConfigError(f"{missing}: {EXTRAS.get(name, 'install it')}, or leave logger= out") from error
+    return factory
+
+
+def check_recorded_logger(node: Any) -> None:
+    """A logger that the user did not type is one that writes into the run folder alone.
+
+    No text of a run folder's is followed, such as a name that leads elsewhere or an address that data are sent to.
+
+    Raises:
+        ConfigError: it may do more.
+    """
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    plain = isinstance(node, Mapping) and all(
+        value in ("", None) or isinstance(value, bool | int | float) for key, value in node.items() if key != "_target_"
+    )
+    if target not in LOCAL_LOGGERS or not plain:
+        raise ConfigError(
+            f"logger: what the run folder says of {shown(target)} is not followed, since a logger may write elsewhere "
+            "or send data away: choose it again with logger=…"
+        )
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """sha256 of the training data, labels included."""
+    return dataset.split("train").fingerprint
+
+
+def checkpoint_config(settings: RunSettings, dataset: Dataset) -> dict[str, Any]:
+    """config.json: enough to rebuild the model from nothing else, and to resume the run."""
+    value = {
+        "schema": SCHEMA,
+        "model": settings.model,
+        "spec": dataset.spec.to_json(),
+        "data": settings.data,
+        "train": {key: value for key, value in settings.config.items() if key not in TYPED_ALONE},
+    }
+    strict_json.render(value, "the configuration")  # refused now rather than at the first checkpoint
+    return value

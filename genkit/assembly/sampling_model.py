@@ -1,0 +1,91 @@
+"""The model of a checkpoint as `sample` and `eval` want it: with the changes of the command line, on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from genkit.assembly.nested_models import origin_of
+from genkit.assembly.restore import Restored, restore
+from genkit.assembly.training_cost import training_of
+from genkit.config.build import build
+from genkit.config.settings import DrawingSettings
+from genkit.data.dataset import Dataset
+from genkit.errors import CheckpointError, ConfigError
+from genkit.printing import shown
+
+
+def device_of(name: str) -> torch.device:
+    """ "auto" or torch's name of a device; raises ConfigError for one that this machine lacks."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device={name}: not available here: choose auto or cpu") from error
+    return device
+
+
+def model_for(path: str, settings: DrawingSettings, console: Console) -> Restored:
+    """The model of `ckpt=path` with the command line's changes, on its device; a fallback is said aloud."""
+    found = restore(path, weights=settings.weights, plugins=settings.plugins, changes=settings.sampling)
+    for notice in {each.checkpoint.notice for each in (found, *found.helpers.values())} - {None}:
+        console.print(notice, soft_wrap=True)
+    found.model.requires_grad_(False).to(device_of(settings.device))
+    return found
+
+
+def origin(found: Restored, settings: DrawingSettings) -> dict[str, Any]:
+    """Where a model's samples and scores come from."""
+    helpers = {key.rpartition(".")[2]: origin_of(helper) for key, helper in found.helpers.items()}
+    return {**origin_of(found), "weights": settings.weights, **helpers}
+
+
+def provenance(found: Restored, settings: DrawingSettings) -> dict[str, Any]:
+    """The origin, which training it was and what that cost, and what is changed for sampling."""
+    sampling = dict(_flat({key: value for key, value in settings.sampling.items() if key not in found.helpers}))
+    training = training_of(found.checkpoint, found.config)
+    return {**origin(found, settings), **training, **({"sampling": sampling} if sampling else {})}
+
+
+def _flat(changes: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The changes of how a model samples, with dotted keys."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        elif value is not None:
+            yield f"{above}{key}", value
+
+
+def data_node(found: Restored, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The data node of a checkpoint, with data.root=… of the command line."""
+    node = found.config.get("data")
+    if not isinstance(node, dict):
+        raise CheckpointError(f"{shown(found.checkpoint.path)}: its config.json names no data: name it with data=…")
+    return {**node, **{key: value for key, value in changes.items() if value is not None}}
+
+
+def dataset_of(found: Restored, changes: Mapping[str, Any], plugins: Sequence[str]) -> Dataset:
+    """The data that a checkpoint was trained on."""
+    node = data_node(found, changes)
+    return build(node, at="data", expect=Dataset, plugins=plugins, trusted=False)
+
+
+def label_of(found: Restored) -> str:
+    """ "vae-digits": what a folder with its results is called."""
+    return f"{type(found.model).__name__.lower()}-{dataset_name(found.config.get('data'))}"
+
+
+def title_of(found: Restored) -> str:
+    """ "vae on digits, step 1,500": what stands above a picture of its samples."""
+    return f"{label_of(found).replace('-', ' on ', 1)}, step {found.checkpoint.step:,}"
+
+
+def dataset_name(node: Any) -> str:
+    """ "digits" for a node of Digits; "data" for what is no node."""
+    target = node.get("_target_", "data") if isinstance(node, Mapping) else "data"
+    return str(target).rpartition(".")[2].lower()

@@ -1,0 +1,75 @@
+"""One call of Hydra: its flags and overrides in, a composed configuration out to a function, errors raised.
+
+Only the public entry point `hydra.main` is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from genkit.config.hydra.catalog import SHARED, conf_dir
+
+
+def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) -> None:
+    """Compose `conf/<verb>.yaml` for `argv` and call `job` with it, once, or once per job of a multirun.
+
+    Raises whatever Hydra meets; SystemExit where a flag (--cfg, --info) is the whole answer.
+    """
+    import hydra
+
+    def task(config: Any) -> float | None:
+        return job(config)
+
+    task.__module__ = "genkit"  # Hydra names the application after it
+    with _process(argv):
+        hydra.main(config_path=str(conf_dir()), config_name=SHARED.get(verb, verb), version_base="1.3")(task)()
+
+
+def composed(verb: str, argv: Sequence[str]) -> dict[str, Any]:
+    """The configuration of a command line as it is printed by `--cfg job`: plain values, interpolations as text."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    out = io.StringIO()
+    with beside_another(), contextlib.redirect_stdout(out):
+        try:
+            run_app(verb, ["--cfg", "job", *argv], lambda config: None)
+        except SystemExit as end:
+            if end.code:  # a signal's
+                raise
+    config: dict[str, Any] = yaml.load(out.getvalue(), loader) or {}
+    return config
+
+
+@contextlib.contextmanager
+def beside_another() -> Iterator[None]:
+    """Lets Hydra work inside a job of its own, or of the caller's: it keeps one state per process, which comes back."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+
+    state, job = GlobalHydra.instance(), HydraConfig.instance()
+    before, config, state.hydra = state.hydra, job.cfg, None
+    try:
+        yield
+    finally:
+        state.hydra, job.cfg = before, config
+
+
+@contextlib.contextmanager
+def _process(argv: Sequence[str]) -> Iterator[None]:
+    """sys.argv for Hydra, and HYDRA_FULL_ERROR so that it raises its errors instead of printing them."""
+    argv_before, full_before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [argv_before[0], *argv], "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv_before
+        if full_before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_before

@@ -1,0 +1,309 @@
+"""A verb as a Hydra application that writes nothing, prints no Hydra noise, and leaves genkit's exit codes.
+
+Hydra composes the configuration and runs the sweep; errors are ours. A job never raises out of its task, since Hydra
+would print its own report and a sweep would stop: the task records the failure, and `launch` returns its code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from genkit.config.hydra.app import beside_another, run_app
+from genkit.config.hydra.catalog import Catalog, conf_dir, with_nulls
+from genkit.config.hydra.closed_keys import faults
+from genkit.config.hydra.correction import Corrector
+from genkit.config.hydra.default_run import newest_for
+from genkit.config.hydra.explanation import explain, key_of
+from genkit.config.hydra.failure import Failure, tell
+from genkit.config.hydra.paths import quoted
+from genkit.config.hydra.precheck import precheck
+from genkit.config.hydra.seed import with_drawn_seeds
+from genkit.config.hydra.sweep import current_sweep, sweeping
+from genkit.config.hydra.sweep_table import print_table
+from genkit.config.hydra.unambiguous import accepted, doubtful
+from genkit.config.hydra.words import Words
+from genkit.config.names import TARGET, current
+from genkit.config.schema import is_node
+from genkit.config.settings import Settings, settings_of
+from genkit.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Job:
+    """The running job, as Hydra knows it.
+
+    Attributes:
+        multirun: Whether it is one of a sweep.
+        number: Its number in the sweep, from 0.
+        overrides: Its overrides as Hydra's grammar writes them (paths quoted).
+    """
+
+    multirun: bool
+    number: int
+    overrides: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys and groups that the user typed: ("model", "optimizer.lr")."""
+        return tuple(key_of(word) for word in self.overrides)
+
+
+def current_job() -> Job:
+    """The job that runs now; without Hydra, a job of no overrides."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if not HydraConfig.initialized():
+        return Job(multirun=False, number=0, overrides=())
+    config = HydraConfig.get()
+    multirun = config.mode == RunMode.MULTIRUN
+    return Job(multirun, config.job.num if multirun else 0, tuple(config.overrides.task))
+
+
+def compose_option(group: str, option: str) -> Any:
+    """The node of one option of a group, from the folders of the running job.
+
+    `compose_option("metric", "suite/image")` is {"fid": {...}, ...}; `compose_option("backbone", "unet")` is one node.
+
+    Raises:
+        ConfigError: there is no such option.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    @contextmanager
+    def initialised() -> Iterator[None]:
+        if GlobalHydra.instance().is_initialized():
+            yield
+        else:
+            with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+                yield
+
+    try:
+        with initialised():
+            config = compose(f"{group}/{option}")
+    except HydraException as error:
+        raise ConfigError(f"{group}={option}: {str(error).splitlines()[0]}") from error
+    return OmegaConf.to_container(OmegaConf.select(config, group.replace("/", ".")), resolve=True)
+
+
+def launch(verb: str, target: str, words: Words) -> int:
+    """Run `target` ("module:function") under Hydra for a command line; returns the exit code."""
+    task = Task(verb, target, words, Catalog.of(words))
+    perform(task)
+    return task.conclude()
+
+
+def call(verb: str, target: str, words: Words) -> Any:
+    """Call `target` for the one job of a command line; nothing of Hydra's, of sys.argv or os.environ changes.
+
+    Raises what the composition or the function raises.
+    """
+    task = Call(verb, target, words, Catalog.of(words))
+    with beside_another():
+        perform(task)
+    if task.error is not None:
+        raise task.error
+    return task.result
+
+
+def perform(task: Task) -> None:
+    """Compose the configuration of a task's words and call it, once, or once per job of a sweep.
+
+    Raises ConfigError for what cannot be composed.
+    """
+    verb, words, catalog = task.verb, task.words, task.catalog
+    strange = words.foreign or doubtful(words.overrides, catalog)
+    if strange and "--quoted" not in words.flags and (line := Corrector(verb, words, catalog).message()):
+        raise ConfigError(line)
+    overrides = words.overrides
+    if "--quoted" not in words.flags:
+        overrides = with_drawn_seeds(accepted(overrides, verb, catalog, words.multirun))
+    try:
+        command = shlex.join(["genkit", verb, "-m", *words.overrides])
+        swept = overrides if words.multirun else ()
+        with _sweep_folder(words.multirun) as scratch, sweeping(swept, command) as sweep:
+            run_app(verb, [*words.kept_flags, *overrides, *scratch], task)
+            print_table(sweep)
+    except Exception as error:  # before any job, or one that a launcher brought back from another process
+        foreign = type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "antlr4", "yaml")
+        if foreign or type(error) is ValueError:
+            raise explain(error, verb, words, catalog) from error
+        raise
+
+
+@contextmanager
+def _sweep_folder(multirun: bool) -> Iterator[list[str]]:
+    """Overrides that keep the multirun.yaml, which Hydra always writes, out of the user's folders."""
+    if not multirun:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="genkit-sweep-") as scratch:
+        yield [f"hydra.sweep.dir={quoted(scratch)}"]
+
+
+@dataclass
+class Task:
+    """The function that Hydra calls once per job."""
+
+    verb: str
+    target: str
+    words: Words
+    catalog: Catalog
+    jobs: int = 0
+    failures: list[tuple[Job, Failure]] = field(default_factory=list)
+    process: int = field(default_factory=os.getpid)
+
+    def __call__(self, config: Any) -> float | None:
+        job = current_job()
+        self.jobs += 1
+        if job.multirun:
+            print(f"genkit: job {job.number}: {' '.join(job.overrides)}", flush=True)
+        try:
+            settings = self.prepare(config)
+            if job.multirun:
+                current_sweep().row(job.number, job.overrides)
+            with _relaunchable(self.verb, self.words, job):
+                value: float | None = self.function()(settings)
+                return value
+        except Exception as error:
+            if os.getpid() != self.process:
+                raise  # a launcher's worker: the exception travels back, this list does not
+            debug = self.words.debug or bool(config.get("debug"))
+            self.failures.append((job, tell(self.as_typed(error, config), debug)))
+            if job.multirun:
+                current_sweep().row(job.number, job.overrides).status = f"exit {self.failures[-1][1].code}"
+        return math.inf  # the worst that a sweeper can receive: it minimises
+
+    def as_typed(self, error: Exception, config: Any) -> Exception:
+        """A refusal that begins with the name of a class begins with the words that chose it: `model=dcgan: …`."""
+        for word in self.words.overrides:
+            key, equals, option = word.partition("=")
+            node = config.get(key) if equals and key in self.catalog.groups else None
+            name = str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, Mapping) else ""
+            if isinstance(error, ConfigError) and name and str(error).startswith(f"{name} "):
+                return ConfigError(f"{key}={option}: {error}")
+        return error
+
+    def function(self) -> Callable[[Any], Any]:
+        module, _, name = self.target.partition(":")
+        found: Callable[[Any], Any] = getattr(importlib.import_module(module), name)
+        return found
+
+    def prepare(self, config: Any) -> Settings:
+        """The settings in a composed configuration; refuses what Hydra composes and no verb can use."""
+        from omegaconf import OmegaConf
+
+        if missing := sorted(OmegaConf.missing_keys(config)):
+            raise ConfigError(f"genkit {self.verb} needs {' '.join(f'{key}=…' for key in missing)}")
+        for key, default in self.catalog.defaults(self.verb).items():
+            node = config.get(key)
+            if default is not None and not (OmegaConf.is_dict(node) and "_target_" in node):
+                raise ConfigError(f"{key}: the configuration has lost this group; choose an option with {key}=…")
+        take_current_names(config)
+        plain = with_nulls(_plain(config), self.catalog.plugins_keys(self.verb))
+        try:
+            self.refuse_unknown(plain)
+            settings = settings_of(self.verb, self.without_placeholders(plain))
+            precheck(self.verb, settings.config, current_job().multirun)
+        except ConfigError as error:
+            raise self.with_next_command(error, plain) from None
+        newest = newest_for(self.verb, settings.config)
+        return settings if newest is None else settings.replaced(ckpt=newest)
+
+    def without_placeholders(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The configuration without the null keys of a chosen group that nobody set: its option may not know them."""
+        result = dict(config)
+        for group, keys in self.catalog.placeholders(self.verb).items():
+            if is_node(config.get(group)):
+                own = config[group].items()
+                result[group] = {key: value for key, value in own if key not in keys or value is not None}
+        return result
+
+    def refuse_unknown(self, config: dict[str, Any]) -> None:
+        """Raises ConfigError for a key that the verb does not know, and for one that it has lost."""
+        for _, text in faults(config, self.catalog.own_keys(self.verb), self.catalog.defaults(self.verb)):
+            raise ConfigError(text)
+
+    def with_next_command(self, error: ConfigError, config: dict[str, Any]) -> ConfigError:
+        """The refusal of a composed value, with who set it and what to type, where that can be said."""
+        key = str(error).partition(":")[0]
+        own, groups = self.catalog.own_keys(self.verb), self.catalog.defaults(self.verb)
+        strange = {name for name, _ in faults(config, own, groups)}
+        known = own | {name: config[name] for name in {*own, *groups} - strange if name in config}
+        refused = {word: str(error) for word in self.words.overrides if key_of(word) == key}
+        corrector = Corrector(self.verb, self.words, self.catalog, refused, known)
+        return ConfigError(corrector.message() or corrector.blamed(key, str(error)))
+
+    def conclude(self) -> int:
+        """The exit code; after a sweep, a table of what failed."""
+        if not self.failures:
+            return 0
+        if self.jobs > 1:
+            print(f"genkit: {len(self.failures):,} of {self.jobs:,} jobs failed", file=sys.stderr)
+            for job, failure in self.failures:
+                line = f"  job {job.number}  exit {failure.code}  {' '.join(job.overrides)}: {failure.line}"
+                print(line, file=sys.stderr)
+        return self.failures[0][1].code
+
+
+@dataclass
+class Call(Task):
+    """The job of a call from Python, which keeps what the function returned or raised."""
+
+    result: Any = None
+    error: Exception | None = None
+
+    def __call__(self, config: Any) -> None:
+        try:
+            settings = self.prepare(config)
+            with _relaunchable(self.verb, self.words, current_job()):
+                self.result = self.function()(settings)
+        except Exception as error:
+            self.error = self.as_typed(error, config)
+
+
+def take_current_names(config: Any) -> None:
+    """Replace, in place, the earlier names of classes that moved; interpolations are followed where they lead."""
+    from omegaconf import DictConfig, OmegaConf
+
+    keys: Any = list(config) if isinstance(config, DictConfig) else range(len(config))
+    for key in keys:
+        if OmegaConf.is_interpolation(config, key) or OmegaConf.is_missing(config, key):
+            continue
+        value = config[key]
+        if OmegaConf.is_config(value):
+            take_current_names(value)
+        elif key == TARGET and value != current(value):
+            config[key] = current(value)
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return plain
+
+
+@contextmanager
+def _relaunchable(verb: str, words: Words, job: Job) -> Iterator[None]:
+    """sys.argv of this one job: a distributed strategy starts its other processes with it."""
+    before = sys.argv
+    folder = ["--config-dir", os.path.abspath(words.config_dir)] if words.config_dir else []
+    kept = [word for word in words.overrides if word.startswith("hydra.searchpath=")]
+    sys.argv = [before[0], verb, "--quoted", *folder, *job.overrides, *kept]
+    try:
+        yield
+    finally:
+        sys.argv = before

@@ -1,0 +1,172 @@
+"""MNIST from a file of the user's: 28x28 handwritten digits, 60,000 training and 10,000 test images.
+
+Source: LeCun, Cortes and Burges, 1998. Either of two forms is read, from `data.root=` or from $GENKIT_DATA, a folder
+or a file in it:
+
+* `mnist.npz` with the arrays x_train, y_train, x_test, y_test (Keras' layout), never unpickled;
+* the four original IDX files, optionally gzipped.
+
+Validation is the last twelfth of the training images, 5,000 of 60,000.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genkit.component import PositiveInt, Range
+from genkit.data.augmentation import flip_and_shift
+from genkit.data.binarization import BINARIZATIONS, Binarize
+from genkit.data.counter_stream import ViewStream
+from genkit.data.dataset import Dataset, SplitName
+from genkit.data.idx import read_idx
+from genkit.data.spec import DataSpec
+from genkit.data.split import InMemory, Split
+from genkit.errors import DataError
+from genkit.printing import shown
+
+SIDE = 28
+CLASSES = 10
+LEVELS = 256
+NPZ = "mnist.npz"
+FOLDERS = ("", "mnist", "MNIST", "MNIST/raw")  # below the root; the last is torchvision's
+IDX = {  # array -> stem of its file and number of dimensions
+    "x_train": ("train-images", 3),
+    "y_train": ("train-labels", 1),
+    "x_test": ("t10k-images", 3),
+    "y_test": ("t10k-labels", 1),
+}
+WANTED = f"put {NPZ} or the four IDX files (train-images-idx3-ubyte …) into a folder and give data.root=FOLDER"
+
+Arrays = dict[str, np.ndarray]
+
+
+def find_root(root: str | None) -> Path:
+    """`root`, else $GENKIT_DATA; raises DataError where there is none or it does not exist."""
+    place = root or os.environ.get("GENKIT_DATA")
+    if not place:
+        raise DataError(f"mnist: no data.root= and no $GENKIT_DATA; {WANTED}, or set GENKIT_DATA=FOLDER")
+    path = Path(place).expanduser()
+    if not os.path.exists(path):  # False for a name that no disk can have, where Path.exists raises
+        raise DataError(f"mnist: {shown(path)} does not exist; {WANTED}")
+    return path
+
+
+def read_arrays(root: Path) -> Arrays:
+    """The four arrays from `root`: an .npz file, one of the IDX files, or a folder with either."""
+    if root.is_file():
+        return read_npz(root) if root.suffix == ".npz" else read_idx_files(root.parent, idx_files(root.parent))
+    for folder in (root / name for name in FOLDERS):
+        if (folder / NPZ).is_file():
+            return read_npz(folder / NPZ)
+        if files := idx_files(folder):
+            return read_idx_files(folder, files)
+    raise DataError(f"mnist: nothing to read in {root}; {WANTED}")
+
+
+def read_npz(path: Path) -> Arrays:
+    """The four arrays of an .npz file; raises DataError with its path where one is missing or cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in IDX}
+    except KeyError as error:
+        raise DataError(f"mnist: {path} lacks an array; it must hold {', '.join(IDX)}") from error
+    except Exception as error:  # damaged bytes make numpy's parsers raise anything, a TokenError for one
+        raise DataError(
+            f"mnist: {path} cannot be read ({type(error).__name__}): damaged or no .npz; replace it"
+        ) from error
+
+
+def idx_files(folder: Path) -> dict[str, Path]:
+    """Array name to IDX file, of those that are in the folder under any of their usual names."""
+    found = {}
+    for name, (stem, dims) in IDX.items():
+        names = [f"{stem}{dot}idx{dims}-ubyte{gz}" for dot in "-." for gz in ("", ".gz")]
+        if paths := [folder / file for file in names if (folder / file).is_file()]:
+            found[name] = paths[0]
+    return found
+
+
+def read_idx_files(folder: Path, files: dict[str, Path]) -> Arrays:
+    """The four arrays of IDX files; raises DataError naming those that are missing."""
+    missing = [f"{stem}-idx{dims}-ubyte" for name, (stem, dims) in IDX.items() if name not in files]
+    if missing:
+        raise DataError(f"mnist: {folder} lacks {', '.join(missing)}; put it there, plain or as .gz")
+    return {name: read_idx(path, IDX[name][1]) for name, path in files.items()}
+
+
+def to_split(arrays: Arrays, part: str, source: Path) -> InMemory:
+    """The images (N, 1, 28, 28) uint8 and labels (N,) int64 of "train" or "test", checked."""
+    x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    if x.dtype != np.uint8 or x.shape[1:] != (SIDE, SIDE):
+        raise DataError(f"mnist: x_{part} of {source} is {x.dtype} {x.shape}, not uint8 (N, 28, 28); replace the file")
+    if not np.issubdtype(y.dtype, np.integer) or y.shape != x.shape[:1]:
+        raise DataError(f"mnist: y_{part} of {source} is {y.dtype} {y.shape}, not {len(x)} integers; replace the file")
+    if len(y) < 2 or y.min() < 0 or y.max() >= CLASSES:
+        raise DataError(f"mnist: y_{part} of {source} must hold two labels or more, each in 0 … 9; replace the file")
+    return InMemory(torch.from_numpy(x)[:, None], torch.from_numpy(y.astype(np.int64)))
+
+
+class MNIST(Dataset):
+    """28x28 digits in 256 levels, (1, 28, 28) in [−1, 1), ten classes.
+
+    Scores take 10,000 samples against the test split, and their floor is training against test images.
+
+    Args:
+        root: Folder or file; null means $GENKIT_DATA.
+        batch_size: Images in one training micro-batch.
+        flip: Whether training images are flipped left to right (a flipped digit is mostly no digit).
+        shift: Training images move by up to so many pixels each way, the background coming in.
+        binarize: "none"; "threshold" at half intensity; "dynamic": a pixel is on with its intensity as probability,
+            drawn anew every epoch (one fixed draw for validation, test and floors). Binary images have 2 levels.
+
+    Raises:
+        DataError: a file is missing, damaged, or not MNIST.
+    """
+
+    features = "mnist"
+    spec = DataSpec(
+        shape=(1, SIDE, SIDE), modality="image", value_range=(-1.0, 1.0), levels=LEVELS, num_classes=CLASSES
+    )
+
+    def __init__(
+        self,
+        root: str | None = None,
+        batch_size: PositiveInt = 128,
+        flip: bool = False,
+        shift: Annotated[int, Range(0, SIDE - 1)] = 0,
+        binarize: Binarize = "none",
+    ) -> None:
+        self.batch_size = batch_size
+        self.flip = flip
+        self.shift = shift
+        path = find_root(root)
+        arrays = read_arrays(path)
+        train, test = to_split(arrays, "train", path), to_split(arrays, "test", path)
+        self.binarization = BINARIZATIONS[binarize](LEVELS)
+        self.spec = self.binarization.spec(type(self).spec)
+        first = len(train) - max(1, len(train) // 12)
+        order = torch.arange(len(train))
+        found: dict[SplitName, InMemory] = {"train": train[order[:first]], "val": train[order[first:]], "test": test}
+        self.grey = found["train"]
+        self.splits = {name: InMemory(self.binarization.fixed(part.x, name), part.y) for name, part in found.items()}
+        self.eval_n = min(10_000, len(test))
+
+    def split(self, name: SplitName) -> Split:
+        return self.splits[name]
+
+    @property
+    def view_source(self) -> Split:
+        """The intensities of the training images, in grey where the splits are black and white."""
+        return self.grey
+
+    @property
+    def random_views(self) -> bool:
+        return self.flip or self.shift > 0 or self.binarization.random
+
+    def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        moved = flip_and_shift(values, index, stream, flip=self.flip, shift=self.shift)
+        return self.binarization.training(moved, index, stream)

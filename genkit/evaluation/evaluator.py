@@ -1,0 +1,347 @@
+"""One evaluator for every family: the same reference, the same features, the same floor, whatever is scored.
+
+One pass over the real data and one over the fakes feed all metrics, batch by batch; each quantity of a batch (features,
+log-density, reconstruction) is computed at most once however many metrics ask for it. Features of the reference are
+kept between sources, and so are the floors, which depend on n but not on what is scored.
+
+A metric that cannot apply (the model has no density, the data no known modes, the samples are too few) leaves a record
+that says "n/a: reason". Where the user named it and it can score none of the sources, it is an error with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genkit.data.split import InMemory, Split
+from genkit.errors import ConfigError, DataError
+from genkit.evaluation.baseline import BASELINES, REAL, baselines_of
+from genkit.evaluation.cache import Cache, NoCache
+from genkit.evaluation.floors import Floors
+from genkit.evaluation.metric_pass import Tally
+from genkit.evaluation.neighbours import LOOKED_AT, Neighbourhoods, neighbourhoods
+from genkit.evaluation.probe import OF_FAKES, Prober
+from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record, blank, display_name
+from genkit.evaluation.reference import Reference
+from genkit.evaluation.source import ModelSource, SampleSource, Source, model_values
+from genkit.features.base import Classifier, FeatureExtractor
+from genkit.metrics.base import ProbeMetric
+from genkit.metrics.collected_rows import as_rows
+from genkit.metrics.copying import Authenticity, CopyingTest
+from genkit.metrics.distance_ratio import COPIED, NAMED, DistanceRatio
+from genkit.models.base import GenerativeModel
+
+ROUNDING = 1e-9  # relative, within which two distances are one
+
+SUSPICION: dict[str, ProbeMetric] = {"nndr": DistanceRatio(), "authenticity": Authenticity(), "c_t": CopyingTest()}
+ENOUGH = 40  # examples of a file below which copies are not looked for
+HELD_OUT = 4  # a file's examples are cut into this many parts, one of which stands for fresh data
+
+
+class Evaluator:
+    """Scores models and samples against one reference.
+
+    Args:
+        metrics: Name in tables and files to metric.
+        features: The feature space of the metrics that use one.
+        reference: Held-out real data.
+        named: Whether the user named the metrics; else they are a default suite, and what does not apply is skipped.
+        batch_size: Examples in one batch; no result depends on it.
+        seed: Of the samples, the dequantisation, the draws of estimates and the bootstrap.
+        cache: Where features of the reference and floors are kept; by default nowhere.
+        floor_repeats: Real-versus-real pairs behind each floor; 0 leaves floors out (quick values while training).
+        bootstrap_repeats: Resamples behind each interval; 0 leaves intervals out.
+        look_for_copies: Whether what is as near as real data is looked up in the training data unasked.
+    """
+
+    def __init__(
+        self,
+        metrics: dict[str, ProbeMetric],
+        features: FeatureExtractor,
+        reference: Reference,
+        *,
+        named: bool,
+        batch_size: int = 500,
+        seed: int = 0,
+        cache: Cache | None = None,
+        floor_repeats: int = 5,
+        bootstrap_repeats: int = 50,
+        look_for_copies: bool = True,
+    ) -> None:
+        self.metrics, self.reference, self.named = metrics, reference, named
+        self.spec = reference.spec
+        self.seed = seed
+        self.bootstrap_repeats, self.look_for_copies = bootstrap_repeats, look_for_copies
+        self.cache = cache or NoCache()
+        self.prober = Prober(reference, features, batch_size, seed, self.cache)
+        self.features = self.prober.features
+        self.floors = Floors(reference, self.prober, self.cache, floor_repeats)
+
+    def score_model(self, model: GenerativeModel, n: int, *, label: str = "model", **origin: Any) -> list[Record]:
+        """Score a model by n samples and by its other abilities; `origin` goes into the records' `model` entry."""
+        return self.score(ModelSource(model, n, label, origin=origin))
+
+    def score_samples(self, samples: Split | Tensor, label: str = "samples") -> list[Record]:
+        """Score stored values (n, *shape), channels first."""
+        return self.score(SampleSource(samples if isinstance(samples, Split) else InMemory(samples), label))
+
+    def score_baselines(self, n: int, names: Sequence[str] | None = None) -> list[Record]:
+        """The rows of trivial models (see `baseline.py`) and of real data, where the reference is a dataset.
+
+        Only what samples alone can be scored by. Raises ConfigError for an unknown name.
+        """
+        dataset = self.reference.dataset
+        rows: list[Record] = []
+        chosen = baselines_of(self.spec, names)
+        if dataset is None:
+            return []
+        for name in chosen:
+            if name == REAL:
+                try:
+                    pair = self.reference.real_pair(n, 0)
+                except DataError:  # too small for n, which the missing floor says
+                    continue
+                rows += self._score(SampleSource(pair.fake, "real data"), pair.real, None, named=False)
+            else:
+                label, draw = BASELINES[name]
+                source = SampleSource(InMemory(draw(dataset, n, self.seed)), label)
+                rows += self._score(source, self.reference.data, self.reference.train, named=False)
+        return [replace(record, baseline=True) for record in rows if record.scored and record.n_fake is not None]
+
+    def score(self, *sources: Source, starting: Callable[[Source], None] = lambda source: None) -> list[Record]:
+        """One record per source and metric; more about copying where a distance is no larger than real data's.
+
+        Args:
+            *sources: What to score, one after the other.
+            starting: Called with each source before its turn.
+
+        Raises:
+            ConfigError: a metric that the user named can score none of the sources.
+            DataError: samples of another shape.
+            NumericalError: samples or features are not finite.
+        """
+        for source in sources:
+            source.check(self.spec)
+        self._refuse([self.obstacles(source) for source in sources], sources)
+        records: list[list[Record]] = []
+        for source in sources:
+            starting(source)
+            records.append(self._score_one(source))
+        self._refuse([_obstacles_met(found) for found in records], sources)
+        return [record for found in records for record in found]
+
+    def _score_one(self, source: Source) -> list[Record]:
+        records = self._score(source, self.reference.data, self.reference.train, self.named)
+        enough = self.reference.dataset is not None or len(self.reference.data) >= ENOUGH
+        if self.look_for_copies and enough and any(map(self._as_near_as_real, records)):
+            records += self._suspected(source)
+        return [self._with_pairs(record, source) for record in records]
+
+    def neighbours(self, source: Source, rows: int) -> Neighbourhoods | None:
+        """The first samples of a source, and the least new ones, beside training images; None where there are none."""
+        train = self.reference.train
+        if train is None or self.spec.drawing != "grid":
+            return None
+        looked_at, like = range(min(source.n, LOOKED_AT)), self.reference.data.labels
+        batches = source.fakes(self.spec, self.seed, self.prober.batch_size, looked_at, like)
+        x = torch.cat([model_values(v, self.spec) for v, _ in batches])
+        if self.prober.featured:
+            pair = self.prober.features_at(x), self.prober.features_of(train)
+        else:
+            chunks = train.chunks(self.prober.batch_size)
+            pair = as_rows(x), torch.cat([as_rows(model_values(chunk.x, self.spec)) for chunk in chunks])
+        return neighbourhoods((x, pair[0]), (train, pair[1]), self.spec, rows)
+
+    def obstacles(self, source: Source) -> dict[str, str]:
+        """The reasons, by metric, why it cannot score this source, as far as can be told before any work."""
+        return self._obstacles(source, self.reference.data, self.reference.train, self.named)
+
+    def _as_near_as_real(self, record: Record) -> bool:
+        """Whether a distance to real data cannot be told from, or is below, that of real data, as far as is known."""
+        metric, floor = self.metrics[record.metric], record.floor
+        looked_up = _between_features(metric) or (self.reference.dataset is None and _apart(metric))
+        if record.value is None or not looked_up:
+            return False
+        if floor is None:  # the data is too small for one, or nobody wants one: then only files are looked up
+            return self.reference.dataset is None or self.floors.repeats > 0
+        rounding = ROUNDING * abs(floor.mean)  # the repeats may be one set reordered, with no spread of their own
+        return (record.value if floor.score is None else floor.score) <= floor.mean + 2 * floor.sd + rounding
+
+    def _suspected(self, source: Source) -> list[Record]:
+        """The scores of copying for samples as good as real data, unless they were asked for anyway.
+
+        Of a file, a part is held out, and the rest may have been copied.
+        """
+        asked, held_out = self.metrics, self.reference.data
+        chosen, train = {name: m for name, m in SUSPICION.items() if name not in asked}, self.reference.train
+        known: list[tuple[Split, Tensor]] = []
+        if self.reference.dataset is None:
+            chosen = {"nndr": SUSPICION["nndr"]}
+            held_out, train = (self.reference.data[rows] for rows in (self._held_out, ~self._held_out))
+            known = self._known_parts(held_out, train)
+        self.metrics = chosen
+        try:
+            with self.prober.lending(*known):
+                return self._score(source, held_out, train, named=False)
+        finally:
+            self.metrics = asked
+
+    def _known_parts(self, held_out: Split, train: Split) -> list[tuple[Split, Tensor]]:
+        """The features of both parts of a file, which are known already."""
+        if not self.prober.featured:
+            return []
+        features = self.prober.features_of(self.reference.data)
+        return [(held_out, features[self._held_out]), (train, features[~self._held_out])]
+
+    @property
+    def _held_out(self) -> Tensor:
+        """(N,) bool: every HELD_OUT-th example of a file, whose examples stand in a random order."""
+        return torch.arange(len(self.reference.data)) % HELD_OUT == 0
+
+    def _with_pairs(self, record: Record, source: Source) -> Record:
+        """A record of nndr with the rows of its pairs as the user knows them, and what they are evidence of."""
+        z = record.value
+        if record.metric != "nndr" or z is None:
+            return record
+        rows, name = None, "training example"
+        if self.reference.rows is not None:
+            rows, name = self.reference.rows[~self._held_out], f"row of {self.reference.name}"
+        pairs = [
+            [source.row_of(i), int(j if rows is None else rows[j]), distance, ratio]
+            for i, j, distance, ratio in record.findings["pairs"]
+        ]
+        record = replace(record, findings={**record.findings, "pairs": pairs})
+        if z >= COPIED:
+            return record
+        named = ", ".join(f"{i} and {j}" for i, j, *_ in pairs[:NAMED])
+        warning = (
+            f"copies: samples lie nearer to single examples than fresh data does (z = {z:.1f}, by chance "
+            f"below {COPIED:.0f} once in 30,000 times); nearest sample and {name}: {named}"
+        )
+        return replace(record, warnings=(*record.warnings, warning), status="warn")
+
+    def _score(self, source: Source, real: Split, train: Split | None, named: bool) -> list[Record]:
+        blocked = self._obstacles(source, real, train, named)
+        tallies = {name: Tally(metric) for name, metric in self.metrics.items() if name not in blocked}
+        self.prober.feed(tallies.values(), source, real, train)
+        values = {name: tally.value() for name, tally in tallies.items()}
+        records = {name: self._blank(name, source, len(real)) for name in self.metrics}
+        steady = {name: tally for name, tally in tallies.items() if not self._too_few(records[name], tally.metric)}
+        intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in steady.items()}
+        redrawn = {name: tally.redrawn_interval(self.bootstrap_repeats, self.seed) for name, tally in steady.items()}
+        blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
+        scored = {name: self.metrics[name] for name in tallies if name not in blocked}
+        floors = self.floors.at(source, scored)
+        for name, reason in blocked.items():
+            records[name] = replace(records[name], status=f"{NOT_APPLICABLE}{reason}")
+        for name, tally in tallies.items():
+            if name not in blocked:
+                facts: dict[str, Any] = {
+                    "params": tally.params(),
+                    "findings": tally.findings(),
+                    "bias_corrected": tally.bias_corrected(),
+                    "time_s": tally.seconds,
+                }
+                record = replace(records[name], ci95=intervals.get(name), ci95_redrawn=redrawn.get(name), **facts)
+                records[name] = self._judged(replace(record, floor=floors.get(name)), values[name], tally.metric)
+        return list(records.values())
+
+    def _obstacles(self, source: Source, real: Split, train: Split | None, named: bool) -> dict[str, str]:
+        found = {name: self._obstacle(metric, source, real, train, named) for name, metric in self.metrics.items()}
+        return {name: reason for name, reason in found.items() if reason is not None}
+
+    def _refuse(self, blocked: Sequence[Mapping[str, str]], sources: Sequence[Source]) -> None:
+        """Raises ConfigError for a named metric that all sources have an obstacle to, with the first one's."""
+        for name in self.metrics if self.named else ():
+            if blocked and all(name in found for found in blocked):
+                reason = blocked[0][name]
+                raise ConfigError(f"metric={name} cannot score {sources[0].label}: {reason}")
+
+    def _obstacle(
+        self, metric: ProbeMetric, source: Source, real: Split, train: Split | None, named: bool
+    ) -> str | None:
+        """Why a metric cannot apply, as far as can be told before any work."""
+        if reason := metric.unfit(self.spec):
+            return f"it is defined on {reason}"
+        if metric.uses_features and not self.prober.featured:
+            return f"the features {self.features.id} are not made for {self.spec.kind.name} data of {self.spec.shape}"
+        if "truth" in metric.requires and self.reference.density is None:
+            return f"the exact density of {self.reference.name} is unknown"
+        if "modes" in metric.requires and self.reference.modes is None:
+            return f"{self.reference.name} has no known modes"
+        if "train" in metric.requires and train is None:
+            return f"the training data of {source.label} is unknown: name it with data=…"
+        if "logits" in metric.requires and not isinstance(self.features, Classifier):
+            return f"the features {self.features.id} come from no classifier of such data"
+        asked = [quantity for quantity in metric.requires if quantity in ("log_prob", "importance", "reconstruction")]
+        spared = [] if named else [source.spares(quantity) for quantity in asked]
+        return next((reason for reason in (*(source.lacks(q, real) for q in asked), *spared) if reason), None)
+
+    def _blank(self, name: str, source: Source, n_real: int) -> Record:
+        metric = self.metrics[name]
+        likelihood, featured = "log_prob" in metric.requires, metric.uses_features
+        return blank(
+            name,
+            metric,
+            name=display_name(name, self.features.name if featured else None),
+            source=source.label,
+            reference=self.reference.facts(),
+            seed=self.seed,
+            n_fake=source.n if "fake" in metric.requires else None,
+            drawn=source.drawn if "fake" in metric.requires else None,
+            evaluations=source.evaluations if "fake" in metric.requires else None,
+            seconds_per_1000=source.seconds_per_1000 if "fake" in metric.requires else None,
+            n_ref=n_real if set(metric.requires) - OF_FAKES else None,
+            kind=source.bound if likelihood else None,
+            dequantisation=self._dequantisation_name(source) if likelihood else None,
+            features=self.features.facts(self.spec) if featured else None,
+            model=source.facts(self.reference.data.labels),
+        )
+
+    def _dequantisation_name(self, source: Source) -> str:
+        none = not self.spec.kind.spreads or source.dequantisation == "none"
+        return "none" if none else f"{source.dequantisation}, one draw per example"
+
+    def _judged(self, record: Record, value: float | None, metric: ProbeMetric) -> Record:
+        """The record with its value, its warnings and its status; `metric` has seen the data."""
+        if value is None or not math.isfinite(value):
+            return replace(record, status=NOT_FINITE, ci95=None, ci95_redrawn=None, bias_corrected=None)
+        warnings = tuple(self._warnings(replace(record, value=value), metric))
+        return replace(record, value=value, warnings=warnings, status="warn" if warnings else "ok")
+
+    def _too_few(self, record: Record, metric: ProbeMetric) -> str | None:
+        """Why the metric has no interval of so few rows."""
+        counts = {"samples": record.n_fake, "reference examples": record.n_ref}
+        known = {what: n for what, n in counts.items() if n is not None}
+        return metric.too_few(known, self.features.dim(self.spec) if metric.uses_features else None)
+
+    def _warnings(self, record: Record, metric: ProbeMetric) -> Iterator[str]:
+        floor = record.floor
+        if metric.uses_features and self.features.caution:
+            yield self.features.caution
+        if few := self._too_few(record, metric):
+            yield few
+        if record.value is not None:
+            yield from metric.warnings(record.value, None if floor is None else floor.mean)
+        if floor is None and metric.has_floor and self.floors.repeats and record.n_fake is not None:
+            yield f"no floor: {self.floors.reason(metric, record.n_fake)}"
+
+
+def _obstacles_met(records: Sequence[Record]) -> dict[str, str]:
+    """By metric, why it did not score the source of these records."""
+    return {r.metric: r.status.removeprefix(NOT_APPLICABLE) for r in records if r.status.startswith(NOT_APPLICABLE)}
+
+
+def _between_features(metric: ProbeMetric) -> bool:
+    """Whether it is a distance of samples from data in the feature space, which copied data makes small."""
+    return metric.uses_features and _apart(metric)
+
+
+def _apart(metric: ProbeMetric) -> bool:
+    """Whether it is a distance of samples from data."""
+    return metric.divergence and {"real", "fake"} <= set(metric.requires)

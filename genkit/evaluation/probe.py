@@ -1,0 +1,200 @@
+"""What the metrics see: batches of real data and of fakes, everything about them lazy.
+
+Nothing here depends on the size of a batch: features and log-densities of an example are its own, and what is drawn
+to score a real example is a function of (seed, its number or its values).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genkit.data.order import canonical_order
+from genkit.data.spec import DataSpec
+from genkit.data.split import Split, Subset
+from genkit.evaluation.cache import Cache, name_of
+from genkit.evaluation.metric_pass import Tally
+from genkit.evaluation.processes import gather, share
+from genkit.evaluation.reference import Reference
+from genkit.evaluation.source import Quantity, SampleSource, Source
+from genkit.features.base import Classifier, FeatureExtractor
+from genkit.metrics.base import Probe
+from genkit.models.density import model_values, padded
+
+OF_FAKES = {"fake", "modes", "logits", "train"}  # what a metric may ask for that looks at no held-out data
+
+
+class Prober:
+    """Probes of real data and of fakes; the features of the reference are computed once and kept.
+
+    Args:
+        reference: Held-out real data.
+        features: The feature space; fitted to the reference here if it needs to be.
+        batch_size: Examples in one probe.
+        seed: Of samples, dequantisation and the draws of estimates.
+        cache: Where costly features of the reference are kept between processes.
+    """
+
+    def __init__(
+        self, reference: Reference, features: FeatureExtractor, batch_size: int, seed: int, cache: Cache
+    ) -> None:
+        self.reference, self.spec, self.cache = reference, reference.spec, cache
+        self.batch_size, self.seed = batch_size, seed
+        self.featured = features.serves(self.spec)
+        self.features = features
+        self._features: dict[str, Tensor] = {}  # by the hash of a split's values
+        self._latest: tuple[SampleSource, dict[int, Tensor]] | None = None
+        self._lent: dict[str, Tensor] = {}  # likewise, for as long as somebody lends them
+        if self.featured:
+            self.features = _fitted(features, reference.data, self.spec)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that the features of an example depend on besides its values."""
+        return {**self.features.facts(self.spec), "fitted_to": self.reference.hash}
+
+    def feed(self, tallies: Collection[Tally], source: Source, real: Split, train: Split | None) -> None:
+        """All real data, then what a model may have copied, then all fakes, each only if a metric wants it."""
+        wanted = {quantity for tally in tallies for quantity in tally.metric.requires}
+        probes: list[Iterator[Probe]] = []
+        if wanted - OF_FAKES:
+            probes.append(self.real(real, source))
+        if "train" in wanted and train is not None:
+            probes.append(self.train(train))
+        if "fake" in wanted:
+            probes.append(self.fake(source))
+        for probe in chain.from_iterable(probes):
+            for tally in tallies:
+                tally.take(probe)
+        gather(tallies)
+
+    def _batches(self, n: int) -> Iterator[range]:
+        """This process's share of n examples, in batches."""
+        own = share(n)
+        return (own[low : low + self.batch_size] for low in range(0, len(own), self.batch_size))
+
+    def real(self, real: Split, source: Source) -> Iterator[Probe]:
+        """Real data, with what `source` can say about it."""
+        for indices in self._batches(len(real)):
+            batch = real.take(torch.arange(indices.start, indices.stop))
+            x = model_values(batch.x, self.spec)
+            quantities = self._shared("real", x, batch.y)
+            quantities |= self._known_features("real", real, indices)
+            if (density := self.reference.density) is not None:
+                quantities["truth"] = partial(density.log_prob, x)
+            quantities |= source.answers(batch.x, batch.y, self.seed, indices.start)
+            if self.featured and (reconstruct := quantities.get("reconstruction")) is not None:
+                quantities["reconstruction"] = once = cache(reconstruct)
+                quantities["reconstruction_features"] = partial(self._features_of_stored, once)
+            yield Probe(self.spec, quantities)
+
+    def train(self, train: Split) -> Iterator[Probe]:
+        """What a model may have copied."""
+        for indices in self._batches(len(train)):
+            batch = train.take(torch.arange(indices.start, indices.stop))
+            quantities = self._shared("train", model_values(batch.x, self.spec), batch.y)
+            yield Probe(self.spec, quantities | self._known_features("train", train, indices))
+
+    def fake(self, source: Source) -> Iterator[Probe]:
+        """The fakes of `source`."""
+        like, own = self.reference.data.labels, share(source.n)
+        low = own.start
+        for v, y in source.fakes(self.spec, self.seed, self.batch_size, own, like):
+            x = model_values(v, self.spec)
+            quantities = self._shared("fake", x, y)
+            if self.featured and isinstance(source, SampleSource):
+                quantities["fake_features"] = partial(self._features_of_file, source, low, x)
+            low += len(v)
+            yield Probe(self.spec, quantities)
+
+    def _features_of_file(self, source: SampleSource, low: int, x: Tensor) -> Tensor:
+        """Those of samples from `low` on; the last source's are kept, since a file is scored against several parts."""
+        if (lent := self._lent_of(source.samples)) is not None:
+            return lent[low : low + len(x)]
+        if self._latest is None or self._latest[0] is not source:
+            self._latest = source, {}
+        if low not in self._latest[1]:
+            self._latest[1][low] = self.features_at(x)
+        return self._latest[1][low]
+
+    @contextmanager
+    def lending(self, *known: tuple[Split, Tensor]) -> Iterator[None]:
+        """Features (N, F) of splits that are known already, used wherever these splits are asked about."""
+        self._lent = {split.values_hash: features for split, features in known}
+        try:
+            yield
+        finally:
+            self._lent = {}
+
+    def _lent_of(self, split: Split) -> Tensor | None:
+        return self._lent.get(split.values_hash) if self._lent else None
+
+    def _shared(self, side: str, x: Tensor, y: Tensor | None) -> dict[str, Quantity]:
+        """What both sides have: values, labels, features, and the known modes of the data."""
+        quantities: dict[str, Quantity] = {side: lambda: x}
+        if y is not None:
+            quantities[f"{side}_y"] = lambda: y
+        if self.featured:
+            quantities[f"{side}_features"] = partial(self.features_at, x)
+            if isinstance(self.features, Classifier):
+                logits = self.features.logits
+                quantities[f"{side}_logits"] = lambda: padded(lambda x, _: logits(x, self.spec), x, None)
+        if (modes := self.reference.modes) is not None:
+            quantities["centres"] = lambda: modes.centres
+            quantities["std"] = lambda: torch.tensor(modes.std)
+        return quantities
+
+    def _features_of_stored(self, make: Quantity) -> Tensor:
+        """(B, F) of the values that would be stored: clipped and rounded to the data's levels."""
+        return self.features_at(model_values(self.spec.unscale(make()), self.spec))
+
+    def features_at(self, x: Tensor) -> Tensor:
+        """(B, F) of model values (B, *shape); those of an example do not depend on the others."""
+        return padded(lambda x, _: self.features(x, self.spec), x, None)
+
+    def _known_features(self, side: str, split: Split, indices: range) -> dict[str, Quantity]:
+        """The features of the reference and of its training data are computed once, for every source."""
+        if (lent := self._lent_of(split)) is not None:
+            return {f"{side}_features": partial(_rows_of, lent, indices)}
+        lasting = [self.reference.data, *([] if self.reference.train is None else [self.reference.train])]
+        if not self.featured or not any(split is other for other in lasting):
+            return {}
+        return {f"{side}_features": lambda: self.features_of(split)[indices.start : indices.stop]}
+
+    def features_of(self, split: Split) -> Tensor:
+        """(N, F) of a whole split, from this process, from the cache, or computed."""
+        if split.values_hash not in self._features:
+            self._features[split.values_hash] = self._read_or_computed(split)
+        return self._features[split.values_hash]
+
+    def _read_or_computed(self, split: Split) -> Tensor:
+        if not self.features.costly:
+            return self._computed(split)
+        order = canonical_order(split)  # so that a file of the same examples in another order has the same entry
+        facts = {"spec": self.spec.to_json(), "features": self.identity, "data": Subset(split, order).values_hash}
+        found = self.cache.read(entry := name_of("features", facts))
+        if found is None:
+            self.cache.write(entry, found := {"features": self._computed(split)[order]})
+        return found["features"][order.argsort()]
+
+    def _computed(self, split: Split) -> Tensor:
+        chunks = split.chunks(self.batch_size)
+        return torch.cat([self.features_at(model_values(chunk.x, self.spec)) for chunk in chunks])
+
+
+def _fitted(features: FeatureExtractor, reference: Split, spec: DataSpec) -> FeatureExtractor:
+    """The features fitted to as many examples of the reference as they look at."""
+    if type(features).fitted is FeatureExtractor.fitted:
+        return features
+    n = len(reference) if features.looks_at is None else min(features.looks_at, len(reference))
+    return features.fitted(model_values(reference.between(0, n).x, spec), spec)
+
+
+def _rows_of(features: Tensor, rows: range) -> Tensor:
+    return features[rows.start : rows.stop]

@@ -1,0 +1,103 @@
+r"""Feature spaces: where two sets of data are compared.
+
+A distance between distributions is measured between features f(x) of their examples. What the features are decides what
+the distance sees, and distances of different features cannot be compared; so every feature space has an `id`, and
+every score carries it. Before anything else, values are brought to what will be stored of a sample, and that to
+coordinates whose distances mean something (`kind.coordinates`): levels to [0, 1] = v / (levels − 1), tokens to one-hot.
+
+* `ClassifierFeatures`: the penultimate layer, before its ReLU, of a small shipped classifier. After the ReLU a quarter
+  of the units is dead, before it all of them speak. Each unit is standardised, z = (f − m) / s, by the mean and
+  standard deviation over the classifier's own training data, stored with the weights: unstandardised Fréchet distances
+  of equally good classifiers differ by a factor of 600. A unit with s below 1 % of the median s is left out: divided by
+  almost nothing, it alone would be the distance.
+* `RawFeatures`: the values themselves, standardised by the reference's statistics or not at all.
+
+The weights are pinned: a file whose sha256 is not the one written here is refused. `scripts/build_features.py` makes
+them. Fréchet distance of features: Heusel et al. 2017 (1706.08500); a classifier of the very data: Bińkowski et al.
+2018 (1801.01401, LeNet on MNIST).
+"""
+
+from abc import ABC, abstractmethod
+from copy import copy
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from genkit.component import Component
+from genkit.data.spec import DataSpec, Takes
+
+MOST_COORDINATES = 2**14  # of one-hot tokens: a bank of 10,000 examples then takes 1.3 GB
+
+
+def unit_range(x: Tensor, spec: DataSpec) -> Tensor:
+    """Model values (B, *shape) to v / (levels − 1) in [0, 1], v the stored level, float64; continuous data as is.
+
+    Tokens become (B, *shape, count), one-hot.
+    """
+    return spec.kind.coordinates(spec.unscale(x))
+
+
+class FeatureExtractor(Component, Takes, ABC):
+    """Data to features (B, F) float64.
+
+    Attributes:
+        modalities, kinds: Data on which they are defined, see `Takes`.
+        name: What stands beside a score, `fid[name]`.
+        id: name/layer, and for shipped weights @ the first eight digits of their sha256.
+        costly: Whether reading them from a disk is faster than computing them.
+        normalize: "std_train" (stored statistics), "std" (the reference's) or "none".
+        caution: What to beware of in every score with them; empty where nothing.
+        stand_in: Whether they were made for other data of the same shape.
+        looks_at: How many examples of the reference `fitted` looks at, the first ones; None for all.
+    """
+
+    name: str
+    id: str
+    normalize: str
+    caution: str = ""
+    stand_in: bool = False
+    costly: ClassVar[bool] = False
+    looks_at: ClassVar[int | None] = None
+
+    @abstractmethod
+    def accepts(self, spec: DataSpec) -> bool:
+        """Whether these features are defined on data of this shape, given one of their modalities and kinds."""
+
+    def serves(self, spec: DataSpec) -> bool:
+        """Whether these features are defined on such data."""
+        return self.unfit(spec) is None and self.accepts(spec)
+
+    @abstractmethod
+    def dim(self, spec: DataSpec) -> int:
+        """F."""
+
+    @abstractmethod
+    def __call__(self, x: Tensor, spec: DataSpec) -> Tensor:
+        """Model values (B, *spec.shape) to features (B, F) float64; a row depends on its example alone."""
+
+    def fitted(self, x: Tensor, spec: DataSpec) -> "FeatureExtractor":
+        """The extractor with the statistics of the reference x (N, *spec.shape); default itself."""
+        return self
+
+    def standing_in(self) -> "FeatureExtractor":
+        """The same features for data that they were not made for: named so, with a caution."""
+        other = copy(self)
+        other.name, other.stand_in = f"{self.name}*", True
+        other.caution = (
+            f"{other.name}: features of a network made for {self.name}, which stand in for want of one made for this "
+            f"data: features={self.name} if it is the same data, or name others"
+        )
+        return other
+
+    def facts(self, spec: DataSpec) -> dict[str, Any]:
+        """What one must know to compare two scores."""
+        facts = {"id": self.id, "normalize": self.normalize, "dim": self.dim(spec), "quantize": spec.levels}
+        return facts | ({"stand_in": True} if self.stand_in else {})
+
+
+class Classifier(ABC):
+    """A feature network that also knows the classes of the data."""
+
+    @abstractmethod
+    def logits(self, x: Tensor, spec: DataSpec) -> Tensor:
+        """Model values (B, *spec.shape) to class scores (B, K)."""

@@ -1,0 +1,47 @@
+"""metrics.jsonl, and whatever loggers were asked for: the latest terms of each phase, every so many steps.
+
+No running means: they would differ after a kill.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+
+from genkit.checkpoint.metrics_log import MetricsLog
+from genkit.training.callbacks.step_callback import StepCallback
+from genkit.training.module import GenerativeModule
+
+
+class MetricsWriter(StepCallback):
+    """Writes training terms every `every_n_steps` optimizer steps and validation terms after each validation.
+
+    Arguments:
+        path: The metrics.jsonl of the run.
+        every_n_steps: Optimizer steps between lines.
+    """
+
+    def __init__(self, path: Path, every_n_steps: int) -> None:
+        self.lines, self.every_n_steps = MetricsLog(path), every_n_steps
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.lines.truncate_after(trainer.global_step)
+
+    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        if trainer.global_step % self.every_n_steps == 0:
+            values = {key: float(value) for key, value in module.latest.items()}
+            rates = {f"lr/{group['name']}": group["lr"] for group in trainer.optimizers[0].param_groups}
+            self.write(trainer, values | rates)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, GenerativeModule)
+        self.write(trainer, pl_module.validated)
+
+    def write(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+        """One line of this step, here and to every logger."""
+        if trainer.is_global_zero:
+            self.lines.append(trainer.global_step, values)
+        for logger in trainer.loggers:
+            logger.log_metrics(values, trainer.global_step)

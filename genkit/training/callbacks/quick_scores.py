@@ -1,0 +1,110 @@
+"""Scores while training, of few samples, against the validation examples: which checkpoint is best by how it samples.
+
+A validation loss says little of a GAN and not everything of the others. These scores come from the evaluator of
+`genkit eval`, with its floor and intervals, but of `n` samples only and against other examples: they tell the
+checkpoints of one run apart and mean nothing beside a score of `genkit eval`. The test examples stay unseen, since
+whatever chooses among checkpoints has been fitted to.
+
+Samples come from noise that is a function of (seed, sample), so training draws what it would have drawn anyway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+from rich.console import Console
+
+from genkit.data.dataset import Dataset
+from genkit.evaluation.evaluator import Evaluator
+from genkit.evaluation.record import Record
+from genkit.training.aside import Aside
+from genkit.training.module import GenerativeModule
+from genkit.training.options import QuickOptions
+
+PREFIX = "quick/"
+
+
+@dataclass(frozen=True)
+class Quick:
+    """What is scored while training, and when.
+
+    Attributes:
+        evaluator: Its metrics, against validation examples.
+        options: When, and how many samples.
+    """
+
+    evaluator: Evaluator
+    options: QuickOptions
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The names of the scores among the validation terms."""
+        return tuple(f"{PREFIX}{name}" for name in self.evaluator.metrics)
+
+
+class QuickScores(pl.Callback):
+    """Adds `quick/<metric>` to the validation terms, where a checkpoint's or early stopping's monitor finds them.
+
+    `quick/<metric>/low`, `/high` and `/floor` stand beside each, `quick/n` beside all.
+
+    Arguments:
+        quick: What to score.
+        dataset: What the model is prepared with before it samples.
+        console: Where the scores are said.
+    """
+
+    def __init__(self, quick: Quick, dataset: Dataset, console: Console) -> None:
+        self.quick, self.dataset, self.console = quick, dataset, console
+        self.aside = Aside(console, "quick scores")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, GenerativeModule)
+        pl_module.occasional = self.quick.terms
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, GenerativeModule)
+        if trainer.global_step % (self.quick.options.every_n_steps or 1):
+            return
+        with self.aside(trainer.global_step):
+            self._score(trainer, pl_module)
+
+    def _score(self, trainer: pl.Trainer, pl_module: GenerativeModule) -> None:
+        options = self.quick.options
+        model = pl_module.prepared(self.dataset)
+        records = self.quick.evaluator.score_model(model, options.n)
+        pl_module.validated |= terms_of(records, options.n)
+        line = f"quick scores at step {trainer.global_step:,} ({facts(records, options.n)}): {said(records)}"
+        self.console.print(line, style="dim", soft_wrap=True, highlight=False)
+
+
+def terms_of(records: list[Record], n: int) -> dict[str, float]:
+    """By log key; what could not be scored is left out."""
+    terms = {f"{PREFIX}n": float(n)}
+    for record in records:
+        if record.value is not None:
+            low, high = record.ci95 or (None, None)
+            floor = None if record.floor is None else record.floor.mean
+            found = {"": record.value, "/low": low, "/high": high, "/floor": floor}
+            terms |= {f"{PREFIX}{record.metric}{end}": value for end, value in found.items() if value is not None}
+    return terms
+
+
+def facts(records: list[Record], n: int) -> str:
+    """What the scores are of."""
+    reference: dict[str, Any] = records[0].reference
+    return f"{n:,} samples against {reference['n']:,} {reference['split']} examples"
+
+
+def said(records: list[Record]) -> str:
+    """ "fid[digits] 3.2 [2.9, 3.5], floor 0.9; …" """
+    return "; ".join(map(_said, records))
+
+
+def _said(record: Record) -> str:
+    if record.value is None:
+        return f"{record.name} {record.status}"
+    interval = "" if record.ci95 is None else f" [{record.ci95[0]:.3g}, {record.ci95[1]:.3g}]"
+    floor = "" if record.floor is None else f", floor {record.floor.mean:.3g}"
+    return f"{record.name} {record.value:.3g}{interval}{floor}"

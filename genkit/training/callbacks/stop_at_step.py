@@ -1,0 +1,30 @@
+"""A signal becomes a stop at the next step boundary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+
+from genkit.training.callbacks.step_callback import StepCallback
+from genkit.training.module import GenerativeModule
+from genkit.training.signals import StopSignal
+
+
+class StopAtStep(StepCallback):
+    """Turns a signal into a stop at the next step boundary."""
+
+    def __init__(self, stop: StopSignal, val_every_n_steps: int) -> None:
+        self.stop, self.val_every_n_steps = stop, val_every_n_steps
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.stop.install()  # again: Lightning replaced the handlers when `fit` began
+
+    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        if self.stop.wanted:
+            trainer.should_stop = True
+            if trainer.global_step % self.val_every_n_steps:
+                trainer.limit_val_batches = 0  # Lightning validates before it stops: a line that the run would not have
+
+    def on_validation_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        self.stop.refuse_to_wait()
