@@ -12,33 +12,27 @@ import test_inception_score
 import test_kernel
 import test_likelihood_metrics
 import test_manifold
-import test_mode
+import test_modes
 import test_moments
-import test_transport
+import test_sliced_wasserstein
 import torch
 from torch import Tensor
 
 from genkit.errors import NumericalError
 from genkit.metrics import (
     classes,
+    collected_rows,
     copying,
     frechet,
     inception_score,
     kernel,
     manifold,
-)
-from genkit.metrics import (
-    collected_rows as bank,
-)
-from genkit.metrics import (
-    modes as mode,
-)
-from genkit.metrics import (
-    sliced_wasserstein as transport,
+    modes,
 )
 from genkit.metrics.kernel import GaussianKernel, KernelSums, PolynomialKernel
 from genkit.metrics.manifold import Precision, Recall
 from genkit.metrics.moments import Moments
+from genkit.metrics.sliced_wasserstein import SortedPairs
 from genkit.models import density
 
 Patch = pytest.MonkeyPatch
@@ -76,7 +70,7 @@ def swapped_precision_and_recall(patch: Patch) -> None:
 
 
 def open_balls(patch: Patch) -> None:
-    patch.setattr(bank, "RIM", -1e-9)
+    patch.setattr(collected_rows, "RIM", -1e-9)
 
 
 def own_point_as_neighbour(patch: Patch) -> None:
@@ -138,8 +132,8 @@ def nats_for_bits_of_a_level(patch: Patch) -> None:
 
 
 def modes_in_bits(patch: Patch) -> None:
-    nats = mode.kl_to_uniform
-    patch.setattr(mode, "kl_to_uniform", lambda labels, k: nats(labels, k) / math.log(2))
+    nats = modes.kl_to_uniform
+    patch.setattr(modes, "kl_to_uniform", lambda labels, k: nats(labels, k) / math.log(2))
 
 
 def classes_in_bits(patch: Patch) -> None:
@@ -155,7 +149,7 @@ def score_in_bits(patch: Patch) -> None:
 
 def mean_of_distances(patch: Patch) -> None:
     """Sliced Wasserstein without its squares."""
-    patch.setattr(transport.SortedPairs, "cost", lambda self, x, y: (x[:, self.i] - y[:, self.j]).abs() @ self.mass)
+    patch.setattr(SortedPairs, "cost", lambda self, x, y: (x[:, self.i] - y[:, self.j]).abs() @ self.mass)
 
 
 def ties_counted_whole(patch: Patch) -> None:
@@ -213,10 +207,10 @@ MUTATIONS: dict[Callable[[Patch], None], list[Check]] = {
     nats_for_bits_of_a_level: [
         lambda: test_likelihood_metrics.test_a_uniform_model_of_digits_needs_log2_17_bits((0.0, 1.0))
     ],
-    modes_in_bits: [test_mode.test_a_collapsed_model_reaches_one],
+    modes_in_bits: [test_modes.test_a_collapsed_model_reaches_one],
     classes_in_bits: [lambda: test_classes.test_a_collapse_is_counted(1, math.log(10))],
     score_in_bits: [test_inception_score.test_certain_and_balanced_predictions_score_the_classes],
-    mean_of_distances: [test_transport.test_shift_costs_its_length_over_the_root_of_the_dimension],
+    mean_of_distances: [test_sliced_wasserstein.test_shift_costs_its_length_over_the_root_of_the_dimension],
     ties_counted_whole: [test_copying.test_held_out_data_against_itself_is_exactly_zero],
 }
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 from model_cases import DIGITS, PLANE, Affine
-from test_adversarial import LOSSES
+from test_adversarial_loss import LOSSES
 
 from genkit.distributions import truncated_normal
 from genkit.errors import ConfigError

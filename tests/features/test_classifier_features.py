@@ -13,7 +13,7 @@ from genkit.data.sources.stacked_mnist import StackedMNIST
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.evaluation.baseline import pixel_gaussian
-from genkit.features import base as features_module
+from genkit.features import classifier
 from genkit.features.base import FeatureExtractor, unit_range
 from genkit.features.classifier import PINNED, WEIGHTS, ClassifierFeatures
 from genkit.features.default import default_features
@@ -51,7 +51,7 @@ def test_shipped_files_are_small_pinned_and_name_the_features(name: str) -> None
 @pytest.mark.parametrize("suffix", ["safetensors", "json"])
 def test_altered_or_missing_files_are_refused(suffix: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(features_module, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(classifier, "WEIGHTS", tmp_path)
     path = tmp_path / f"digits.{suffix}"
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
