@@ -157,6 +157,14 @@ def test_signals_become_exit_codes(number, code):
     assert not done.stderr
 
 
+def test_an_interrupt_of_a_called_command_is_that_of_a_signal(monkeypatch):
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "dispatch", interrupted)
+    assert cli.main(["list"]) == 130
+
+
 def test_a_signal_whose_exception_is_lost_is_told_once_more():
     waiting = """
         import os, signal, sys, time

@@ -1,10 +1,11 @@
 """Noise is a function of who asks: seed, sample and call, never of the batch or of what was drawn before."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from genkit.noise import SampleNoise, generator_of, noise_of, seed_of
+from genkit.noise import SampleNoise, dequantisation_noise, generator_of, noise_of, seed_of
 
 SHAPES = [(1,), (5,), (1, 3, 4)]
 
@@ -77,3 +78,19 @@ def test_the_noise_of_examples_is_a_function_of_their_values():
     assert torch.equal(first[5], first[0])
     assert len(torch.cat((first[:5], second[:5])).unique(dim=0)) == 10
     assert not torch.equal(noise_of(x + 1e-6)(4), first)
+
+
+def test_the_place_in_a_bin_is_uniform_and_a_function_of_seed_and_example_alone():
+    u = dequantisation_noise(3, range(2000), (50,))
+    assert (u.shape, u.dtype) == ((2000, 50), torch.float32)
+    assert 0 <= u.min() < 1e-3
+    assert 1 - 1e-3 < u.max() < 1
+    assert [u.mean().item(), u.var().item()] == pytest.approx([1 / 2, 1 / 12], abs=0.005)  # standard errors 0.001
+    assert torch.equal(dequantisation_noise(3, range(5, 7), (50,)), u[5:7])
+    assert not torch.isin(dequantisation_noise(4, range(2), (50,)), u[:2]).any()
+
+
+def test_places_in_bins_are_not_made_of_the_numbers_of_samples():
+    key = SampleNoise(3, range(1)).key
+    of_a_sample = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, 0])).random(50, dtype=np.float32)
+    assert not np.isin(of_a_sample, dequantisation_noise(3, range(1), (50,)).numpy()).any()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from checkpoint_cases import FORK, in_child
 
-from genkit.checkpoint.lock import LOCK, acquire, owner_of, release
+from genkit.checkpoint.lock import LOCK, acquire, living_owner, owner_of, release
 from genkit.errors import StorageError
 from genkit.storage.process import Process, current
 
@@ -76,6 +76,22 @@ def test_nobody_gives_up_what_another_owns(tmp_path: Path) -> None:
     write(tmp_path, other)
     release(tmp_path)
     assert owner_of(tmp_path) == other
+
+
+@pytest.mark.parametrize(
+    ("owner", "living"),
+    [
+        (current(), True),
+        (dataclasses.replace(current(), pid=2**22 + 1), False),
+        (Process(2**22 + 1, "elsewhere", 5, "boot"), True),  # not proven dead
+    ],
+    ids=["this process", "a dead one", "on another host"],
+)
+def test_whoever_only_looks_sees_an_owner_that_may_live(tmp_path: Path, owner: Process, living: bool) -> None:
+    assert living_owner(tmp_path) is None
+    assert not (tmp_path / LOCK).exists()
+    write(tmp_path, owner)
+    assert living_owner(tmp_path) == (owner if living else None)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 512, b"   \n"])

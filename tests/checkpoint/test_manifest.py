@@ -201,8 +201,10 @@ def test_equal_content_gives_equal_files(run: Path, tmp_path: Path) -> None:
 def test_complete_means_all_files_of_the_right_size(run: Path) -> None:
     folder = save(run, 1)
     assert is_complete(folder)
-    (folder / TRAINING).write_bytes((folder / TRAINING).read_bytes()[:-1])
-    assert not is_complete(folder)
+    whole = (folder / TRAINING).read_bytes()
+    for other in (whole[:-1], whole + b" "):
+        (folder / TRAINING).write_bytes(other)
+        assert not is_complete(folder)
     assert not is_complete(folder / "nowhere")
 
 

@@ -15,6 +15,7 @@ import torch
 from command_cases import digest, done, refused
 
 import genkit as package
+from genkit.commands import sample as command
 from genkit.noise import SampleNoise
 
 
@@ -48,6 +49,15 @@ def test_points_come_with_a_scatter_plot(flow: Path, work: Path) -> None:
     arrays = sample(flow, "a", "n=7")
     assert (arrays["x"].shape, arrays["x"].dtype) == ((7, 2), np.float32)
     assert (work / "a" / "scatter.png").stat().st_size > 0
+
+
+def test_the_picture_is_of_the_first_samples(diffusion: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[torch.Tensor] = []
+    monkeypatch.setattr(command, "PICTURED", 6)
+    monkeypatch.setattr(command, "draw", lambda path, x, spec, **options: drawn.append(spec.unscale(x)))
+    arrays = sample(diffusion, "a", "n=11", "batch_size=4")
+    (shown,) = drawn
+    assert np.array_equal(shown.movedim(1, -1).numpy(), arrays["x"][:6])
 
 
 def test_twice_is_the_same_and_another_seed_another(diffusion: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from genkit.evaluation import cache
 from genkit.evaluation.cache import Cache, identity_of, name_of, user_folder
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.frechet import FrechetDistance
@@ -88,3 +89,9 @@ def test_every_argument_of_a_metric_is_in_its_identity() -> None:
 def test_a_name_is_the_same_in_any_order_and_differs_by_kind() -> None:
     assert name_of("a", {"x": 1, "y": [2]}) == name_of("a", {"y": [2], "x": 1})
     assert len({name_of("a", {"x": 1}), name_of("b", {"x": 1}), name_of("a", {"x": 2})}) == 3
+
+
+def test_another_arithmetic_has_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = name_of("a", {"x": 1})
+    monkeypatch.setattr(cache, "FORMAT", cache.FORMAT + 1)
+    assert name_of("a", {"x": 1}) != before

@@ -16,6 +16,7 @@ from training_cases import Mean, Points, TinyGAN, averaged, module_of, new, run_
 from genkit.checkpoint.read import find_checkpoint, open_checkpoint
 from genkit.checkpoint.retention import pointed, step_folders
 from genkit.errors import ConfigError, NumericalError
+from genkit.training.callbacks.checkpoint_writer import CheckpointWriter
 from genkit.training.ema import EMA
 from genkit.training.options import CheckpointOptions, TrainerOptions
 from genkit.training.runner import make_trainer
@@ -197,6 +198,24 @@ def test_a_device_that_is_not_here_is_refused() -> None:
 )
 def test_what_is_better(mode: Any, score: float, best: float | None, better: bool) -> None:
     assert CheckpointOptions(mode=mode).better(score, best) == better
+
+
+@pytest.mark.parametrize(
+    ("stored", "best"),
+    [
+        ({"best": 2.0, "monitor": "val/loss", "mode": "min"}, 2.0),
+        ({"best": 2.0}, 2.0),  # of a time when there was one monitor
+        ({"best": 2.0, "monitor": "quick/fid", "mode": "min"}, None),
+        ({"best": 2.0, "monitor": "val/loss", "mode": "max"}, None),
+        ({"best": None, "monitor": "val/loss", "mode": "min"}, None),
+    ],
+)
+def test_a_resumed_run_keeps_its_best_score_unless_it_is_of_something_else(
+    stored: dict[str, Any], best: float | None, tmp_path: Path
+) -> None:
+    writer = CheckpointWriter(tmp_path, CheckpointOptions(monitor="val/loss", mode="min"), Points(), 3)
+    writer.load_state_dict(stored)
+    assert writer.best == best
 
 
 class Counting(Mean):
