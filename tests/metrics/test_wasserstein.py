@@ -57,6 +57,14 @@ def test_disjoint_subsets_are_averaged_in_squares() -> None:
     assert whole.interval(0, 0) is None
 
 
+def test_the_subsets_of_equal_sets_are_not_the_same_rows() -> None:
+    """So a copy is as far from its original as a fresh draw is, where subsets are compared."""
+    x = randn(200, 2, 0)
+    copied, fresh = (float(scored(x, y, points=20, subsets=10).compute()) for y in (x, randn(200, 2, 1)))
+    assert copied == pytest.approx(fresh, rel=0.2)
+    assert float(scored(x, x).compute()) == 0.0  # whole sets are
+
+
 def test_shifted_normals_are_their_shift_apart_and_a_little_more() -> None:
     """W₂² of two normals is |shift|² = 0.02; of n points more, by what the floor of equal normals shows."""
     value = float(scored(randn(1000, 2, 0), randn(1000, 2, 1) + 0.1).compute() ** 2)
