@@ -25,6 +25,11 @@ def test_no_character_that_is_obeyed_or_unseen_is_left() -> None:
     assert printable(HOSTILE) == r"\x1b]0;x\x07[red]\x9b2J\u202e\u200b\r\n\x7f\ud800\u3164[/x]:smile:"
 
 
+@pytest.mark.parametrize("unseen", "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u200d\u00ad")
+def test_what_no_font_shows_is_written_out(unseen: str) -> None:
+    assert printable(f"a{unseen}") == f"a{unseen.encode('unicode_escape').decode()}"
+
+
 @pytest.mark.parametrize("text", ["plain", "grün 日本 [b] 'q' {x} \\n", "e\u0301", ""])
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     assert shown(text) == printable(text) == one_line(text) == text

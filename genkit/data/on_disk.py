@@ -119,7 +119,7 @@ def prepared(
         StorageError: the disk lacks room or refuses.
     """
     if layout.n < 1 or layout.dtype not in TYPES:
-        raise DataError(f"{layout.n} examples of type {layout.dtype}: give one or more of type {', '.join(TYPES)}")
+        raise DataError(f"{layout.n:,} examples of type {layout.dtype}: give one or more of type {', '.join(TYPES)}")
     about = {"format": FORMAT, "facts": dict(facts), "layout": asdict(layout)}
     name = hashlib.sha256(_json(about)).hexdigest()
     place = (folder or user_folder() / "splits") / name

@@ -39,6 +39,6 @@ class Aside:
             if reason in self.told:
                 return
             self.told.add(reason)
-            line = f"warning: step {step}: no {self.what}: {reason}"
+            line = f"warning: step {step:,}: no {self.what}: {reason}"
             with suppress(Exception):
                 self.console.print(line, style="yellow", soft_wrap=True, highlight=False, markup=False)

@@ -57,6 +57,8 @@ def test_what_is_not_trained_on_is_one_fixed_draw(dynamic):
     pair, other = dynamic.real_pair(898, 0), again.real_pair(898, 0)
     assert torch.equal(pair[0].x, other[0].x)
     assert int(pair[0].x.max()) == 1
+    grey = torch.full((50, 1, 8, 8), 8, dtype=torch.uint8)
+    assert not torch.equal(dynamic.binarization.fixed(grey, "val"), dynamic.binarization.fixed(grey, "test"))
 
 
 def seen(data: Dataset, epoch: int, seed: int = 0) -> torch.Tensor:
