@@ -21,8 +21,11 @@ NOT_RUN = {
     "pip": "installs from the package index",
     "docker": "needs a daemon and the package index",
 }
+FOLLOWED_ELSEWHERE = {"extending.md", "life_of_a_step.md"}  # by tests of their own
 LANGUAGES = {"console", "python", ""}  # "": a formula or a layout, nothing to run
-FOLLOWED = [page for page in PAGES if any(block.language for block in blocks(page)) and page.name != "extending.md"]
+FOLLOWED = [
+    page for page in PAGES if any(block.language for block in blocks(page)) and page.name not in FOLLOWED_ELSEWHERE
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
