@@ -197,6 +197,18 @@ def test_shift_moves_training_images(folder: Path) -> None:
     assert not torch.equal(moved, x)
 
 
+def test_dynamic_pixels_are_drawn_anew_in_each_epoch(folder: Path) -> None:
+    write_npz(folder)
+    mnist = MNIST(str(folder), binarize="dynamic")
+    index = torch.arange(len(mnist.view_source))
+    first, again, second = (
+        mnist.view(mnist.view_source.take(index).x, index, ViewStream(0, epoch)) for epoch in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    for other in (second, mnist.split("train").x):
+        assert (first != other).double().mean() > 0.1
+
+
 def test_floor_is_train_against_test(folder: Path) -> None:
     write_npz(folder)
     mnist = MNIST(str(folder))

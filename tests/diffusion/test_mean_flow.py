@@ -3,7 +3,7 @@
 import pytest
 import torch
 from diffusion_cases import SCHEDULES, mixture
-from torch import Tensor
+from torch import Tensor, nn
 
 from genkit.diffusion.denoiser import Labelled
 from genkit.diffusion.mean_flow import AverageVelocityDenoiser, MeanFlowObjective, MeanFlowSampler
@@ -84,6 +84,32 @@ def test_an_exact_network_has_no_loss():
     torch.manual_seed(0)
     terms = MeanFlowObjective()(denoiser, torch.full((64, 2), 0.3, dtype=torch.float64), None)
     assert terms["error"] < 1e-10
+
+
+class Gap(Backbone):
+    """u = w (t − s)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(0.8, dtype=torch.float64))
+
+    def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
+        return self.w * t[:, 1:] + 0 * x
+
+
+def test_the_target_is_taken_as_it_is():
+    """u and target are w (t − s) and v − w (t − s): the error's derivative by w is twice the loss's gradient."""
+    denoiser = AverageVelocityDenoiser(backbone=Gap(), schedule=SCHEDULE, data_std=torch.tensor(1.0).double())
+    w = denoiser.backbone.w
+
+    def loss(at: float) -> Tensor:
+        torch.manual_seed(0)
+        w.data.fill_(at)
+        return MeanFlowObjective(share=1.0, power=0.0)(denoiser, noise(32), None)["loss"]
+
+    derivative = (loss(0.9) - loss(0.7)).item() / 0.2  # of a parabola, exact
+    loss(0.8).backward()
+    assert float(w.grad) == pytest.approx(derivative / 2, rel=1e-6)
 
 
 @pytest.mark.parametrize("net", ["mlp", "unet", "dit"])

@@ -461,9 +461,10 @@ def test_a_record_says_what_it_rests_on() -> None:
 def test_a_ratio_is_given_only_above_a_clear_floor() -> None:
     [kid, *_] = evaluator({"kid": KernelDistance()}, TinyImages()).score_samples(TinyImages().split("val"))
     assert isinstance(kid.floor, Floor)
-    clear = kid.floor.mean > kid.floor.sd
-    assert (kid.ratio_to_floor is not None) == clear
-    assert (kid.difference_to_floor is not None) == (not clear)
+    scored = replace(kid, value=6.0)
+    clear, unclear = (replace(scored, floor=Floor(values, "x")) for values in ((1.0, 3.0), (-1.0, 3.0)))
+    assert (clear.ratio_to_floor, clear.difference_to_floor) == (3.0, None)  # 2 ± 1.4
+    assert (unclear.ratio_to_floor, unclear.difference_to_floor) == (None, 5.0)  # 1 ± 2.8
 
 
 def test_the_hash_is_of_values_shape_and_type() -> None:
@@ -508,6 +509,12 @@ def test_another_process_finds_reference_features_and_floors(tmp_path: Path) -> 
     assert (first, again) == (150 + 100 + 5 * 100, 100)  # only the samples themselves are new
     assert read == floors
     assert cached_score(tmp_path, TinyImages(), fid=FrechetDistance(), kid=KernelDistance())[0] == 100 + 5 * 100
+
+
+def test_features_of_a_cache_are_those_of_the_examples_in_their_order(tmp_path: Path) -> None:
+    test = TinyImages().split("test")
+    for prober in (evaluator({}, TinyImages(), features=Costly(), cache=Cache(tmp_path)).prober for _ in range(2)):
+        assert torch.equal(prober.features_of(test), prober.features_at(IMAGE.scale(test.x)))
 
 
 def test_one_changed_pixel_of_the_reference_is_another_entry(tmp_path: Path) -> None:

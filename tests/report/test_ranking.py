@@ -16,6 +16,10 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, int | None]]] = {
         [record("d", 3.0), record("a", 1.0), record("c", 1.25), record("b", 1.15)],
         {"a": 1, "b": 1, "c": 2, "d": 4},
     ),
+    "intervals that touch": (
+        [record("a", 1.0, 0.5), record("b", 2.0, 0.5), record("c", 4.0)],
+        {"a": 1, "b": 1, "c": 3},
+    ),
     "higher is better": ([record("a", 0.5, **MAX), record("b", 0.9, **MAX)], {"b": 1, "a": 2}),
     "no interval": ([record("a", 1.0, None), record("b", 5.0), record("c", 6.0)], {"a": None, "b": 1, "c": 2}),
     "near": ([record("a", 1.0, **NEAR), record("b", 5.0, **NEAR)], {"a": None, "b": None}),
@@ -40,6 +44,10 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, int | None]]] = {
     "a bound below an exact value": (
         [likelihood("flow", 4.0, "exact"), likelihood("vae", 2.0, "lower")],
         {"vae": 1, "flow": 2},
+    ),
+    "two bounds below an exact value": (  # the truth behind the second may be the better one
+        [likelihood("a", 2.0, "lower"), likelihood("b", 3.0, "lower"), likelihood("flow", 5.0, "exact")],
+        {"a": 1, "b": 1, "flow": 3},
     ),
     "a bound above an exact value": (
         [likelihood("flow", 4.0, "exact"), likelihood("vae", 5.0, "lower")],

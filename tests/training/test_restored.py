@@ -15,7 +15,7 @@ from training_cases import Mean, module_of, new, run_in
 
 from genkit.checkpoint.manifest import Entry, Manifest, parse_manifest
 from genkit.errors import CheckpointError
-from genkit.training.state_checks import check_optimizer, check_schedulers
+from genkit.training.state_checks import check_optimizer, check_schedulers, check_state
 
 STEP = "checkpoints/step-00000005"
 VALUES: tuple[Any, ...] = (None, "word", "", -1, 0.5, 2**62, 10**300, [], {}, True, [[1]], {"dict": [["a", 1]]})
@@ -54,6 +54,29 @@ def rewrite(folder: Path, tree: Any) -> None:
     old = parse_manifest((folder / "manifest.json").read_bytes(), folder)
     files = dict(old.files) | {"training.json": Entry(len(data), hashlib.sha256(data).hexdigest())}
     (folder / "manifest.json").write_bytes(Manifest(old.kind, old.step, files, old.aliases, old.genkit).render())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"global_step": 4},
+        {"global_step": None},
+        {"epoch": 0.5},
+        {"epoch": -1},
+        {"loops": {"fit": {"ready": 2**48}}},
+        {"loops": []},
+        {"latest": {"loss": 1}},
+        {"latest": {1: 1.0}},
+        {"lr_schedulers": {}},
+    ],
+    ids=str,
+)
+def test_counters_are_those_of_the_step_in_the_manifest(change: dict[str, Any]) -> None:
+    state = {"loops": {"fit": {"ready": 5}}, "callbacks": {}, "latest": {"loss": 1.0}, "lr_schedulers": []}
+    state |= {"global_step": 5, "epoch": 0}
+    check_state(state, 5)
+    with pytest.raises(CheckpointError, match=r"^training\.json: [^\n]+$"):
+        check_state(state | change, 5)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 from training_cases import Mean, Points, TinyGAN, averaged, module_of, new, run_in
 
@@ -17,8 +20,10 @@ from genkit.checkpoint.read import find_checkpoint, open_checkpoint
 from genkit.checkpoint.retention import pointed, step_folders
 from genkit.errors import ConfigError, NumericalError
 from genkit.training.callbacks.checkpoint_writer import CheckpointWriter
+from genkit.training.callbacks.metrics_writer import MetricsWriter
+from genkit.training.callbacks.sample_grids import SampleGrids
 from genkit.training.ema import EMA
-from genkit.training.options import CheckpointOptions, TrainerOptions
+from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
 from genkit.training.runner import make_trainer
 from genkit.training.signals import StopNow, StopSignal
 
@@ -176,6 +181,16 @@ def test_handlers_are_given_back() -> None:
     assert [signal.getsignal(number) for number in numbers] != before
     stop.restore()
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_several_processes_the_first_alone_draws_and_writes(first: bool, tmp_path: Path) -> None:
+    console, metrics = Console(file=io.StringIO()), MetricsWriter(tmp_path / "metrics.jsonl", 1)
+    grids = SampleGrids(tmp_path / "samples", "mean", SampleGridOptions(n=4), Points(), console, metrics)
+    trainer: Any = SimpleNamespace(global_step=3, is_global_zero=first, loggers=[])
+    grids.draw(trainer, module_of(new(Mean)))
+    metrics.write(trainer, {"loss": 1.0})
+    assert {path.name for path in tmp_path.iterdir()} == ({"samples", "metrics.jsonl"} if first else set())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
