@@ -96,7 +96,7 @@ class SampleGridOptions(Component):
     """Pictures and a line on their variety while training: from the same noise each time, so that both evolve.
 
     Attributes:
-        every_n_steps: Optimizer steps between pictures; 0 for none. One is always drawn at the end.
+        every_n_steps: Optimizer steps between pictures; one more is drawn at the end. 0 for none at all.
         n: Samples in a picture.
         watch_n: Samples whose variety is looked at; None takes those of the picture, at no cost.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_cases import MLP, QUICK, Child, arguments, digest, done, genkit, run_json
 
-from genkit.config.hydra.sweep import job_name, short_keys
+from genkit.config.hydra.sweep import job_name, label_of_values, short_keys, swept_values
 
 PLAN = ("checkpoint.every_n_steps=4", "checkpoint.keep=9")
 OPTIONS = (*MLP, *QUICK, "trainer.max_steps=1")
@@ -137,6 +137,9 @@ def test_names_of_jobs_are_short_and_tell_values_apart() -> None:
     assert short_keys(["optimizer.lr", "seed", "a.n", "b.n"]) == {
         "optimizer.lr": "lr", "seed": "seed", "a.n": "a.n", "b.n": "b.n",
     }  # fmt: skip
+    values = swept_values(["seed=1", "n=2", "ckpt='a b=c'"], ("ckpt", "seed", "optimizer.lr"))
+    assert values == {"ckpt": "a b=c", "seed": "1"}  # as they were meant, in the order of the keys
+    assert label_of_values(values) == "ckpt=a b=c,seed=1"
 
 
 def test_a_run_is_no_sweep(vae: Path) -> None:

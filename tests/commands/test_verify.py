@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_cases import TOY, arguments, digest, done, refused
+from command_cases import TOY, arguments, digest, done, genkit, refused
 
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.write import write_checkpoint
@@ -126,3 +126,13 @@ def test_nothing_passes_that_was_not_looked_at(
     (work / "run" / "best").write_text("step-00000004\n")
     harm(work / "run")
     assert said in refused(4, "verify", f"ckpt={work / 'run' / name}")
+
+
+def test_every_damaged_checkpoint_is_named(vae: Path, work: Path) -> None:
+    shutil.copytree(vae, work / "run", copy_function=shutil.copyfile)
+    for file in (work / "run").glob("checkpoints/*/model.safetensors"):
+        file.write_bytes(file.read_bytes() + b" ")
+    answer = genkit("verify", f"ckpt={work / 'run'}")
+    assert answer.code == 4
+    lines = [line for line in (answer.out + answer.err).splitlines() if "model.safetensors: damaged" in line]
+    assert [line.partition("step-")[2][:8] for line in sorted(lines)] == ["00000004", "00000006"]

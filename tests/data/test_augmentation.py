@@ -48,6 +48,21 @@ def test_shift_is_one_of_the_moves_and_fills_with_the_lowest_level() -> None:
     assert (share - 1 / 9).abs().max() < 0.03
 
 
+def test_an_image_is_moved_whether_or_not_it_is_flipped() -> None:
+    x, index = images(), torch.arange(N)
+    flipped, moved = changed(x, index, flip=True, shift=0), changed(x, index, flip=False, shift=1)
+    turned = (flipped == x.flip(-1)).flatten(1).all(1)
+    padded = torch.nn.functional.pad(x, [1] * 4)
+    for row in range(3):
+        for column in range(3):
+            hit = (moved == padded[:, :, row : row + 5, column : column + 7]).flatten(1).all(1)
+            assert turned[hit].double().mean() == pytest.approx(0.5, abs=0.12)  # the standard error is 0.024
+    assert torch.equal(
+        changed(x, index, flip=True, shift=1),
+        flip_and_shift(flipped, index, ViewStream(1, 0), flip=False, shift=1, fill=0),
+    )
+
+
 def test_crop_takes_the_window_at_its_corner() -> None:
     x, offsets = images(3), torch.tensor([[0, 0], [2, 1], [1, 3]])
     out = crop(x, offsets, 3, 4)

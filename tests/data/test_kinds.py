@@ -48,6 +48,17 @@ def test_there_and_back_is_the_stored_value_in_the_stored_type(kind: Kind) -> No
     assert back.dtype == v.dtype == kind.stored_dtype
 
 
+@pytest.mark.parametrize("name", [name for name, kind in TABLE.items() if isinstance(kind, Quantised)])
+def test_what_lies_outside_of_the_range_is_stored_as_its_end(name: str) -> None:
+    kind = TABLE[name]
+    assert kind.range is not None
+    assert kind.count is not None
+    (lo, hi), top = kind.range, kind.count - 1
+    outside = torch.tensor([lo, hi, lo - 0.01, hi + 0.01, lo - 1e6, hi + 1e6, -math.inf, math.inf])
+    assert kind.to_stored(outside).tolist() == [0, top] * 4
+    assert kind.nearest(torch.tensor([-0.6, top + 0.6, -math.inf, math.inf])).tolist() == [0, top] * 2
+
+
 def test_model_values_have_the_kinds_type_and_lie_in_its_range(kind: Kind) -> None:
     x = kind.to_model(stored(kind))
     assert x.dtype == kind.model_dtype

@@ -78,6 +78,15 @@ def test_sample_i_depends_on_seed_and_i_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
+def test_the_temperature_scales_the_noise(name: str) -> None:
+    model, noise = bent(flow(SPECS[name])), SampleNoise(0, range(5))
+    eps = noise(model.spec.dim)
+    expected = model.sample(5, noise=lambda *shape: 0.3 * eps)
+    model.temperature = 0.3
+    assert torch.equal(model.sample(5, noise=lambda *shape: eps), expected)
+
+
+@pytest.mark.parametrize("name", SPECS)
 def test_the_loss_reaches_every_parameter(name: str) -> None:
     model = bent(flow(SPECS[name])).train()
     model.losses({"x": data(model.spec, 8)}, "model")["loss"].backward()

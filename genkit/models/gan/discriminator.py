@@ -160,7 +160,7 @@ class DiscriminatorOutput(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """Data (B, *shape) and labels (B,) to a `Verdict`.
+    """Data (B, *shape) and labels (B,) to a `DiscriminatorOutput`.
 
     Arguments:
         spec: The data.
