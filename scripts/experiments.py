@@ -33,7 +33,7 @@ work. "Times the floor" is explained in [Reading scores](scores.md). MNIST is re
 
 def rows(data: str) -> Iterator[str]:
     """The lines of the table of one dataset, by name."""
-    for file in sorted((ROOT / "conf" / "experiment").glob("*.yaml")):
+    for file in sorted((ROOT / "conf" / "experiment").glob("[!_]*.yaml")):
         if DATA[file.stem.partition("_")[0]] != data:
             continue
         comments = [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# ")]

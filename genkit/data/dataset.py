@@ -19,6 +19,7 @@ from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
 from genkit.noise import generator_of
 
+IMAGE_BATCH = 128  # examples per step, for small images
 SplitName = Literal["train", "val", "test"]
 
 

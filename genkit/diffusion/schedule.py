@@ -21,6 +21,8 @@ from torch import Tensor
 from genkit.component import Component, PositiveFloat, Range
 from genkit.errors import ConfigError
 
+RHO = 7.0  # of noise levels that are spaced evenly as sigma^(1/rho) (Karras et al. 2022)
+
 
 class Schedule(Component, ABC):
     """t in [0, 1] to (alpha_t, sigma_t), both of t's shape."""
@@ -59,7 +61,7 @@ class KarrasSchedule(Schedule):
         self,
         sigma_min: PositiveFloat = 0.002,
         sigma_max: PositiveFloat = 80.0,
-        rho: Annotated[float, Range(1.0, 100.0)] = 7.0,
+        rho: Annotated[float, Range(1.0, 100.0)] = RHO,
     ) -> None:
         if sigma_min >= sigma_max:
             raise ConfigError(f"schedule.sigma_min={sigma_min:g} must be below schedule.sigma_max={sigma_max:g}")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import Component, Range
-from genkit.diffusion.schedule import Schedule
+from genkit.diffusion.schedule import RHO, Schedule
 
 
 class Grid(Component, ABC):
@@ -56,7 +56,7 @@ class KarrasGrid(Grid):
         rho: ρ; 1 is uniform in σ.
     """
 
-    def __init__(self, rho: Annotated[float, Range(1.0, 100.0)] = 7.0) -> None:
+    def __init__(self, rho: Annotated[float, Range(1.0, 100.0)] = RHO) -> None:
         self.rho = rho
 
     def times(self, share: Tensor, schedule: Schedule) -> Tensor:

@@ -16,6 +16,7 @@ from genkit.diffusion.schedule import Schedule
 from genkit.errors import ConfigError
 
 TimeMargin = Annotated[float, Range(1e-6, 0.1)]
+T_MIN = 0.001
 
 
 class LinearSchedule(Schedule):
@@ -33,7 +34,7 @@ class LinearSchedule(Schedule):
     """
 
     def __init__(
-        self, beta_min: PositiveFloat = 0.1, beta_max: PositiveFloat = 20.0, t_min: TimeMargin = 0.001
+        self, beta_min: PositiveFloat = 0.1, beta_max: PositiveFloat = 20.0, t_min: TimeMargin = T_MIN
     ) -> None:
         if beta_min > beta_max:
             raise ConfigError(f"schedule.beta_min={beta_min:g} must not be above schedule.beta_max={beta_max:g}")
@@ -67,7 +68,7 @@ class CosineSchedule(Schedule):
             clips β at 0.999 for that).
     """
 
-    def __init__(self, offset: Annotated[float, Range(1e-6, 0.5)] = 0.008, t_min: TimeMargin = 0.001) -> None:
+    def __init__(self, offset: Annotated[float, Range(1e-6, 0.5)] = 0.008, t_min: TimeMargin = T_MIN) -> None:
         self.start, self.t_min = offset / (1 + offset) * math.pi / 2, t_min
         self.rate = math.pi / 2 - self.start  # radians per unit of u
 

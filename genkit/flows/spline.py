@@ -52,7 +52,7 @@ class RationalQuadratic(Elementwise):
         bound: B.
     """
 
-    def __init__(self, bins: Width = 8, bound: PositiveFloat = 3.0) -> None:
+    def __init__(self, bins: Width = 8, bound: PositiveFloat = 4.0) -> None:
         self.bins, self.bound = bins, bound
         self.num_parameters = 3 * bins + 1
 

@@ -36,6 +36,7 @@ from genkit.nn.mlp import MLP
 from genkit.noise import generator_of
 
 Octaves = Annotated[int, Range(0, 16)]
+HIDDEN_FEATURES, DEPTH = 64, 2  # of the networks that tell a layer its parameters
 
 
 class Couplings(Recipe):
@@ -59,8 +60,8 @@ class Couplings(Recipe):
         layers: Depth = 6,
         rotate: bool = True,
         scaling: bool = False,
-        hidden_features: Width = 64,
-        depth: Depth = 2,
+        hidden_features: Width = HIDDEN_FEATURES,
+        depth: Depth = DEPTH,
         octaves: Octaves = 0,
         network: BackboneFactory | None = None,
     ) -> None:
@@ -109,8 +110,8 @@ class Autoregression(Recipe):
         layers: Depth = 5,
         last: Elementwise | None = None,
         normalise: bool = True,
-        hidden_features: Width = 64,
-        depth: Depth = 2,
+        hidden_features: Width = HIDDEN_FEATURES,
+        depth: Depth = DEPTH,
         octaves: Octaves = 0,
     ) -> None:
         self.maps, self.normalise = [elementwise] * (layers - 1) + [last or elementwise], normalise
@@ -154,8 +155,8 @@ class Continuous(Recipe):
         steps: Depth = 8,
         exact_up_to: Width = 8,
         kinetic: NonNegativeFloat = 0.01,
-        hidden_features: Width = 64,
-        depth: Depth = 2,
+        hidden_features: Width = HIDDEN_FEATURES,
+        depth: Depth = DEPTH,
         octaves: Octaves = 0,
         network: BackboneFactory | None = None,
     ) -> None:

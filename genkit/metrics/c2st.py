@@ -27,6 +27,7 @@ from genkit.metrics.interval import wilson_interval
 from genkit.noise import generator_of
 
 Folds = Annotated[int, Range(2, 100)]
+FOLDS = 5
 NEWTON_STEPS = 25
 
 
@@ -95,7 +96,7 @@ class NeighbourTest(ClassifierTest):
         seed: Of the folds.
     """
 
-    def __init__(self, k: PositiveInt = 15, folds: Folds = 5, seed: NonNegativeInt = 0) -> None:
+    def __init__(self, k: PositiveInt = 15, folds: Folds = FOLDS, seed: NonNegativeInt = 0) -> None:
         super().__init__(folds, seed)
         self.k = k
 
@@ -119,7 +120,7 @@ class LogisticTest(ClassifierTest):
         seed: Of the folds.
     """
 
-    def __init__(self, penalty: PositiveFloat = 1.0, folds: Folds = 5, seed: NonNegativeInt = 0) -> None:
+    def __init__(self, penalty: PositiveFloat = 1.0, folds: Folds = FOLDS, seed: NonNegativeInt = 0) -> None:
         super().__init__(folds, seed)
         self.penalty = penalty
 

@@ -34,6 +34,7 @@ from genkit.metrics.discrepancy_error import DiscrepancyError, Kernel
 from genkit.metrics.polynomial import polynomial_sums, worth_it
 from genkit.noise import generator_of
 
+DEGREE = 3  # of the polynomial kernel (Bińkowski et al. 2018)
 MEDIAN_ROWS = 2000
 # in which pairs are cut at least: nearly half of a square need not be computed, and what is stays in a core's cache
 STRIPS = 8
@@ -43,7 +44,7 @@ STRIPS = 8
 class PolynomialKernel:
     """(x·y/D + offset)^degree."""
 
-    degree: int = 3
+    degree: int = DEGREE
     offset: float = 1.0
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ class KernelDistance(KernelMetric):
         offset: Added to x·y/D before the power.
     """
 
-    def __init__(self, degree: PositiveInt = 3, offset: PositiveFloat = 1.0) -> None:
+    def __init__(self, degree: PositiveInt = DEGREE, offset: PositiveFloat = 1.0) -> None:
         super().__init__()
         self.kernel = PolynomialKernel(degree, offset)
 
@@ -198,7 +199,7 @@ class SubsetKernelDistance(KernelMetric):
         subsets: PositiveInt = 100,
         subset_size: PositiveInt = 1000,
         seed: NonNegativeInt = 0,
-        degree: PositiveInt = 3,
+        degree: PositiveInt = DEGREE,
         offset: PositiveFloat = 1.0,
     ) -> None:
         super().__init__()

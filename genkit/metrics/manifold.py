@@ -43,6 +43,9 @@ from genkit.metrics.manifold_error import (
     share_variance,
 )
 
+PRECISION_K = 3  # of precision and recall (Kynkäänniemi et al. 2019)
+COVERAGE_K = 5  # of density and coverage (Naeem et al. 2020)
+
 
 def squared_radii(points: Tensor, k: int) -> Tensor:
     """(n,): the squared distance from each of the points (n, D) to its k-th nearest other point.
@@ -215,7 +218,7 @@ class Precision(ManifoldShare):
         Improved Precision and Recall Metric for Assessing Generative Models (Kynkäänniemi et al., 2019), 1904.06991.
     """
 
-    def __init__(self, k: PositiveInt = 3) -> None:
+    def __init__(self, k: PositiveInt = PRECISION_K) -> None:
         super().__init__(k)
 
     def met(self) -> Tensor:
@@ -233,7 +236,7 @@ class Recall(ManifoldShare):
         Improved Precision and Recall Metric for Assessing Generative Models (Kynkäänniemi et al., 2019), 1904.06991.
     """
 
-    def __init__(self, k: PositiveInt = 3) -> None:
+    def __init__(self, k: PositiveInt = PRECISION_K) -> None:
         super().__init__(k)
 
     def met(self) -> Tensor:
@@ -253,7 +256,7 @@ class NeighbourDensity(ManifoldMetric):
         Reliable Fidelity and Diversity Metrics for Generative Models (Naeem et al., 2020), 2002.09797.
     """
 
-    def __init__(self, k: PositiveInt = 5) -> None:
+    def __init__(self, k: PositiveInt = COVERAGE_K) -> None:
         super().__init__(k)
 
     def compute(self) -> Tensor:
@@ -279,7 +282,7 @@ class Coverage(ManifoldShare):
         Reliable Fidelity and Diversity Metrics for Generative Models (Naeem et al., 2020), 2002.09797.
     """
 
-    def __init__(self, k: PositiveInt = 5) -> None:
+    def __init__(self, k: PositiveInt = COVERAGE_K) -> None:
         super().__init__(k)
 
     def met(self) -> Tensor:

@@ -41,6 +41,7 @@ GuidanceInterval = Annotated[
     tuple[Level, Level],
     AtSampling("[low, high]: the noise levels at which to guide", key="guidance.interval", needs="guidance.scale=2"),
 ]
+LABEL_DROPOUT = 0.1  # share of labels withheld in training (Ho & Salimans 2022)
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 
 
@@ -78,7 +79,7 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         sampler: Solver = None,
         likelihood: DiffusionLikelihood | None = None,
         conditional: bool = False,
-        label_dropout: Probability = 0.1,
+        label_dropout: Probability = LABEL_DROPOUT,
         guidance_scale: GuidanceScale = 1.0,
         guidance_interval: GuidanceInterval = EVERYWHERE,
         clip_denoised: bool = False,
@@ -172,7 +173,7 @@ def check_guidance(scale: float, num_classes: int | None, label_dropout: float) 
     if label_dropout == 0.0:
         raise ConfigError(
             f"guidance.scale={scale:g}: with model.label_dropout=0 the model never learns to do without a label: train "
-            "it with model.label_dropout=0.1, or leave guidance out (guidance.scale=1)"
+            f"it with model.label_dropout={LABEL_DROPOUT:g}, or leave guidance out (guidance.scale=1)"
         )
 
 

@@ -37,6 +37,7 @@ from genkit.models.base import (
     classes_of,
 )
 from genkit.models.diffusion import (
+    LABEL_DROPOUT,
     LEAST_SPREAD,
     Diffusion,
     GuidanceInterval,
@@ -84,7 +85,7 @@ class LatentDiffusion(
         objective: DenoisingObjective | None = None,
         sampler: Solver = None,
         conditional: bool = False,
-        label_dropout: Probability = 0.1,
+        label_dropout: Probability = LABEL_DROPOUT,
         guidance_scale: GuidanceScale = 1.0,
         guidance_interval: GuidanceInterval = EVERYWHERE,
     ) -> None:

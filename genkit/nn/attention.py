@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+HEADS = 4
+
 KeyValue = tuple[Tensor, Tensor]  # keys and values of the positions so far, each (B, heads, T, features / heads)
 
 
@@ -21,7 +23,7 @@ class SelfAttention(nn.Module):
         causal: Whether a position sees itself and earlier ones alone.
     """
 
-    def __init__(self, features: int, heads: int = 4, causal: bool = False) -> None:
+    def __init__(self, features: int, heads: int = HEADS, causal: bool = False) -> None:
         super().__init__()
         self.heads, self.causal = heads, causal
         self.qkv = nn.Linear(features, 3 * features)
@@ -57,7 +59,7 @@ class SelfAttention2d(nn.Module):
         heads: Attention heads.
     """
 
-    def __init__(self, channels: int, heads: int = 4) -> None:
+    def __init__(self, channels: int, heads: int = HEADS) -> None:
         super().__init__()
         self.heads = heads
         self.norm = nn.GroupNorm(min(8, channels), channels)

@@ -21,6 +21,8 @@ from genkit.nn.backbone import Backbone
 from genkit.nn.embedding import condition_embedding
 from genkit.nn.fold import fold, fold_of, unfold
 
+CHANNELS = (32, 64, 128)  # of the levels of a pyramid, each half as wide and high as the one before
+
 
 class ConvBlock(nn.Module):
     """Residual block (B, C, H, W) to (B, C', H, W), modulated by an embedding e (B, F)."""
@@ -125,7 +127,7 @@ class Conv(Backbone):
         out_shape: tuple[int, ...],
         num_classes: int | None = None,
         time: bool = False,
-        channels: tuple[Width, ...] = (32, 64, 128),
+        channels: tuple[Width, ...] = CHANNELS,
         patch: Depth | None = None,
     ) -> None:
         super().__init__()

@@ -15,9 +15,11 @@ from torch.nn import functional as F
 
 from genkit.component import Depth, Width
 from genkit.errors import ConfigError
+from genkit.nn.attention import HEADS
 from genkit.nn.backbone import Backbone
 from genkit.nn.embedding import condition_embedding
 from genkit.nn.fold import fold, unfold
+from genkit.nn.transformer import EXPANSION
 
 
 class Modulation(nn.Module):
@@ -101,8 +103,8 @@ class DiT(Backbone):
         patch: Depth = 2,
         width: Width = 128,
         depth: Depth = 4,
-        heads: Depth = 4,
-        expansion: Depth = 4,
+        heads: Depth = HEADS,
+        expansion: Depth = EXPANSION,
     ) -> None:
         super().__init__()
         if len(in_shape) != 3 or len(out_shape) != 3 or in_shape[1:] != out_shape[1:]:

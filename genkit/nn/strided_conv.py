@@ -22,7 +22,7 @@ from genkit.component import Width
 from genkit.errors import ConfigError
 from genkit.nn.attention import SelfAttention2d
 from genkit.nn.backbone import Backbone
-from genkit.nn.conv import pyramid
+from genkit.nn.conv import CHANNELS, pyramid
 from genkit.nn.embedding import condition_embedding
 
 SMALLEST = 2
@@ -154,7 +154,7 @@ class StridedConv(Backbone):
         out_shape: tuple[int, ...],
         num_classes: int | None = None,
         time: bool = False,
-        channels: tuple[Width, ...] = (32, 64, 128),
+        channels: tuple[Width, ...] = CHANNELS,
         attention: bool = False,
     ) -> None:
         super().__init__()

@@ -12,8 +12,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from genkit.nn.attention import KeyValue, SelfAttention
+from genkit.nn.attention import HEADS, KeyValue, SelfAttention
 from genkit.nn.dropout import Dropout
+
+EXPANSION = 4  # hidden features of a feed-forward network per feature (Vaswani et al. 2017)
 
 Draw = Callable[[Tensor, int], Tensor]
 
@@ -21,7 +23,7 @@ Draw = Callable[[Tensor, int], Tensor]
 class FeedForward(nn.Sequential):
     """Each position by itself, (…, features) to the same through `expansion` times as many."""
 
-    def __init__(self, features: int, expansion: int = 4) -> None:
+    def __init__(self, features: int, expansion: int = EXPANSION) -> None:
         super().__init__(
             nn.Linear(features, expansion * features), nn.GELU(), nn.Linear(expansion * features, features)
         )
@@ -37,7 +39,7 @@ class TransformerBlock(nn.Module):
         dropout: Share of both branches' outputs that training drops.
     """
 
-    def __init__(self, features: int, heads: int = 4, causal: bool = False, dropout: float = 0.0) -> None:
+    def __init__(self, features: int, heads: int = HEADS, causal: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
         self.norm_attention, self.norm_forward = nn.LayerNorm(features), nn.LayerNorm(features)
         self.attention = SelfAttention(features, heads, causal)
@@ -76,7 +78,7 @@ class CausalTransformer(nn.Module):
         num_classes: int | None = None,
         features: int = 64,
         depth: int = 2,
-        heads: int = 4,
+        heads: int = HEADS,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()

@@ -79,10 +79,13 @@ class Catalog:
         return {file.parent.as_posix() for file in files if len(file.parts) > 1}
 
     def options(self, group: str) -> dict[str, Path]:
-        """Option name -> file; an option of a subgroup is named "suite/image"."""
+        """Option name -> file; an option of a subgroup is named "suite/image".
+
+        A file whose name begins with an underscore is what options of its group begin from, and none itself.
+        """
         found: dict[str, Path] = {}
         for folder in self.folders:
-            for file in sorted((folder / group).rglob("*.yaml")):
+            for file in sorted((folder / group).rglob("[!_]*.yaml")):
                 found.setdefault(file.relative_to(folder / group).with_suffix("").as_posix(), file)
         return dict(sorted(found.items()))
 

@@ -17,7 +17,7 @@ from genkit.component import PositiveInt, Range
 from genkit.data.augmentation import flip_and_shift
 from genkit.data.binarization import BINARIZATIONS, Binarize
 from genkit.data.counter_stream import ViewStream
-from genkit.data.dataset import Dataset, SplitName
+from genkit.data.dataset import IMAGE_BATCH, Dataset, SplitName
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
 from genkit.errors import DataError
@@ -70,7 +70,7 @@ class Digits(Dataset):
 
     def __init__(
         self,
-        batch_size: PositiveInt = 128,
+        batch_size: PositiveInt = IMAGE_BATCH,
         flip: bool = False,
         shift: Annotated[int, Range(0, 7)] = 0,
         binarize: Binarize = "none",

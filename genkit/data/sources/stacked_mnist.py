@@ -12,7 +12,7 @@ from typing import Annotated
 import torch
 
 from genkit.component import NonNegativeInt, PositiveInt, Range
-from genkit.data.dataset import Dataset, SplitName
+from genkit.data.dataset import IMAGE_BATCH, Dataset, SplitName
 from genkit.data.sources.mnist import CLASSES, LEVELS, SIDE, find_root, read_arrays, to_split
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
@@ -45,7 +45,7 @@ class StackedMNIST(Dataset):
     def __init__(
         self,
         root: str | None = None,
-        batch_size: PositiveInt = 128,
+        batch_size: PositiveInt = IMAGE_BATCH,
         n_train: Annotated[int, Range(1, 1_000_000)] = 60_000,
         seed: NonNegativeInt = 0,
     ) -> None:

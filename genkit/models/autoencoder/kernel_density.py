@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import Component, PositiveFloat, PositiveInt
-from genkit.models.autoencoder.latent_density import LatentDensity, covariance_factor, uniform
+from genkit.models.autoencoder.latent_density import REGULARIZATION, LatentDensity, covariance_factor, uniform
 from genkit.models.base import Noise
 
 
@@ -80,7 +80,7 @@ class KernelDensity(LatentDensity):
         latent_dim: int,
         points: PositiveInt = 1024,
         bandwidth: Bandwidth | None = None,
-        regularization: PositiveFloat = 1e-4,
+        regularization: PositiveFloat = REGULARIZATION,
     ) -> None:
         super().__init__()
         self.bandwidth = bandwidth or Scott()

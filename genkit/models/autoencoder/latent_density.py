@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from genkit.component import Component, PositiveFloat, Range
 from genkit.models.base import Noise
 
+REGULARIZATION = 1e-4  # added to the diagonal of covariances
+
 
 class LatentDensity(nn.Module, Component, ABC):
     """A distribution over vectors whose parameters are buffers of fixed shape; the standard normal before `fit`."""
@@ -60,7 +62,7 @@ class GaussianDensity(LatentDensity):
     mean: Tensor
     factor: Tensor
 
-    def __init__(self, *, latent_dim: int, regularization: PositiveFloat = 1e-4) -> None:
+    def __init__(self, *, latent_dim: int, regularization: PositiveFloat = REGULARIZATION) -> None:
         super().__init__()
         self.regularization = regularization
         self.register_buffer("mean", torch.zeros(latent_dim))
@@ -92,7 +94,7 @@ class GaussianMixture(LatentDensity):
         *,
         latent_dim: int,
         components: Annotated[int, Range(1, 1000)] = 10,
-        regularization: PositiveFloat = 1e-4,
+        regularization: PositiveFloat = REGULARIZATION,
     ) -> None:
         super().__init__()
         self.regularization = regularization

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from genkit.batch_noise import uniform
 from genkit.component import Component, NonNegativeFloat, PositiveFloat
 
+GAMMA = 0.1  # of R1 and R2, which are meant to go together
 TINY = 1e-12  # under the root of a squared norm, whose derivative at zero is infinite
 
 
@@ -74,7 +75,7 @@ class R1(DiscriminatorPenalty):
 
     name = "r1"
 
-    def __init__(self, gamma: NonNegativeFloat = 0.1) -> None:
+    def __init__(self, gamma: NonNegativeFloat = GAMMA) -> None:
         self.weight = gamma / 2
 
     def __call__(self, judged: Judged) -> Tensor:
@@ -92,7 +93,7 @@ class R2(DiscriminatorPenalty):
 
     name = "r2"
 
-    def __init__(self, gamma: NonNegativeFloat = 0.1) -> None:
+    def __init__(self, gamma: NonNegativeFloat = GAMMA) -> None:
         self.weight = gamma / 2
 
     def __call__(self, judged: Judged) -> Tensor:

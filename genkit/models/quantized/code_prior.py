@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from genkit.component import Component, Depth, Range, Width
 from genkit.errors import ConfigError
 from genkit.models.base import Noise
+from genkit.nn.attention import HEADS
 from genkit.nn.transformer import CausalTransformer
 
 
@@ -78,7 +79,7 @@ class TransformerPrior(CodePrior):
         num_classes: int | None,
         features: Width = 64,
         depth: Depth = 2,
-        heads: Depth = 4,
+        heads: Depth = HEADS,
         dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
     ) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from torch import Tensor
 from genkit.batch_noise import normal_like, uniform
 from genkit.component import Component, NonNegativeFloat, PositiveFloat, Probability
 from genkit.distributions import normal_log_prob
-from genkit.models.vae.objective import ELBO, Draws, VariationalObjective, ramp
+from genkit.models.vae.objective import ELBO, KL_WARMUP, Draws, VariationalObjective, ramp
 
 
 def total_correlation(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class TotalCorrelation(VariationalObjective):
         kl_warmup: Share of the training during which KL and total correlation rise to their weights.
     """
 
-    def __init__(self, beta: NonNegativeFloat = 6.0, kl_warmup: Probability = 0.1) -> None:
+    def __init__(self, beta: NonNegativeFloat = 6.0, kl_warmup: Probability = KL_WARMUP) -> None:
         self.beta, self.elbo = beta, ELBO(kl_warmup=kl_warmup)
         self.needs_horizon = self.elbo.needs_horizon
 

@@ -59,6 +59,8 @@ class Draws:
         return self.prior.kl(self.mean, self.log_var, self.z)
 
 
+KL_WARMUP = 0.1  # share of the training in which the weight of the KL term rises
+
 Draw = Callable[[Tensor], Draws]  # eps (k, B, D) to what the model says at z = μ + σ eps
 
 
@@ -104,7 +106,7 @@ class ELBO(VariationalObjective):
     """
 
     def __init__(
-        self, beta: NonNegativeFloat = 1.0, kl_warmup: Probability = 0.1, free_bits: NonNegativeFloat = 0.0
+        self, beta: NonNegativeFloat = 1.0, kl_warmup: Probability = KL_WARMUP, free_bits: NonNegativeFloat = 0.0
     ) -> None:
         self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
         self.needs_horizon = kl_warmup > 0
