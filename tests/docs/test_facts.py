@@ -1,5 +1,7 @@
 """Tables, links and names on the pages against the code and the configuration."""
 
+import ast
+import builtins
 import importlib
 import importlib.util
 import inspect
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from pages import FILE, PAGES, ROOT, name_of, table, ticked
+from pages import FENCE, FILE, PAGES, ROOT, name_of, table, ticked
 
 from genkit.assembly.resume_checks import FREE, MAX_STEPS
 from genkit.checkpoint.manifest import CONTENT, MANIFEST, Manifest
@@ -47,6 +49,18 @@ def test_classes_and_functions_exist(page):
         module, _, name = dotted.rpartition(".")
         found = "mixture" in dotted or name in vars(importlib.import_module(module))
         assert found or importlib.util.find_spec(dotted), dotted  # a name in a module, or a module itself
+
+
+def test_names_in_capitals_are_those_of_the_code():
+    """What a page calls `DataSpec` is a class of genkit; an earlier name of it would stand for nothing."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (ROOT / "genkit").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    known = {node.name for node in nodes if isinstance(node, ast.ClassDef)} | vars(builtins).keys()
+    known |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # `Batch`
+    for page in PAGES:
+        text = FENCE.sub("", FILE.sub("", page.read_text(encoding="utf-8")))
+        said = set(re.findall(r"`([A-Z][A-Za-z]*[a-z][A-Za-z]*)(?:\([^`]*\))?`", text))
+        assert said <= known, f"{name_of(page)}: {said - known}"
 
 
 def test_the_families_and_the_data_of_the_readme():
