@@ -39,7 +39,12 @@ def close(console: Console, headline: str, made: Mapping[str, object], commands:
     console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 
-def close_training(console: Console, run: Path) -> None:
+def next_command(plugins: Sequence[str], verb: str, *words: str) -> str:
+    """Spell a command on the same run or checkpoint, whose classes come from the same packages."""
+    return pasteable(verb, *words, *([f"plugins=[{','.join(plugins)}]"] if plugins else []))
+
+
+def close_training(console: Console, run: Path, plugins: Sequence[str]) -> None:
     """Print the lines at the end of `genkit train`."""
     made: dict[str, object] = {"run folder": run}
     pictures = sorted(path for path in run.glob("samples/step-*.png") if not path.stem.endswith("-reconstruction"))
@@ -50,7 +55,7 @@ def close_training(console: Console, run: Path) -> None:
     best = pointed(run, "best")
     if best not in (None, pointed(run, "latest")):
         made["best"] = f"{best}: {shell_word('ckpt=' + str(run / 'best'))}"
-    commands = [pasteable(verb, f"ckpt={run}") for verb in ("sample", "eval")]
+    commands = [next_command(plugins, verb, f"ckpt={run}") for verb in ("sample", "eval")]
     close(console, f"done: {newest_step(run):,} steps", made, commands)
 
 

@@ -20,7 +20,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from genkit import __version__
-from genkit.assembly.closing_lines import close
+from genkit.assembly.closing_lines import close, next_command
 from genkit.assembly.command_line import command_line
 from genkit.assembly.latent_pictures import Picture, picture_of
 from genkit.assembly.output_folder import check_out, make_out
@@ -31,7 +31,7 @@ from genkit.config.settings import SampleSettings
 from genkit.data.samples import SCHEMA, samples_size, stream_samples_to
 from genkit.models.base import Stepwise
 from genkit.models.stream import labels_for, stream_samples
-from genkit.printing import pasteable, shown
+from genkit.printing import shown
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
 from genkit.storage.atomic import whole_file
@@ -76,7 +76,7 @@ def sample(settings: SampleSettings) -> Path:
 
 
 def _close(folder: Path, found: Restored, settings: SampleSettings, console: Console) -> None:
-    score = pasteable("eval", f"ckpt={found.checkpoint.path}")
+    score = next_command(settings.plugins, "eval", f"ckpt={found.checkpoint.path}")
     if settings.show is not None:
         close(console, f"{settings.show}: {shown(folder)}", {"picture": folder / f"{settings.show}.png"}, [score])
         return

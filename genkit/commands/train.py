@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from genkit.assembly.closing_lines import close_training, draw_losses, draw_sweep
+from genkit.assembly.closing_lines import close_training, draw_losses, draw_sweep, next_command
 from genkit.assembly.command_line import command_line
 from genkit.assembly.continuation import best_score, best_until, fits_of, recorded, same_data, taking_over
 from genkit.assembly.early_end import stopped, stopped_line
@@ -42,7 +42,7 @@ from genkit.config.hydra.sweep_table import near
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import RunSettings, TrainSettings
 from genkit.errors import ConfigError, GenkitError, NumericalError
-from genkit.printing import pasteable, shown
+from genkit.printing import shown
 from genkit.report.console import make_console
 from genkit.storage.disk import require_free_disk
 from genkit.training.runner import TrainingRun, fit
@@ -119,11 +119,11 @@ def _again(path: Path, typed: TrainSettings, console: Console) -> Trained:
         return _resume(typed.replaced(resume=str(path)), console, own=own)
     longer = f", and longer: {made_for:,} steps" if made_for > wanted else ""
     console.print(f"{shown(path)}: done before{longer}: skipped", soft_wrap=True)
-    _report(path, info, "skipped")
+    _report(path, info, "skipped", typed.plugins)
     return Trained(path, value_of_run(path, typed.checkpoint))
 
 
-def _report(path: Path, info: Mapping[str, Any], status: str) -> None:
+def _report(path: Path, info: Mapping[str, Any], status: str, plugins: Sequence[str]) -> None:
     """Tells the sweep, if this is a job of one, what became of it."""
     job = current_job()
     if not job.multirun:
@@ -133,7 +133,7 @@ def _report(path: Path, info: Mapping[str, Any], status: str) -> None:
     row.status, row.folder, row.score, row.label = status, path, best.get("value"), str(info.get("label", ""))
     sweep.score, sweep.mode = str(best.get("monitor") or sweep.score), best.get("mode") or sweep.mode
     if sweep.folder is not None:
-        sweep.next = pasteable("eval", f"ckpt={near(sweep.folder)}")
+        sweep.next = next_command(plugins, "eval", f"ckpt={near(sweep.folder)}")
     write_index()
     draw_sweep(sweep)
 
@@ -159,7 +159,7 @@ def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> 
             console.print(line, soft_wrap=True)
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
                 _note_done(folder, checkpoint.step, settings)
-            _report(folder.path, folder.info, "done")
+            _report(folder.path, folder.info, "done", settings.plugins)
             return Trained(folder.path, value_of_run(folder.path, settings.checkpoint))
         given, start = (embedded_again(config), begin_again(config)) if checkpoint is None else ({}, None)
         fits = fits_of(checkpoint, base["model"], settings)
@@ -248,16 +248,16 @@ def _fit(
             cost = _work_done(parts, step) | meter.read()
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
             folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost)
-            _report(folder.path, folder.info, status)
+            _report(folder.path, folder.info, status, settings.plugins)
         draw_losses(folder.path, _name(label))
     if stop.received:
         kept = f"at step {step:,}" if step else "before its first checkpoint"
-        again = pasteable("train", f"resume={folder.path}")
+        again = next_command(settings.plugins, "train", f"resume={folder.path}")
         print(f"genkit: stopped by {stop.name} {kept}; to continue: {again}", file=sys.stderr, flush=True)
         raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
     if (ended := stopped_line(parts, None if resume is None else resume[1])) is not None:
         console.print(ended, soft_wrap=True)
-    close_training(console, folder.path)
+    close_training(console, folder.path, settings.plugins)
     return Trained(folder.path, value_of_run(folder.path, settings.checkpoint, parts.module.latest))
 
 
@@ -299,7 +299,7 @@ def _way_back(run: Path, settings: RunSettings) -> str:
     if not folders or not isinstance(rate, int | float):
         return ""
     words = (f"resume={folders[0]}", f"optimizer.lr={rate / 10:g}", "allow=[optimizer.lr]")
-    return f", as in {pasteable('train', *words)}"
+    return f", as in {next_command(settings.plugins, 'train', *words)}"
 
 
 def _work_done(parts: Parts, step: int) -> dict[str, int]:

@@ -27,7 +27,7 @@ from genkit.evaluation.metric_pass import Tally
 from genkit.evaluation.neighbours import LOOKED_AT, Neighbourhoods, neighbourhoods
 from genkit.evaluation.probe import OF_FAKES, Prober
 from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record, blank, display_name
-from genkit.evaluation.reference import Reference
+from genkit.evaluation.reference import Floor, Reference
 from genkit.evaluation.source import ModelSource, SampleSource, Source, model_values
 from genkit.features.base import Classifier, FeatureExtractor
 from genkit.metrics.base import ProbeMetric
@@ -37,6 +37,7 @@ from genkit.metrics.distance_ratio import COPIED, NAMED, DistanceRatio
 from genkit.models.base import GenerativeModel
 
 ROUNDING = 1e-9  # relative, within which two distances are one
+MISSED = 1e-3  # share of copied sets whose distance is too large to be looked up
 
 SUSPICION: dict[str, ProbeMetric] = {"nndr": DistanceRatio(), "authenticity": Authenticity(), "c_t": CopyingTest()}
 ENOUGH = 40  # examples of a file below which copies are not looked for
@@ -138,9 +139,13 @@ class Evaluator:
     def _score_one(self, source: Source) -> list[Record]:
         records = self._score(source, self.reference.data, self.reference.train, self.named)
         enough = self.reference.dataset is not None or len(self.reference.data) >= ENOUGH
-        if self.look_for_copies and enough and any(map(self._as_near_as_real, records)):
-            records += self._suspected(source)
-        return [self._with_pairs(record, source) for record in records]
+        near = any(map(self._as_near_as_real, records))
+        found: list[Record] = []
+        if self.look_for_copies and enough and (near or any(map(self._may_be_as_near, records))):
+            searched = self._suspected(source, SUSPICION if near else {"nndr": SUSPICION["nndr"]})
+            found = [self._with_pairs(record, source) for record in searched]
+        copied = any(_accuses(record) for record in found)
+        return [self._with_pairs(record, source) for record in records] + (found if near or copied else [])
 
     def neighbours(self, source: Source, rows: int) -> Neighbourhoods | None:
         """The first samples of a source, and the least new ones, beside training images; None where there are none."""
@@ -169,16 +174,27 @@ class Evaluator:
             return False
         if floor is None:  # the data is too small for one, or nobody wants one: then only files are looked up
             return self.reference.dataset is None or self.floors.repeats > 0
-        rounding = ROUNDING * abs(floor.mean)  # the repeats may be one set reordered, with no spread of their own
-        return (record.value if floor.score is None else floor.score) <= floor.mean + 2 * floor.sd + rounding
+        return _within(record.value, floor, 2 * floor.sd)
 
-    def _suspected(self, source: Source) -> list[Record]:
-        """The scores of copying for samples as good as real data, unless they were asked for anyway.
+    def _may_be_as_near(self, record: Record) -> bool:
+        """Whether copies could have this distance: of few repeats the spread of a floor is hardly known.
+
+        A copied set scores like one more repeat. That exceeds the mean of r by more than
+        t(r − 1) sd √(1 + 1/r) once in a thousand times, t the quantile of Student's distribution.
+        """
+        if record.value is None or not _apart(self.metrics[record.metric]):
+            return False
+        if (floor := record.floor) is None or (r := len(floor.values)) < 2:
+            return True
+        return _within(record.value, floor, _quantile_of_t(r - 1) * floor.sd * math.sqrt(1 + 1 / r))
+
+    def _suspected(self, source: Source, searches: Mapping[str, ProbeMetric]) -> list[Record]:
+        """The scores of copying, unless they were asked for anyway.
 
         Of a file, a part is held out, and the rest may have been copied.
         """
         asked, held_out = self.metrics, self.reference.data
-        chosen, train = {name: m for name, m in SUSPICION.items() if name not in asked}, self.reference.train
+        chosen, train = {name: m for name, m in searches.items() if name not in asked}, self.reference.train
         known: list[tuple[Split, Tensor]] = []
         if self.reference.dataset is None:
             chosen = {"nndr": SUSPICION["nndr"]}
@@ -335,6 +351,24 @@ class Evaluator:
 def _obstacles_met(records: Sequence[Record]) -> dict[str, str]:
     """By metric, why it did not score the source of these records."""
     return {r.metric: r.status.removeprefix(NOT_APPLICABLE) for r in records if r.status.startswith(NOT_APPLICABLE)}
+
+
+def _accuses(record: Record) -> bool:
+    """Whether it is the test for copies, and has found some."""
+    return record.metric == "nndr" and record.value is not None and record.value < COPIED
+
+
+def _within(value: float, floor: Floor, more: float) -> bool:
+    """Whether a score, or its like against the floor's own real sides, is at most `more` above the floor's mean."""
+    rounding = ROUNDING * abs(floor.mean)  # the repeats may be one set reordered, with no spread of their own
+    return (value if floor.score is None else floor.score) <= floor.mean + more + rounding
+
+
+def _quantile_of_t(degrees: int) -> float:
+    """The quantile 1 − MISSED of Student's t distribution."""
+    from scipy.special import stdtrit  # here, since it takes a tenth of a second to import
+
+    return float(stdtrit(degrees, 1 - MISSED))
 
 
 def _between_features(metric: ProbeMetric) -> bool:

@@ -656,6 +656,25 @@ def test_copies_of_a_file_are_named_by_its_rows_and_fresh_data_never(n: int, rep
         assert fresh == []
 
 
+@pytest.mark.parametrize("repeats", [0, 1, 2])
+def test_copies_are_found_however_few_repeats_the_floor_has(repeats: int) -> None:
+    """The distance of a copied set is above the mean of few repeats as often as below it."""
+    for seed in range(8):
+        rows = randn(300, 8, seed=seed).float()
+        reference = Reference(DataSpec((8,), "vector"), InMemory(rows), "real.npz")
+        score = Evaluator(
+            {"energy": EnergyDistance()}, RawFeatures("std"), reference, named=True, floor_repeats=repeats
+        )
+        pick = torch.randperm(300, generator=torch.Generator().manual_seed(seed))[:90]
+        assert any("copies" in w for record in score.score_samples(rows[pick]) for w in record.warnings)
+    data = Fresh()
+    score = Evaluator(
+        {"fid": FrechetDistance()}, RawFeatures("std"), Reference.of(data, "fresh"), named=True, floor_repeats=repeats
+    )
+    found = [w for record in score.score_samples(data.split("train").x) for w in record.warnings if "copies" in w]
+    assert len(found) == 1
+
+
 def test_baselines_are_marked_and_named() -> None:
     rows = evaluator({"fid": FrechetDistance()}, Fresh()).score_baselines(150, [*BASELINES, "real"])
     assert [row.source for row in rows] == [*(label for label, _ in BASELINES.values()), "real data"]
