@@ -302,6 +302,9 @@ class LawsOfSome(Laws):
         assert torch.equal(model.log_prob(x, y), whole)
         alone = torch.cat([model.log_prob(x[i : i + 1], None if y is None else y[i : i + 1]) for i in range(n)])
         torch.testing.assert_close(alone, whole, rtol=1e-4, atol=1e-3)
+        if y is not None:
+            other = (y + 1) % subject.case.spec.num_classes
+            assert (model.log_prob(x, other) != whole).all(), "the label is not read"
 
     @only(lambda case: issubclass(case.cls, Density) and case.spec.levels is not None)
     @torch.no_grad()

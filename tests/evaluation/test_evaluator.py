@@ -19,7 +19,7 @@ from genkit.data.spec import Batch, DataSpec
 from genkit.data.split import InMemory, Split, content_hash
 from genkit.errors import ConfigError, DataError
 from genkit.evaluation.baseline import BASELINES
-from genkit.evaluation.cache import Cache
+from genkit.evaluation.cache import Cache, NoCache
 from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.reference import Floor, Reference
 from genkit.evaluation.source import ModelSource
@@ -33,7 +33,7 @@ from genkit.metrics.frechet import FrechetDistance
 from genkit.metrics.kernel import KernelDistance
 from genkit.metrics.likelihood import BitsPerDim, LogLikelihoodGap, NegativeLogLikelihood
 from genkit.metrics.manifold import Coverage, Precision
-from genkit.metrics.modes import ModeCoverage
+from genkit.metrics.modes import HighQuality, ModeCoverage
 from genkit.metrics.reconstruction import MeanSquaredError
 from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor, Stepwise
 from genkit.models.stream import labels_for, stream_samples
@@ -589,6 +589,31 @@ def test_the_same_numbers_of_another_scale_are_another_entry(tmp_path: Path) -> 
         ).score_samples(test[:60])
         examples.append(features.examples)
     assert examples == [150 + 60, 150 + 60, 60]
+
+
+class Levels(Dataset):
+    """Points on a lattice of 16 levels, with one mode."""
+
+    batch_size = 32
+    eval_n = 100
+
+    def __init__(self, high: float, std: float) -> None:
+        self.spec = DataSpec((2,), "vector", (0.0, high), 16)
+        self.modes = KnownModes(torch.full((1, 2), high / 2), std)
+        parts = [(8 + 2 * randn(200, 2, seed=i)).round().clamp(0, 15).to(torch.uint8) for i in range(3)]
+        self.splits = {name: InMemory(part) for name, part in zip(("train", "val", "test"), parts, strict=True)}
+
+    def split(self, name: SplitName) -> Split:
+        return self.splits[name]
+
+
+def test_floors_of_metrics_without_features_are_of_their_range_and_modes(tmp_path: Path) -> None:
+    def floors(cache: Cache, *about: float) -> list[tuple[float, ...]]:
+        score = evaluator({"energy": EnergyDistance(), "quality": HighQuality()}, Levels(*about), cache=cache)
+        return [record.floor.values for record in score.score_samples(Levels(*about).splits["val"]) if record.floor]
+
+    for about in ((16.0, 1.0), (16.0, 0.5), (32.0, 1.0), (16.0, 1.0)):
+        assert floors(Cache(tmp_path), *about) == floors(NoCache(), *about)
 
 
 def test_a_damaged_cache_is_computed_again(tmp_path: Path) -> None:

@@ -122,6 +122,14 @@ def test_a_dead_code_moves_to_the_data_where_restarts_are_on(restart, revived):
     assert bool((quantizer.eval()(z).codes == 2).any()) == revived
 
 
+def test_in_evaluation_the_vectors_stay_and_so_do_dead_ones():
+    quantizer, z = vectors().eval(), features(3, n=20)
+    quantizer.usage[2] = 1e-6
+    before = {name: value.clone() for name, value in quantizer.state_dict().items()}
+    quantizer(z)
+    assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
+
+
 def test_initialisation_draws_from_the_global_generator_alone():
     tables = []
     for seed in (0, 0, 1):
