@@ -149,6 +149,16 @@ def test_layers_are_those_that_the_imports_obey():
     assert packages == set(rows) - {"cli", "api"}  # which are files
 
 
+def test_contracts_stand_in_the_files_beside_them():
+    for names, where, _ in table(DOCS / "architecture.md", "contract"):
+        places = [ROOT / place for place in ticked(where)]
+        found = [file for place in places for file in ([place] if place.is_file() else place.rglob("*.py"))]
+        source = "\n".join(file.read_text(encoding="utf-8") for file in found)
+        for name in ticked(names):
+            defined = re.search(rf"^(?:class |def ){name}\b|^{name}\b.* = ", source, re.MULTILINE)
+            assert defined or not places, f"{name} in {where}"
+
+
 def test_what_to_derive_from_and_what_to_write():
     for thing, base, write, _ in table(DOCS / "extending.md", "to add"):
         module, _, name = ticked(base)[0].rpartition(".")
