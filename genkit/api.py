@@ -78,7 +78,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Samples:
-    """What `genkit sample` wrote.
+    """The result of `genkit sample`.
 
     Attributes:
         path: The output folder.
@@ -99,7 +99,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Scores:
-    """What `genkit eval` measured; printed, it is the table of the command line.
+    """The result of `genkit eval`; printed, it is the table of the command line.
 
     Attributes:
         path: The folder of results.json and results.csv.

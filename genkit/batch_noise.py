@@ -4,7 +4,7 @@ A model's losses draw here, not from torch, what each example of a batch gets. A
 torch's own draw from its global generator. `share_of_batch` divides a training batch among processes: each fills the
 whole batch and takes its rows, so that two processes with B examples draw what one with 2 B draws. `by_example` gives
 an example of a validation what its number says: it is filled in blocks of BLOCK examples, each from a seed of its own,
-whatever the batches are.
+for any batches.
 
 A whole batch is filled W times by W processes. That is cheap beside a network (a standard normal costs some
 nanoseconds), and it is exact for every distribution, since no generator has to be taken apart.
@@ -32,7 +32,7 @@ Fill = Callable[[Shape, torch.Generator | None], Tensor]
 
 
 class Division(ABC):
-    """How a batch lies in a larger whole."""
+    """The place of a batch in a larger whole."""
 
     @abstractmethod
     def rows(self, fill: Fill, shape: Shape, dim: int, device: torch.device) -> Tensor:
@@ -99,7 +99,7 @@ def by_example(seed: int, first: int) -> Iterator[None]:
 
 
 def drawn(fill: Fill, shape: Shape, device: torch.device, dim: int = 0) -> Tensor:
-    """What `fill(shape, generator)` makes of the whole batch, for the examples that are here.
+    """The rows of this process, of what `fill(shape, generator)` makes for the whole batch.
 
     Args:
         fill: Makes a tensor of any number of examples, from a generator, or from torch's global one where it is None.

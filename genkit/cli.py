@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 
 class Verb(NamedTuple):
-    """Where a verb's function lives ("module:function"), its help line, whether Hydra composes its configuration."""
+    """A verb's function ("module:function"), its help line, and whether Hydra composes its configuration."""
 
     target: str
     help: str
@@ -75,7 +75,7 @@ def answer(argv: list[str]) -> int:
 
 
 def open_closed_outputs() -> None:
-    """Where the shell closed an output (`>&-`), what is printed goes nowhere, and no file takes its number."""
+    """Send output to the null device where the shell closed it (`>&-`), so that no file takes its number."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -86,7 +86,7 @@ def open_closed_outputs() -> None:
 
 
 def print_anything() -> None:
-    """What a terminal's encoding cannot show is replaced (`?`); no line is a reason to fail."""
+    """Print `?` for characters that the terminal's encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -131,7 +131,7 @@ def refuse_verb(argv: list[str]) -> int:
 
 
 def run_verb(name: str, argv: list[str]) -> int:
-    """Run a verb; whatever goes wrong is one line and a code."""
+    """Run a verb; any error becomes one line and an exit code."""
     try:
         return _run_hydra(name, argv) if VERBS[name].hydra else _run_plain(name, argv)
     except SystemExit as stop:  # Hydra ends --help and --version so

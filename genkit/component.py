@@ -1,4 +1,4 @@
-"""What a configuration may name, and which values its arguments may take.
+"""Classes that a configuration may name, and the values that their arguments may take.
 
 A class that derives from `Component` can stand as `_target_` in a YAML node or in a checkpoint; nothing else can be
 named by a checkpoint. The annotations of its constructor are its schema: `genkit.config.build` checks every argument

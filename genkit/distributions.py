@@ -5,7 +5,7 @@ p(x) w^D on a cell of width w = (hi − lo)/levels per dimension, so a negative 
 
 .. math:: \text{bits/dim} = \frac{-\log p(x)}{D \ln 2} + \log_2 \frac{\text{levels}}{hi - lo}.
 
-A uniform model scores log2(levels), whatever the range that the values were scaled to.
+A uniform model scores log2(levels), independently of the range that the values were scaled to.
 """
 
 from math import log, log2, pi

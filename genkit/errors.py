@@ -1,6 +1,6 @@
 """Errors that a user can act on, each with the exit code of the process that meets it.
 
-The message is one line: what is wrong, where (key or path), what to do next; whatever stands in it is made printable
+The message is one line: what is wrong, where (key or path), what to do next; its text is made printable
 (see `genkit.printing`). The entry point prints it without a traceback unless `debug=true`. Anything else that escapes
 is an internal error (1).
 

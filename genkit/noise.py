@@ -49,7 +49,7 @@ def seed_global(seed: int, device: torch.device) -> None:
 
 @contextmanager
 def generators_kept() -> Iterator[None]:
-    """Leave the global generators of torch, numpy and Python as they were found, whatever is drawn or seeded inside.
+    """Leave the global generators of torch, numpy and Python as they were found, also after draws or seeding inside.
 
     A CUDA generator that did not run before continues from the seed that torch has for it.
     """
@@ -65,7 +65,7 @@ def generators_kept() -> Iterator[None]:
 
 
 class Noise(Protocol):
-    """Where a sampling model gets its randomness: `noise(*shape)` is (n, *shape) standard normal float32."""
+    """The randomness of a sampling model: `noise(*shape)` is (n, *shape) standard normal float32."""
 
     def __call__(self, *shape: int) -> Tensor: ...
 

@@ -57,7 +57,7 @@ class Unwind:
     """A handler that raises SystemExit with the signal's exit code; an echo does not disturb what then cleans up.
 
     C code that asks for an attribute, and a callback of the garbage collector, may be where Python runs a handler, and
-    both swallow what it raises. So a process that is still there after `AGAIN` seconds is told once more, and whoever
+    both swallow what it raises. So a process that is still there after `AGAIN` seconds is told once more, and code that
     takes over the signals, or ends, looks at `received`.
 
     Attributes:

@@ -1,6 +1,6 @@
 """Standard output and error on a terminal that may go away: a job outlives its window, without words.
 
-When a window or a connection is closed, the kernel sends SIGHUP, and whatever is written to the terminal from then
+When a window or a connection is closed, the kernel sends SIGHUP, and anything written to the terminal from then
 on fails with EIO. Under `nohup` or `disown` the job goes on, and a line of progress must not end it; where SIGHUP
 stops it, the line must not keep it from writing its checkpoint.
 """

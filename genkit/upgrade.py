@@ -1,7 +1,7 @@
 """Modules whose state had another form in the checkpoints of an earlier version, and how it takes the present one.
 
 `upgraded` does it for the state dict of a whole model; a module that calls `upgrade_in_loading` does it in every
-`load_state_dict`, whoever calls that.
+call of `load_state_dict`.
 """
 
 from __future__ import annotations

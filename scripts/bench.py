@@ -221,7 +221,7 @@ def bench_metrics(table: Table) -> None:
     fake = 1.1 * torch.randn(ROWS, DIM, generator=generator) + 0.05
     peers: dict[str, tuple[list[ProbeMetric], Callable[[Tensor, Tensor], list[float]], float]] = {
         "fid, torchmetrics": ([FrechetDistance()], frechet_of_torchmetrics, 1e-3),
-        # subsets of another generator, hence the tolerance; all that is compared here computes in float64 but the last
+        # subsets of another generator, so a tolerance; all that is compared here computes in float64 but the last
         "kid, torchmetrics in float64": ([SubsetKernelDistance()], kid_in_double_of_torchmetrics, 5e-2),
         "kid, torchmetrics in float32": ([SubsetKernelDistance()], kid_of_torchmetrics, 5e-2),
     }

@@ -3,7 +3,7 @@
 FOLDER/<name> is a whole run folder (pictures left out) with `expected.npz`, 16 samples of seed 0: what the model gives
 ("model"), what they are stored as ("stored"), their labels. FOLDER/machine.json says how this machine calculates. Run
 it once when the form of a checkpoint changes, with a new folder beside the earlier ones in `tests/formats/`, and keep
-those: `tests/formats/test_stored.py` loads, samples and resumes every one of them for ever.
+those: `tests/formats/test_stored.py` loads, samples and resumes every one of them.
 """
 
 from __future__ import annotations

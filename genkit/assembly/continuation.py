@@ -1,4 +1,4 @@
-"""What a resumed run takes over from its folder and its checkpoint, and what it refuses to."""
+"""Continue a run: the state taken from its folder and checkpoint, and refusals."""
 
 from __future__ import annotations
 

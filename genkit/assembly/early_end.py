@@ -1,4 +1,4 @@
-"""What is said of a run that a callback ended before `trainer.max_steps`: on the console and in run.json."""
+"""Report a run that a callback ended before `trainer.max_steps`: on the console and in run.json."""
 
 from __future__ import annotations
 

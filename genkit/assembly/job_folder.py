@@ -123,7 +123,7 @@ def _entries(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _identity_of(path: Path) -> dict[str, Any] | None:
-    """What run.json remembers, or what config.yaml says where that was hashed in the form of another version."""
+    """The identity in run.json, or that of config.yaml where the first was hashed in the form of another version."""
     try:
         info = read_info(path / RUN)
         found = info.get("identity")
@@ -135,7 +135,7 @@ def _identity_of(path: Path) -> dict[str, Any] | None:
 
 
 def _is_present(found: Mapping[str, Any]) -> bool:
-    """Whether this identity is of a configuration in the present form; without a schema it is of the first."""
+    """Tell whether this identity is of a configuration in the present form; without a schema it is of the first."""
     return bool(found.get("schema", "genkit.config/1") == migrate.SCHEMA)
 
 

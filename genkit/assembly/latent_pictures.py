@@ -1,4 +1,4 @@
-"""`genkit sample show=…`: what a model makes of held-out examples, as a picture in the place of samples.
+"""`genkit sample show=…`: a model's reconstructions and latents of held-out examples, as a picture instead of samples.
 
 interpolation    rows of decoded points on the path between the latents of two examples, or between two draws of
                  noise where the model has no encoder but its latents are standard normal
@@ -45,7 +45,7 @@ def check_show(model: GenerativeModel, show: str) -> None:
 
 @torch.no_grad()
 def picture_of(found: Restored, settings: SampleSettings) -> Picture:
-    """What show= names, computed; what is left is to draw it into a file."""
+    """The tensors that show= names, ready to be drawn into a file."""
     assert settings.show is not None
     check_show(found.model, settings.show)
     shows = {"interpolation": _interpolation, "reconstruction": _reconstruction}

@@ -1,4 +1,4 @@
-"""What the last bits of a run depend on besides its configuration: device, threads, versions, and how views are drawn.
+"""The machine of a run, on which its last bits depend: device, threads, versions, and how views are drawn.
 
 run.json remembers them. A run that goes on elsewhere says that it is not exact, and why.
 """
@@ -38,7 +38,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Why a run may not go on bit for bit on the machine `now`, in words.
+    """Reasons why a run may not continue bit for bit on the machine `now`, in words.
 
     Args:
         before: The run.json of the run.
@@ -53,7 +53,7 @@ def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 
 
 def other_views(before: Mapping[str, Any], dataset: Dataset) -> list[str]:
-    """Why the examples of a training are not seen as before, in words; nothing where they are.
+    """Reasons why the examples of a training are not seen as before, in words; nothing where they are.
 
     Args:
         before: The run.json of the run, or an entry of its history; one of an earlier version does not say how it drew.

@@ -1,4 +1,4 @@
-"""What `eval` and `train` share: the metrics and the features that a command line names, built."""
+"""Build the metrics and the features that a command line of `eval` or `train` names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def features_of(node: Any, reference: Reference, plugins: Sequence[str], trusted
 
 
 def metrics_named() -> bool:
-    """Whether this command line names metrics one by one: a suite's may be skipped, those that were named may not.
+    """Tell whether this command line names metrics one by one: those may not be skipped, a suite's may.
 
     Raises ConfigError where it names none, metric=[].
     """

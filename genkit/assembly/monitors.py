@@ -62,7 +62,7 @@ def _near(term: str, terms: Iterable[str]) -> str:
 
 
 def _none(one: Monitored) -> str:
-    """How to do without."""
+    """Advice on doing without it."""
     return ", or null for no best" if one.at == "checkpoint" else ""
 
 

@@ -34,7 +34,7 @@ Given = Mapping[str, Restored]  # argument of the model -> the trained model in 
 
 
 def embed(config: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
-    """The configuration of a new run with configurations in the place of paths, and the models that they describe.
+    """The configuration of a new run with configurations instead of paths, and the models that they describe.
 
     Raises:
         ConfigError: such an argument is no path.
@@ -88,7 +88,7 @@ def embedded_again(config: Mapping[str, Any]) -> Given:
 
 
 def as_recorded(typed: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Take what is typed to resume a run, with its own configurations in the place of the paths that it began with.
+    """Replace paths of trained models by the run's own configurations, on a command line that resumes it.
 
     Raises:
         ConfigError: another path.

@@ -28,7 +28,7 @@ def quick_of(
     watched: Sequence[Monitored],
     trusted: bool = True,
 ) -> Quick | None:
-    """What metric= and quick= describe, None where no metric is named.
+    """The scores that metric= and quick= describe, None where no metric is named.
 
     Raises:
         ConfigError: a metric cannot apply, or the steps are no validations.

@@ -99,7 +99,7 @@ def seams(info: Mapping[str, Any]) -> list[int]:
 
 
 def trained_on(info: Mapping[str, Any], step: int) -> Mapping[str, Any]:
-    """What run.json says of the machine that trained a step: its fields are those of the last command alone."""
+    """The machine that trained a step, by run.json, whose own fields are those of the last command."""
     later = [each for each in history_of(info) if each["step"] >= step]
     before = history_of(info)[: -len(later)] if later else []
     return before[-1] if before else info
@@ -121,7 +121,7 @@ def choose_window(
         return sum(seam < step for seam in seams)
 
     def alike(first: int, last: int) -> bool:
-        """Whether the configuration that the window is replayed with trained all of it."""
+        """Tell whether the configuration that the window is replayed with trained all of it."""
         source = configured_by(checkpoints, last)
         return trained_by(first + 1) == trained_by(last) == trained_by(last if source is None else source.step)
 

@@ -13,7 +13,7 @@ from typing import Any
 from genkit import printing
 from genkit.errors import ConfigError
 
-FREE = ("checkpoint", "logger", "debug", "data.root", "plugins")  # a key or whatever stands below it
+FREE = ("checkpoint", "logger", "debug", "data.root", "plugins")  # a key, or a prefix of keys
 MAX_STEPS = "trainer.max_steps"
 LISTED = 10  # differences shown
 NO_CHANGE = ("resume", "allow")

@@ -1,4 +1,4 @@
-"""What a configuration of `train` describes, built and checked before anything is written."""
+"""Build and check everything that a configuration of `train` describes, before anything is written."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def build_parts(
 
 
 def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
-    """What makes the logger, which was made once to see whether its package is installed; none writes when made."""
+    """A factory of the logger, called once to see whether its package is installed; none writes when made."""
     factory = build_factory(node, at="logger", expect=Logger, plugins=plugins)
     try:
         factory(save_dir=os.curdir)

@@ -65,7 +65,7 @@ def history_of(info: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_entry(each: Any) -> bool:
-    """Whether it can be told in `config_text` and found by its step."""
+    """Tell whether it can be shown in `config_text` and found by its step."""
     changed = each.get("changed", {}) if isinstance(each, dict) and type(each.get("step")) is int else None
     return isinstance(changed, dict) and all(isinstance(pair, list) and len(pair) == 2 for pair in changed.values())
 

@@ -1,4 +1,4 @@
-"""What a run is too short for: a warm-up that never ends, a validation that never comes.
+"""Warn of a run too short for its settings: a warm-up that never ends, a validation that never comes.
 
 Nothing of it is wrong, and a trial of a few steps is often meant, so it is said in one line and not refused.
 """

@@ -40,7 +40,7 @@ def model_for(path: str, settings: DrawingSettings, console: Console) -> Restore
 
 
 def origin(found: Restored, settings: DrawingSettings) -> dict[str, Any]:
-    """Where a model's samples and scores come from."""
+    """The model that samples and scores come from."""
     helpers = {key.rpartition(".")[2]: origin_of(helper) for key, helper in found.helpers.items()}
     return {**origin_of(found), "weights": settings.weights, **helpers}
 

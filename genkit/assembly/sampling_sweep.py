@@ -20,7 +20,7 @@ class Knob:
     values: tuple[float, ...]
 
     def label(self, value: float) -> str:
-        """What rows of a table call a value: "steps=5"."""
+        """The name of a value in the rows of a table: "steps=5"."""
         return f"{self.key.partition('.')[2] or self.key}={value:g}"
 
     def settings_at(self, settings: EvalSettings, value: float) -> EvalSettings:
@@ -37,7 +37,7 @@ def with_value(sampling: Mapping[str, Any], key: str, value: Any, plugins: Seque
 
 
 def knob_of(settings: EvalSettings, checkpoints: Sequence[str]) -> Knob | None:
-    """What sweep.… names, None where nothing is swept.
+    """The setting that sweep.… names, None where nothing is swept.
 
     Raises:
         ConfigError: two knobs, an empty list, a key that is set as well, or other than one checkpoint.
@@ -60,7 +60,7 @@ def knob_of(settings: EvalSettings, checkpoints: Sequence[str]) -> Knob | None:
 
 
 def _typed(key: str) -> bool:
-    """Whether the key stands on this command line; sampler=heun sets sampler.steps too, but means the solver."""
+    """Tell whether the command line gives the key itself; sampler=heun sets sampler.steps too, but means the solver."""
     from genkit.config.hydra.launch import current_job
 
     return key in current_job().keys

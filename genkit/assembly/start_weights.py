@@ -88,7 +88,7 @@ def model_name(checkpoint: Checkpoint) -> str:
 
 
 def begin(settings: TrainSettings) -> tuple[dict[str, Any], Start | None]:
-    """The configuration of a new run with a record in the place of start=, and the weights.
+    """The configuration of a new run with a record instead of the path start=, and the weights.
 
     Raises:
         CheckpointError: there is no intact checkpoint.
@@ -136,7 +136,7 @@ def begin_again(config: Mapping[str, Any]) -> Start | None:
 
 
 def as_begun(typed: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Take what is typed to resume a run, with its own record in the place of the path that it began with.
+    """Replace the path of start= by the run's own record, on a command line that resumes it.
 
     Raises:
         ConfigError: another path or other weights.

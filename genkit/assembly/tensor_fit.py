@@ -38,7 +38,7 @@ def require_within(make: Callable[[], GenerativeModel], spec: DataSpec, stored: 
     """Builds the model without memory and compares it with what a file holds.
 
     Args:
-        make: Builds it, under whatever device is the default.
+        make: Builds it, on the default device.
         spec: The data that the checkpoint declares.
         stored: The tensors of the file.
         path: The checkpoint, for messages.
@@ -55,7 +55,7 @@ def require_within(make: Callable[[], GenerativeModel], spec: DataSpec, stored: 
             built = model.state_dict()
     except (GenkitError, MemoryError):
         raise
-    except Exception as error:  # whatever a constructor meets in sizes that do not go together
+    except Exception as error:  # any error of a constructor whose sizes do not go together
         reason = f"{type(error).__name__}: {one_line(str(error), 200)}"
         raise CheckpointError(f"{shown(path)}: its configuration builds no model ({reason})") from error
     _compare(built, _upgraded(model, stored), path)

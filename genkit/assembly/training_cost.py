@@ -1,7 +1,7 @@
-"""What a training cost, and which training a model is of.
+"""Cost of a training, and the identity of the training that a model is from.
 
 Steps, examples seen and parameters say what was done, anywhere. CPU seconds say how long this machine took for it, and
-rise with whatever else it did: beside them stands its load, the average number of processes that wanted a core.
+rise with its other work: so its load, the average number of runnable processes, is recorded beside them.
 """
 
 from __future__ import annotations

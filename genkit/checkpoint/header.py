@@ -1,4 +1,4 @@
-"""What a safetensors file says that it holds, read before the tensors and checked against the size of the file.
+"""Read a safetensors file's header before its tensors, and check it against the size of the file.
 
     8 bytes little-endian: length of the header · header: JSON, {name: {dtype, shape, data_offsets}} · the data
 

@@ -63,7 +63,7 @@ def owner_of(folder: Path) -> Process | None:
 
 
 def living_owner(folder: Path) -> Process | None:
-    """The process that owns the folder and is not proven dead, for whoever only looks: nothing is made or locked.
+    """The process that owns the folder and is not proven dead, for readers: nothing is made or locked.
 
     Returns:
         None where nobody does, or where the lock cannot be read.

@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a folder holds.
+    """Content of a folder.
 
     Attributes:
         kind: "checkpoint", or "export" for the shareable form without training state.
@@ -111,7 +111,7 @@ def _check_version(value: dict[str, Any], path: Path) -> None:
 
 
 def _is_sound(value: dict[str, Any]) -> bool:
-    """Whether every key is there with the right type, and every name is one that a checkpoint may hold."""
+    """Tell whether every key is there with the right type, and every name is one that a checkpoint may hold."""
     return (
         set(value) == _KEYS
         and type(value["format_version"]) is int

@@ -1,4 +1,4 @@
-"""Where a path given as `ckpt=`, `resume=` or `start=` leads; no tensor is read, torch is not imported.
+"""Resolve a path given as `ckpt=`, `resume=` or `start=`; no tensor is read, torch is not imported.
 
     RUN                       the run's latest checkpoint
     RUN/latest  RUN/best      the checkpoint that this pointer names
@@ -7,7 +7,7 @@
 
 A folder of checkpoints, and a folder of runs, are refused with what to name in it.
 
-Links. A path may lead through them, whoever names it means what they lead to: so a checkpoint that was moved to another
+Links. A path may lead through them and means what they lead to: so a checkpoint that was moved to another
 disk and linked back is read as RUN/checkpoints/step-N. Where the run itself says which checkpoint, in its pointers, a
 link out of the run is not followed.
 """
@@ -35,7 +35,7 @@ _SHORT_STEP = re.compile(r"step-([0-9]{1,17})")
 
 @dataclass(frozen=True)
 class Place:
-    """What a path leads to.
+    """The checkpoint that a path names.
 
     Attributes:
         folder: The checkpoint's folder, absolute; for the pointer "latest", the run's.
@@ -49,7 +49,7 @@ class Place:
 
 
 def locate(path: Path | str) -> Place:
-    """The place that a path leads to; that its checkpoint is intact is for whoever opens it to find.
+    """The place that a path leads to; its checkpoint is verified when it is opened.
 
     Raises:
         CheckpointError: there is nothing, or nothing that is one checkpoint; the message says what to name.
@@ -68,7 +68,7 @@ def locate(path: Path | str) -> Place:
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Whether this is a folder of a run, rather than of one checkpoint."""
+    """Tell whether this is the folder of a run, rather than of one checkpoint."""
     if os.path.lexists(folder / MANIFEST):
         return False
     return os.path.isdir(folder / CHECKPOINTS) or os.path.isfile(folder / RUN)

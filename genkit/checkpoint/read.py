@@ -58,7 +58,7 @@ class Checkpoint:
         return self.tensors(MODEL, device)
 
     def training(self, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """What resuming needs: tensors and JSON, each empty where the checkpoint was written without.
+        """The state that resuming needs: tensors and JSON, each empty where the checkpoint was written without.
 
         Raises:
             CheckpointError: this is an export, which cannot be resumed.
@@ -101,7 +101,7 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def find_checkpoint(path: Path | str) -> Checkpoint:
-    """What `ckpt=`, `resume=` and `start=` mean: see `place`.
+    """The checkpoint that `ckpt=`, `resume=` or `start=` names: see `place`.
 
     Raises:
         CheckpointError: nothing intact is there; every damaged checkpoint is left as it is.

@@ -1,4 +1,4 @@
-"""Which checkpoints of a run are the latest and the best, and which are no longer needed.
+"""Pointers to a run's latest and best checkpoint, and removal of those no longer needed.
 
 `latest` and `best` are text files in the run folder, one line with the name of a folder in `checkpoints/`. Age is the
 step in that name, never a time stamp: clocks jump, copies touch.
@@ -31,7 +31,7 @@ def step_name(step: int) -> str:
 
 
 def is_step_name(name: str) -> bool:
-    """Whether this is a name that `step_name` gives; no such name leads out of a folder."""
+    """Tell whether `step_name` gives this name; no such name leads out of a folder."""
     match = _STEP.fullmatch(name)
     return match is not None and step_name(int(match[1])) == name
 

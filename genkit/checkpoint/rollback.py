@@ -52,12 +52,12 @@ def run_of(place: Place, key: str) -> Path:
 
 
 def is_at(run: Path, step: int) -> bool:
-    """Whether nothing in the run comes after this step."""
+    """Tell whether nothing in the run comes after this step."""
     return next(_after(run / CHECKPOINTS, step), None) is None and not _points_beyond(run, "best", step)
 
 
 def is_unfinished(run: Path, step: int) -> bool:
-    """Whether the run went back to this step and was killed before all that came after was moved."""
+    """Tell whether the run was killed while rolling back to this step, before all later files were moved."""
     begun = any((run / ASIDE).glob(f"*-after-{step_name(step)}*"))
     return begun and not is_at(run, step)
 

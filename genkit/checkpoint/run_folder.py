@@ -147,7 +147,7 @@ def read_info(path: Path) -> dict[str, Any]:
 
 
 def _refuse_links_out(folder: Path) -> None:
-    """Whatever a resumed run writes stays in its folder.
+    """Refuse links out of the folder, so that a resumed run writes nowhere else.
 
     Links to checkpoints that were moved to another disk are left alone: nothing is written or deleted through them.
     """

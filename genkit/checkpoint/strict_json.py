@@ -1,6 +1,6 @@
 """JSON without surprises, for files that anybody may have written.
 
-Writing: one canonical text per value (sorted keys, ASCII, final newline), hence one hash; NaN, infinity and keys that
+Writing: one canonical text per value (sorted keys, ASCII, final newline), so one hash; NaN, infinity and keys that
 are no strings are refused, since JSON would change them. Reading: UTF-8 only, at most 16 MiB and 64 levels, no
 duplicate keys, no NaN, nothing that overflows to infinity. Depth is counted before parsing.
 """

@@ -114,7 +114,7 @@ def _names() -> list[str]:
 
 
 def _view_of(name: str, tensor: Tensor) -> tuple[object, ...]:
-    """What two names must have in common to be tied; an empty tensor has no memory and is tied to none."""
+    """Identity of a tensor's memory, equal for tied names; an empty tensor has none and is tied to nothing."""
     if math.prod(tensor.shape) == 0:
         return (name,)
     return (

@@ -40,7 +40,7 @@ def verify_checkpoint(path: Path | str) -> Manifest:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether the manifest is sound and every listed file has its size: cheap, since nothing is hashed."""
+    """Tell whether the manifest is sound and every listed file has its size: cheap, since nothing is hashed."""
     try:
         for name, entry in read_manifest(folder).files.items():
             with open_listed(folder, name, entry):
@@ -75,7 +75,7 @@ def read_small(path: Path) -> bytes:
 
 
 def read_listed(folder: Path, name: str, entry: Entry) -> bytes:
-    """The content of a listed file: the very bytes that were hashed, whatever happens to the file meanwhile.
+    """The content of a listed file: the very bytes that were hashed, even if the file changes meanwhile.
 
     Raises:
         CheckpointError: the file is missing or changed.

@@ -55,7 +55,7 @@ def write_checkpoint(
         config: All that rebuilds the model, plain JSON.
         model: The weights for use.
         training_tensors: Raw weights where `model` is an average, optimizer state.
-        training: Counters and whatever else resuming needs, plain JSON (see `flatten_state`).
+        training: Counters and other state that resuming needs, plain JSON (see `flatten_state`).
         pointers: Which files of the run, the folder above `checkpoints`, name this checkpoint from now on.
 
     Raises:

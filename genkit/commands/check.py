@@ -94,7 +94,7 @@ def _model(parts: Parts) -> str:
 
 
 class StepTimes(StepCallback):
-    """When each step ended."""
+    """Times at which the steps ended."""
 
     def __init__(self) -> None:
         self.stamps: list[float] = []

@@ -55,7 +55,7 @@ class CompareSettings:
 
     @classmethod
     def of(cls, argv: Sequence[str]) -> Self:
-        """A word that exists as a path is one, whatever it looks like; raises ConfigError for an unknown key."""
+        """A word that exists as a path is always one; raises ConfigError for an unknown key."""
         paths, options = list[Path](), dict[str, str]()
         for word in argv:
             key, equals, value = word.partition("=")
@@ -89,7 +89,7 @@ def run(argv: list[str]) -> int:
         raise ConfigError("genkit compare: these results have no score of a model: run genkit eval first")
     console = make_console()
     folder = make_out(settings.out, "compare", "results", lambda folder: fill(folder, table))
-    show(table, console)  # last: whoever reads only its head closes the pipe
+    show(table, console)  # last: a reader of its head alone closes the pipe
     console.print(f"comparison: {shown(folder)}", soft_wrap=True)
     return 0
 

@@ -97,7 +97,7 @@ def versions() -> Iterator[Finding]:
 
 
 def requirements() -> Iterator[Finding]:
-    """What the package's own metadata asks for: required packages, and the extras that are not complete."""
+    """Requirements in the package's metadata: required packages, and the extras that are not complete."""
     try:
         asked = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
@@ -116,7 +116,7 @@ def requirements() -> Iterator[Finding]:
 
 
 def _fault(name: str, requirement: str) -> str | None:
-    """Why an installed package does not do; None where it does."""
+    """Reason why an installed package cannot be used; None where it can."""
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -165,7 +165,7 @@ def _finding(name: str, record: dict[str, str], code: int, records: dict[str, di
 
 
 def _distribution(name: str) -> str:
-    """What pip calls a package."""
+    """The name of a package for pip."""
     package = name.partition(".")[0]
     return DISTRIBUTIONS.get(package, package)
 
@@ -203,7 +203,7 @@ def _owner(module: str) -> str:
 
 
 def folders() -> Iterator[Finding]:
-    """Where genkit and its libraries write."""
+    """Folders that genkit and its libraries write to."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     own = Path(os.environ.get("GENKIT_CACHE") or caches / "genkit")
     config = Path(os.environ.get("MPLCONFIGDIR") or caches / "matplotlib")

@@ -61,7 +61,7 @@ SUITES = {
 
 
 class Scored(NamedTuple):
-    """What was scored, and the folder of the results; None in all processes but the first one."""
+    """The records, and the folder of the results; None in all processes but the first one."""
 
     records: list[Record]
     path: Path | None
@@ -184,7 +184,7 @@ def _sources(
     files: Sequence[str],
     reference: Reference,
 ) -> list[Source]:
-    """What is scored, with a name for the table."""
+    """A scored source, with a name for the table."""
     if models and reference.dataset is not None:
         n = settings.n or reference.dataset.eval_n
         names = _unique([type(found.model).__name__.lower() for found in models], checkpoints)

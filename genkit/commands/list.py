@@ -80,7 +80,7 @@ def describe(file: Path, group: str) -> str:
 
 
 def promised(file: Path) -> str:
-    """What an experiment reaches and in what time, from the comment that says so; "" without one."""
+    """Scores and time of an experiment, from its comment `# Reaches:`; "" without one."""
     lines = _opening_comments(file)
     return next((line.removeprefix(REACHES) for line in lines if line.startswith(REACHES)), "")
 

@@ -312,14 +312,14 @@ def _work_done(parts: Parts, step: int) -> dict[str, int]:
 
 
 def less_memory(parts: Parts) -> str:
-    """What to try when the memory does not suffice: the same step from smaller micro-batches."""
+    """Advice where memory does not suffice: the same step from smaller micro-batches."""
     size, accumulate = parts.dataset.batch_size, parts.trainer.accumulate
     same = f" trainer.accumulate={2 * accumulate}, which make the same step" if size > 1 else ""
     return smaller_batch("data.batch_size", size) + same
 
 
 def _bent(parts: Parts, max_steps_before: int) -> list[str]:
-    """Why a run of another length is another run, where it is."""
+    """Reasons why a run of another length is not the same run: the horizon, where one is needed."""
     needs = parts.module.lr_schedule.needs_horizon or parts.module.model.needs_horizon
     return ["horizon changed"] if needs and parts.trainer.max_steps != max_steps_before else []
 
@@ -335,7 +335,7 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, reaso
 
 
 def _with_absolute_data(config: dict[str, Any]) -> dict[str, Any]:
-    """Relative paths of data are meant from here, also for whoever resumes elsewhere."""
+    """Make relative paths of data absolute, so that a run may be resumed from another folder."""
     root = config["data"].get("root")
     if root is None:
         return config

@@ -103,7 +103,7 @@ def _run_of(path: Path) -> Path | None:
 
 
 def _dangling(run: Path) -> list[CheckpointError]:
-    """What is wrong with `latest` and `best`, each of which a run may be without."""
+    """Faults of the pointers `latest` and `best`; a run may lack either."""
     found = []
     for pointer in get_args(Pointer):
         name = pointed(run, pointer)
@@ -115,7 +115,7 @@ def _dangling(run: Path) -> list[CheckpointError]:
 
 
 def _steps(text: str | None, path: Path) -> int:
-    """How many steps to replay, 0 for none."""
+    """Number of steps to replay, 0 for none."""
     if text is None:
         return 0
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**40):

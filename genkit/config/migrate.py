@@ -26,7 +26,7 @@ Document = dict[str, Any]
 
 # N -> what makes version N + 1 of a document of version N. The document has the keys of config.json, of which a
 # config.yaml gives "train" alone; names of classes in it are the present ones. Use `names.each_node` to change an
-# argument wherever its class stands.
+# argument at every place of its class.
 STEPS: dict[int, Callable[[Document], Document]] = {}
 
 

@@ -1,7 +1,7 @@
 """Class paths that have changed: what a checkpoint, a run or a user's file calls a class by an earlier name.
 
 A class of genkit that moves to another module, or is renamed, gets one row here, old path -> new path, and keeps it:
-files that hold the old path are read for ever. Rows may chain (A -> B, later B -> C). Both sides are names of genkit's
+files that hold the old path are always read. Rows may chain (A -> B, later B -> C). Both sides are names of genkit's
 own, so the allow-list of `genkit.config.resolve`, which is asked for the new name, is as narrow as without them.
 
 Old names are replaced once, where a file or a command line is read, and nothing behind that point sees one. Hashes of

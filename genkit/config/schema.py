@@ -6,7 +6,7 @@ A constructor's annotations are its schema. What is understood:
     tuple[int, ...]  tuple[int, int]  list[T]  Sequence[T]  dict[str, T]  Mapping[str, T]
 
 A bool is no number, an int serves where a float is asked for, floats are finite. null passes only where the
-annotation says None, and no number stands for "unlimited". Whatever is none of these (a class, a factory) is handed
+annotation says None, and no number stands for "unlimited". Anything else (a class, a factory) is handed
 back to the caller, who knows how to build things.
 """
 

@@ -1,7 +1,7 @@
 r"""Images in black and white: how intensities v in 0 … L become pixels in 0, 1, with L = levels − 1.
 
 * threshold: on where v / L ≥ 1/2.
-* dynamic: on with probability v / L, drawn anew in every epoch of the training (Salakhutdinov & Murray 2008); what is
+* dynamic: on with probability v / L, redrawn in every epoch of the training (Salakhutdinov & Murray 2008); what is
   not trained on is one fixed draw, so that likelihoods of different models are of the same images.
 
 A pixel is on iff r < v with r uniform on 0 … L − 1, which has probability v / L exactly.
@@ -40,7 +40,7 @@ class Binarization(ABC):
 
     @abstractmethod
     def fixed(self, v: Tensor, name: str) -> Tensor:
-        """Intensities v (N, *shape) as the data `name` shows them wherever it is not trained on."""
+        """Intensities v (N, *shape) as the data `name` shows them outside of training."""
 
     @abstractmethod
     def training(self, v: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
@@ -48,7 +48,7 @@ class Binarization(ABC):
 
     @property
     def random(self) -> bool:
-        """Whether the training sees a pixel now on, now off."""
+        """Tell whether pixels of the training data are redrawn in each epoch."""
         return False
 
 

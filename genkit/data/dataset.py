@@ -92,16 +92,16 @@ class Dataset(Component, ABC):
 
     @property
     def view_source(self) -> Split:
-        """What `view` is given: the training split, or other values of the same examples in the same order."""
+        """The split that `view` reads: the training split, or other values of the same examples in the same order."""
         return self.split("train")
 
     @property
     def random_views(self) -> bool:
-        """Whether `view` draws from the stream; by default wherever a dataset has a view of its own."""
+        """Tell whether `view` draws from the stream; by default, whether a dataset overrides `view`."""
         return type(self).view is not Dataset.view
 
     def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:
-        """Two disjoint sets of real data for the floor of a score: (n in the place of samples, the reference).
+        """Two disjoint sets of real data for the floor of a score: (n as samples, the reference).
 
         Default: n seeded training examples against the test split. Repeat r of a given n is always the same pair.
         Raises DataError where n is larger than the data allows.

@@ -81,7 +81,7 @@ def holds_images(folder: Path) -> bool:
 
 def _read_png(path: Path) -> Array:
     """(H, W, C) uint8, C = 1 or 3."""
-    if not path.is_file():  # a pipe would wait for a writer for ever
+    if not path.is_file():  # a pipe would wait endlessly for a writer
         raise DataError(f"{shown(path)}: no regular file; take it out of the folder")
     try:
         with (

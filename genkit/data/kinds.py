@@ -1,4 +1,4 @@
-r"""What one value of the data is: a real number, a level on a line, or a token without order.
+r"""Kinds of values: a real number, a level on a line, or a token without order.
 
 * `Real`: any number, inside a range where the data has one. What is stored is what a model sees.
 * `Quantised`: v in 0 … levels − 1 (a uint8 pixel, an intensity 0 … 16), equal bins of [lo, hi). A model sees the middle
@@ -39,7 +39,7 @@ SCALED: dict[Modality, Drawing] = {"image": "grid", "vector": "scatter", "sequen
 
 
 class ValueKind(ABC):
-    """What one stored value is, and the maps between stored values and model values.
+    """The kind of a stored value, and the maps between stored values and model values.
 
     Attributes:
         name: In words and in JSON.
@@ -97,7 +97,7 @@ class ValueKind(ABC):
 
     @property
     def margin(self) -> float:
-        """How much narrower than the range is what stored values reach."""
+        """Difference between the width of the range and that of the stored values."""
         return 0.0
 
     @property
@@ -124,21 +124,21 @@ class ValueKind(ABC):
         """Raises DataError where values of this type are none that are stored."""
 
     def drawing(self, modality: Modality) -> Drawing:
-        """How such data is drawn: a grid of images, a scatter plot of vectors, lines of series, or rows of tokens."""
+        """The plot of such data: a grid of images, a scatter plot of vectors, lines of series, or rows of tokens."""
         return SCALED[modality]
 
     @property
     @abstractmethod
     def words(self) -> str:
-        """What is stored, in the words of a message: "integers in 0 … 16"."""
+        """The stored values in words, for a message: "integers in 0 … 16"."""
 
     @property
     def described(self) -> str:
-        """What stands behind a shape: " with 17 levels", "" for real numbers without a range."""
+        """A clause that follows a shape: " with 17 levels"; "" for real numbers without a range."""
         return "" if self.range is None else f" in {self.range[0]:g} … {self.range[1]:g}"
 
     def to_json(self) -> dict[str, Any]:
-        """What the specification of a dataset says of it beyond its range and levels; empty where that is all."""
+        """Entries of a dataset's specification besides range and levels."""
         return {}
 
 
@@ -278,7 +278,7 @@ class Quantised(ValueKind):
 
 @dataclass(frozen=True)
 class Categorical(ValueKind):
-    """Tokens 0 … vocabulary − 1, and specials above them, int64 wherever they are.
+    """Tokens 0 … vocabulary − 1, and specials above them, always int64.
 
     Attributes:
         vocabulary: V, how many ordinary tokens there are.
@@ -393,7 +393,7 @@ def dtype_name(x: Tensor | torch.dtype) -> str:
 
 
 def _outside(v: Tensor, count: int) -> Tensor:
-    """Which are no whole numbers 0 … count − 1; a count may be more than the type of v can hold."""
+    """Mask of the values that are not integers in 0 … count − 1; count may exceed the range of v's type."""
     if v.is_floating_point():
         return torch.ones_like(v, dtype=torch.bool)
     if v.dtype == torch.uint8 and count > 255:  # the common case of images, which are many

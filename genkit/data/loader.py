@@ -3,7 +3,7 @@
 An epoch is one random permutation of the training examples, a function of (seed, epoch); with B examples in a
 micro-batch and W processes it has N // (B W) micro-batches, and the examples left over are dropped until the next
 permutation. Micro-batch m of the run is number m mod per_epoch of epoch m // per_epoch; process r takes the r-th of its
-W slices. Nothing is remembered, hence nothing has to be restored on resume but the number m.
+W slices. There is no state: only the number m is restored on resume.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ LARGEST = 512
 
 
 def forward_batch(dataset: Dataset) -> int:
-    """How many examples to take at once where no gradient is asked for.
+    """Number of examples at once where no gradient is needed.
 
-    Nothing is kept for a backward pass then, so four training batches fit where one trains: who makes
-    data.batch_size smaller for want of memory makes these smaller too.
+    Nothing is kept for a backward pass then, so four training batches fit where one trains.
+    A smaller data.batch_size, set to save memory, makes these smaller too.
     """
     return min(LARGEST, 4 * dataset.batch_size)
 

@@ -56,7 +56,7 @@ Source = Iterable[Examples] | Callable[[], Iterable[Examples]]
 
 @dataclass(frozen=True)
 class Layout:
-    """What a prepared array holds.
+    """Description of a prepared array.
 
     Attributes:
         n: N, the number of examples, 1 or more.
@@ -278,7 +278,7 @@ def _check(batch: Examples, layout: Layout) -> None:
 
 
 def _hashes(folder: Path, layout: Layout) -> dict[str, Any]:
-    """What the manifest says of the content."""
+    """The description in the manifest."""
     damaged = DataError(f"{shown(folder)}: {DAMAGED}")
     try:
         known = json.loads(read_regular(folder / MANIFEST, LARGEST, inside=folder))

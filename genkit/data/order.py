@@ -1,8 +1,8 @@
 r"""Orders of examples that do not depend on the order in which a file happens to list them.
 
-A file may be sorted by class, by date or by how good its samples are; its first n then stand for nothing, and whatever
-is chosen by place (folds, subsets, resamples) would change with the list. So examples are first put into **canonical
-order**, that of their values read as a dictionary reads letters, and what must be random is drawn from there.
+A file may be sorted by class, by date or by quality. Its first n examples then represent nothing, and a choice by
+position (folds, subsets, resamples) would change with the list. So examples are first put into **canonical order**, the
+lexicographic order of their values, and random choices are made from there.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def random_order(split: Split, n: int, seed: int) -> Tensor:
 
 
 def settled(split: Split) -> Examples:
-    """The examples in an order that is random and yet a function of the examples alone, whatever the order was."""
+    """The examples in an order that is random and yet a function of the examples alone, not of their order."""
     return drawn(split, len(split), 0)
 
 

@@ -51,7 +51,7 @@ def read_samples(path: Path | str, spec: DataSpec | None = None) -> InMemory:
     Args:
         path: An `.npz`, an `.npy`, a folder of PNG images (in the order of their names), or one that `genkit sample`
             wrote.
-        spec: The data that they must fit; None takes 8-bit images, vectors or tokens, whatever the file holds.
+        spec: The data that they must fit; None takes 8-bit images, vectors or tokens, by the file.
 
     Raises:
         DataError: the file is missing or unreadable, or its shape, type or values are not what the data stores.
@@ -116,7 +116,7 @@ def _write_header(entry: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]
 
 
 def spec_of(samples: Split, others: Iterable[Path | str] = ()) -> DataSpec:
-    """What a file of samples says about itself: 8-bit images in [−1, 1), unbounded vectors, or tokens.
+    """Infer the spec of a file of samples: 8-bit images in [−1, 1), unbounded vectors, or tokens.
 
     How many tokens there are, no file says: as many as it and the `others` that stand beside it have.
     """
@@ -129,7 +129,7 @@ def spec_of(samples: Split, others: Iterable[Path | str] = ()) -> DataSpec:
 
 
 def _drawn_here(path: Path) -> bool:
-    """Whether a folder is what `genkit sample` wrote: samples, and pictures of some of them. Raises for a run's."""
+    """Tell whether `genkit sample` wrote a folder: samples, and pictures of some of them. Raises for a run's."""
     if (path / "run.json").is_file():
         raise DataError(f"{shown(path)}: a run, which holds no samples: score it as {shell_word(f'ckpt={path}')}")
     drawn = (path / SAMPLES).exists() and (path / NOTE).exists()
@@ -241,7 +241,7 @@ def _spec_of(shape: tuple[int, ...], path: Path) -> DataSpec:
 
 
 def _are_tokens(x: Array) -> bool:
-    """Whether an array (n, T) that nothing is known about holds tokens and no real vectors."""
+    """Tell whether an array (n, T) of unknown origin holds tokens rather than real vectors."""
     return x.ndim == 2 and x.dtype == np.int64 and x.size > 0 and bool(x.min() >= 0 and x.max() < LARGEST_TOKEN)
 
 

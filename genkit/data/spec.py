@@ -1,4 +1,4 @@
-"""What a dataset says about itself: the shape of an example, the kind of its values, its labels.
+"""Specification of a dataset: the shape of an example, the kind of its values, its labels.
 
 The maps between stored values and model values are the kind's (`genkit.data.kinds`). Images are stored channels last,
 (n, H, W, C) uint8; models see channels first, (B, C, H, W) float32.
@@ -92,7 +92,7 @@ class DataSpec:
 
     @property
     def drawing(self) -> Drawing:
-        """How a set of examples is drawn: "grid", "scatter", "series" or "tokens"."""
+        """The plot of a set of examples: "grid", "scatter", "series" or "tokens"."""
         return self.kind.drawing(self.modality)
 
     @property
@@ -171,7 +171,7 @@ class DataSpec:
 
 
 class Takes:
-    """What data something is defined on: a model, a metric, features.
+    """The data that a model, a metric or features are defined on.
 
     Class attributes:
         modalities: What the shape may mean.

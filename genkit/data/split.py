@@ -1,7 +1,7 @@
-"""A split of a dataset as a protocol: random access to stored values, wherever they lie.
+"""A split of a dataset as a protocol: random access to stored values, in memory or on disk.
 
-Whoever reads a split asks for the examples of an index (`take`), or for all of them in turn (`chunks`), and knows it
-by its `fingerprint`. So order, resumption and scores are the same functions of (seed, epoch, index) for values in
+A reader asks for the examples of an index (`take`), or for all of them in turn (`chunks`), and identifies a
+split by its `fingerprint`. So order, resumption and scores are the same functions of (seed, epoch, index) for values in
 memory (`InMemory`) and for those on disk (`genkit.data.on_disk`), and memory need not grow with a split.
 """
 
@@ -79,7 +79,7 @@ class Split(ABC):
 
     @property
     def chunk_size(self) -> int:
-        """How many examples make up CHUNK bytes."""
+        """Number of examples in CHUNK bytes."""
         width = torch.Size(self.shape).numel() * self.dtype.itemsize
         return max(1, CHUNK // max(1, width))
 

@@ -87,7 +87,7 @@ class AdaptiveSampler(Sampler):
             taken = open_ & (size <= 1)
             y = torch.where(expand_to(taken, y), higher, y)
             slope = torch.where(expand_to(taken, y), last, slope)
-            # what remains is taken whole, lest rounding leave a rest that is never reached
+            # the last step takes all that remains: rounding could leave a rest that is never reached
             angle = torch.where(taken, torch.where(step <= end - angle, end, angle + step), angle)
             step = torch.where(open_, step * (0.9 * size.clamp(min=1e-10) ** -0.2).clamp(0.2, 5.0), step)
         raise NumericalError(

@@ -1,4 +1,4 @@
-r"""Which noise belongs to which example in training.
+r"""Pairings of noise and examples in training.
 
 Independent pairs make the paths of different examples cross, so that the learned flow bends. Pairing the noise and the
 examples of a batch at least total distance straightens it,

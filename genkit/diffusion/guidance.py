@@ -46,7 +46,7 @@ class ClassifierFreeGuidance(Denoiser):
         return self._away(towards, x_t, t, y), widening
 
     def _away(self, towards: Tensor, x_t: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-        """What is left of D (B, *shape) after guidance away from D_0."""
+        """D (B, *shape) after guidance away from D_0."""
         level = self.schedule.level(t)
         inside = (self.interval[0] <= level) & (level <= self.interval[1])
         if not inside.any():

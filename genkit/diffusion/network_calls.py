@@ -1,4 +1,4 @@
-"""How often networks are asked: the price of a sample, whatever the sampler and its guidance make of it."""
+"""Count evaluations of networks: the cost of a sample, guidance included."""
 
 from types import TracebackType
 from typing import Self

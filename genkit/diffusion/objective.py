@@ -1,4 +1,4 @@
-r"""What a diffusion model minimises.
+r"""Objectives of diffusion models.
 
 .. math:: \min_D\; E_{x, \epsilon, t}\; w(t)\, \| D(\alpha_t x + \sigma_t \epsilon, t) - x \|^2
 

@@ -5,7 +5,7 @@ With x̄ = x_t / alpha_t, σ = sigma_t / alpha_t and σ_d the data's standard de
 .. math:: D(x_t, t) = c_{skip}\, \bar x + c_{out}\, F\Big(\frac{\bar x}{\sqrt{\sigma^2 + \sigma_d^2}},
           \tfrac14 \ln \sigma\Big),
 
-so every network sees inputs of unit variance and the logarithm of the noise level, whatever the schedule. A squared
+so every network sees inputs of unit variance and the logarithm of the noise level, under any schedule. A squared
 error of F is the squared error of D over c_out².
 
 | F predicts | c_skip | c_out |
@@ -55,7 +55,7 @@ class NetworkDenoiser(Denoiser, Component):
         return self.mean_of(self.output(x_t, t, y), x_t, t)
 
     def output(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-        """What the network says of x_t (B, *shape): (B, outputs · C, …)."""
+        """The network's output for x_t (B, *shape): (B, outputs · C, …)."""
         alpha, sigma = (expand_to(value, x_t) for value in self.schedule(t))
         x, level = x_t / alpha, sigma / alpha
         total = (level**2 + self.data_std**2).sqrt()
@@ -74,7 +74,7 @@ class NetworkDenoiser(Denoiser, Component):
 
 
 class DenoiserFactory(Protocol):
-    """What a model's `denoiser` argument is: the parametrisation is chosen, its network is the model's."""
+    """A model's `denoiser` argument: a parametrisation, to be given the model's network."""
 
     def __call__(self, *, backbone: Backbone, schedule: Schedule, data_std: Tensor) -> NetworkDenoiser: ...
 

@@ -93,7 +93,7 @@ class Sampler(Component, ABC):
 
 
 class SamplerFactory(Protocol):
-    """What a model's `sampler` argument is: the solver and its steps are chosen, the denoiser is the model's."""
+    """A model's `sampler` argument: a solver and its steps, to be given the model's denoiser."""
 
     def __call__(self, *, denoiser: Denoiser) -> Sampler: ...
 

@@ -5,7 +5,7 @@ With σ = sigma / alpha and r = (σ_s / σ_t)², the posterior of a step given t
 .. math:: q(x_s \mid x_t, x) = N\Big(\frac{\alpha_s}{\alpha_t} r\, x_t + \alpha_s (1 - r)\, x,\;
           \sigma_s^2 (1 - r)\Big),
 
-and samplers put D(x_t, t) in the place of x.
+and samplers substitute D(x_t, t) for x.
 """
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-r"""How much an error of the posterior mean counts at each noise level, w(t) in w(t) ‖D(x_t, t) − x‖².
+r"""Weights of the loss over noise levels, w(t) in w(t) ‖D(x_t, t) − x‖².
 
 Every choice has the same minimum, the exact denoiser; they differ in what a network of finite size gives up first.
 """

@@ -1,9 +1,9 @@
 r"""A cache of what real data alone decides: its features and its floors.
 
 An entry is named by the sha256 of everything that it depends on — the values of the data themselves, the features with
-their weights, the metric with its arguments, the format of this file — so nothing can be stale: what changes has
-another name. Entries appear whole or not at all; an entry whose own sha256 does not match is computed again and written
-anew. Folder: `$GENKIT_CACHE`, else `$XDG_CACHE_HOME/genkit`, else `~/.cache/genkit`. Deleting it costs time only.
+their weights, the metric with its arguments, the format of this file — so nothing can be stale: a change gives
+another name. Entries appear whole or not at all; an entry whose own sha256 does not match is computed and written
+again. Folder: `$GENKIT_CACHE`, else `$XDG_CACHE_HOME/genkit`, else `~/.cache/genkit`. Deleting it costs time only.
 
     <name>.bin = 64 hexadecimal digits, the sha256 of the rest, a line feed; the tensors as safetensors
 """

@@ -1,4 +1,4 @@
-"""One evaluator for every family: the same reference, the same features, the same floor, whatever is scored.
+"""One evaluator for every family: the same reference, the same features, the same floor for all that is scored.
 
 One pass over the real data and one over the fakes feed all metrics, batch by batch; each quantity of a batch (features,
 log-density, reconstruction) is computed at most once however many metrics ask for it. Features of the reference are
@@ -167,7 +167,7 @@ class Evaluator:
         return self._obstacles(source, self.reference.data, self.reference.train, self.named)
 
     def _as_near_as_real(self, record: Record) -> bool:
-        """Whether a distance to real data cannot be told from, or is below, that of real data, as far as is known."""
+        """Tell whether a distance to real data is below its floor or within two deviations of it, or may be."""
         metric, floor = self.metrics[record.metric], record.floor
         looked_up = _between_features(metric) or (self.reference.dataset is None and _apart(metric))
         if record.value is None or not looked_up:
@@ -281,7 +281,7 @@ class Evaluator:
     def _obstacle(
         self, metric: ProbeMetric, source: Source, real: Split, train: Split | None, named: bool
     ) -> str | None:
-        """Why a metric cannot apply, as far as can be told before any work."""
+        """Reason why a metric cannot apply, as far as can be told before any work."""
         if reason := metric.unfit(self.spec):
             return f"it is defined on {reason}"
         if metric.uses_features and not self.prober.featured:
@@ -331,7 +331,7 @@ class Evaluator:
         return replace(record, value=value, warnings=warnings, status="warn" if warnings else "ok")
 
     def _too_few(self, record: Record, metric: ProbeMetric) -> str | None:
-        """Why the metric has no interval of so few rows."""
+        """Reason why the metric has no interval for so few rows."""
         counts = {"samples": record.n_fake, "reference examples": record.n_ref}
         known = {what: n for what, n in counts.items() if n is not None}
         return metric.too_few(known, self.features.dim(self.spec) if metric.uses_features else None)
@@ -372,10 +372,10 @@ def _quantile_of_t(degrees: int) -> float:
 
 
 def _between_features(metric: ProbeMetric) -> bool:
-    """Whether it is a distance of samples from data in the feature space, which copied data makes small."""
+    """Tell whether it is a distance of samples from data in the feature space, which copied data makes small."""
     return metric.uses_features and _apart(metric)
 
 
 def _apart(metric: ProbeMetric) -> bool:
-    """Whether it is a distance of samples from data."""
+    """Tell whether it is a distance of samples from data."""
     return metric.divergence and {"real", "fake"} <= set(metric.requires)

@@ -1,4 +1,4 @@
-"""What the metrics see: batches of real data and of fakes, everything about them lazy.
+"""The view that metrics have of batches of real data and of fakes, everything computed on demand.
 
 Nothing here depends on the size of a batch: features and log-densities of an example are its own, and what is drawn
 to score a real example is a function of (seed, its number or its values).
@@ -95,7 +95,7 @@ class Prober:
             yield Probe(self.spec, quantities)
 
     def train(self, train: Split) -> Iterator[Probe]:
-        """What a model may have copied."""
+        """Training data that a model may have copied."""
         for indices in self._batches(len(train)):
             batch = train.take(torch.arange(indices.start, indices.stop))
             quantities = self._shared("train", model_values(batch.x, self.spec), batch.y)
@@ -125,7 +125,7 @@ class Prober:
 
     @contextmanager
     def lending(self, *known: tuple[Split, Tensor]) -> Iterator[None]:
-        """Features (N, F) of splits that are known already, used wherever these splits are asked about."""
+        """Features (N, F) of splits that are known already, reused when these splits are needed."""
         self._lent = {split.values_hash: features for split, features in known}
         try:
             yield
@@ -136,7 +136,7 @@ class Prober:
         return self._lent.get(split.values_hash) if self._lent else None
 
     def _shared(self, side: str, x: Tensor, y: Tensor | None) -> dict[str, Quantity]:
-        """What both sides have: values, labels, features, and the known modes of the data."""
+        """Quantities of both sides: values, labels, features, and the known modes of the data."""
         quantities: dict[str, Quantity] = {side: lambda: x}
         if y is not None:
             quantities[f"{side}_y"] = lambda: y

@@ -61,7 +61,7 @@ def rank_and_world() -> tuple[int, int]:
 
 
 def share(n: int) -> range:
-    """Which of n examples are this process's. Raises ConfigError where some process would have none."""
+    """Indices of this process's share of n examples. Raises ConfigError where some process would have none."""
     rank, world = rank_and_world()
     if 0 < n < world:
         raise ConfigError(f"{n:,} examples cannot be shared by {world} processes: start fewer, or raise n=")

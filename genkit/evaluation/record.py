@@ -3,8 +3,8 @@
 The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the features `digits`:
 
     metric, name ("fid[digits]"), source, status ("ok" | "warn" | "n/a: reason" | "not finite"), warnings,
-    value, ci95 [lo, hi] | null of the mean that `covers` names, ci95_redrawn [lo, hi] | null with the reference drawn
-    anew too, bias_corrected (a Fréchet distance from few rows) | null,
+    value, ci95 [lo, hi] | null of the mean that `covers` names, ci95_redrawn [lo, hi] | null with the reference
+    redrawn too, bias_corrected (a Fréchet distance from few rows) | null,
     direction ("min" | "max" | "near": best where real data is), unit,
     floor {mean, sd, repeats, kind, score (by the floor's protocol, where the reference is a file)} | null,
     ratio_to_floor (divergences) or difference_to_floor, n_fake, n_ref,

@@ -31,7 +31,7 @@ from genkit.noise import generator_of
 
 @dataclass(frozen=True)
 class RealPair:
-    """Real data in the place of samples, real data in the place of the reference, and how they were chosen.
+    """Real data as samples, real data as the reference, and how they were chosen.
 
     Attributes:
         rows: Where both are in the reference, int64, for a reference that was split; None for a dataset's own pairs.
@@ -111,7 +111,7 @@ class Reference:
 
     @property
     def train(self) -> Split | None:
-        """What a model of this data may have copied; None where it is unknown."""
+        """Training data that a model of this data may have copied; None where it is unknown."""
         return None if self.dataset is None else self.dataset.split("train")
 
     @property
@@ -134,7 +134,7 @@ class Reference:
         return RealPair(fake, real, kind)
 
     def fresh_pair(self, n: int, repeat: int) -> RealPair:
-        """n held-out examples in the place of samples, and the training data. Raises DataError for too large an n."""
+        """n held-out examples as samples, and the training data. Raises DataError for too large an n."""
         if self.train is None:
             raise DataError("the training data is unknown")
         return RealPair(self._drawn(self.data, n, repeat, self.split), self.train, f"{self.split} against train")

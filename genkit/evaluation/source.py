@@ -1,4 +1,4 @@
-"""What is scored: a model, or samples that somebody made. A source streams fakes and offers what it can.
+"""Sources of samples to score: a model, or files. A source streams fakes and offers what it can.
 
 The fakes are given as model values of what would be *stored* of them: clipped and quantised to the data's levels. So a
 model and the file of its samples have the same scores.
@@ -6,7 +6,7 @@ model and the file of its samples have the same scores.
 A matrix product rounds otherwise when it has other numbers of rows, by 1e-7, which now and then is enough to put a
 pixel on another level. So that no score depends on the batch size or the number of processes, a CPU draws samples in
 chunks that are always the same, and is asked about so many examples at once that the rounding is the same.
-Samples of a file are taken in an order of their own (`genkit.data.order`), whatever the file's order was.
+Samples of a file are taken in an order of their own (`genkit.data.order`), independent of the file's.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ class Source(ABC):
         """
 
     def row_of(self, i: int) -> int:
-        """The number by which whoever made the fakes knows fake i."""
+        """The number of fake i in its file or its model's seed."""
         return i
 
     @abstractmethod
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:
-        """Why it cannot give "log_prob", "importance" or "reconstruction" of the reference; None if it can."""
+        """Reason why it cannot give "log_prob", "importance" or "reconstruction" of the reference; None if it can."""
 
     def spares(self, quantity: Requirement) -> str | None:
-        """Why it gives a quantity only where the user names the metric; None where it costs little."""
+        """Reason why it gives a quantity only where the user names the metric; None where it costs little."""
         return None
 
     def answers(self, v: Tensor, y: Tensor | None, seed: int, first: int) -> dict[str, Quantity]:
@@ -88,7 +88,7 @@ class Source(ABC):
 
     @property
     def dequantisation(self) -> str:
-        """Where in its level a value is put for its log_prob."""
+        """Position within its bin at which a value's log_prob is taken."""
         return "uniform"
 
     def facts(self, like: Tensor | None) -> dict[str, Any] | None:
@@ -234,14 +234,14 @@ class ModelSource(Source):
         return {"family": name, "parameters": self._parameters, "device": str(self._device), **labels, **self.origin}
 
     def _labels(self, like: Tensor | None) -> str:
-        """How the labels of the fakes are chosen."""
+        """Description of how the labels of the fakes are chosen."""
         if self.y is not None:
             return f"y={self.y}"
         return "in turn" if like is None else "reference shares"
 
     @property
     def _parameters(self) -> int:
-        """How many numbers it has learned, those of what guides it left out."""
+        """Number of learned parameters, without those of a model that guides it."""
         weak = self.model.weak if isinstance(self.model, Guidable) else None
         others = set() if weak is None else {id(p) for p in weak.parameters()}
         return sum(p.numel() for p in self.model.parameters() if id(p) not in others)

@@ -1,4 +1,4 @@
-r"""How varied a few hundred samples are, cheaply enough to be asked while a model trains: a collapse shows at once.
+r"""Measure the variety of a few hundred samples, cheaply enough to run while a model trains: a collapse shows at once.
 
 * Duplicates: the share of samples whose nearest other sample is closer than a tenth of the median such distance among
   as many real examples,

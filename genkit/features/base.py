@@ -61,10 +61,10 @@ class FeatureExtractor(Component, Takes, ABC):
 
     @abstractmethod
     def accepts(self, spec: DataSpec) -> bool:
-        """Whether these features are defined on data of this shape, given one of their modalities and kinds."""
+        """Tell whether these features are defined on data of this shape, given one of their modalities and kinds."""
 
     def serves(self, spec: DataSpec) -> bool:
-        """Whether these features are defined on such data."""
+        """Tell whether these features are defined on such data."""
         return self.unfit(spec) is None and self.accepts(spec)
 
     @abstractmethod
@@ -84,13 +84,13 @@ class FeatureExtractor(Component, Takes, ABC):
         other = copy(self)
         other.name, other.stand_in = f"{self.name}*", True
         other.caution = (
-            f"{other.name}: features of a network made for {self.name}, which stand in for want of one made for this "
-            f"data: features={self.name} if it is the same data, or name others"
+            f"{other.name}: the network of these features is made for {self.name}, and none is made for this data: "
+            f"give features={self.name} if it is the same data, or other features"
         )
         return other
 
     def facts(self, spec: DataSpec) -> dict[str, Any]:
-        """What one must know to compare two scores."""
+        """The settings that must be equal for two scores to be compared."""
         facts = {"id": self.id, "normalize": self.normalize, "dim": self.dim(spec), "quantize": spec.levels}
         return facts | ({"stand_in": True} if self.stand_in else {})
 

@@ -1,4 +1,4 @@
-"""Which features data is scored in unless the user says otherwise.
+"""The default features of each kind of data.
 
 A feature network is made for one kind of data: what a classifier of handwritten digits finds in pictures of clothes is
 no measure of these. So a network is used in silence for the data that names it (`Dataset.features`) alone. For other

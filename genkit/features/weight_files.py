@@ -1,4 +1,4 @@
-"""Where weights lie that are not shipped: `features.weights=`, `$GENKIT_WEIGHTS`, the cache. Nothing is downloaded."""
+"""Find weights that are not shipped: `features.weights=`, `$GENKIT_WEIGHTS`, the cache. Nothing is downloaded."""
 
 from __future__ import annotations
 

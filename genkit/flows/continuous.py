@@ -9,7 +9,7 @@ the model's `inverse_error` says how far.
 
 The trace costs one directional derivative per dimension; above a few dimensions one is taken in a random direction
 instead, E[εᵀ (∂v/∂h) ε] with independent signs ε (Hutchinson), the same for all of one trajectory. The estimate is
-drawn anew in training; in evaluation ε is a function of the seed, so that a score is one of (seed, example).
+drawn at each step of training; in evaluation ε is a function of the seed, so that a score is one of (seed, example).
 
 References:
     Neural ordinary differential equations (Chen, Rubanova, Bettencourt, Duvenaud, 2018), arXiv:1806.07366.

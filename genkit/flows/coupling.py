@@ -3,8 +3,8 @@ r"""Coupling layers: change some channels by a monotone map whose parameters a n
 .. math:: z_{change} = g(x_{change}; \theta), \quad \theta = b + a \cdot \mathrm{net}(x_{keep}, y), \quad
           z_i = x_i \text{ elsewhere}.
 
-The Jacobian is triangular, so its log-determinant is the sum of log g′, and the inverse needs g⁻¹ only, whatever the
-network is. b holds one set of parameters per position: the marginal of every pixel is learned directly, and the
+The Jacobian is triangular, so its log-determinant is the sum of log g′, and the inverse needs g⁻¹ only, for any
+network. b holds one set of parameters per position: the marginal of every pixel is learned directly, and the
 network adds what the context says. With few channels `keep`, a sequence of couplings is autoregressive in groups.
 
 `Elementwise` is the contract of g, `Additive` the map of NICE, `Affine` that of RealNVP; the spline is in `spline.py`.

@@ -35,7 +35,7 @@ from genkit.nn.residual_conv import ResidualConv
 
 
 class DequantisationFactory(Protocol):
-    """What a model's `dequantisation` argument is, finished with the data's spec."""
+    """A model's `dequantisation` argument, to be given the data's spec."""
 
     def __call__(self, *, spec: DataSpec, num_classes: int | None) -> "VariationalDequantisation": ...
 
@@ -105,7 +105,7 @@ class VariationalDequantisation(Transform, Component):
         return centre, ((x - centre) * (2 / self.spec.bin_width)).clamp(-1, 1)
 
     def _theta(self, layer: int, centre: Tensor, v: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Which values layer `layer` moves, and the parameters of their splines (B, C, P, …)."""
+        """The mask of the values that layer `layer` moves, and the parameters of their splines (B, C, P, …)."""
         moves = self.mask if layer % 2 == 0 else ~self.mask
         seen = torch.cat((centre, v.where(~moves, 0)), dim=1)
         theta = self.bias[layer] + self.gain[layer] * self.networks[layer](seen, y=y)

@@ -41,7 +41,7 @@ MarginalBins = Annotated[int, Range(0, 1024)]
 
 
 class ImageFlow(Recipe):
-    """What RealNVP and Glow share: pixels to the real line, levels that split, a learned prior of the rest.
+    """Common base of RealNVP and Glow: pixels to the real line, levels that split, a learned prior of the rest.
 
     Arguments:
         elementwise: The map of the couplings.
@@ -138,7 +138,7 @@ class Glow(ImageFlow):
 
 
 def _order(channels: int, number: int) -> list[int]:
-    """Where the linear map of a step starts: halves change places, and are newly dealt at every other step.
+    """Initial order of a step's channels: odd steps swap the halves, even ones deal channels to them in turn.
 
     A random rotation would blend pixels before any coupling has seen them, and noise with hard ends, once blended, is
     hard to tell apart again.

@@ -27,7 +27,7 @@ SMALLEST_SIDE = 4
 
 
 def halvings(shape: tuple[int, ...], levels: int) -> int:
-    """How often an image (C, H, W) can be halved, at most `levels` times; all but the first leave at least 4x4.
+    """Number of times that an image (C, H, W) can be halved, at most `levels`; all but the first leave at least 4x4.
 
     Raises ConfigError where the image itself has an odd side or is smaller than 4x4.
     """

@@ -1,4 +1,4 @@
-r"""What the latents of a flow follow: a standard normal, or a uniform box for data with hard ends.
+r"""Base densities of flows: a standard normal, or a uniform box for data with hard ends.
 
 Both are drawn from standard normal noise, so one source of noise serves every model; the box through Φ, the normal
 distribution function: u = 2 Φ(τ eps) − 1. A temperature τ < 1 draws nearer to the centre.

@@ -41,7 +41,7 @@ class Transform(nn.Module, ABC):
         """Fit to the values (B, …) of the first training batch that reach this layer; default nothing."""
 
     def penalty(self) -> Tensor | None:
-        """What the last forward pass in training adds to the loss, shape (); given once, then None."""
+        """The term that the last forward pass in training adds to the loss, shape (); given once, then None."""
         return None
 
     def reseed(self, seed: int) -> None:
@@ -127,5 +127,5 @@ class Reshape(Transform):
 
 
 def is_exact(transform: Transform) -> bool:
-    """Whether no layer of it estimates its log-determinant."""
+    """Tell whether every layer computes its log-determinant exactly."""
     return all(module.exact for module in transform.modules() if isinstance(module, Transform))

@@ -121,7 +121,7 @@ class ProbeMetric(Metric, Component, Takes, ABC):
         return None
 
     def warnings(self, value: float, floor: float | None) -> Iterator[str]:
-        """What to beware of at such a value, given the mean of the floor where there is one."""
+        """A warning about such a value, given the mean of the floor where there is one."""
         return iter(())
 
     def params(self) -> dict[str, Any]:

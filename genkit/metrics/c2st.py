@@ -163,7 +163,7 @@ def logistic_weights(x: Tensor, y: Tensor, penalty: float) -> Tensor:
 
 
 def newton_steps(x: Tensor, y: Tensor, penalty: float, ridge: Tensor, w: Tensor) -> Iterator[Tensor]:
-    """Up to NEWTON_STEPS steps from wherever w is; halved until the loss no longer rises."""
+    """Take up to NEWTON_STEPS Newton steps from w, each halved until the loss no longer rises."""
 
     def loss(w: Tensor) -> float:
         z = x @ w

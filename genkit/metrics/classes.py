@@ -1,4 +1,4 @@
-r"""Which classes the samples are of, by the classifier of the feature space: how many there are, and how unequally.
+r"""Coverage and balance of the classes of samples, by the classifier of the feature space.
 
 On stacked MNIST the classes are the 1,000 triples of digits, and the two scores are the modes and the KL of the
 literature on mode collapse. A perfect model misses a class of share 1/K among n samples with probability (1 − 1/K)ⁿ,

@@ -201,7 +201,7 @@ class PairMetric(ProbeMetric, ABC):
         self._sorted: dict[str, Sorted] = {}  # by bank
 
     def update(self, probe: Probe) -> None:
-        """Keep the rows of one batch, of whichever side it has."""
+        """Keep the rows of one batch, of the sides that it has."""
         for bank, source in zip((self.real, self.fake), self.sources, strict=True):
             if source in probe:
                 bank.append(as_rows(probe[source]))

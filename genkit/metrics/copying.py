@@ -115,7 +115,7 @@ class TrainingTest(PairMetric, ABC):
         self.add_state("seen", default=[], dist_reduce_fx="cat")
 
     def update(self, probe: Probe) -> None:
-        """Keep the rows of one batch, of whichever of the three sets it has."""
+        """Keep the rows of one batch, of those of the three sets that it has."""
         super().update(probe)
         if "train_features" in probe:
             self.seen.append(as_rows(probe["train_features"]))

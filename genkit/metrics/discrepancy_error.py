@@ -61,7 +61,7 @@ class DiscrepancyError:
         return normal_interval(value, self.sd, least)
 
     def redrawn_interval(self, value: float, least: float = -float("inf")) -> tuple[float, float]:
-        """95 % for the mean of n samples against N reference rows, both drawn anew."""
+        """95 % for the mean of n samples against N reference rows, both drawn again."""
         return normal_interval(value, self.redrawn_sd, least)
 
 

@@ -7,7 +7,7 @@ distance ratio
 .. math:: ρ(x) = d_1(x) / d_2(x) \in [0, 1]
 
 of the distances from x to the nearest and the second nearest example of the training set T: 0 for a copy, near 1 for a
-point amid others, whatever the scale. Samples x are compared with held-out data h by the Mann–Whitney statistic of ρ
+point among others, at any scale. Samples x are compared with held-out data h by the Mann–Whitney statistic of ρ
 (Mann & Whitney 1947), which needs no law of ρ:
 
 .. math:: z = \left( P(ρ_x > ρ_h) - \tfrac12 \right)
@@ -102,13 +102,13 @@ class DistanceRatio(TrainingTest):
         return {"train": len(examples), "effective": effective, "fresh data": 0, "pairs": pairs}
 
     def warnings(self, value: float, floor: float | None) -> Iterator[str]:
-        """None: whoever asked knows what the training rows are, and says so."""
+        """Yield nothing: the caller names the training rows and knows them."""
         return iter(())
 
     def _found(self) -> tuple[Nearest, Nearest, Tensor, Tensor]:
         """Of the samples and of the held-out data, and where samples and training rows stood as they came, (n,), (m,).
 
-        Rows are looked at in canonical order, so that ties are decided alike whatever the order was.
+        Rows are looked at in canonical order, so that ties are decided alike in any given order.
         """
         names = ("seen", "fake", "real")
         held = [piece for name in names for piece in self.pieces(name)]

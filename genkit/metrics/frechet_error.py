@@ -84,7 +84,7 @@ class FrechetError:
         return _interval(distance, self.sd)
 
     def redrawn_interval(self, distance: float) -> tuple[float, float]:
-        """95 % for the mean distance of n samples to N reference rows, both drawn anew."""
+        """95 % for the mean distance of n samples to N reference rows, both drawn again."""
         return _interval(distance, self.redrawn_sd)
 
 

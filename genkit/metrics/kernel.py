@@ -102,7 +102,7 @@ def kid(x: Tensor, y: Tensor, kernel: Kernel | None = None) -> Tensor:
 def median_distance(rows: Tensor) -> Tensor:
     """The median () of the distances between different rows (n, D).
 
-    Beyond 2,000 rows it is that of 2,000 of them, evenly spaced along the first column: the same whatever their order.
+    Beyond 2,000 rows it is that of 2,000 of them, evenly spaced along the first column: the same for any order.
     Raises ConfigError where the median is 0.
     """
     if len(rows) > MEDIAN_ROWS:

@@ -102,7 +102,7 @@ class DifferentBins(PairMetric):
         return {"jensen_shannon": jensen_shannon(real / real.sum(), fake / fake.sum())}
 
     def _counts(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """How many real and how many fake rows lie in each cell, (K,) float64 each."""
+        """Counts of real and of fake rows in each cell, (K,) float64 each."""
         if len(real) < self.bins:
             raise ConfigError(f"bins={self.bins} of {len(real)} reference examples: lower metric.ndb.bins")
         centre = real.mean(0)

@@ -25,7 +25,7 @@ PIECE = 2**16  # elements of the rows that are taken at a time: their products s
 
 
 def worth_it(x: Tensor, y: Tensor, degree: int, offset: float) -> bool:
-    """Whether moments are cheaper than pairs for rows x (m, D) and y (n, D), as measured at degree 3, and as exact."""
+    """Tell whether moments are cheaper than pairs for x (m, D) and y (n, D), as measured at degree 3, and as exact."""
     many = len(x) + len(y) >= 4 * x.shape[1] ** (degree - 1)
     return degree <= HIGHEST and many and all(_even(rows, degree, offset) for rows in (x, y))
 
@@ -49,7 +49,7 @@ def _lifted(rows: Tensor, offset: float) -> Tensor:
 
 
 def _even(rows: Tensor, degree: int, offset: float) -> bool:
-    """Whether no row's kernel with itself outweighs what n² usual pairs add up to."""
+    """Tell whether no row's kernel with itself outweighs the sum of n² usual pairs."""
     own = _own(_lifted(rows, offset), degree)
     return bool(own.max() <= len(rows) ** 2 * own.median())
 

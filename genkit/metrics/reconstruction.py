@@ -1,4 +1,4 @@
-r"""How far reconstructions are from their originals.
+r"""Errors of reconstructions.
 
 .. math:: MSE = \frac{1}{nD} \sum |x - \hat x|^2, \qquad PSNR = 10 \log_{10} \frac{peak^2}{MSE}
 

@@ -99,7 +99,7 @@ class GenerativeModel(nn.Module, Component, Takes, ABC):
         Args:
             n: How many, drawn in one batch.
             y: Of a conditional model: labels (n,), or one for all; None: the labels in turn. With `noise` it is needed.
-            noise: Where the randomness comes from, in the place of `seed`.
+            noise: Source of the randomness, instead of `seed`.
             seed: Of the noise.
 
         Raises:
@@ -108,7 +108,7 @@ class GenerativeModel(nn.Module, Component, Takes, ABC):
         return _sampled(self, self.draw, n, y, noise, seed)
 
     def __init_subclass__(cls, **more: Any) -> None:
-        """Give a class that writes `sample(n, *, y=None, noise)` in the place of `draw` the call of all others."""
+        """Give a class that writes `sample(n, *, y=None, noise)` instead of `draw` the common signature."""
         super().__init_subclass__(**more)
         own = vars(cls).get("sample")
         if own is not None:
@@ -192,7 +192,7 @@ class Guidable(ABC):
         scale: Annotated[float, Range(0.0, 1e6), AtSampling("", key="guidance.scale")],
         interval: Annotated[tuple[float, float] | None, AtSampling("", key="guidance.interval")] = None,
     ) -> None:
-        """From now on D_weak + scale · (D − D_weak) samples, at the noise levels of `interval`, in the place of labels
+        """From now on D_weak + scale · (D − D_weak) samples, at the noise levels of `interval`, instead of labels
         left out; 1 is the model alone.
 
         Raises ConfigError for a model that cannot serve.

@@ -12,7 +12,7 @@ from genkit.errors import ConfigError
 from genkit.noise import generator_of
 from genkit.printing import shown
 
-GOLDEN = (5**0.5 - 1) / 2  # its multiples fill [0, 1) most evenly of all, whatever their number
+GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 fill [0, 1) most evenly, for any number of them
 
 
 class Conditional(ABC):
@@ -21,7 +21,7 @@ class Conditional(ABC):
     num_classes: int | None  # None: this instance was built without labels
 
     def labels_of(self, batch: Batch) -> Tensor | None:
-        """The labels (B,) of a training batch; None for an unconditional model, whatever the batch holds."""
+        """The labels (B,) of a training batch; None for an unconditional model, also where the batch has labels."""
         return None if self.num_classes is None else batch["y"]
 
     def check_labels(self, y: Tensor | None, n: int | None = None) -> None:

@@ -154,7 +154,7 @@ class MonteCarlo(Density):
 
     @abstractmethod
     def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
-        """As `Density.log_prob`; another seed draws anew, and shows the estimate's error."""
+        """As `Density.log_prob`; another seed gives another draw, which shows the estimate's error."""
 
     def _seeded_log_prob(self, x: Tensor, y: Tensor | None, seed: int) -> Tensor:
         return self.log_prob(x, y, seed=seed)
@@ -218,7 +218,7 @@ class LatentBound(MonteCarlo):
         return log_mass(-self.importance_nll(v, y, k=k, seed=seed, first=first), self.spec)
 
     def importance_nll(self, v: Tensor, y: Tensor | None = None, *, k: int, seed: int = 0, first: int = 0) -> Tensor:
-        """`nll` by `importance_log_prob` of k draws in the place of `log_prob`."""
+        """`nll` by `importance_log_prob` of k draws instead of `log_prob`."""
         return -self._of_stored(lambda x, y: self.importance_log_prob(x, y, k=k, seed=seed), v, y, seed, first)
 
 

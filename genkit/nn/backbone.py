@@ -30,7 +30,7 @@ class Backbone(nn.Module, Component, ABC):
 
 
 class BackboneFactory(Protocol):
-    """What a model's `backbone` argument is: everything but the shapes is already chosen."""
+    """A model's `backbone` argument: a network of which all but the shapes is chosen."""
 
     def __call__(
         self,

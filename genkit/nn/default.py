@@ -1,4 +1,4 @@
-"""Which network two shapes ask for, where the user names none (`backbone: null`)."""
+"""The default network between two shapes (`backbone: null`)."""
 
 from functools import partial
 from math import prod

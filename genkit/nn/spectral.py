@@ -1,6 +1,6 @@
 r"""Spectral normalisation: every weight divided by its largest singular value, W / σ(W) with σ(W) = max ‖W v‖ / ‖v‖.
 
-A layer then stretches nothing, which bounds the slope of a discriminator whatever its weights. σ is estimated by one
+A layer then stretches nothing, which bounds the slope of a discriminator for any weights. σ is estimated by one
 step of power iteration at each pass in training; u and v are buffers, so a checkpoint carries them (Miyato et al. 2018,
 1802.05957). A convolution's weight is flattened to a matrix, (out, in · k · k).
 """

@@ -113,7 +113,7 @@ class CausalTransformer(nn.Module):
         return torch.stack(tokens, dim=1)
 
     def _start(self, n: int, y: Tensor | None) -> Tensor:
-        """What the first position reads, (n, features); raises ValueError where the network needs labels."""
+        """The input of the first position, (n, features). Raises ValueError where the network needs labels."""
         if y is None and self.start.num_embeddings > 1:
             raise ValueError("this network was built with labels: it needs y")
         return self.start(self.position.new_zeros(n, dtype=torch.int64) if y is None else y)

@@ -34,7 +34,7 @@ class QuietConsole(Console):
 def make_console(**options: Any) -> Console:
     """A console on standard output; `options` go to rich.
 
-    A notebook is a pipe to it: rich would show each line as a picture of its own, whatever file it was given, and
+    A notebook is a pipe to it: rich would show each line as an output of its own, into any file, and
     warn of widgets that are missing; and the notebook's standard output calls itself a terminal.
     """
     notebook = Console().is_jupyter

@@ -1,4 +1,4 @@
-"""How a table marks a likelihood that is no exact value: ≤ at most, ≥ at least, ≈ an estimate."""
+"""Marks of a likelihood that is not exact: ≤ at most, ≥ at least, ≈ an estimate."""
 
 from __future__ import annotations
 

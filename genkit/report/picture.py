@@ -1,4 +1,4 @@
-"""The picture of a set of samples, whatever the data: images, points, lines, or rows of tokens."""
+"""Plots of a set of samples of any data: images, points, lines, or rows of tokens."""
 
 import tempfile
 from pathlib import Path

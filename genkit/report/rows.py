@@ -1,7 +1,7 @@
 """Stored scores read back: the records of a results.json as typed rows.
 
-The file may be damaged, or anybody's. Whatever is in it, either rows or one DataError comes of it: sizes, types and
-depth are checked, numbers are finite, and strings are printable. Fields that are not known here are left alone, and
+The file may be damaged or untrusted. Reading it gives rows or one DataError: sizes, types and depth
+are checked, numbers are finite, and strings are printable. Fields that are not known here are left alone, and
 fields that earlier versions did not write may be missing.
 """
 
@@ -156,7 +156,7 @@ def _rows(data: bytes, file: Path) -> list[ScoreRow]:
 
 
 def _was_scored(record: _Fields) -> bool:
-    """Whether the metric could score the source, if only with a value that is not finite."""
+    """Tell whether the metric could score the source, if only with a value that is not finite."""
     return record.node["value"] is not None or record.text("status", default="ok") == NOT_FINITE
 
 

@@ -1,4 +1,4 @@
-"""What a knob of sampling does to the scores of one checkpoint: quality, diversity and cost, as CSV and picture."""
+"""Scores of one checkpoint over a setting of sampling: quality, diversity and cost, as CSV and picture."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def over_seeds(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
 
 
 def _key(row: ScoreRow) -> str | None:
-    """What must be equal; None where the record does not say what the model was trained with."""
+    """The values that must be equal; None where the record does not say what the model was trained with."""
     if row.baseline or row.model is None or row.train_seed is None or row.model.get("config") is None:
         return None
     facts = {name: value for name, value in row.model.items() if name not in OF_ONE_RUN}

@@ -7,7 +7,7 @@
     discard     rename to a temporary name → delete, so that half a folder never stands under its real name
     sweep       delete the temporary entries of dead processes
 
-A temporary entry lies beside its target, hence on the same device: a rename there is atomic, a copy from another device
+A temporary entry lies beside its target, so on the same device: a rename there is atomic, a copy from another device
 is not. Its name `.TARGET.HOST-PID-START-COUNT.tmp` says whose it is.
 """
 

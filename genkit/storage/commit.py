@@ -1,4 +1,4 @@
-"""Which commit of git a working directory is at, read from its files: nothing is run, git need not be installed."""
+"""Read the git commit of a working directory from its files: nothing is run, git need not be installed."""
 
 from __future__ import annotations
 

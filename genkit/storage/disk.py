@@ -1,4 +1,4 @@
-"""What the disk refuses, as one line that a user can act on.
+"""Errors of the disk, as one line that a user can act on.
 
 Every OSError of a write becomes a `StorageError` that names the path and, when space is short, the bytes needed.
 """

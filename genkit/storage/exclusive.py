@@ -1,4 +1,4 @@
-"""New folders that appear whole and belong to one process, whoever else wants the same name at the same instant.
+"""New folders that appear whole and belong to one process, even if others want the same name at the same instant.
 
 A folder is filled under a temporary name and renamed. The rename decides: onto a folder with content it fails, so of
 two processes one gets the name, and the other one an error (`make_new`) or the next name (`make_stamped`).

@@ -1,4 +1,4 @@
-"""Which process wrote something, and whether it can still be alive.
+"""Identify the process that wrote something, and tell whether it may still be alive.
 
 A pid alone proves little: it is used again after a crash, and in containers nearly always. So an owner is the tuple
 (pid, host, start, boot): `start` is the process's start in clock ticks since boot (field 22 of /proc/PID/stat),
@@ -25,7 +25,7 @@ class Process:
     boot: str | None = None
 
     def is_here(self) -> bool:
-        """Whether it ran on this host, so that its end can be proven."""
+        """Tell whether it ran on this host, so that its end can be proven."""
         return self.host == socket.gethostname()
 
     def is_dead(self) -> bool:

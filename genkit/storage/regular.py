@@ -8,7 +8,7 @@
 
 Rules. Nothing waits: a pipe is opened without blocking and refused. The size is that of the opened file, so it is known
 before anything is read. A link is followed where it ends inside the folder; out of it leads none. The folder itself may
-be reached through links: whoever names it means what they lead to. These are checks against what lies there when a
+be reached through links: a path means what it leads to. These are checks against what lies there when a
 command begins, not against somebody who changes the folder while it runs.
 """
 
@@ -105,7 +105,7 @@ def size_of(file: BinaryIO) -> int:
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path, all links followed, ends in or below a folder, all links followed."""
+    """Tell whether a path lies in or below a folder, all links of both followed."""
     try:
         return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
     except (OSError, ValueError):  # a loop of links, a null byte
@@ -145,7 +145,7 @@ def _descriptor(path: Path, inside: Path | None, refusal: type[GenkitError], adv
 
 
 def kind_of(mode: int) -> str:
-    """What stands there instead of a regular file."""
+    """The kind of a file that is not a regular one, in words."""
     kinds = {
         stat.S_IFDIR: "a folder",
         stat.S_IFIFO: "a pipe",

@@ -1,4 +1,4 @@
-"""Where a number that is not finite arose: the failing micro-batch once more, with a look at every module's output.
+"""Find the origin of a number that is not finite: run the failing micro-batch again, checking each module's output.
 
 Forward, the first module whose output is not finite is the one that made it. Backward, gradients travel from the loss
 to the weights, so the first module whose output receives one that is not finite stands just before its origin.

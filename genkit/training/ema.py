@@ -24,7 +24,7 @@ def averaged_copy(model: Model, frozen: set[nn.Parameter]) -> Model:
 
 
 class EMA(Component):
-    """How a copy follows its model.
+    """Settings of an exponential moving average of the weights.
 
     References: Polyak & Juditsky 1992; Yazıcı et al. 2018, 1806.04498; warm-up as in TensorFlow's
     ExponentialMovingAverage.

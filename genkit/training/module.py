@@ -109,7 +109,7 @@ class GenerativeModule(pl.LightningModule):
 
     @property
     def step_complete(self) -> bool:
-        """Whether the latest micro-batch was the last one of its optimizer step."""
+        """Tell whether the latest micro-batch was the last one of its optimizer step."""
         return self.micro_batch % self.accumulate == 0
 
     @property
@@ -123,7 +123,7 @@ class GenerativeModule(pl.LightningModule):
         return self.model if self.averaged is None else self.averaged
 
     def prepared(self, dataset: Dataset) -> GenerativeModel:
-        """The stored model in eval mode, fitted to data for sampling; once a step, whoever asks for it."""
+        """The stored model in eval mode, fitted to data for sampling; made once a step."""
         model = self.stored_model.eval()
         if self._prepared_at != self.global_step:
             prepare(model, dataset, self.seed)
@@ -179,7 +179,7 @@ class GenerativeModule(pl.LightningModule):
 
     @property
     def _looks(self) -> bool:
-        """Whether this step's numbers are looked at."""
+        """Tell whether this step's numbers are checked."""
         return self.device.type == "cpu" or self.global_step % self.check_every == 0
 
     def configure_gradient_clipping(
@@ -363,7 +363,7 @@ def _groups(
 
 
 def _check_overrides(overrides: Mapping[str, Mapping[str, Any]], optimizer: Optimizer) -> None:
-    """An optimizer takes whatever stands in a group: an unknown name is ignored there, a negative rate ascends."""
+    """Check a parameter group, which optimizers do not: an unknown name is ignored, a negative rate ascends."""
     for phase, values in overrides.items():
         for key, value in values.items():
             at = f"optimizer_overrides.{phase}.{key}"

@@ -1,6 +1,6 @@
 """A monitored value: what is looked at, and which of two values is better.
 
-Only finite values are compared. A NaN compares as false with everything, so the first one would stay the best for ever;
+Only finite values are compared. A NaN compares as false with everything, so the first one would always stay the best;
 an infinite one is a loss that overflowed, or in the other direction a bound that broke.
 """
 
@@ -15,7 +15,7 @@ Mode = Literal["min", "max"]
 
 
 def improves(value: float, best: float | None, mode: Mode, min_delta: float = 0.0) -> bool:
-    """Whether `value` is finite and better than `best` by more than `min_delta`; any finite value beats none.
+    """Tell whether `value` is finite and better than `best` by more than `min_delta`; any finite value beats none.
 
     Args:
         value: The new value.

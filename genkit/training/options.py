@@ -1,4 +1,4 @@
-"""What a configuration says about a training run, as checked values: how long, on what, and what is written when."""
+"""Options of a training run, checked: its length, its device, and what is written when."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -16,8 +16,8 @@ class TrainerOptions(Component):
     Attributes:
         accelerator: "auto" takes a GPU where there is one.
         devices: Number of processes, one device each; one, until several are tested.
-        strategy: How several processes share the work; a phase leaves other phases' parameters without gradient, hence
-            "ddp_find_unused_parameters_true".
+        strategy: Lightning's strategy for several processes; models with phases leave parameters without gradient, so
+            they need "ddp_find_unused_parameters_true".
         precision: Lightning's name of a number format. Weights are float32 in all of them, as noise and data are: what
             is drawn while training comes from the same weights.
         max_steps: Optimizer steps, all phases counted.
@@ -58,7 +58,7 @@ class TrainerOptions(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointOptions(Component):
-    """When checkpoints are written and which are kept. One is always written at the end.
+    """Steps between checkpoints, and how many are kept. One is always written at the end.
 
     Attributes:
         every_n_steps: Optimizer steps between checkpoints.
@@ -74,7 +74,7 @@ class CheckpointOptions(Component):
     mode: Mode = "min"
 
     def better(self, score: float, best: float | None) -> bool:
-        """Whether `score` is finite and beats the best so far."""
+        """Tell whether `score` is finite and beats the best so far."""
         return improves(score, best, self.mode)
 
 

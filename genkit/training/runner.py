@@ -105,7 +105,7 @@ def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
 
 
 def _trainer(options: TrainerOptions, plugins: Sequence[Any] = (), **more: Any) -> pl.Trainer:
-    """One process, whoever started it: Lightning's own environment for SLURM counts its tasks, and requeues the job."""
+    """An environment of one process. Lightning's own for SLURM counts the tasks and requeues the job."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a precision or a device that it replaces, which is refused above
         return pl.Trainer(

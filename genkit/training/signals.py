@@ -61,7 +61,7 @@ class StopSignal:
 
     @property
     def wanted(self) -> bool:
-        """Whether to stop at the next step boundary."""
+        """Tell whether to stop at the next step boundary."""
         return self.asked or self.received != 0
 
     def only_note(self) -> None:
@@ -85,7 +85,7 @@ class StopSignal:
 
     @property
     def exit_code(self) -> int:
-        """What the shell expects of a process that this signal stopped."""
+        """The exit code of a process that this signal stopped."""
         return exit_code(self.received)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

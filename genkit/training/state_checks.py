@@ -1,4 +1,4 @@
-"""Whether the training state of a checkpoint is one that this run can go on from, before anything of it is used.
+"""Check the training state of a checkpoint against the run that resumes, before any of it is used.
 
 training.json is a stranger's word like everything else in a run folder. Its counters are whole numbers, an optimizer's
 groups have the values that the configured optimizer has, each tensor of its state has the shape of its parameter, and
@@ -110,7 +110,7 @@ def _check_group(group: Any, own: Mapping[str, Any]) -> None:
 
 
 def _alike(value: Any, own: Any) -> bool:
-    """Whether a stored value can stand for one of the configuration: of its kind, and negative only where that is."""
+    """Tell whether a stored value may replace a configured one: of the same kind, and negative only where that is."""
     if isinstance(own, list | tuple):
         same = isinstance(value, list | tuple) and len(value) == len(own)
         return same and all(_alike(item, one) for item, one in zip(value, own, strict=True))
@@ -124,7 +124,7 @@ def _alike(value: Any, own: Any) -> bool:
 def _template(
     optimizer: Optimizer, group: Mapping[str, Any], dimensions: int, dtype: torch.dtype
 ) -> dict[str, Any] | None:
-    """What the optimizer keeps of a parameter with so many dimensions, seen at a step on a small one."""
+    """The state that the optimizer keeps of a parameter with so many dimensions, found by a step on a small one."""
     small = nn.Parameter(torch.zeros([2] * dimensions, dtype=dtype))
     small.grad = torch.zeros_like(small)
     options = {key: value for key, value in group.items() if key in optimizer.defaults}

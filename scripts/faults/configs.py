@@ -38,7 +38,7 @@ WRONG: list[Any] = [
     b"bytes", 3 + 4j, object(), ("a",),
 ]  # fmt: skip
 CLASSES = ["builtins.eval", "os.system", "genkit.nn.mlp.MLPP", "subprocess.Popen", 3, None]
-MEMORY = 12 * 2**30  # bytes of address space, lest an absurd size that passed should hurt
+MEMORY = 12 * 2**30  # bytes of address space, so that an absurd size that passed does no harm
 
 
 @functools.cache

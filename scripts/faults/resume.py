@@ -105,7 +105,7 @@ def trial(model: str, accumulate: int, work: Path, tally: Tally, words: Sequence
     for moment, step in (("epoch end", end), ("mid-epoch", end + 1)):
         for workers, loader in ((0, TrainLoader), (2, WithWorkers)):
             copy = put_back(run, work / f"{run.name}-{step}-{workers}", step)
-            torch.manual_seed(step)  # whatever the process did before
+            torch.manual_seed(step)  # independent of what the process did before
             with mock.patch.object(runner, "TrainLoader", loader):
                 code, said = run_genkit("train", f"resume={copy}")
             now, cell = digest(copy), f"{model}, accumulation {accumulate}, {moment}, {workers} workers"

@@ -18,7 +18,7 @@ from genkit.config.hydra.catalog import SHARED, conf_dir
 def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) -> None:
     """Compose `conf/<verb>.yaml` for `argv` and call `job` with it, once, or once per job of a multirun.
 
-    Raises whatever Hydra meets; SystemExit where a flag (--cfg, --info) is the whole answer.
+    Raises Hydra's errors; SystemExit where a flag (--cfg, --info) is the whole answer.
     """
     import hydra
 

@@ -88,7 +88,7 @@ def answer(argv: Sequence[str], verbs: Mapping[str, bool]) -> int:
 
 
 def candidates(line: str, verbs: Mapping[str, bool]) -> list[str]:
-    """List the words that may stand in the place of the last one of `line`, sorted."""
+    """List the completions of the last word of `line`, sorted."""
     *before, word = line.split(" ")[1:] or [""]
     before = [part for part in before if part]
     if not before:

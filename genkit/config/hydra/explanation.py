@@ -1,4 +1,4 @@
-"""Why Hydra refused a command line, in one line of ours with the next command.
+"""Explain Hydra's refusal of a command line, in one line of ours with the next command.
 
 Runs only after a refusal. What the words do not explain is in a file: a configuration of the user that names what does
 not exist, or holds no YAML. Hydra's advice ("use +key", "override …: …") is left out of it: it names no command of
@@ -27,7 +27,7 @@ FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 
 
 def explain(error: Exception, verb: str, words: Words, catalog: Catalog) -> ConfigError:
-    """The error to tell the user in the place of Hydra's."""
+    """The error shown instead of Hydra's."""
     line = Corrector(verb, words, catalog).message()
     unread = [word for word in words.overrides if not readable(word)]
     if line is None and unread:

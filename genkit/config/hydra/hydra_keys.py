@@ -1,4 +1,4 @@
-"""Words for Hydra itself: the few keys that genkit leaves to the user, and what to type in the place of the others."""
+"""Hydra's own keys: the few that genkit leaves to the user, and what to type instead of the others."""
 
 from __future__ import annotations
 

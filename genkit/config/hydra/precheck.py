@@ -101,7 +101,7 @@ def _check_value(value: Any, hint: Any, at: str) -> None:
 
 
 def _nested(value: Any, hint: Any, at: str) -> Any:
-    """A node inside a node; whatever else an unread annotation may take passes."""
+    """Check a node inside a node; other values of an unread annotation pass."""
     if is_node(value):
         check_node(value, at)
     elif hint is Object or get_origin(hint) is not None:

@@ -1,6 +1,6 @@
 """`seed=random`: a seed that is drawn when the command is typed, printed, and recorded as if it had been typed.
 
-It stands in the place of the word before anything reads it, so a run with such a seed is as reproducible as any.
+It replaces the word before anything reads it, so a run with such a seed is as reproducible as any.
 """
 
 from __future__ import annotations

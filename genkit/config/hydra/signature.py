@@ -36,15 +36,15 @@ DEPTH = 8  # of imports that are followed
 
 
 class Unknown:
-    """Stands in an annotation for a name that is not followed: whatever is given is left to the real check."""
+    """Placeholder in an annotation for a name that is not followed: any value is left to the real check."""
 
 
 class Object:
-    """Stands in an annotation for a class of genkit: an object, or what makes one."""
+    """Placeholder in an annotation for a class of genkit: an object, or its factory."""
 
 
 class TrainedModel:
-    """Stands in an annotation for a trained model, which the command line names by the path of its checkpoint."""
+    """Placeholder in an annotation for a trained model, given on the command line as the path of its checkpoint."""
 
 
 @dataclass(frozen=True)

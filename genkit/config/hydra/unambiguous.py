@@ -64,7 +64,7 @@ def _overruled(word: str, later: Sequence[str], groups: dict[str, object]) -> bo
 
 
 def _open(word: str, declared: Container[str]) -> str:
-    """An override of a key that a plugin declares, or below one that holds whatever the user names in it.
+    """An override of a key that a plugin declares, or below one that takes any name.
 
     In the form that lets Hydra add it.
     """

@@ -60,7 +60,7 @@ class Digits(Dataset):
         flip: Whether training images are flipped left to right (a flipped digit is mostly no digit).
         shift: Training images move by up to so many pixels each way, the background coming in.
         binarize: "none"; "threshold" at half intensity; "dynamic": a pixel is on with its intensity as probability,
-            drawn anew every epoch (one fixed draw for validation, test and floors). Binary digits have 2 levels.
+            redrawn every epoch (one fixed draw for validation, test and floors). Binary digits have 2 levels.
     """
 
     spec = DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=LEVELS, num_classes=10)

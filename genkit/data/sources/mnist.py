@@ -121,7 +121,7 @@ class MNIST(Dataset):
         flip: Whether training images are flipped left to right (a flipped digit is mostly no digit).
         shift: Training images move by up to so many pixels each way, the background coming in.
         binarize: "none"; "threshold" at half intensity; "dynamic": a pixel is on with its intensity as probability,
-            drawn anew every epoch (one fixed draw for validation, test and floors). Binary images have 2 levels.
+            redrawn every epoch (one fixed draw for validation, test and floors). Binary images have 2 levels.
 
     Raises:
         DataError: a file is missing, damaged, or not MNIST.

@@ -10,7 +10,7 @@ measured against. Three constructions cover all of them:
   .. math:: p(x) = \frac{1}{2\pi s^2} \exp\Big(-\frac{|x|^2 + R^2}{2 s^2}\Big) I_0\Big(\frac{|x| R}{s^2}\Big);
 
   over an arc or a spiral it is Gauss-Legendre quadrature, a mixture with many components. The integrand is analytic, so
-  the error falls as exp(−2π² s²/h²) with the spacing h of the nodes along the curve: it is rounding, wherever a point
+  the error falls as exp(−2π² s²/h²) with the spacing h of the nodes along the curve: only rounding, wherever a point
   can fall.
 * **Change of variables.** A rotation by an angle that depends on the radius alone preserves area, so a Gaussian bent
   into the arm of a pinwheel keeps its density.

@@ -10,7 +10,7 @@ these four parts:
 * plain: no part,
 * denoising: a corruption (`genkit/models/autoencoder/corruption.py`),
 * sparse, contractive: a penalty on the latents (`genkit/models/autoencoder/penalty.py`),
-* regularised (RAE): penalties on the latents and on the decoder, or in the place of the second a decoder whose weights
+* regularised (RAE): penalties on the latents and on the decoder, or instead of the second a decoder whose weights
   have spectral norm one.
 """
 

@@ -65,7 +65,7 @@ class KernelDensity(LatentDensity):
 
     Arguments:
         latent_dim: D.
-        points: Most latents that are stored; of more, every so-manieth is taken.
+        points: Largest number of latents that are stored; of more, evenly spaced ones are kept.
         bandwidth: None takes Scott's rule.
         regularization: Added to the diagonal of the covariance.
     """

@@ -106,7 +106,7 @@ class DiffAugment(Augmentation):
 
 
 class InstanceNoise(Augmentation):
-    """x + σ ε, ε standard normal: differences finer than σ are nobody's business.
+    """x + σ ε, ε standard normal: the discriminator cannot see differences finer than σ.
 
     Quantised data lies on a lattice that a continuous generator can never quite meet, and which gives it away.
 

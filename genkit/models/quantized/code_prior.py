@@ -38,7 +38,7 @@ class CodePriorFactory(Protocol):
 
 
 class UniformPrior(CodePrior):
-    """p(c) = K⁻ᵀ, whatever the label: what the first VQ-VAE was trained under, and the floor of a learned prior.
+    """Uniform prior, p(c) = K⁻ᵀ for every label: that of the first VQ-VAE, and the baseline of a learned one.
 
     References: van den Oord et al. 2017, 1711.00937.
     """

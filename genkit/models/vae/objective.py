@@ -148,7 +148,7 @@ class ImportanceWeighted(VariationalObjective):
     k draws cost k passes of the decoder and pay late: they sharpen a posterior that the first steps, of one draw each,
     have found.
 
-    With `kept`, all draws are weighed without a gradient, and `kept` of them are drawn anew with the probabilities w̃ of
+    With `kept`, all draws are weighed without a gradient, and `kept` of them are resampled with the probabilities w̃ of
     their weights. What stands in the gradients as a sum over all draws is an expectation over those,
 
     .. math:: \nabla_\theta = E_{i \sim \tilde w} \nabla_\theta \log p_\theta(x, z_i), \qquad

@@ -57,7 +57,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         likelihood: p(x | z); None takes what the data asks for.
         prior: p(z); None takes the standard normal.
         objective: What is minimised; None takes the `ELBO`.
-        latent_density: Fitted to draws of q(z | x) for training data and sampled from in the place of p(z), which they
+        latent_density: Fitted to draws of q(z | x) for training data and sampled from instead of p(z), which they
             need not fill (ex-post density estimation; Ghosh et al. 2019, 1903.12436), one of each label in a
             conditional model; None samples from p(z). Bounds on the likelihood are always those of p(z).
         conditional: Whether to use the data's labels.

@@ -1,4 +1,4 @@
-"""When a checkpoint is written, and which is the latest and the best.
+"""Write checkpoints when they are due, and keep the pointers to the latest and the best.
 
 The callback stands last in the list, so that everything else of the step has happened: a run that resumes at a
 checkpoint has the lines and pictures of all steps up to it. A checkpoint due at a step that also validates waits for
@@ -107,7 +107,7 @@ class CheckpointWriter(StepCallback):
 
 
 def _ends(trainer: pl.Trainer) -> bool:
-    """Whether `on_train_end` comes next."""
+    """Tell whether `on_train_end` comes next."""
     return trainer.should_stop or trainer.global_step >= trainer.max_steps
 
 

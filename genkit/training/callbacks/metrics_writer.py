@@ -1,4 +1,4 @@
-"""metrics.jsonl, and whatever loggers were asked for: the latest terms of each phase, every so many steps.
+"""Write metrics.jsonl and the configured loggers: the latest terms of each phase, every n steps.
 
 No running means: they would differ after a kill.
 """

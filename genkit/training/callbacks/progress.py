@@ -1,4 +1,4 @@
-"""What one sees while a model trains: its size, its first steps' times, then losses and steps per second.
+"""Progress on the console: the model's size, its first steps' times, then losses and steps per second.
 
 On a terminal a row that is written over; elsewhere, and where TERM=dumb cannot do so, a plain line now and then.
 """
@@ -80,7 +80,7 @@ class TrainingProgress(StepCallback):
             self.first = 0.0
 
     def _due(self, step: int, total: int, now: float) -> bool:
-        """Whether it is time for a row; plain lines become rarer the longer a training takes."""
+        """Tell whether a row is due; plain lines become rarer the longer a training takes."""
         if self.console.is_interactive:
             return now - self.shown > REFRESH
         patience = max(PLAIN_SECONDS, (now - self.started) / PLAIN_LINES)

@@ -28,7 +28,7 @@ PREFIX = "quick/"
 
 @dataclass(frozen=True)
 class Quick:
-    """What is scored while training, and when.
+    """Metrics that are scored while training, and the steps between scores.
 
     Attributes:
         evaluator: Its metrics, against validation examples.
@@ -92,7 +92,7 @@ def terms_of(records: list[Record], n: int) -> dict[str, float]:
 
 
 def facts(records: list[Record], n: int) -> str:
-    """What the scores are of."""
+    """Description of the scored samples and of their reference."""
     reference: dict[str, Any] = records[0].reference
     return f"{n:,} samples against {reference['n']:,} {reference['split']} examples"
 

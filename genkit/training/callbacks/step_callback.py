@@ -1,7 +1,7 @@
 """The base of callbacks that act once per optimizer step.
 
 Lightning calls `on_train_batch_end` after every micro-batch. With `trainer.accumulate` above one the step number then
-stays the same for several calls, and whatever asks `step % n == 0` would act in each of them, and again in the first
+stays the same for several calls, and a test `step % n == 0` would hold in each of them, and again in the first
 micro-batch after a resume.
 """
 
