@@ -1,4 +1,4 @@
-"""Random numbers as pure functions of who asks, never of what was drawn before.
+"""Random numbers as pure functions of seed and purpose, never of earlier draws.
 
 Four uses:
 

@@ -1,4 +1,4 @@
-"""Text that others wrote, made fit for a terminal and for an error's one line.
+"""Untrusted text, made safe for a terminal and for an error's one line.
 
 A label in run.json, a class path in a checkpoint, the name of a file in an archive: each may hold escape codes that set
 the title or clear the screen, marks that reverse the reading order, newlines, or a million letters. Whatever comes from

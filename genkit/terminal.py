@@ -1,4 +1,4 @@
-"""Standard output and error on a terminal that may go away: a job outlives its window, without words.
+"""Standard output and error on a terminal that may go away: a job outlives its window silently.
 
 When a window or a connection is closed, the kernel sends SIGHUP, and anything written to the terminal from then
 on fails with EIO. Under `nohup` or `disown` the job goes on, and a line of progress must not end it; where SIGHUP

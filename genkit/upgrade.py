@@ -1,4 +1,4 @@
-"""Modules whose state had another form in the checkpoints of an earlier version, and how it takes the present one.
+"""Upgrade module states from the form of earlier versions' checkpoints to the present one.
 
 `upgraded` does it for the state dict of a whole model; a module that calls `upgrade_in_loading` does it in every
 call of `load_state_dict`.

@@ -49,7 +49,7 @@ def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     if before.get("noise") != now["noise"]:
         yield f"noise: a validation's was drawn by batch and is drawn {now['noise']}, so its losses change"
     if now["device"] != "cpu":
-        yield "bits are promised on a CPU alone"
+        yield "only runs on a CPU are bit-exact"
 
 
 def other_views(before: Mapping[str, Any], dataset: Dataset) -> list[str]:

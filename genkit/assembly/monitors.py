@@ -73,7 +73,7 @@ def _check_score(one: Monitored, quick: Quick | None) -> None:
         raise ConfigError(f"{one.said}: the scores while training are {scores}: add metric={wanted}")
     metric = quick.evaluator.metrics[wanted]
     if metric.best_at_floor:
-        raise ConfigError(f"{one.said}: neither more nor less of it is better: name another score")
+        raise ConfigError(f"{one.said}: neither high nor low values of it are better: choose another score")
     mode = "max" if metric.higher_is_better else "min"
     if one.mode != mode:
         raise ConfigError(f"{one.at}.mode={one.mode}: of {one.term} the {mode}imum is best: set {mode}")

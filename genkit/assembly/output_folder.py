@@ -1,4 +1,4 @@
-"""The folder that a command writes its results into, and what the sweep is told of it."""
+"""The folder of a command's results, and its entry in the sweep."""
 
 from __future__ import annotations
 

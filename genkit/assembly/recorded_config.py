@@ -1,4 +1,4 @@
-"""The configuration in a run folder, read as the word of a stranger: plain values, in the places where they belong.
+"""The configuration in a run folder, read as untrusted text: plain values, at known keys alone.
 
 `config.yaml` serves a run without a checkpoint. It is read as YAML without aliases (ten levels of them, 400 bytes, grow
 without end) and without tags. What the values of a group may be is for `build` to say, which is given them untrusted.

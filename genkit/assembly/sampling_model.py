@@ -1,4 +1,4 @@
-"""The model of a checkpoint as `sample` and `eval` want it: with the changes of the command line, on its device."""
+"""The model of a checkpoint, ready for `sample` and `eval`: with the changes of the command line, on its device."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def device_of(name: str) -> torch.device:
 
 
 def model_for(path: str, settings: DrawingSettings, console: Console) -> Restored:
-    """The model of `ckpt=path` with the command line's changes, on its device; a fallback is said aloud."""
+    """The model of `ckpt=path` with the command line's changes, on its device; a fallback is printed."""
     found = restore(path, weights=settings.weights, plugins=settings.plugins, changes=settings.sampling)
     for notice in {each.checkpoint.notice for each in (found, *found.helpers.values())} - {None}:
         console.print(notice, soft_wrap=True)

@@ -51,7 +51,7 @@ def knob_of(settings: EvalSettings, checkpoints: Sequence[str]) -> Knob | None:
     if not values:
         raise ConfigError(f"sweep.{key}=[]: give at least one value")
     if len(set(values)) < len(values):
-        raise ConfigError(f"sweep.{key}: a value stands there twice")
+        raise ConfigError(f"sweep.{key}: a value is given twice")
     if len(checkpoints) != 1:
         raise ConfigError(f"sweep.{key}: it takes one checkpoint, ckpt=…")
     if _typed(key):

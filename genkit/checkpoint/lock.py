@@ -125,4 +125,4 @@ def _refusal(owner: Process, folder: Path) -> str:
     if owner.is_here():
         return f"{shown(folder)}: in use by {who}: wait until it ends, or stop it"
     end = f"make sure that it has ended, then delete {shown(folder / LOCK)}"
-    return f"{shown(folder)}: owned by {who}, which cannot be asked from here: {end}"
+    return f"{shown(folder)}: owned by {who}, which cannot be checked from here: {end}"

@@ -93,7 +93,9 @@ def _pointed(run: Path, pointer: Pointer) -> Place:
         return Place(run, run, "latest")
     name = pointed(run, pointer)
     if name is None:
-        advice = f"checkpoint.monitor= says what best means, at a validation; {shell_word(f'ckpt={run}')} is its latest"
+        advice = (
+            f"the best one is chosen at validations, by checkpoint.monitor=; {shell_word(f'ckpt={run}')} is its latest"
+        )
         raise CheckpointError(f"{shown(run)}: this run has no best checkpoint: {advice}")
     if not os.path.isdir(run / CHECKPOINTS / name):
         raise CheckpointError(f"{shown(run)}: {name}, its best, is missing: name {shown(run)}, which is its latest")

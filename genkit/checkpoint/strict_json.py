@@ -1,4 +1,4 @@
-"""JSON without surprises, for files that anybody may have written.
+"""Strict JSON, for files from untrusted sources.
 
 Writing: one canonical text per value (sorted keys, ASCII, final newline), so one hash; NaN, infinity and keys that
 are no strings are refused, since JSON would change them. Reading: UTF-8 only, at most 16 MiB and 64 levels, no
@@ -78,9 +78,9 @@ def _check(value: object, where: str, depth: int) -> None:
             if type(item) not in _PLAIN:
                 _check(item, f"{where}[{index}]", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise CheckpointError(f"{where}: {value} has no place in JSON: use a finite number or null")
+        raise CheckpointError(f"{where}: {value} cannot be written as JSON: use a finite number or null")
     elif not isinstance(value, str | int | float | bool | None):
-        raise CheckpointError(f"{where}: a {type(value).__name__} has no place in JSON: use plain values")
+        raise CheckpointError(f"{where}: a {type(value).__name__} cannot be written as JSON: use plain values")
 
 
 def _depth(data: bytes) -> int:

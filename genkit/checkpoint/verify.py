@@ -1,4 +1,4 @@
-"""Reading files that a manifest vouches for, and saying in one line why a folder cannot be used."""
+"""Verify files against their manifest, and say in one line why a folder cannot be used."""
 
 from __future__ import annotations
 

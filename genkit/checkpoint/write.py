@@ -1,4 +1,4 @@
-"""Writing a checkpoint so that a kill or a full disk at any instant costs nothing that was there before.
+"""Write a checkpoint atomically: a kill or a full disk at any instant leaves all earlier files intact.
 
     temporary folder beside it → files → manifest last → fsync of all → rename to a free name → fsync of its parent →
     `latest` renamed over the old one → fsync of its parent

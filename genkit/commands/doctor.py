@@ -82,7 +82,7 @@ def run(argv: list[str]) -> int:
             print(finding.show(), flush=True)
             broken += finding.state == "broken"
     if broken:
-        raise GenkitError(f"{broken} {'thing is' if broken == 1 else 'things are'} broken: the repairs stand above")
+        raise GenkitError(f"{broken} {'thing is' if broken == 1 else 'things are'} broken: see the repairs above")
     return 0
 
 
@@ -235,7 +235,7 @@ def _folder(what: str, folder: Path, repair: str, needed: bool = True) -> Findin
 def data() -> Iterator[Finding]:
     root = os.environ.get("GENKIT_DATA")
     if root is None:
-        yield Finding("ok", "GENKIT_DATA is not set: data that is not carried along is named by data.root=")
+        yield Finding("ok", "GENKIT_DATA is not set: give data.root= for data that genkit does not include")
     elif Path(root).exists():
         yield Finding("ok", f"GENKIT_DATA {shown(root)}")
     else:

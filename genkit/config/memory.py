@@ -1,4 +1,4 @@
-"""Memory that is not there: what was asked for, and what to ask for instead.
+"""Failed allocations: the size that was asked for, and what to try instead.
 
 torch says it with a RuntimeError (`torch.OutOfMemoryError` is one), Python and numpy with a MemoryError.
 """
@@ -45,7 +45,7 @@ def memory_errors(advice: str) -> Iterator[None]:
         asked = asked_for(error)
         if asked is None:
             raise
-        raise OutOfMemory(f"out of memory: {asked} could not be had: {advice}") from error
+        raise OutOfMemory(f"out of memory: {asked} could not be allocated: {advice}") from error
 
 
 def smaller_batch(key: str, batch_size: int) -> str:

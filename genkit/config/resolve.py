@@ -147,7 +147,7 @@ def _named_module(module: str, name: str, at: str, plugins: Sequence[str]) -> Mo
         import_plugin(plugin)
     if module not in plugins and module not in sys.modules:
         raise ConfigError(
-            f"{at}._target_: {module}.{name} lies in a module that plugins=[{','.join(plugins)}] does not import, and "
+            f"{at}._target_: {module}.{name} is in a module that plugins=[{','.join(plugins)}] does not import, and "
             f"a checkpoint has none imported; if it is yours, add plugins=[{module}]"
         )
     return sys.modules[module]

@@ -1,4 +1,4 @@
-"""Arrays in `.npy` and `.npz` files of strangers, whose type, shape and size are known before any of them is read.
+"""Read untrusted `.npy` and `.npz` files: type, shape and size are checked before any array is read.
 
 An `.npz` is a zip archive of `.npy` members; an `.npy` is a short header, which declares type and shape, and then the
 values. The header is compared with what the file holds, so a few bytes that declare terabytes cost nothing. Nothing is
@@ -109,7 +109,7 @@ class ArrayFile:
         if info.compress_type not in METHODS:
             raise self.unreadable("compressed by a method that NumPy does not write; save it with numpy.savez")
         if info.file_size > MOST_DEFLATED * info.compress_size + CHUNK:
-            raise self.unreadable(f"{name} cannot come to {info.file_size:,} bytes")
+            raise self.unreadable(f"{name} cannot decompress to {info.file_size:,} bytes")
         with self.archive.open(info) as entry:
             yield entry, info.file_size
 

@@ -1,4 +1,4 @@
-"""A folder of PNG images as one array. What would be left out in silence is refused by its name instead."""
+"""A folder of PNG images as one array. Other files are refused by name, never skipped."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _refuse_subfolders(path: Path, entries: list[Path], here: int) -> None:
             "put all of them into one folder, or take the others out"
         )
     raise DataError(
-        f"{shown(path)}: the images lie in {len(found)} subfolder{'s' * (len(found) > 1)} ({names}): "
+        f"{shown(path)}: the images are in {len(found)} subfolder{'s' * (len(found) > 1)} ({names}): "
         "put all of them into one folder, or name one of these; labels go with an .npz (arrays x and y)"
     )
 

@@ -304,7 +304,7 @@ class Categorical(ValueKind):
         if not all(type(sign) is str and 0 < len(sign) <= 64 for sign in signs) or len(self.specials) > 64:
             raise DataError("specials and symbols of tokens are texts of 1 … 64 characters, and specials at most 64")
         if len(set(self.specials)) < len(self.specials):
-            raise DataError(f"specials {', '.join(self.specials)}: the same name stands twice")
+            raise DataError(f"specials {', '.join(self.specials)}: a name is given twice")
         if self.symbols and len(self.symbols) != self.vocabulary:
             raise DataError(f"{len(self.symbols)} symbols for {self.vocabulary} tokens: give one for each, or none")
 
@@ -335,7 +335,7 @@ class Categorical(ValueKind):
         return x.to(torch.int64)
 
     def nearest(self, v: Tensor) -> Tensor:
-        raise DataError("no token lies between two others: real numbers stand for none")
+        raise DataError("tokens are integers, these are real numbers")
 
     def coordinates(self, v: Tensor) -> Tensor:
         """One-hot, divided by √2: the squared distance of two sequences is the number of tokens that differ."""

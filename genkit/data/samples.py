@@ -291,5 +291,5 @@ def _labels(y: Array, n: int, spec: DataSpec, path: Path) -> Tensor:
         raise DataError(_odd_labels(path, n, y.shape, y.dtype))
     top = (np.iinfo(np.int64).max if spec.num_classes is None else spec.num_classes) - 1
     if flat.min() < 0 or flat.max() > top:
-        raise DataError(f"{shown(path)}: labels from {flat.min():g} to {flat.max():g}; they lie in 0 … {top}")
+        raise DataError(f"{shown(path)}: labels from {flat.min():g} to {flat.max():g}; give labels in 0 … {top}")
     return torch.from_numpy(flat.astype(np.int64))

@@ -1,4 +1,4 @@
-r"""Improved DDPM: a network that also says how wide a step of the reverse chain is.
+r"""Improved DDPM: a network that also predicts the variance of each step of the reverse chain.
 
 The variance of the reverse step lies between that of the posterior, right for data without spread, and that of the
 forward step, right for data of unit variance. A second output v of the network places it, value by value,

@@ -1,4 +1,4 @@
-r"""MeanFlow: a network that knows where the flow will have gone, not only where it is heading.
+r"""MeanFlow: a network of the flow's average velocity over an interval, not only the instantaneous one.
 
 On the straight path z_t = (1 − t) x + t ε with the velocity v = ε − x, the average velocity between s < t is
 

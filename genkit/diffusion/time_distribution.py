@@ -1,4 +1,4 @@
-r"""At which times, that is noise levels, a network is trained: most often where it has something to learn.
+r"""Distributions of the time, or noise level, in training: most mass where there is something to learn.
 
 A distribution of t and a weighting of the loss act alike in expectation (their product counts); they differ in the
 variance of the gradient.

@@ -1,4 +1,4 @@
-r"""Time grids: where between t = 1 and t = 0 a sampler stops.
+r"""Time grids: the times between 1 and 0 at which a sampler evaluates the network.
 
 The schedule's own spacing is uniform t. A grid may instead be chosen in the noise level σ = sigma_t / alpha_t, and then
 is the same for every schedule.

@@ -78,7 +78,7 @@ class Cache:
         except FileNotFoundError:
             return None
         except OSError as error:
-            self.problem = f"the cache {self.folder} cannot be read ({error.strerror}): it is done without"
+            self.problem = f"the cache {self.folder} cannot be read ({error.strerror}): going on without it"
             return None
         digest, tensors = content[:64], content[65:]
         if hashlib.sha256(tensors).hexdigest().encode() != digest:
@@ -96,7 +96,7 @@ class Cache:
             with whole_file(self._path(name)) as file:
                 file.write(digest + b"\n" + content)
         except StorageError as error:
-            self.problem = f"the cache is done without: {error}"
+            self.problem = f"going on without the cache: {error}"
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.bin"

@@ -38,16 +38,14 @@ def together() -> Iterator[bool]:
         dist.init_process_group("gloo")
     except (ValueError, RuntimeError) as error:
         line = str(error).splitlines()[0]
-        raise ConfigError(
-            f"WORLD_SIZE={os.environ['WORLD_SIZE']}: the other processes are not there: {line}"
-        ) from error
+        raise ConfigError(f"WORLD_SIZE={os.environ['WORLD_SIZE']}: cannot reach the other processes: {line}") from error
     try:
         yield dist.get_rank() == 0
     except RuntimeError as error:
         if "gloo" not in str(error):  # what connects them has no type of error of its own
             raise
         raise GenkitError(
-            f"another of the {dist.get_world_size()} processes ended too early: see what it said, and start all again"
+            f"another of the {dist.get_world_size()} processes ended too early: see its output, and restart all"
         ) from error
     finally:
         dist.destroy_process_group()

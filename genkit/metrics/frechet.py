@@ -161,7 +161,5 @@ def _trace_root(matrix: Tensor) -> Tensor:
 def _assemble(shift: Tensor, traces: Tensor, overlap: Tensor) -> Tensor:
     distance = shift.square().sum() + traces - 2.0 * overlap
     if distance < -1e-6 * traces:
-        raise NumericalError(
-            f"the Fréchet distance came out as {float(distance):.3g}: the features are ill-conditioned"
-        )
+        raise NumericalError(f"the Fréchet distance is {float(distance):.3g}: the features are ill-conditioned")
     return distance.clamp_min(0.0)

@@ -1,4 +1,4 @@
-r"""The Inception score (Salimans et al. 2016): sure about each sample, evenly spread over the classes.
+r"""The Inception score (Salimans et al. 2016): confident about each sample, evenly spread over the classes.
 
 .. math:: IS = \exp\, \mathbb{E}_x KL(p(y|x) \,\|\, p(y)), \qquad 1 \le IS \le K
 

@@ -1,4 +1,4 @@
-r"""Precision, recall, density and coverage: balls around points stand for the manifold that they were drawn from.
+r"""Precision, recall, density and coverage: the support of a distribution estimated by balls around its points.
 
 The ball of a point reaches to its k-th nearest neighbour in its own set. With m real points x and n fake points y,
 

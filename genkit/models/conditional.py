@@ -1,4 +1,4 @@
-"""Labels: which models are conditioned on them, and which labels samples get where nobody says."""
+"""Labels: the conditioning of models, and the default labels of samples."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def check_guidance(scale: float, num_classes: int | None, label_dropout: float) 
         return
     if num_classes is None:
         raise ConfigError(
-            f"guidance.scale={scale:g}: a model without labels has nothing to be guided to: leave it out, train with "
+            f"guidance.scale={scale:g}: a model without labels cannot be guided: leave it out, train with "
             "model.conditional=true, or name a weaker model with guidance.weak="
         )
     if label_dropout == 0.0:

@@ -1,4 +1,4 @@
-r"""Latent diffusion: a diffusion model of what an autoencoder makes of the data,
+r"""Latent diffusion: a diffusion model of an autoencoder's latents,
 
 .. math:: z = \frac{e(x) - \mu}{s}, \qquad x = d(\mu + s\, z), \quad z \sim \text{diffusion}.
 

@@ -169,7 +169,7 @@ class StridedConv(Backbone):
         sizes = pyramid(image[1], image[2], len(channels) + 1, SMALLEST)
         channels = tuple(channels[: len(sizes) - 1])
         if attention and (width := channels[max(0, len(channels) - 2)]) % 8:
-            raise ConfigError(f"backbone.channels: {width} channels cannot attend to themselves: a multiple of 8 can")
+            raise ConfigError(f"backbone.channels: self-attention needs a multiple of 8 channels, not {width}")
         condition = channels[-1] if num_classes is not None else None
         self.embedding = condition_embedding(channels[-1], num_classes, time=False)
         self.net: StridedEncoder | StridedDecoder

@@ -18,7 +18,7 @@ INSTEAD = "\N{REPLACEMENT CHARACTER}"  # as wide as what it stands for was count
 
 
 class QuietConsole(Console):
-    """A console whose reader may leave (`genkit train … | head -1`): the work goes on, without words."""
+    """A console whose reader may leave (`genkit train … | head -1`): the work continues silently."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True

@@ -1,4 +1,4 @@
-"""Opening and writing files where a stranger may have put something else: a link, a pipe, a device, a giant.
+"""Open and write regular files alone: not a link, a pipe, a device, or more bytes than expected.
 
     open_regular   a file to read: regular, of known size, inside the folder that it is meant to be in
     read_regular   its content, of at most so many bytes

@@ -1,4 +1,4 @@
-"""The `schema` of a JSON or YAML file, "genkit.config/1": which kind of file it is, and the version of its form."""
+"""The `schema` of a JSON or YAML file, "genkit.config/1": the kind of file and the version of its format."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def check_state(state: State, step: int) -> None:
         raise damaged(f"it is of step {shown(state.get('global_step'), 40)}, its manifest of step {step:,}")
     for place, value in (*_leaves(state["loops"], "loops"), ("epoch", state.get("epoch"))):
         if type(value) not in (int, bool) or not 0 <= value < LARGEST:
-            raise damaged(f"{place} is {shown(repr(value), 40)}, which counts nothing")
+            raise damaged(f"{place} is {shown(repr(value), 40)}, not a count")
     for name, value in state["latest"].items():
         if not isinstance(name, str) or type(value) is not float:
             raise damaged(f"latest holds {shown(repr(name), 40)}: {shown(repr(value), 40)}")

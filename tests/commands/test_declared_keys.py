@@ -85,9 +85,9 @@ def test_its_key_samples_sweeps_is_recorded_and_is_its_own(own: Path, vae: Path)
         (f"top_k={k}", k) for k in (1, 2)
     ]
     said = refused(2, "sample", f"ckpt={vae}", PLUGIN, "top_k=1", "out=out")
-    assert "top_k: genkit.models.vae.vae.VAE has none: leave it out" in said
+    assert "top_k: genkit.models.vae.vae.VAE takes no such setting: leave it out" in said
     said = refused(2, "sample", f"ckpt={own}", PLUGIN, "sampler.steps=1", "out=out")
-    assert "sampler: own_of_test.Own has none: leave it out; it has top_k" in said
+    assert "sampler: own_of_test.Own takes no such setting: leave it out; it has top_k" in said
 
 
 def test_a_trained_model_inside_it_is_filled_whatever_its_attribute_is_called(own: Path) -> None:

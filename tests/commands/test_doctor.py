@@ -160,7 +160,7 @@ def test_the_exit_code_says_whether_anything_is_broken(monkeypatch: pytest.Monke
     assert genkit("doctor").code == 0
     monkeypatch.setattr(doctor, "data", lambda: iter([broken]))
     answer = genkit("doctor")
-    assert (answer.code, answer.err) == (1, "genkit: error: 1 thing is broken: the repairs stand above\n")
+    assert (answer.code, answer.err) == (1, "genkit: error: 1 thing is broken: see the repairs above\n")
     assert "broken  this\n        repair: that\n" in answer.out
 
 

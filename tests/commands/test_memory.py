@@ -48,7 +48,7 @@ def test_a_step_that_does_not_fit(work: Path, monkeypatch: pytest.MonkeyPatch) -
 
         answer = genkit(*command)
     assert answer.code == 1
-    said = "out of memory: 64.0 GiB could not be had: try data.batch_size=16 trainer.accumulate=2, which make the same"
+    said = "out of memory: 64.0 GiB could not be allocated: try data.batch_size=16 trainer.accumulate=2"
     assert said in answer.err
     assert answer.err.count("\n") == 1
     assert (run_json(work / "run")["status"], run_json(work / "run")["exit_code"]) == ("failed", 1)
@@ -84,7 +84,7 @@ def test_a_model_that_does_not_fit(work: Path, tmp_path: Path) -> None:
     child.join(60)
     said = (tmp_path / "log").read_text()
     assert child.exitcode == 1, said
-    assert "out of memory: 16.0 GiB could not be had: choose a smaller model" in said
+    assert "out of memory: 16.0 GiB could not be allocated: choose a smaller model" in said
     assert "Traceback" not in said
     assert not any(work.iterdir())
 

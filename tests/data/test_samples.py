@@ -314,7 +314,7 @@ def test_what_genkit_sample_wrote_is_taken_and_a_run_is_not(tmp_path: Path) -> N
     [
         (["0.png", "more/1.png"], "1 images here and more in the subfolder more: put all of them into one folder"),
         (["0.png", "a/1.JPG", "b/c/2.bmp"], "1 images here and more in the subfolders a, b:"),
-        (["0/0.png", "1/0.png", "2/0.png", "3/0.png"], r"the images lie in 4 subfolders \(0, 1, 2, …\): "),
+        (["0/0.png", "1/0.png", "2/0.png", "3/0.png"], r"the images are in 4 subfolders \(0, 1, 2, …\): "),
     ],
 )
 def test_images_in_subfolders_are_not_left_out_in_silence(places: list[str], message: str, tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_a_giant_of_another_shape_is_refused_unread(tmp_path: Path) -> None:
     sizes = struct.pack("<L", 3 * 2**30 + len(header((2**20, 3072))))
     at = content.find(b"PK\x01\x02") + 24  # the uncompressed size, as the directory has it
     (tmp_path / "a.npz").write_bytes(content[:at] + sizes + content[at + 4 :])
-    with pytest.raises(DataError, match=r"cannot come to 3,221,225"):
+    with pytest.raises(DataError, match=r"cannot decompress to 3,221,225"):
         read_samples(tmp_path / "a.npz", DIGITS)
     np.savez_compressed(tmp_path / "b.npz", x=np.zeros((2**12, 3072), np.uint8))
     with pytest.raises(DataError, match=r"shape \(4096, 3072\); this data is stored as \(n, 8, 8, 1\)"):

@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_used_is_said_and_costs_no_result(tmp_path: Path
     assert cache.read("entry") is None
     cache.write("entry", VALUES)
     assert cache.problem is not None
-    assert "done without" in cache.problem
+    assert "going on without" in cache.problem
 
 
 def test_the_folder_is_the_user_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_weighted_draws_grow_geometrically_where_they_are_told_to(start, end, dr
 
 
 def test_a_growth_that_ends_before_it_starts_is_refused():
-    with pytest.raises(ConfigError, match=r"end=0\.2 lies before model\.objective\.start=0\.5"):
+    with pytest.raises(ConfigError, match=r"end=0\.2 is below model\.objective\.start=0\.5"):
         ImportanceWeighted(5, start=0.5, end=0.2)
 
 

@@ -209,7 +209,7 @@ class Corrector:
             kept = () if default is None or isinstance(default, dict) else (f"{item.key}={text_of(default)}",)
             return Verdict(f"{item.key}=: the value is missing", None, kept)
         if (word := VALUES.get(item.key, {}).get(value.lower())) is not None and word != item.typed:
-            return Verdict(f"{item.typed}: {item.key} is called otherwise here", word, (word,))
+            return Verdict(f"{item.typed}: {item.key} has another name here", word, (word,))
         if isinstance(default, dict) and value and value != "null" and not value.startswith("{"):
             return self._scalar(item, default)
         if not item.plain:

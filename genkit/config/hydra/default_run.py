@@ -1,4 +1,4 @@
-"""`genkit sample`, `eval`, `export` and `verify` without ckpt=: the newest finished run, said aloud."""
+"""`genkit sample`, `eval`, `export` and `verify` without ckpt=: the newest finished run, which is printed."""
 
 from __future__ import annotations
 

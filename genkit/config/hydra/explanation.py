@@ -31,7 +31,7 @@ def explain(error: Exception, verb: str, words: Words, catalog: Catalog) -> Conf
     line = Corrector(verb, words, catalog).message()
     unread = [word for word in words.overrides if not readable(word)]
     if line is None and unread:
-        line = f"{unread[0]}: cannot be read: look at its brackets, quotes and commas"
+        line = f"{unread[0]}: cannot be read: check its brackets, quotes and commas"
     return ConfigError(line or translated(error))
 
 

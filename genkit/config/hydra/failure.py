@@ -60,7 +60,7 @@ def failure_of(error: Exception) -> Failure:
     if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "yaml"):
         return Failure(ConfigError.exit_code, f"error: {shortened(text, LIMIT)}")
     if (asked := asked_for(error)) is not None:
-        return Failure(1, f"error: out of memory: {asked} could not be had: ask for less, or free some")
+        return Failure(1, f"error: out of memory: {asked} could not be allocated: ask for less, or free some")
     hint = "`genkit doctor` looks for what is broken here, " if while_importing(error) else ""
     return Failure(
         1, f"internal error: {type(error).__name__}: {shortened(text, LIMIT)} ({hint}debug=true shows the traceback)"

@@ -1,4 +1,4 @@
-"""Stacked MNIST: three digits, one in each colour channel, so that there are 1,000 kinds of image and each can be told.
+"""Stacked MNIST: three digits, one in each colour channel: 1,000 classes that a classifier can recognise.
 
 Whether a model reaches all kinds is what it is made for: mode coverage counts the triples that a digit classifier reads
 in the channels of the samples. The customary protocol draws about 26,000 samples.

@@ -1,4 +1,4 @@
-r"""A density of latents for every label, p(z | y): what a conditional autoencoder samples from.
+r"""A density of latents for every label, p(z | y), from which a conditional autoencoder samples.
 
 An encoder that is told the label need not put all labels in the same place, and may leave out of z what the label says.
 Drawn from one density of all labels, a z is likely to be another label's than the one that it is decoded with.

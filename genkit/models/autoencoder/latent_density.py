@@ -1,4 +1,4 @@
-r"""Densities of latent vectors, fitted after the fact: what lets a plain autoencoder sample.
+r"""Densities of latent vectors, fitted after training, from which a plain autoencoder samples.
 
 An autoencoder fixes no distribution of z. Fitting one to the latents of the training data turns its decoder into a
 generative model (ex-post density estimation; Ghosh et al. 2019, 1903.12436): x = decode(z), z ~ p, with p one of

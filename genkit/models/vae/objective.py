@@ -179,7 +179,7 @@ class ImportanceWeighted(VariationalObjective):
         end: Probability = 0.0,
     ) -> None:
         if end < start:
-            raise ConfigError(f"model.objective.end={end:g} lies before model.objective.start={start:g}")
+            raise ConfigError(f"model.objective.end={end:g} is below model.objective.start={start:g}")
         self.k, self.kept, self.start, self.end = k, kept, start, end
         self.needs_horizon = end > 0
 

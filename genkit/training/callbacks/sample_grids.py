@@ -1,4 +1,4 @@
-"""Pictures while training: the same samples, from the same noise, every so many steps; reconstructions beside them.
+"""Pictures while training: the same samples, from the same noise, every n steps; reconstructions beside them.
 
 The same draw says how varied the samples are, on the console and in metrics.jsonl.
 """

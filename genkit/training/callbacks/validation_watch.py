@@ -1,4 +1,4 @@
-"""A word about a validation that is not finite: training goes on, since a later one may be."""
+"""Warn of a validation that is not finite: training goes on, since a later one may be finite."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ValidationWatch(pl.Callback):
             name = next((key for key in bad if not key.endswith("/loss")), bad[0])
             line = (
                 f"warning: step {trainer.global_step:,}: {name} is not finite, {pl_module.validation_origin}: "
-                "this validation counts for no best checkpoint"
+                "this validation is no candidate for the best checkpoint"
             )
             with self.aside(trainer.global_step):
                 self.console.print(line, style="yellow", soft_wrap=True, highlight=False)
