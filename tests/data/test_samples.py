@@ -150,7 +150,7 @@ WRONG = {
     "label range": (DIGITS, {"x": ones.astype(np.uint8), "y": np.array([1, 2, 10])}, "labels from 1 to 10; .* 0 … 9"),
     "infinite label": (PLANE, {"x": np.ones((2, 2)), "y": np.array([0, np.inf])}, "labels from 0 to inf"),
     "real label beyond int64": (PLANE, {"x": np.ones((2, 2)), "y": np.array([0, 1e30])}, r"labels from 0 to 1e\+30"),
-    "label beyond int64": (PLANE, {"x": np.ones((1, 2)), "y": np.array([2**63], np.uint64)}, "they lie in 0 … 922"),
+    "label beyond int64": (PLANE, {"x": np.ones((1, 2)), "y": np.array([2**63], np.uint64)}, "give labels in 0 … 922"),
     "rank": (None, {"x": np.ones((3, 4, 5, 1, 1))}, r"samples are \(n, H, W, C\) for images or \(n, D\)"),
     "scaled images": (None, {"x": np.full((3, 4, 5, 3), 0.25)}, "perhaps scaled; store integers v in 0 … 255"),
 }
