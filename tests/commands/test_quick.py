@@ -79,7 +79,7 @@ REFUSED = {
     "no such score": (("metric=fid", "checkpoint.monitor=quick/kid"), "add metric=kid"),
     "no score at all": (("checkpoint.monitor=quick/fid",), "add metric=fid"),
     "the wrong way": (("metric=fid", "checkpoint.monitor=quick/fid", "checkpoint.mode=max"), "set min"),
-    "no way": (("metric=authenticity", "checkpoint.monitor=quick/authenticity"), "neither more nor less"),
+    "no way": (("metric=authenticity", "checkpoint.monitor=quick/authenticity"), "neither high nor low values"),
     "no right to it": (("metric=mode_coverage",), "vector data"),
 }
 
