@@ -193,18 +193,19 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
     return {p.name: p for p in named if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
-def schema_of(cls: type) -> dict[str, Any]:
+@functools.lru_cache(maxsize=512)
+def schema_of(cls: type) -> Mapping[str, Any]:
     """The resolved annotations of a constructor, `Annotated` kept.
 
     A foreign class whose annotations name what exists only for type checkers has none: its arguments are then checked
     by name alone.
     """
     try:
-        return typing.get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
+        return MappingProxyType(typing.get_type_hints(cls.__init__, include_extras=True))  # type: ignore[misc]
     except NameError:
         if issubclass(cls, Component):
             raise
-        return {}
+        return MappingProxyType({})
 
 
 @dataclass(frozen=True)

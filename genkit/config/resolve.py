@@ -22,6 +22,7 @@ import inspect
 import os
 import sys
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -179,7 +180,8 @@ def dotted(file: Path) -> str:
     return ".".join(file.relative_to(ROOT.parent).with_suffix("").parts)
 
 
-def classes_in(file: Path) -> list[str]:
-    """Names of the classes at the top level of a source file, without importing it."""
+@lru_cache(maxsize=256)
+def classes_in(file: Path) -> tuple[str, ...]:
+    """Names of the classes at the top level of a source file, without importing it; a file is read once."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    return [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    return tuple(node.name for node in tree.body if isinstance(node, ast.ClassDef))

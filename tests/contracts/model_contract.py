@@ -11,8 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.config.build import build, check, parameters
+from genkit.config.build import build, parameters
 from genkit.config.hydra.app import composed
+from genkit.config.hydra.catalog import Catalog, load_yaml
+from genkit.config.hydra.words import Words
+from genkit.config.resolve import resolve
 from genkit.data.kinds import Categorical
 from genkit.data.spec import Batch, DataSpec
 from genkit.models.base import Conditional, GenerativeModel
@@ -26,7 +29,9 @@ SPECS = {
 }
 SIZES = {"toy": 32, "digits": 24, "tokens": 24, "mnist": 8}
 STEPS = 2  # of every phase
-FEW = 6  # steps of a sampler
+FEW = {"steps": 6, "k": 5}  # steps of a sampler, draws of a bound
+# the plainest model of each class, which is asked on every kind of data, with labels and without
+EVERYWHERE = ("autoencoder", "vae", "vq_vae", "gan", "dcgan", "flow", "maf", "diffusion", "latent_diffusion")
 
 
 @cache
@@ -40,11 +45,20 @@ def composed_model(name: str, words: tuple[str, ...]) -> dict[str, Any]:
     return node
 
 
+@cache
+def named(name: str, words: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read the model's own keys from its YAML and those that it begins from, which is quicker than composing."""
+    options = Catalog.of(Words(flags=dict([words] if words else []))).options("model")
+    node = load_yaml(options[name])
+    bases = [base for base in node.get("defaults", ()) if isinstance(base, str) and base in options]
+    return {key: value for base in bases for key, value in named(base, words).items()} | node.get("model", node)
+
+
 def hurried(node: dict[str, Any]) -> dict[str, Any]:
     """A node whose samplers and likelihoods take few steps: they are a price, and no law depends on them."""
-    few: dict[str, Any] = {"steps": min(node["steps"], FEW)} if isinstance(node.get("steps"), int) else {}
+    few: dict[str, Any] = {key: min(node[key], most) for key, most in FEW.items() if isinstance(node.get(key), int)}
     if "sampler" in node and node.get("likelihood", "") is None:  # the default of a diffusion, spelled out
-        few["likelihood"] = {"_target_": "genkit.diffusion.likelihood.FlowLikelihood", "steps": FEW}
+        few["likelihood"] = {"_target_": "genkit.diffusion.likelihood.FlowLikelihood", "steps": FEW["steps"]}
     return {key: hurried(value) if isinstance(value, dict) else value for key, value in node.items()} | few
 
 
@@ -72,7 +86,12 @@ class Case:
 
     @property
     def cls(self) -> type[GenerativeModel]:
-        return check(self.node(), at="model", expect=GenerativeModel, plugins=self.plugins, gives=("spec",))
+        return resolve(named(self.model, self.words)["_target_"], at="model", plugins=self.plugins)
+
+    @property
+    def always(self) -> bool:
+        """Whether its recipe is nothing without labels."""
+        return bool(named(self.model, self.words).get("conditional"))
 
     def node(self) -> dict[str, Any]:
         """The model's node as `genkit train model=…` composes it, but for numbers of steps."""
@@ -95,16 +114,30 @@ class Case:
 
 
 def cases(models: Sequence[str], words: Sequence[str] = (), plugins: Sequence[str] = ()) -> Iterator[Case]:
-    """Every model on every kind of data that it models; with labels too, where its class can be conditional."""
+    """The kinds of data on which each model is asked.
+
+    Presets of one class differ in their parts, not in how they meet the data: the plainest of each is asked on every
+    kind that it models, and with labels too, where the class can be conditional. The others are asked on two: points
+    without labels and digits with them, where they model both.
+    """
     for name in models:
-        one = Case(name, "toy", words=tuple(words), plugins=tuple(plugins))
-        cls = one.cls
-        for data, spec in SPECS.items():
-            if cls.unfit(spec) is None:
-                always = bool(one.node().get("conditional"))  # a recipe that is nothing without labels
-                yield replace(one, data=data, conditional=always)
-                if issubclass(cls, Conditional) and "conditional" in parameters(cls) and data != "mnist" and not always:
-                    yield replace(one, data=data, conditional=True)
+        every = list(everywhere(Case(name, "toy", words=tuple(words), plugins=tuple(plugins))))
+        quickest = {
+            case.data: case for case in every if case.data in ("toy", "digits")
+        }  # with labels, if there are any
+        if name not in EVERYWHERE and len(quickest) == 2:
+            every = [next(case for case in every if case.data == "toy"), quickest["digits"]]
+        yield from every
+
+
+def everywhere(one: Case) -> Iterator[Case]:
+    """A model on every kind of data that it models, with labels too where it may have them."""
+    for data, spec in SPECS.items():
+        if one.cls.unfit(spec) is None:
+            yield replace(one, data=data, conditional=one.always)
+            labelled = issubclass(one.cls, Conditional) and "conditional" in parameters(one.cls)
+            if labelled and data != "mnist" and not one.always:
+                yield replace(one, data=data, conditional=True)
 
 
 @dataclass(frozen=True)

@@ -68,24 +68,34 @@ def test_a_target_resolves_and_its_keys_are_the_constructors(subtests):
                 assert own <= schema_of(cls).keys(), "an argument without annotation cannot be checked"
 
 
-def options() -> list[tuple[str, str, str]]:
-    """(verb, group, option) of everything that a verb can compose; the models of a training are composed below."""
-    return [
-        (verb, group, option)
-        for verb in ("train", "sample", "eval")
-        for group in CATALOG.defaults(verb)
-        for option in CATALOG.options(group)
-        if (verb, group) != ("train", "model")
-    ]
+def choices() -> Iterator[tuple[str, dict[str, str]]]:
+    """(verb, group -> option) until every option of every group of a verb has been chosen.
+
+    The options of different groups are chosen in one command line, since none changes what another one is; experiments,
+    which do, are chosen alone, and so are the models of a training, further below.
+    """
+    for verb in ("train", "sample", "eval"):
+        groups = [group for group in CATALOG.defaults(verb) if (verb, group) != ("train", "model")]
+        left = {group: list(CATALOG.options(group)) for group in groups}
+        if "metric" in left:  # several may be chosen
+            left["metric"] = [f"[{','.join(left['metric'])}]"]
+        alone = left.pop("experiment", [])
+        yield from ((verb, {"experiment": option}) for option in alone)
+        while any(left.values()):
+            yield verb, {group: options.pop() for group, options in left.items() if options}
 
 
-@pytest.mark.parametrize(("verb", "group", "option"), options())
-def test_every_option_composes(verb, group, option):
-    config = composed(verb, [f"{group}={option}"])
-    assert group == "experiment" or config[group]
-    if (verb, group) == ("train", "experiment"):  # what it promises was reached by what it does
-        steps, batch = config["trainer"]["max_steps"], config["data"]["batch_size"]
-        assert promised(CATALOG.options(group)[option]).startswith(f"{steps:,} steps of {batch}, ")
+def test_every_option_composes(subtests):
+    for verb, chosen in choices():
+        with subtests.test(f"{verb} {chosen}"):
+            config = composed(verb, [f"{group}={option}" for group, option in chosen.items()])
+            assert all(config[group] for group in chosen if group != "experiment")
+            if "metric" in chosen:
+                assert {name for name in CATALOG.options("metric") if "/" not in name} <= config["metric"].keys()
+            if "experiment" in chosen and verb == "train":  # what it promises was reached by what it does
+                steps, batch = config["trainer"]["max_steps"], config["data"]["batch_size"]
+                file = CATALOG.options("experiment")[chosen["experiment"]]
+                assert promised(file).startswith(f"{steps:,} steps of {batch}, ")
 
 
 def test_a_models_values_suit_the_optimizer_it_chose(subtests):

@@ -67,7 +67,8 @@ def test_an_old_run_is_used_as_a_new_one(
     assert "bit-identical" in printed(capsys, "verify", f"ckpt={first}", "replay=3")
     printed(capsys, "sample", f"ckpt={first}", "n=8", "out=then", "device=cpu")
     assert np.array_equal(np.load("now/samples.npz")["x"], np.load("then/samples.npz")["x"])
-    printed(capsys, "eval", f"ckpt={first}", "n=60", "metric=coverage", "device=cpu", "out=again")
+    scored = ("metric=coverage", "floor_repeats=0", "bootstrap=0", "baselines=false", "neighbours=0")
+    printed(capsys, "eval", f"ckpt={first}", "n=60", *scored, "device=cpu", "out=again")
     assert model_hash(Path("again")) == scored_then
 
     again = printed(capsys, *TRAIN, "run_dir=sweep")
