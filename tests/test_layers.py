@@ -128,3 +128,13 @@ def test_nothing_pays_for_matplotlib_before_it_draws(subtests):
         top = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
         with subtests.test(name_of(file)):
             assert not drawing & {node.module for node in top}
+
+
+def test_no_public_class_name_stands_for_two_things():
+    """A name that a reader meets twice, in an import or a configuration, is one class."""
+    homes: dict[str, list[str]] = {}
+    for file in FILES:
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name_of(file))
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}

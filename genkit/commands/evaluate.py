@@ -37,8 +37,9 @@ from genkit.data.order import random_order
 from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
+from genkit.evaluation import copies
 from genkit.evaluation.cache import Cache, NoCache
-from genkit.evaluation.evaluator import SUSPICION, Evaluator
+from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.neighbours import Neighbourhoods
 from genkit.evaluation.processes import together
 from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record
@@ -255,7 +256,7 @@ def _neighbours(
     evaluator: Evaluator, sources: Sequence[Source], records: Sequence[Record], rows: int | None
 ) -> dict[str, Neighbourhoods]:
     """By the picture's name, of each source; unless told otherwise, of those that were looked up for copies anyway."""
-    looked_up = {record.source for record in records if record.metric in SUSPICION and record.scored}
+    looked_up = {record.source for record in records if record.metric in copies.TESTS and record.scored}
     chosen = [source for source in sources if rows or (rows is None and source.label in looked_up)]
     found = [(source.label, evaluator.neighbours(source, rows or PICTURED)) for source in chosen]
     several = len(sources) > 1

@@ -25,7 +25,7 @@ from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.errors import ConfigError
 from genkit.metrics.moments import Moments
-from genkit.models.autoencoder.latent_density import GaussianMixture
+from genkit.models.latent_density import GaussianMixture
 from genkit.noise import SampleNoise, generator_of, seed_of
 
 DECOMPOSED, GAUSSIAN_ROWS = 1024, 10_000
@@ -34,7 +34,7 @@ JITTER = 1e-6  # of the mean variance, added to each: pixels that never change m
 MIXTURE_ROWS, MIXTURE_AXES, MIXTURE_COMPONENTS = 10_000, 32, 10
 
 
-def moments(split: Split) -> tuple[Tensor, Tensor]:
+def mean_and_factor(split: Split) -> tuple[Tensor, Tensor]:
     """Mean (D,) and a factor R (D, K) of the covariance R Rᵀ of the stored values of a split, float64.
 
     Up to DECOMPOSED values by an eigendecomposition, K = D. Beyond, where that takes a minute, of GAUSSIAN_ROWS
@@ -65,16 +65,11 @@ def _mean_and_covariance(split: Split, dim: int) -> tuple[Tensor, Tensor]:
     return found.mean, found.covariance
 
 
-def to_levels(v: Tensor, spec: DataSpec) -> Tensor:
-    """Real numbers (n, *shape) to stored values: rounded and clipped, or float32 where the data is continuous."""
-    return spec.kind.nearest(v)
-
-
 def pixel_gaussian(dataset: Dataset, n: int, seed: int) -> Tensor:
     """n seeded draws (n, *shape), stored values, of the Gaussian fitted to the training split."""
-    mean, factor = moments(dataset.split("train"))
+    mean, factor = mean_and_factor(dataset.split("train"))
     noise = torch.randn(n, factor.shape[1], generator=generator_of(seed, "pixel gaussian"), dtype=torch.float64)
-    return to_levels((mean + noise @ factor.T).unflatten(1, dataset.spec.shape), dataset.spec)
+    return dataset.spec.kind.nearest((mean + noise @ factor.T).unflatten(1, dataset.spec.shape))
 
 
 def pixel_marginals(dataset: Dataset, n: int, seed: int) -> Tensor:
@@ -102,7 +97,7 @@ def pixel_mixture(dataset: Dataset, n: int, seed: int) -> Tensor:
     mixture = GaussianMixture(latent_dim=axes.shape[1], components=MIXTURE_COMPONENTS)
     mixture.fit(scores / unit)
     found = mixture.sample(SampleNoise(seed_of(seed, "pixel mixture"), range(n))).to(torch.float64) * unit
-    return to_levels((mean + found @ axes.T).unflatten(1, dataset.spec.shape), dataset.spec)
+    return dataset.spec.kind.nearest((mean + found @ axes.T).unflatten(1, dataset.spec.shape))
 
 
 def training_copies(dataset: Dataset, n: int, seed: int) -> Tensor:

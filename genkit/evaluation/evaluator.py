@@ -22,26 +22,20 @@ from genkit.data.split import InMemory, Split
 from genkit.errors import ConfigError, DataError
 from genkit.evaluation.baseline import BASELINES, REAL, baselines_of
 from genkit.evaluation.cache import Cache, NoCache
+from genkit.evaluation.copies import CopySearch, accuses
 from genkit.evaluation.floors import Floors
-from genkit.evaluation.metric_pass import Tally
+from genkit.evaluation.metric_pass import MetricPass
 from genkit.evaluation.neighbours import LOOKED_AT, Neighbourhoods, neighbourhoods
 from genkit.evaluation.probe import OF_FAKES, Prober
 from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record, blank, display_name
-from genkit.evaluation.reference import Floor, Reference
+from genkit.evaluation.reference import Reference
 from genkit.evaluation.source import ModelSource, SampleSource, Source, model_values
 from genkit.features.base import Classifier, FeatureExtractor
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.collected_rows import as_rows
-from genkit.metrics.copying import Authenticity, CopyingTest
-from genkit.metrics.distance_ratio import COPIED, NAMED, DistanceRatio
 from genkit.models.base import GenerativeModel
 
-ROUNDING = 1e-9  # relative, within which two distances are one
-MISSED = 1e-3  # share of copied sets whose distance is too large to be looked up
-
-SUSPICION: dict[str, ProbeMetric] = {"nndr": DistanceRatio(), "authenticity": Authenticity(), "c_t": CopyingTest()}
-ENOUGH = 40  # examples of a file below which copies are not looked for
-HELD_OUT = 4  # a file's examples are cut into this many parts, one of which stands for fresh data
+Metrics = Mapping[str, ProbeMetric]  # name in tables and files -> metric
 
 
 class Evaluator:
@@ -82,6 +76,7 @@ class Evaluator:
         self.prober = Prober(reference, features, batch_size, seed, self.cache)
         self.features = self.prober.features
         self.floors = Floors(reference, self.prober, self.cache, floor_repeats)
+        self.copies = CopySearch(reference, self.prober, self.floors)
 
     def score_model(self, model: GenerativeModel, n: int, *, label: str = "model", **origin: Any) -> list[Record]:
         """Score a model by n samples and by its other abilities; `origin` goes into the records' `model` entry."""
@@ -107,11 +102,11 @@ class Evaluator:
                     pair = self.reference.real_pair(n, 0)
                 except DataError:  # too small for n, which the missing floor says
                     continue
-                rows += self._score(SampleSource(pair.fake, "real data"), pair.real, None, named=False)
+                rows += self._score(SampleSource(pair.fake, "real data"), pair.real, None, self.metrics, named=False)
             else:
                 label, draw = BASELINES[name]
                 source = SampleSource(InMemory(draw(dataset, n, self.seed)), label)
-                rows += self._score(source, self.reference.data, self.reference.train, named=False)
+                rows += self._score(source, self.reference.data, self.reference.train, self.metrics, named=False)
         return [replace(record, baseline=True) for record in rows if record.scored and record.n_fake is not None]
 
     def score(self, *sources: Source, starting: Callable[[Source], None] = lambda source: None) -> list[Record]:
@@ -137,15 +132,15 @@ class Evaluator:
         return [record for found in records for record in found]
 
     def _score_one(self, source: Source) -> list[Record]:
-        records = self._score(source, self.reference.data, self.reference.train, self.named)
-        enough = self.reference.dataset is not None or len(self.reference.data) >= ENOUGH
-        near = any(map(self._as_near_as_real, records))
+        records = self._score(source, self.reference.data, self.reference.train, self.metrics, self.named)
+        test = self.copies.test(records, self.metrics) if self.look_for_copies else None
         found: list[Record] = []
-        if self.look_for_copies and enough and (near or any(map(self._may_be_as_near, records))):
-            searched = self._suspected(source, SUSPICION if near else {"nndr": SUSPICION["nndr"]})
-            found = [self._with_pairs(record, source) for record in searched]
-        copied = any(_accuses(record) for record in found)
-        return [self._with_pairs(record, source) for record in records] + (found if near or copied else [])
+        if test is not None:
+            with self.prober.lending(*test.features):
+                found = self._score(source, test.held_out, test.train, test.metrics, named=False)
+        pairs = [self.copies.with_pairs(record, source) for record in (*records, *found)]
+        listed = test is not None and (test.listed or any(map(accuses, pairs[len(records) :])))
+        return pairs if listed else pairs[: len(records)]
 
     def neighbours(self, source: Source, rows: int) -> Neighbourhoods | None:
         """The first samples of a source, and the least new ones, beside training images; None where there are none."""
@@ -164,111 +159,34 @@ class Evaluator:
 
     def obstacles(self, source: Source) -> dict[str, str]:
         """The reasons, by metric, why it cannot score this source, as far as can be told before any work."""
-        return self._obstacles(source, self.reference.data, self.reference.train, self.named)
+        return self._obstacles(source, self.reference.data, self.reference.train, self.metrics, self.named)
 
-    def _as_near_as_real(self, record: Record) -> bool:
-        """Tell whether a distance to real data is below its floor or within two deviations of it, or may be."""
-        metric, floor = self.metrics[record.metric], record.floor
-        looked_up = _between_features(metric) or (self.reference.dataset is None and _apart(metric))
-        if record.value is None or not looked_up:
-            return False
-        if floor is None:  # the data is too small for one, or nobody wants one: then only files are looked up
-            return self.reference.dataset is None or self.floors.repeats > 0
-        return _within(record.value, floor, 2 * floor.sd)
+    def _score(self, source: Source, real: Split, train: Split | None, metrics: Metrics, named: bool) -> list[Record]:
+        """A record of each of the metrics, in their order."""
+        blocked = self._obstacles(source, real, train, metrics, named)
+        passes = {name: MetricPass(metric) for name, metric in metrics.items() if name not in blocked}
+        self.prober.feed(passes.values(), source, real, train)
+        values = {name: each.value() for name, each in passes.items()}
+        blanks = {name: self._blank(name, metric, source, len(real)) for name, metric in metrics.items()}
+        steady = {name: each for name, each in passes.items() if not self._too_few(blanks[name], each.metric)}
+        intervals = {name: each.interval(self.bootstrap_repeats, self.seed) for name, each in steady.items()}
+        redrawn = {name: each.redrawn_interval(self.bootstrap_repeats, self.seed) for name, each in steady.items()}
+        blocked |= {name: each.stopped for name, each in passes.items() if each.stopped is not None}
+        floors = self.floors.at(source, {name: metrics[name] for name in passes if name not in blocked})
+        records: list[Record] = []
+        for name, record in blanks.items():
+            if name in blocked:
+                records.append(replace(record, status=f"{NOT_APPLICABLE}{blocked[name]}"))
+                continue
+            known = _facts_of(passes[name]) | {"ci95": intervals.get(name), "ci95_redrawn": redrawn.get(name)}
+            record = replace(record, floor=floors.get(name), **known)
+            records.append(self._judged(record, values[name], passes[name].metric))
+        return records
 
-    def _may_be_as_near(self, record: Record) -> bool:
-        """Tell whether copies could have this distance; few repeats hardly determine the spread of a floor.
-
-        A copied set scores like one more repeat. That exceeds the mean of r by more than
-        t(r − 1) sd √(1 + 1/r) once in a thousand times, t the quantile of Student's distribution.
-        """
-        if record.value is None or not _apart(self.metrics[record.metric]):
-            return False
-        if (floor := record.floor) is None or (r := len(floor.values)) < 2:
-            return True
-        return _within(record.value, floor, _quantile_of_t(r - 1) * floor.sd * math.sqrt(1 + 1 / r))
-
-    def _suspected(self, source: Source, searches: Mapping[str, ProbeMetric]) -> list[Record]:
-        """The scores of copying, unless they were asked for anyway.
-
-        Of a file, a part is held out, and the rest may have been copied.
-        """
-        asked, held_out = self.metrics, self.reference.data
-        chosen, train = {name: m for name, m in searches.items() if name not in asked}, self.reference.train
-        known: list[tuple[Split, Tensor]] = []
-        if self.reference.dataset is None:
-            chosen = {"nndr": SUSPICION["nndr"]}
-            held_out, train = (self.reference.data[rows] for rows in (self._held_out, ~self._held_out))
-            known = self._known_parts(held_out, train)
-        self.metrics = chosen
-        try:
-            with self.prober.lending(*known):
-                return self._score(source, held_out, train, named=False)
-        finally:
-            self.metrics = asked
-
-    def _known_parts(self, held_out: Split, train: Split) -> list[tuple[Split, Tensor]]:
-        """The features of both parts of a file, which are known already."""
-        if not self.prober.featured:
-            return []
-        features = self.prober.features_of(self.reference.data)
-        return [(held_out, features[self._held_out]), (train, features[~self._held_out])]
-
-    @property
-    def _held_out(self) -> Tensor:
-        """(N,) bool: every HELD_OUT-th example of a file, whose examples stand in a random order."""
-        return torch.arange(len(self.reference.data)) % HELD_OUT == 0
-
-    def _with_pairs(self, record: Record, source: Source) -> Record:
-        """A record of nndr with the rows of its pairs as the user knows them, and what they are evidence of."""
-        z = record.value
-        if record.metric != "nndr" or z is None:
-            return record
-        rows, name = None, "training example"
-        if self.reference.rows is not None:
-            rows, name = self.reference.rows[~self._held_out], f"row of {self.reference.name}"
-        pairs = [
-            [source.row_of(i), int(j if rows is None else rows[j]), distance, ratio]
-            for i, j, distance, ratio in record.findings["pairs"]
-        ]
-        record = replace(record, findings={**record.findings, "pairs": pairs})
-        if z >= COPIED:
-            return record
-        named = ", ".join(f"{i} and {j}" for i, j, *_ in pairs[:NAMED])
-        warning = (
-            f"copies: samples lie nearer to single examples than fresh data does (z = {z:.1f}, by chance "
-            f"below {COPIED:.0f} once in 30,000 times); nearest sample and {name}: {named}"
-        )
-        return replace(record, warnings=(*record.warnings, warning), status="warn")
-
-    def _score(self, source: Source, real: Split, train: Split | None, named: bool) -> list[Record]:
-        blocked = self._obstacles(source, real, train, named)
-        tallies = {name: Tally(metric) for name, metric in self.metrics.items() if name not in blocked}
-        self.prober.feed(tallies.values(), source, real, train)
-        values = {name: tally.value() for name, tally in tallies.items()}
-        records = {name: self._blank(name, source, len(real)) for name in self.metrics}
-        steady = {name: tally for name, tally in tallies.items() if not self._too_few(records[name], tally.metric)}
-        intervals = {name: tally.interval(self.bootstrap_repeats, self.seed) for name, tally in steady.items()}
-        redrawn = {name: tally.redrawn_interval(self.bootstrap_repeats, self.seed) for name, tally in steady.items()}
-        blocked |= {name: tally.stopped for name, tally in tallies.items() if tally.stopped is not None}
-        scored = {name: self.metrics[name] for name in tallies if name not in blocked}
-        floors = self.floors.at(source, scored)
-        for name, reason in blocked.items():
-            records[name] = replace(records[name], status=f"{NOT_APPLICABLE}{reason}")
-        for name, tally in tallies.items():
-            if name not in blocked:
-                facts: dict[str, Any] = {
-                    "params": tally.params(),
-                    "findings": tally.findings(),
-                    "bias_corrected": tally.bias_corrected(),
-                    "time_s": tally.seconds,
-                }
-                record = replace(records[name], ci95=intervals.get(name), ci95_redrawn=redrawn.get(name), **facts)
-                records[name] = self._judged(replace(record, floor=floors.get(name)), values[name], tally.metric)
-        return list(records.values())
-
-    def _obstacles(self, source: Source, real: Split, train: Split | None, named: bool) -> dict[str, str]:
-        found = {name: self._obstacle(metric, source, real, train, named) for name, metric in self.metrics.items()}
+    def _obstacles(
+        self, source: Source, real: Split, train: Split | None, metrics: Metrics, named: bool
+    ) -> dict[str, str]:
+        found = {name: self._obstacle(metric, source, real, train, named) for name, metric in metrics.items()}
         return {name: reason for name, reason in found.items() if reason is not None}
 
     def _refuse(self, blocked: Sequence[Mapping[str, str]], sources: Sequence[Source]) -> None:
@@ -298,8 +216,7 @@ class Evaluator:
         spared = [] if named else [source.spares(quantity) for quantity in asked]
         return next((reason for reason in (*(source.lacks(q, real) for q in asked), *spared) if reason), None)
 
-    def _blank(self, name: str, source: Source, n_real: int) -> Record:
-        metric = self.metrics[name]
+    def _blank(self, name: str, metric: ProbeMetric, source: Source, n_real: int) -> Record:
         likelihood, featured = "log_prob" in metric.requires, metric.uses_features
         return blank(
             name,
@@ -353,29 +270,11 @@ def _obstacles_met(records: Sequence[Record]) -> dict[str, str]:
     return {r.metric: r.status.removeprefix(NOT_APPLICABLE) for r in records if r.status.startswith(NOT_APPLICABLE)}
 
 
-def _accuses(record: Record) -> bool:
-    """Tell whether it is the test for copies, and has found some."""
-    return record.metric == "nndr" and record.value is not None and record.value < COPIED
-
-
-def _within(value: float, floor: Floor, more: float) -> bool:
-    """Tell whether a score, by the floor's protocol if there is one, is at most `more` above the floor's mean."""
-    rounding = ROUNDING * abs(floor.mean)  # the repeats may be one set reordered, with no spread of their own
-    return (value if floor.score is None else floor.score) <= floor.mean + more + rounding
-
-
-def _quantile_of_t(degrees: int) -> float:
-    """The quantile 1 − MISSED of Student's t distribution."""
-    from scipy.special import stdtrit  # here, since it takes a tenth of a second to import
-
-    return float(stdtrit(degrees, 1 - MISSED))
-
-
-def _between_features(metric: ProbeMetric) -> bool:
-    """Tell whether it is a distance of samples from data in the feature space, which copied data makes small."""
-    return metric.uses_features and _apart(metric)
-
-
-def _apart(metric: ProbeMetric) -> bool:
-    """Tell whether it is a distance of samples from data."""
-    return metric.divergence and {"real", "fake"} <= set(metric.requires)
+def _facts_of(each: MetricPass) -> dict[str, Any]:
+    """The fields of a record that the metric itself says."""
+    return {
+        "params": each.params(),
+        "findings": each.findings(),
+        "bias_corrected": each.bias_corrected(),
+        "time_s": each.seconds,
+    }

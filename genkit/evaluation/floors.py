@@ -18,7 +18,7 @@ from torch import Tensor
 from genkit.data.split import Split, content_hash
 from genkit.errors import DataError
 from genkit.evaluation.cache import Cache, identity_of, name_of
-from genkit.evaluation.metric_pass import Tally
+from genkit.evaluation.metric_pass import MetricPass
 from genkit.evaluation.probe import Prober
 from genkit.evaluation.reference import Floor, RealPair, Reference
 from genkit.evaluation.source import SampleSource, Source
@@ -100,10 +100,10 @@ class Floors:
 
     def _scores(self, source: Source, pair: RealPair, metrics: Mapping[str, ProbeMetric]) -> dict[str, float]:
         """Each metric of a source against the real side of a pair, which stands for training data too."""
-        tallies = {name: Tally(metric) for name, metric in metrics.items()}
+        passes = {name: MetricPass(metric) for name, metric in metrics.items()}
         with self.prober.lending(*self._known_features(pair)):
-            self.prober.feed(tallies.values(), source, pair.real, pair.real)
-        found = {name: tally.value() for name, tally in tallies.items()}
+            self.prober.feed(passes.values(), source, pair.real, pair.real)
+        found = {name: each.value() for name, each in passes.items()}
         return {name: math.nan if value is None else value for name, value in found.items()}
 
     def _known_features(self, pair: RealPair) -> list[tuple[Split, Tensor]]:

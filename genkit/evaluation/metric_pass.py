@@ -1,4 +1,4 @@
-"""One metric on its way through one evaluation."""
+"""One metric in one evaluation: fed batch by batch, timed, and stopped by what it refuses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from genkit.metrics.base import Probe, ProbeMetric
 T = TypeVar("T")
 
 
-class Tally:
-    """A fresh copy of one metric on its way through a pass: its state, its seconds, and why it stopped if it did."""
+class MetricPass:
+    """A fresh copy of one metric that is fed one evaluation: its state, its seconds, and why it stopped if it did."""
 
     def __init__(self, metric: ProbeMetric) -> None:
         self.metric = cast(ProbeMetric, metric.clone())

@@ -19,7 +19,7 @@ from genkit.data.order import canonical_order
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split, Subset
 from genkit.evaluation.cache import Cache, name_of
-from genkit.evaluation.metric_pass import Tally
+from genkit.evaluation.metric_pass import MetricPass
 from genkit.evaluation.processes import gather, share
 from genkit.evaluation.reference import Reference
 from genkit.evaluation.source import Quantity, SampleSource, Source
@@ -59,9 +59,9 @@ class Prober:
         """All that the features of an example depend on besides its values."""
         return {**self.features.facts(self.spec), "fitted_to": self.reference.hash}
 
-    def feed(self, tallies: Collection[Tally], source: Source, real: Split, train: Split | None) -> None:
+    def feed(self, passes: Collection[MetricPass], source: Source, real: Split, train: Split | None) -> None:
         """All real data, then what a model may have copied, then all fakes, each only if a metric wants it."""
-        wanted = {quantity for tally in tallies for quantity in tally.metric.requires}
+        wanted = {quantity for each in passes for quantity in each.metric.requires}
         probes: list[Iterator[Probe]] = []
         if wanted - OF_FAKES:
             probes.append(self.real(real, source))
@@ -70,9 +70,9 @@ class Prober:
         if "fake" in wanted:
             probes.append(self.fake(source))
         for probe in chain.from_iterable(probes):
-            for tally in tallies:
-                tally.take(probe)
-        gather(tallies)
+            for each in passes:
+                each.take(probe)
+        gather(passes)
 
     def _batches(self, n: int) -> Iterator[range]:
         """This process's share of n examples, in batches."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from genkit.errors import ConfigError, GenkitError
-from genkit.evaluation.metric_pass import Tally
+from genkit.evaluation.metric_pass import MetricPass
 
 Gathered = dict[tuple[int, ...], tuple[list[Tensor], list[Tensor]]]  # by the batches' identity: they, and all rows
 
@@ -66,27 +66,27 @@ def share(n: int) -> range:
     return range(n * rank // world, n * (rank + 1) // world)
 
 
-def gather(tallies: Iterable[Tally]) -> None:
+def gather(passes: Iterable[MetricPass]) -> None:
     """Gives every process the rows of all; batches that several metrics were given stay one tensor."""
     _, world = rank_and_world()
     if world == 1:
         return
     once: Gathered = {}
-    for tally in tallies:
-        _agree(tally, world)
-        if tally.stopped is None:
-            _gather_states(tally, once)
+    for metric_pass in passes:
+        _agree(metric_pass, world)
+        if metric_pass.stopped is None:
+            _gather_states(metric_pass, once)
 
 
-def _agree(tally: Tally, world: int) -> None:
+def _agree(metric_pass: MetricPass, world: int) -> None:
     """A metric that stopped in one process has stopped."""
     reasons: list[str | None] = [None] * world
-    dist.all_gather_object(reasons, tally.stopped)
-    tally.stopped = next((reason for reason in reasons if reason is not None), None)
+    dist.all_gather_object(reasons, metric_pass.stopped)
+    metric_pass.stopped = next((reason for reason in reasons if reason is not None), None)
 
 
-def _gather_states(tally: Tally, once: Gathered) -> None:
-    metric = tally.metric
+def _gather_states(metric_pass: MetricPass, once: Gathered) -> None:
+    metric = metric_pass.metric
     for name, reduction in metric._reductions.items():
         state = getattr(metric, name)
         if isinstance(state, Tensor):

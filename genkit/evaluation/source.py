@@ -1,6 +1,6 @@
 """Sources of samples to score: a model, or files. A source streams fakes and offers what it can.
 
-The fakes are given as model values of what would be *stored* of them: clipped and quantised to the data's levels. So a
+The fakes are given as stored values: what a file of them would hold, clipped and quantised to the data's levels. So a
 model and the file of its samples have the same scores.
 
 A matrix product rounds otherwise when it has other numbers of rows, by 1e-7, which now and then is enough to put a
@@ -56,7 +56,7 @@ class Source(ABC):
     def fakes(
         self, spec: DataSpec, seed: int, batch_size: int, chosen: range, like: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Batches (x, y) of the chosen ones of the n fakes; x (B, *shape) stored values on the CPU.
+        """Batches (v, y) of the chosen ones of the n fakes; v (B, *shape) stored values on the CPU.
 
         What a label can be asked of is drawn in the shares of the labels `like` (N,), those of the reference.
         """

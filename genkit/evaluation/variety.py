@@ -35,7 +35,7 @@ RECOGNISED = 1 / 3  # share of samples from which on classes are counted; noise 
 FEW = 32  # classes and modes that are listed one by one; more are only counted
 
 
-def nearest(v: Tensor, kind: ValueKind) -> Tensor:
+def neighbour_distances(v: Tensor, kind: ValueKind) -> Tensor:
     """Distance of each of n ≥ 2 stored examples (n, *shape) to the nearest other one, (n,)."""
     distance = kind.distances(v, v)
     return distance.fill_diagonal_(torch.inf).min(1).values
@@ -135,7 +135,7 @@ class VarietyWatch:
         return found if isinstance(found, Classifier) and not found.stand_in else None
 
     def _nearest(self, x: Tensor) -> Tensor:
-        return nearest(self.spec.unscale(x), self.spec.kind)
+        return neighbour_distances(self.spec.unscale(x), self.spec.kind)
 
     def _duplicates(self, x: Tensor) -> float:
         return float((self._nearest(x) < self.close).to(torch.float64).mean()) if len(x) > 1 else 0.0

@@ -9,7 +9,7 @@ from genkit.data.split import InMemory, Split
 from genkit.evaluation import baseline
 from genkit.evaluation.baseline import (
     BASELINES,
-    moments,
+    mean_and_factor,
     pixel_gaussian,
     pixel_marginals,
     pixel_mixture,
@@ -50,7 +50,7 @@ def test_gaussian_has_the_moments_of_the_training_split(levels: int | None) -> N
 
 def test_factor_reproduces_a_singular_covariance() -> None:
     rows = Correlated(None).split("train").x
-    mean, factor = moments(InMemory(rows))
+    mean, factor = mean_and_factor(InMemory(rows))
     torch.testing.assert_close(factor @ factor.T, torch.cov(rows.double().T))
     torch.testing.assert_close(mean, rows.double().mean(0))
 
@@ -61,7 +61,7 @@ def test_many_values_need_no_eigendecomposition(count: int, monkeypatch: pytest.
     monkeypatch.delattr(torch.linalg, "eigh")
     rows = torch.randn(count, 1030, generator=torch.Generator().manual_seed(0))
     rows[:, 3] = 1.0
-    mean, factor = moments(InMemory(rows))
+    mean, factor = mean_and_factor(InMemory(rows))
     assert factor.shape == (1030, min(count, 1030))
     torch.testing.assert_close(factor @ factor.T, torch.cov(rows.double().T), rtol=0, atol=2e-6)
     torch.testing.assert_close(mean, rows.double().mean(0))
@@ -70,7 +70,7 @@ def test_many_values_need_no_eigendecomposition(count: int, monkeypatch: pytest.
 def test_of_very_many_examples_evenly_spaced_ones_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("genkit.evaluation.baseline.GAUSSIAN_ROWS", 20)
     rows = torch.randn(45, 1030, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(moments(InMemory(rows))[0], rows[::3].double().mean(0))
+    assert torch.equal(mean_and_factor(InMemory(rows))[0], rows[::3].double().mean(0))
 
 
 def test_gaussian_is_stored_values_and_seeded() -> None:

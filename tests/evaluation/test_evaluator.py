@@ -36,7 +36,8 @@ from genkit.metrics.manifold import Coverage, Precision
 from genkit.metrics.modes import HighQuality, ModeCoverage
 from genkit.metrics.reconstruction import MeanSquaredError
 from genkit.models.base import Conditional, Density, GenerativeModel, Noise, Reconstructor, Stepwise
-from genkit.models.stream import labels_for, stream_samples
+from genkit.models.conditional import labels_for
+from genkit.models.stream import stream_samples
 from genkit.noise import dequantisation_noise, generator_of
 
 IMAGE = DataSpec((1, 2, 3), "image", (-1.0, 1.0), 16, 3)

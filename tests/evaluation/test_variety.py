@@ -6,7 +6,7 @@ from genkit.data.kinds import Categorical, Real
 from genkit.data.sources.digits import Digits
 from genkit.data.sources.toy import Toy
 from genkit.data.spec import DataSpec
-from genkit.evaluation.variety import VarietyWatch, nearest
+from genkit.evaluation.variety import VarietyWatch, neighbour_distances
 from genkit.noise import generator_of
 
 GRID = Toy(name="twenty_five_gaussians", n_train=2000)
@@ -15,8 +15,8 @@ DIGITS = Digits()
 
 def test_the_nearest_other_row():
     x = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0]])
-    assert nearest(x, Real()).tolist() == [5.0, 1.0, 1.0]
-    assert nearest(x.long(), Categorical(6)).tolist() == [2.0, 1.0, 1.0]  # places that differ
+    assert neighbour_distances(x, Real()).tolist() == [5.0, 1.0, 1.0]
+    assert neighbour_distances(x.long(), Categorical(6)).tolist() == [2.0, 1.0, 1.0]  # places that differ
 
 
 def test_modes_are_counted_within_three_deviations():
