@@ -22,8 +22,8 @@ from genkit.data.order import drawn
 from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
 from genkit.models.base import Decoder, Encoder, GenerativeModel, NormalLatent, Reconstructor
+from genkit.models.conditional import labels_for
 from genkit.models.interpolation import Interpolation
-from genkit.models.stream import labels_for
 from genkit.noise import SampleNoise, generator_of
 from genkit.report.picture import draw_pairs, draw_rows
 

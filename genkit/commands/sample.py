@@ -30,7 +30,8 @@ from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import SampleSettings
 from genkit.data.samples import SCHEMA, samples_size, stream_samples_to
 from genkit.models.base import Stepwise
-from genkit.models.stream import labels_for, stream_samples
+from genkit.models.conditional import labels_for
+from genkit.models.stream import stream_samples
 from genkit.printing import shown
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name

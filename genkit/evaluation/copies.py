@@ -64,7 +64,7 @@ class CopySearch:
         self.reference, self.prober, self.floors = reference, prober, floors
 
     def test(self, records: Sequence[Record], asked: Mapping[str, ProbeMetric]) -> CopyTest | None:
-        """Choose the tests of samples with these scores, but for those that were `asked` for; None where none is due."""
+        """Choose the tests that samples with these scores call for and that were not `asked` for; None for none."""
         if self.reference.dataset is None and len(self.reference.data) < ENOUGH:
             return None
         near = any(self._as_near_as_real(record, asked[record.metric]) for record in records)

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.kinds import Categorical, Quantised, dtype_name
-from genkit.data.spec import DataSpec, batch_of, check_values
+from genkit.data.spec import DataSpec, batch_words, check_values
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, DataError
 from genkit.noise import dequantisation_noise
@@ -236,7 +236,7 @@ def importance_bound(log_weights: Tensor) -> Tensor:
 def check_stored(v: Tensor, spec: DataSpec) -> None:
     """Raises DataError where v (B, *shape) are no stored values of such data."""
     if tuple(v.shape[1:]) != spec.shape or not len(v):
-        raise DataError(f"stored values of shape {tuple(v.shape)}: this model takes {batch_of(spec.shape)}")
+        raise DataError(f"stored values of shape {tuple(v.shape)}: this model takes {batch_words(spec.shape)}")
     spec.kind.check_dtype(v)
     if spec.kind.count is not None and bool(spec.kind.invalid(v).any()):
         raise DataError(f"stored values in {int(v.min())} … {int(v.max())}: this data has {spec.kind.words}")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genkit.models.autoencoder.latent_density import LatentDensity, LatentDensityFactory
+from genkit.models.latent_density import LatentDensity, LatentDensityFactory
 from genkit.noise import Noise
 from genkit.upgrade import Upgradable, upgrade_in_loading
 
@@ -91,18 +91,18 @@ class Replay:
         return replayed
 
 
-Latents = LatentDensity | PerLabel
+AnyDensity = LatentDensity | PerLabel
 
 
-def density_of(density: LatentDensityFactory, latent_dim: int, num_classes: int | None) -> Latents:
-    """One density for a model without labels, one per label for a conditional one."""
+def make_density(density: LatentDensityFactory, latent_dim: int, num_classes: int | None) -> AnyDensity:
+    """Make one density for a model without labels, one per label for a conditional one."""
     if num_classes is None:
         return density(latent_dim=latent_dim)
     return PerLabel(density, latent_dim=latent_dim, num_classes=num_classes)
 
 
-def fit(density: Latents, z: Tensor, y: Tensor | None) -> None:
-    """Fits it to latents z (N, D) with labels y (N,), None for a model without labels."""
+def fit_density(density: AnyDensity, z: Tensor, y: Tensor | None) -> None:
+    """Fit to latents z (N, D) with labels y (N,), None for a model without labels."""
     if isinstance(density, PerLabel):
         assert y is not None, "a conditional model has checked its labels"
         density.fit(z, y)
@@ -110,8 +110,8 @@ def fit(density: Latents, z: Tensor, y: Tensor | None) -> None:
         density.fit(z)
 
 
-def draw(density: Latents, noise: Noise, y: Tensor | None) -> Tensor:
-    """Latents (n, D), of labels y (n,) where it has some."""
+def draw_latents(density: AnyDensity, noise: Noise, y: Tensor | None) -> Tensor:
+    """Draw latents (n, D), of labels y (n,) in a conditional model."""
     if isinstance(density, PerLabel):
         assert y is not None, "a conditional model has checked its labels"
         return density.sample(noise, y)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from genkit.component import Component, PositiveFloat, PositiveInt
-from genkit.models.autoencoder.latent_density import REGULARIZATION, LatentDensity, covariance_factor, uniform
 from genkit.models.base import Noise
+from genkit.models.latent_density import REGULARIZATION, LatentDensity, regularised_factor, uniform_draw
 
 
 class Bandwidth(Component, ABC):
@@ -96,8 +96,8 @@ class KernelDensity(LatentDensity):
         self.stored.zero_()
         self.stored[:n] = z[pick].to(self.stored)
         self.count.fill_(n)
-        self.factor.copy_(self.bandwidth(n, z.shape[1]) * covariance_factor(z, self.regularization))
+        self.factor.copy_(self.bandwidth(n, z.shape[1]) * regularised_factor(z, self.regularization))
 
     def sample(self, noise: Noise) -> Tensor:
-        i = (uniform(noise) * self.count).long().clamp(max=self.count - 1)
+        i = (uniform_draw(noise) * self.count).long().clamp(max=self.count - 1)
         return self.stored[i] + noise(self.stored.shape[1]) @ self.factor.T

@@ -5,7 +5,7 @@ generative model (ex-post density estimation; Ghosh et al. 2019, 1903.12436): x 
 
 * a GaussianDensity N(μ, Σ),
 * a mixture Σ_k w_k N(μ_k, Σ_k),
-* a kernel density (`genkit/models/autoencoder/kernel_density.py`).
+* a kernel density (`genkit/models/kernel_density.py`).
 """
 
 from abc import ABC, abstractmethod
@@ -38,12 +38,12 @@ class LatentDensityFactory(Protocol):
     def __call__(self, *, latent_dim: int) -> LatentDensity: ...
 
 
-def uniform(noise: Noise) -> Tensor:
+def uniform_draw(noise: Noise) -> Tensor:
     """(n,) uniform in [0, 1]: one normal draw through its distribution function."""
     return torch.special.ndtr(noise(1)[:, 0])
 
 
-def covariance_factor(z: Tensor, regularization: float) -> Tensor:
+def regularised_factor(z: Tensor, regularization: float) -> Tensor:
     """L with L Lᵀ = cov(z) + regularization · I for z (N, D), in float64; the covariance divides by N."""
     z = z.double()
     centred = z - z.mean(0)
@@ -70,7 +70,7 @@ class GaussianDensity(LatentDensity):
 
     def fit(self, z: Tensor) -> None:
         self.mean.copy_(z.double().mean(0))
-        self.factor.copy_(covariance_factor(z, self.regularization))
+        self.factor.copy_(regularised_factor(z, self.regularization))
 
     def sample(self, noise: Noise) -> Tensor:
         return self.mean + noise(len(self.mean)) @ self.factor.T
@@ -120,7 +120,7 @@ class GaussianMixture(LatentDensity):
 
     def sample(self, noise: Noise) -> Tensor:
         """(n, D): one draw of noise chooses the component, another the place in it."""
-        u = uniform(noise)
+        u = uniform_draw(noise)
         k = torch.searchsorted(self.weights.cumsum(0), u).clamp(max=int(self.weights.nonzero()[-1]))
         eps = noise(self.means.shape[1])
         return self.means[k] + (self.factors[k] @ eps[:, :, None])[:, :, 0]

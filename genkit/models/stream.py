@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genkit.errors import NumericalError
 from genkit.models.base import GenerativeModel
-from genkit.models.conditional import labels_for as labels_for
+from genkit.models.conditional import labels_for
 from genkit.noise import SampleNoise
 
 

@@ -268,7 +268,7 @@ def sizes(run: Path) -> Iterator[Case]:
         "a transformer of 1,024 blocks": {"backbone": {"_target_": "genkit.nn.dit.DiT", "depth": 1024, "width": 65536}},
         "a mixture of 1,000": {
             "latent_density": {
-                "_target_": "genkit.models.autoencoder.latent_density.GaussianMixture",
+                "_target_": "genkit.models.latent_density.GaussianMixture",
                 "components": 1000,
             }
         },

@@ -10,10 +10,10 @@ from genkit.checkpoint.write import write_checkpoint
 from genkit.config.build import build
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
-from genkit.models.autoencoder.latent_density import GaussianDensity
 from genkit.models.base import GenerativeModel
 from genkit.models.diffusion import Diffusion
 from genkit.models.gan import gan
+from genkit.models.latent_density import GaussianDensity
 from genkit.noise import SampleNoise, generator_of
 
 GAN = {"_target_": "genkit.models.gan.gan.GAN", "latent_dim": 8}
@@ -63,7 +63,7 @@ def test_an_autoencoder_of_a_time_when_labels_shared_one_density_samples_to_the_
         "_target_": "genkit.models.autoencoder.autoencoder.Autoencoder",
         "latent_dim": 2,
         "backbone": {"_target_": "genkit.nn.mlp.MLP", "width": 8, "depth": 1},
-        "latent_density": {"_target_": "genkit.models.autoencoder.latent_density.GaussianDensity"},
+        "latent_density": {"_target_": "genkit.models.latent_density.GaussianDensity"},
         "conditional": True,
     }
     model = build(node, at="model", expect=GenerativeModel, spec=spec)

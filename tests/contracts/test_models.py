@@ -26,7 +26,7 @@ from genkit.config.hydra.words import Words
 from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.models.base import Conditional, Decoder, Density, Encoder, GenerativeModel, LatentBound, Reconstructor
-from genkit.models.stream import labels_for
+from genkit.models.conditional import labels_for
 from genkit.noise import SampleNoise, generator_of
 from genkit.report.progress_row import ProgressRow
 

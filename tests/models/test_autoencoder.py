@@ -12,8 +12,6 @@ from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.models.autoencoder.autoencoder import Autoencoder
 from genkit.models.autoencoder.corruption import GaussianNoise, Masking
-from genkit.models.autoencoder.kernel_density import KernelDensity
-from genkit.models.autoencoder.latent_density import GaussianDensity, GaussianMixture
 from genkit.models.autoencoder.penalty import (
     Contraction,
     DecoderGradient,
@@ -22,6 +20,8 @@ from genkit.models.autoencoder.penalty import (
     Sparsity,
     WeightNorm,
 )
+from genkit.models.kernel_density import KernelDensity
+from genkit.models.latent_density import GaussianDensity, GaussianMixture
 from genkit.nn.mlp import MLP
 from genkit.noise import SampleNoise, generator_of
 

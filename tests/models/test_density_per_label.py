@@ -8,10 +8,10 @@ from model_cases import PLANE, Affine
 
 from genkit.data.spec import Batch
 from genkit.models.autoencoder.autoencoder import Autoencoder
-from genkit.models.autoencoder.density_per_label import PerLabel
-from genkit.models.autoencoder.kernel_density import KernelDensity
-from genkit.models.autoencoder.latent_density import GaussianDensity, GaussianMixture
 from genkit.models.base import GenerativeModel
+from genkit.models.density_per_label import PerLabel
+from genkit.models.kernel_density import KernelDensity
+from genkit.models.latent_density import GaussianDensity, GaussianMixture
 from genkit.models.vae.vae import VAE
 from genkit.noise import SampleNoise, generator_of
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import gaussian_kde
 
-from genkit.models.autoencoder.kernel_density import FixedBandwidth, KernelDensity, Scott, Silverman
+from genkit.models.kernel_density import FixedBandwidth, KernelDensity, Scott, Silverman
 from genkit.noise import SampleNoise, generator_of
 
 

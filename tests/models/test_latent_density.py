@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from genkit.models.autoencoder.kernel_density import FixedBandwidth, KernelDensity
-from genkit.models.autoencoder.latent_density import GaussianDensity, GaussianMixture
+from genkit.models.kernel_density import FixedBandwidth, KernelDensity
+from genkit.models.latent_density import GaussianDensity, GaussianMixture
 from genkit.noise import SampleNoise, generator_of
 
 MEANS = torch.tensor([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])

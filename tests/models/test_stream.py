@@ -8,8 +8,9 @@ from torch import Tensor
 from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import GenerativeModel, Noise
+from genkit.models.conditional import labels_for
 from genkit.models.gan.gan import GAN
-from genkit.models.stream import labels_for, stream_samples
+from genkit.models.stream import stream_samples
 from genkit.noise import SampleNoise
 
 

@@ -14,7 +14,7 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.models.autoencoder.latent_density import GaussianDensity as LatentGaussian
+from genkit.models.latent_density import GaussianDensity as LatentGaussian
 from genkit.models.likelihood import Gaussian
 from genkit.models.vae.objective import ELBO, VariationalObjective
 from genkit.models.vae.vae import BLOCK, VAE, active_units, fixed_draws

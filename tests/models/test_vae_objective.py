@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from genkit.errors import ConfigError
+from genkit.models.density import importance_bound
 from genkit.models.vae.aggregate_posterior import (
     RBF,
     InfoVAE,
@@ -22,7 +23,6 @@ from genkit.models.vae.objective import (
     Draws,
     ImportanceWeighted,
     VariationalObjective,
-    importance_bound,
 )
 from genkit.models.vae.prior import NormalMixture
 from genkit.noise import generator_of

@@ -22,10 +22,10 @@ from torch import Tensor
 from genkit.component import Width
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.models.autoencoder.corruption import CorruptionFactory
-from genkit.models.autoencoder.density_per_label import density_of, draw, fit
-from genkit.models.autoencoder.latent_density import GaussianMixture, LatentDensityFactory
 from genkit.models.autoencoder.penalty import AutoencoderPenalty, DecoderPenalty, LatentPenalty
 from genkit.models.base import Conditional, Decoder, Encoder, GenerativeModel, Noise, Reconstructor, classes_of
+from genkit.models.density_per_label import draw_latents, fit_density, make_density
+from genkit.models.latent_density import GaussianMixture, LatentDensityFactory
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 from genkit.nn.spectral import spectrally_normalised
@@ -71,7 +71,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         self.decoder = network(in_shape=(latent_dim,), out_shape=spec.shape, num_classes=self.num_classes)
         if spectral_decoder:
             spectrally_normalised(self.decoder)
-        self.latent_density = density_of(latent_density or GaussianMixture, latent_dim, self.num_classes)
+        self.latent_density = make_density(latent_density or GaussianMixture, latent_dim, self.num_classes)
         self.corruption = None if corruption is None else corruption(spec=spec)
         self.latent_penalty, self.decoder_penalty = latent_penalty, decoder_penalty
 
@@ -106,7 +106,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)
-        return self.decode(draw(self.latent_density, noise, y), y)
+        return self.decode(draw_latents(self.latent_density, noise, y), y)
 
     @torch.no_grad()
     def prepare(self, batches: Iterable[Batch]) -> None:
@@ -114,7 +114,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         parts = [(batch["x"], self.labels_of(batch)) for batch in batches]
         labels = [y for _, y in parts if y is not None]
         z = torch.cat([self.encode(x, y) for x, y in parts])
-        fit(self.latent_density, z, torch.cat(labels) if labels else None)
+        fit_density(self.latent_density, z, torch.cat(labels) if labels else None)
 
     def _seen(self, x: Tensor) -> Tensor:
         """Make the input of the encoder: x, corrupted while training, ready to be differentiated by if need be."""

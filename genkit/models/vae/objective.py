@@ -21,7 +21,7 @@ from genkit.batch_noise import choices
 from genkit.component import Component, Count, NonNegativeFloat, Probability
 from genkit.distributions import normal_log_prob
 from genkit.errors import ConfigError
-from genkit.models.density import importance_bound as importance_bound
+from genkit.models.density import importance_bound
 from genkit.models.vae.prior import NormalMixture
 
 

@@ -19,8 +19,6 @@ from torch import Tensor
 from genkit.batch_noise import normal
 from genkit.component import Count, Width
 from genkit.data.spec import Batch, DataSpec, check_values
-from genkit.models.autoencoder.density_per_label import Latents, density_of, draw, fit
-from genkit.models.autoencoder.latent_density import LatentDensityFactory, uniform
 from genkit.models.base import (
     Conditional,
     Decoder,
@@ -31,6 +29,8 @@ from genkit.models.base import (
     Reconstructor,
     classes_of,
 )
+from genkit.models.density_per_label import AnyDensity, draw_latents, fit_density, make_density
+from genkit.models.latent_density import LatentDensityFactory, uniform_draw
 from genkit.models.likelihood import LikelihoodFactory, default_likelihood
 from genkit.models.vae.objective import ELBO, Draws, VariationalObjective
 from genkit.models.vae.prior import NormalMixture, PriorFactory, StandardNormal
@@ -91,9 +91,9 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         self.likelihood = (likelihood or default_likelihood)(spec=spec)
         self.dequantisation = self.likelihood.dequantisation
         self.prior = (prior or StandardNormal)(spec=spec, latent_dim=latent_dim, num_classes=self.num_classes)
-        self.latent_density: Latents | None = None
+        self.latent_density: AnyDensity | None = None
         if latent_density is not None:
-            self.latent_density = density_of(latent_density, latent_dim, self.num_classes)
+            self.latent_density = make_density(latent_density, latent_dim, self.num_classes)
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> Moments:
         """Mean and log-variance of q(z | x), each (B, latent_dim)."""
@@ -144,8 +144,8 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
 
     def _draw_latent(self, noise: Noise, y: Tensor | None) -> Tensor:
         if self.latent_density is not None:
-            return draw(self.latent_density, noise, y)
-        eps, u = noise(self.latent_dim), uniform(noise)
+            return draw_latents(self.latent_density, noise, y)
+        eps, u = noise(self.latent_dim), uniform_draw(noise)
         return self.prior.mixture(self.posterior).draw(u, eps)
 
     @torch.no_grad()
@@ -159,7 +159,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
             mean, log_var = self.posterior(batch["x"], y)
             z += [mean + torch.exp(log_var / 2) * eps for eps in fixed_draws(batch["x"], FITTED, self.latent_dim)]
             labels += [] if y is None else [y] * FITTED
-        fit(self.latent_density, torch.cat(z), torch.cat(labels) if labels else None)
+        fit_density(self.latent_density, torch.cat(z), torch.cat(labels) if labels else None)
 
 
 def active_units(mean: Tensor) -> Tensor:
