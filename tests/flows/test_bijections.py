@@ -11,9 +11,8 @@ from genkit.flows.autoregressive import MaskedAutoregressive
 from genkit.flows.coupling import Additive, Affine, CouplingLayer, Elementwise, Marginal
 from genkit.flows.linear import ActNorm, LULinear, Permutation, Scaling
 from genkit.flows.mixture import LogisticMixture
-from genkit.flows.multiscale import Multiscale
+from genkit.flows.multiscale import Multiscale, Squeeze
 from genkit.flows.spline import RationalQuadratic
-from genkit.flows.squeeze import Squeeze
 from genkit.flows.transform import Chain, Logit, Rescale, Reshape, Transform
 from genkit.nn.mlp import MLP
 from genkit.nn.residual_conv import ResidualConv
