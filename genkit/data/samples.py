@@ -27,7 +27,7 @@ from torch import Tensor
 from genkit.data.arrays import Array, ArrayFile, open_arrays
 from genkit.data.image_folder import LOSSY, OTHERS, PNG, read_folder
 from genkit.data.kinds import Categorical, dtype_name
-from genkit.data.spec import DataSpec, batch_of
+from genkit.data.spec import DataSpec, batch_words
 from genkit.data.split import InMemory, Split
 from genkit.errors import DataError
 from genkit.printing import shell_word, shown
@@ -215,7 +215,7 @@ def form_of(shape: tuple[int, ...], spec: DataSpec, path: Path) -> Form:
     if not fits and spec.modality == "image" and found == spec.shape:
         axes, fits = (0, 2, 3, 1), True
     if not fits or not shape or shape[0] == 0:
-        letters = batch_of(stored)
+        letters = batch_words(stored)
         flat = spec.modality == "image" and found == (math.prod(stored),)
         advice = f"; reshape it to {letters}" if flat else ""
         short = str(shape)[:80]

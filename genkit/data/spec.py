@@ -191,7 +191,7 @@ class Takes:
         return None
 
 
-def batch_of(shape: tuple[int, ...]) -> str:
+def batch_words(shape: tuple[int, ...]) -> str:
     """The shape of a batch of such examples in words: "(n, 2)"."""
     return f"({', '.join(('n', *map(str, shape)))})"
 
@@ -206,5 +206,5 @@ def check_values(x: Tensor, shape: tuple[int, ...], verb: str, kind: ValueKind |
     if tuple(x.shape[1:]) != shape or not x.ndim or not fits:
         wanted = "tokens, int64" if tokens else "model values, float"
         raise DataError(
-            f"{verb} takes {wanted} of shape {batch_of(shape)}, not {dtype_name(x)} of shape {tuple(x.shape)}"
+            f"{verb} takes {wanted} of shape {batch_words(shape)}, not {dtype_name(x)} of shape {tuple(x.shape)}"
         )
