@@ -17,11 +17,11 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.metrics.base import Probe
 from genkit.metrics.c2st import NeighbourTest
-from genkit.metrics.collected_rows import PairMetric
 from genkit.metrics.energy import EnergyDistance
 from genkit.metrics.frechet import FrechetDistance
 from genkit.metrics.kernel import GaussianDiscrepancy, KernelDistance
 from genkit.metrics.manifold import Coverage, NeighbourDensity, Precision, Recall
+from genkit.metrics.pair_metric import PairMetric
 from genkit.metrics.sliced_wasserstein import SlicedWasserstein
 from genkit.noise import generator_of
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import lightning.pytorch as pl
 import torch
 
-from genkit.config.suggestions import nearest
+from genkit.config.suggestions import nearest_name
 from genkit.data.dataset import Dataset
 from genkit.data.loader import batch_of
 from genkit.errors import ConfigError
@@ -57,7 +57,7 @@ def check_monitors(
 def _near(term: str, terms: Iterable[str]) -> str:
     """A clause that names the term that may have been meant: for val/loss the loss of one of the phases."""
     dotted = {known.replace("/", "."): known for known in terms}
-    close = nearest(term.replace("/", "."), dotted)
+    close = nearest_name(term.replace("/", "."), dotted)
     return f"; did you mean {dotted[close]}?" if close else ""
 
 

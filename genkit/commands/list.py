@@ -17,7 +17,7 @@ from genkit.config.hydra.catalog import KINDS, PACKAGE, Catalog, load_yaml
 from genkit.config.hydra.help_layout import names, rows
 from genkit.config.hydra.words import parse
 from genkit.config.names import current
-from genkit.config.suggestions import nearest
+from genkit.config.suggestions import nearest_name
 from genkit.errors import ConfigError
 
 REACHES = "# Reaches: "
@@ -48,7 +48,7 @@ def group_of(kind: str, catalog: Catalog) -> str:
     for name, group in KINDS.items():
         if kind in catalog.options(group):
             raise ConfigError(f"genkit list {kind}: {kind} is one of the {name}; try: genkit list {name}")
-    near = nearest(kind, KINDS)
+    near = nearest_name(kind, KINDS)
     advice = f"; did you mean {near}? try: genkit list {near}" if near else ""
     raise ConfigError(f"genkit list {kind}: choose one of {', '.join(KINDS)}{advice}")
 

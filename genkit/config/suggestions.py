@@ -15,7 +15,7 @@ SAME_PARENT = 0.8  # between whole dotted keys: a long common parent makes any t
 SEPARATORS = re.compile(r"[^\w]|_")
 
 
-def distance(a: str, b: str) -> int:
+def edit_distance(a: str, b: str) -> int:
     """Fewest insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`."""
     before, row = [0] * (len(b) + 1), list(range(len(b) + 1))
     for i, letter in enumerate(a, 1):
@@ -32,16 +32,16 @@ def bare(name: str) -> str:
     return SEPARATORS.sub("", name.casefold())
 
 
-def similarity(a: str, b: str) -> float:
+def name_similarity(a: str, b: str) -> float:
     """1 for names that are equal but for case and separators, 0 for those without anything in common."""
     a, b = bare(a), bare(b)
     longer = max(len(a), len(b))
     if not longer or abs(len(a) - len(b)) > longer / 2:
         return float(a == b)
-    return 1 - distance(a, b) / longer
+    return 1 - edit_distance(a, b) / longer
 
 
-def nearest(word: str, names: Iterable[str], cutoff: float = CUTOFF) -> str | None:
+def nearest_name(word: str, names: Iterable[str], cutoff: float = CUTOFF) -> str | None:
     """The name closest to `word`, None where nothing is close.
 
     A dotted key is first compared within its own parent (`model.hiden` with `model.hidden`), then as a whole, then by
@@ -64,7 +64,7 @@ def nearest(word: str, names: Iterable[str], cutoff: float = CUTOFF) -> str | No
 
 def _closest(word: str, names: dict[str, str], cutoff: float) -> str | None:
     """Of two names that are equally close, the one of the same length (`vea` is vae, not ve)."""
-    scored = [(similarity(word, name), -abs(len(word) - len(name)), name) for name in names]
+    scored = [(name_similarity(word, name), -abs(len(word) - len(name)), name) for name in names]
     best = max(scored, key=lambda entry: entry[:2], default=None)  # the first of equals, as `names` has them
     return names[best[2]] if best is not None and best[0] >= cutoff else None
 
@@ -82,7 +82,7 @@ def _begun(word: str, names: dict[str, str]) -> str | None:
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """A clause for the end of a message, empty where nothing is close: "; did you mean vae?"."""
-    close = nearest(word, names)
+    close = nearest_name(word, names)
     return f"; did you mean {close}?" if close else ""
 
 

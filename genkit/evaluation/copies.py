@@ -100,7 +100,7 @@ class CopySearch:
         return replace(record, warnings=(*record.warnings, warning), status="warn")
 
     def _as_near_as_real(self, record: Record, metric: ProbeMetric) -> bool:
-        """Whether a distance to real data cannot be told from, or is below, that of real data, as far as is known."""
+        """Tell whether a distance to real data is below its floor or within two deviations of it, or may be."""
         floor = record.floor
         looked_up = _is_distance(metric) and (metric.uses_features or self.reference.dataset is None)
         if record.value is None or not looked_up:

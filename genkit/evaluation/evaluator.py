@@ -32,7 +32,7 @@ from genkit.evaluation.reference import Reference
 from genkit.evaluation.source import ModelSource, SampleSource, Source, model_values
 from genkit.features.base import Classifier, FeatureExtractor
 from genkit.metrics.base import ProbeMetric
-from genkit.metrics.collected_rows import as_rows
+from genkit.metrics.distances import as_rows
 from genkit.models.base import GenerativeModel
 
 Metrics = Mapping[str, ProbeMetric]  # name in tables and files -> metric

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
-from genkit.metrics.collected_rows import nearest_squared
+from genkit.metrics.distances import nearest_squared
 from genkit.models.density import model_values
 
 NEAREST = 3  # training examples beside each sample

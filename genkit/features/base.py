@@ -26,7 +26,7 @@ from torch import Tensor
 from genkit.component import Component
 from genkit.data.spec import DataSpec, Takes
 
-MOST_COORDINATES = 2**14  # of one-hot tokens: a bank of 10,000 examples then takes 1.3 GB
+MOST_COORDINATES = 2**14  # of one-hot tokens: 10,000 examples then take 1.3 GB
 
 
 def unit_range(x: Tensor, spec: DataSpec) -> Tensor:

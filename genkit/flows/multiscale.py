@@ -47,8 +47,8 @@ def halvings(shape: tuple[int, ...], levels: int) -> int:
 class Squeeze(Transform):
     """Space to channels: (B, C, H, W) to (B, 4C, H/2, W/2), a permutation of the values; H and W must be even.
 
-    The four pixels of every 2x2 block become four groups of C channels in the order (0,0), (0,1), (1,0), (1,1): channels
-    0 … C−1 are the image subsampled by two, and a coupling between groups is a checkerboard coupling between pixels.
+    The four pixels of every 2x2 block become four groups of C channels in the order (0,0), (0,1), (1,0), (1,1).
+    Channels 0 … C−1 are the image subsampled by two, and a coupling of groups is a checkerboard coupling of pixels.
     """
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:

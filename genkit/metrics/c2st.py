@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveFloat, PositiveInt, Range
-from genkit.metrics.collected_rows import PairMetric, as_close, closer, comparable_distances, nearest_distances, tiles
+from genkit.metrics.distances import as_close, closer, comparable_distances, nearest_distances, tiles
 from genkit.metrics.interval import wilson_interval
+from genkit.metrics.pair_metric import PairMetric
 from genkit.noise import generator_of
 
 Folds = Annotated[int, Range(2, 100)]
@@ -49,7 +50,7 @@ class ClassifierTest(PairMetric, ABC):
         """
 
     def compute(self) -> Tensor:
-        """() in [0, 1]. Raises as `banks`."""
+        """() in [0, 1]. Raises as `rows`."""
         return self.once(self._right).mean()
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:

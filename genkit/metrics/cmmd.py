@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from genkit.component import PositiveFloat
-from genkit.metrics.collected_rows import PairMetric
 from genkit.metrics.discrepancy_error import DiscrepancyError
 from genkit.metrics.kernel import GaussianKernel, KernelSums, kernel_sums
+from genkit.metrics.pair_metric import PairMetric
 
 
 class EmbeddingDiscrepancy(PairMetric):
@@ -42,7 +42,7 @@ class EmbeddingDiscrepancy(PairMetric):
         self.bandwidth, self.scale = bandwidth, scale
 
     def compute(self) -> Tensor:
-        """() ≥ 0. Raises as `banks`."""
+        """() ≥ 0. Raises as `rows`."""
         sums = self.once(self._sums)
         m, n = sums.m, len(sums.fake)
         means = (sums.real + m) / m**2 + (sums.fake.sum() + n) / n**2 - 2.0 * sums.cross.sum() / (m * n)
@@ -61,7 +61,7 @@ class EmbeddingDiscrepancy(PairMetric):
         return self.scale * ends[0], self.scale * ends[1]
 
     def _error(self) -> DiscrepancyError:
-        real, fake = self.banks()
+        real, fake = self.rows()
         return DiscrepancyError.of(_unit(real), _unit(fake), GaussianKernel(self.bandwidth))
 
     def _sums(self, real: Tensor, fake: Tensor) -> KernelSums:

@@ -1,7 +1,7 @@
 r"""Copying: are samples nearer to the training data than fresh data would be?
 
 No distance to held-out data answers that: the training set itself, submitted as samples, is as close as real data gets.
-Here every sample is looked up in the training set T, whose features are a third bank.
+Here every sample is looked up in the training set T, whose features are a third set of rows.
 
 * Authenticity (Alaa et al. 2022): a sample g with nearest training point t is authentic where |g − t| exceeds the
   distance from t to its own nearest neighbour in T. Copies have 0; fresh data has what the floor says, since g counts
@@ -28,16 +28,9 @@ from torch import Tensor
 
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe, Requirement
-from genkit.metrics.collected_rows import (
-    PairMetric,
-    as_close,
-    as_rows,
-    comparable_distances,
-    nearest_distances,
-    tied_ranks,
-    tiles,
-)
+from genkit.metrics.distances import as_close, as_rows, comparable_distances, nearest_distances, tied_ranks, tiles
 from genkit.metrics.interval import Z, wilson_interval
+from genkit.metrics.pair_metric import PairMetric
 
 
 def authentic(fake: Tensor, train: Tensor) -> Tensor:
@@ -92,14 +85,14 @@ class Authenticity(PairMetric):
         return wilson_interval(int(met.sum()), len(met))
 
     def findings(self) -> dict[str, Any]:
-        return {"train": len(self.banks()[0])}
+        return {"train": len(self.rows()[0])}
 
     def _met(self) -> Tensor:
         return self.once(_centred_authentic)
 
 
 class TrainingTest(PairMetric, ABC):
-    """A z-score of samples against held-out data that looks both up in the training data, a third bank."""
+    """A z-score of samples against held-out data that looks both up in the training data, a third set of rows."""
 
     requires: ClassVar[tuple[Requirement, ...]] = ("real", "fake", "train")
     higher_is_better: ClassVar[bool] = True  # type: ignore[misc]
@@ -135,8 +128,8 @@ class CopyingTest(TrainingTest):
 
     def compute(self) -> Tensor:
         """(). Raises ConfigError without training data."""
-        real, fake = self.banks()
-        train = self._rows("seen")
+        real, fake = self.rows()
+        train = self._rows_of("seen")
         if train.shape[1] != real.shape[1]:
             raise ConfigError("CopyingTest: the training rows have another number of columns")
         centre = train.mean(0)
@@ -148,7 +141,7 @@ class CopyingTest(TrainingTest):
         return {"cells": 1}
 
     def findings(self) -> dict[str, Any]:
-        return {"train": len(self._rows("seen")), "fresh data": 0}
+        return {"train": len(self._rows_of("seen")), "fresh data": 0}
 
 
 def _centred_authentic(train: Tensor, fake: Tensor) -> Tensor:

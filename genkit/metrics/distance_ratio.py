@@ -31,8 +31,8 @@ from torch import Tensor
 
 from genkit.data.order import canonical_order
 from genkit.errors import ConfigError
-from genkit.metrics.collected_rows import nearest_squared
 from genkit.metrics.copying import TrainingTest
+from genkit.metrics.distances import nearest_squared
 
 COPIED = -4.0
 NAMED = 5  # pairs in a warning

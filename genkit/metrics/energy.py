@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from genkit.data.kinds import Modality
-from genkit.metrics.collected_rows import PairMetric, blocks
 from genkit.metrics.discrepancy_error import DiscrepancyError
+from genkit.metrics.distances import blocks
+from genkit.metrics.pair_metric import PairMetric
 
 
 class DistanceSums(NamedTuple):
@@ -66,7 +67,7 @@ class EnergyDistance(PairMetric):
         self.unbiased = unbiased
 
     def compute(self) -> Tensor:
-        """(). Raises as `banks`."""
+        """(). Raises as `rows`."""
         return energy(self.once(DistanceSums.of), int(self.unbiased))
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:
@@ -76,7 +77,7 @@ class EnergyDistance(PairMetric):
         return self._error().redrawn_interval(float(self.compute()), -float("inf") if self.unbiased else 0.0)
 
     def _error(self) -> DiscrepancyError:
-        return DiscrepancyError.of(*self.banks(), lambda x, y: -_distances(x, y))
+        return DiscrepancyError.of(*self.rows(), lambda x, y: -_distances(x, y))
 
     def params(self) -> dict[str, Any]:
         return {"estimator": "unbiased" if self.unbiased else "plain"}

@@ -22,11 +22,11 @@ from torch import Tensor
 
 from genkit.errors import NumericalError
 from genkit.metrics.base import Requirement
-from genkit.metrics.collected_rows import PairMetric
 from genkit.metrics.frechet_error import FrechetError, too_few
 from genkit.metrics.moments import RELATIVE_CUT, Moments, covariance_factor
+from genkit.metrics.pair_metric import PairMetric
 
-PIECE = 4096  # rows whose moments are taken at once: a centred copy of all of them would be as large as the bank
+PIECE = 4096  # rows whose moments are taken at once: a centred copy of all of them would be as large as they are
 UNBIASED_ROWS = 50  # rows per column beyond which the bias is below what a score can tell
 
 
@@ -99,7 +99,7 @@ class FrechetDistance(PairMetric):
 
     def compute(self) -> Tensor:
         """() ≥ 0. Raises ConfigError for fewer than two rows on a side, NumericalError for rows that are not finite."""
-        real, fake = self.banks()
+        real, fake = self.rows()
         if max(len(real), len(fake)) < real.shape[1]:
             return frechet_distance_of_rows(real, fake)
         left, right = (Moments.over(rows.split(PIECE)) for rows in (real, fake))
@@ -126,7 +126,7 @@ class FrechetDistance(PairMetric):
         return self.once(FrechetError.of)
 
     def params(self) -> dict[str, Any]:
-        return {"ddof": 1, "dtype": "float64", "dim": self.banks()[0].shape[1]}
+        return {"ddof": 1, "dtype": "float64", "dim": self.rows()[0].shape[1]}
 
 
 class ReconstructionFrechet(FrechetDistance):

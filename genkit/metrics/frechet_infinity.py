@@ -15,10 +15,10 @@ from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.errors import ConfigError
-from genkit.metrics.collected_rows import PairMetric
 from genkit.metrics.frechet import weighted_distances
 from genkit.metrics.frechet_error import FrechetError, too_few
 from genkit.metrics.interval import normal_interval
+from genkit.metrics.pair_metric import PairMetric
 from genkit.noise import generator_of
 
 Points = Annotated[int, Range(3, 1000)]

@@ -29,8 +29,9 @@ from torch import Tensor
 from genkit.component import NonNegativeInt, PositiveFloat, PositiveInt
 from genkit.data.kinds import Modality
 from genkit.errors import ConfigError
-from genkit.metrics.collected_rows import BLOCK_ELEMENTS, PairMetric, blocks, squared_distances
 from genkit.metrics.discrepancy_error import DiscrepancyError, Kernel
+from genkit.metrics.distances import BLOCK_ELEMENTS, blocks, squared_distances
+from genkit.metrics.pair_metric import PairMetric
 from genkit.metrics.polynomial import polynomial_sums, worth_it
 from genkit.noise import generator_of
 
@@ -166,7 +167,7 @@ class KernelDistance(KernelMetric):
         return mmd_squared(self._sums())
 
     def error(self) -> DiscrepancyError:
-        return DiscrepancyError.of(*self.banks(), self.kernel)
+        return DiscrepancyError.of(*self.rows(), self.kernel)
 
     def params(self) -> dict[str, Any]:
         return {"estimator": "full", "degree": self.kernel.degree, "offset": self.kernel.offset}
@@ -210,7 +211,7 @@ class SubsetKernelDistance(KernelMetric):
 
     def compute(self) -> Tensor:
         """(). Raises ConfigError where a subset is larger than a set."""
-        real, fake = self.banks()
+        real, fake = self.rows()
         least = min(len(real), len(fake))
         if self.subset_size > least:
             raise ConfigError(
@@ -226,7 +227,7 @@ class SubsetKernelDistance(KernelMetric):
         return total / self.subsets
 
     def error(self) -> DiscrepancyError:
-        return DiscrepancyError.of(*self.banks(), self.kernel)
+        return DiscrepancyError.of(*self.rows(), self.kernel)
 
     def params(self) -> dict[str, Any]:
         draws = {"subsets": self.subsets, "subset_size": self.subset_size, "seed": self.seed}

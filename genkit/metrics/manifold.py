@@ -17,7 +17,7 @@ Density takes them as open (`<`), as its authors do: a ball of a copied set then
 k − 1 more), and a copy has density 1, not 1 + 1/k, where no two distances tie. A ball whose k-th neighbour is its
 centre over again is empty: where more than k points of a set are equal, their share is missing, and sets of equal
 points have density 0. Distances are float64, centred, taken in blocks; what is on the rim up to rounding is on it
-(`bank.closer`, `bank.as_close`).
+(`closer`, `as_close` of `genkit.metrics.distances`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from torch import Tensor
 
 from genkit.component import PositiveInt
 from genkit.errors import ConfigError
-from genkit.metrics.collected_rows import PairMetric, as_close, closer, comparable_distances, nearest_distances, tiles
+from genkit.metrics.distances import as_close, closer, comparable_distances, nearest_distances, tiles
 from genkit.metrics.interval import normal_interval, wilson_interval
 from genkit.metrics.manifold_error import (
     Halves,
@@ -42,6 +42,7 @@ from genkit.metrics.manifold_error import (
     mean_variance,
     share_variance,
 )
+from genkit.metrics.pair_metric import PairMetric
 
 PRECISION_K = 3  # of precision and recall (Kynkäänniemi et al. 2019)
 COVERAGE_K = 5  # of density and coverage (Naeem et al. 2020)
@@ -169,7 +170,7 @@ class ManifoldMetric(PairMetric, ABC):
         return normal_interval(float(self.compute()), variance**0.5, least=0.0)
 
     def neighbours(self) -> Neighbours:
-        """The joint findings of all metrics with these batches. Raises as `banks`."""
+        """The joint findings of all metrics with these batches. Raises as `rows`."""
         return self.once(self._shared)
 
     def _shared(self, real: Tensor, fake: Tensor) -> Neighbours:

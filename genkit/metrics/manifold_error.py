@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from genkit.metrics.collected_rows import as_close, closer, comparable_distances, tiles
+from genkit.metrics.distances import as_close, closer, comparable_distances, tiles
 from genkit.noise import generator_of
 
 SPLITS = 30

@@ -20,7 +20,7 @@ from genkit.component import Range
 from genkit.data.kinds import Modality
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe, ProbeMetric, Requirement
-from genkit.metrics.collected_rows import as_rows
+from genkit.metrics.distances import as_rows
 from genkit.metrics.interval import wilson_interval
 
 Sigmas = Annotated[float, Range(0.0, 100.0, open_low=True)]

@@ -18,14 +18,15 @@ from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveInt
 from genkit.errors import ConfigError
-from genkit.metrics.collected_rows import PairMetric, nearest_squared, squared_distances
+from genkit.metrics.distances import nearest_squared, squared_distances
 from genkit.metrics.interval import Z, wilson_interval
+from genkit.metrics.pair_metric import PairMetric
 from genkit.noise import generator_of
 
 ITERATIONS = 50
 
 
-def nearest(rows: Tensor, centres: Tensor) -> Tensor:
+def nearest_centre(rows: Tensor, centres: Tensor) -> Tensor:
     """(n,) int64: the nearest of the centres (K, D) of each row (n, D)."""
     return nearest_squared(rows, centres)[1][:, 0]
 
@@ -45,7 +46,7 @@ def k_means(rows: Tensor, count: int, seed: int) -> Tensor:
     """Centres (K, D) of rows (m, D), float64, by Lloyd's iteration; a cell that empties keeps its centre."""
     centres = spread_start(rows, count, generator_of(seed, "k-means"))
     for _ in range(ITERATIONS):
-        cell = nearest(rows, centres)
+        cell = nearest_centre(rows, centres)
         sizes = torch.bincount(cell, minlength=count).to(rows.dtype)[:, None]
         sums = torch.zeros_like(centres).index_add_(0, cell, rows)
         moved = torch.where(sizes > 0, sums / sizes.clamp(min=1), centres)
@@ -108,5 +109,5 @@ class DifferentBins(PairMetric):
         centre = real.mean(0)
         real, fake = real - centre, fake - centre
         centres = k_means(real, self.bins, self.seed)
-        left, right = (torch.bincount(nearest(rows, centres), minlength=self.bins) for rows in (real, fake))
+        left, right = (torch.bincount(nearest_centre(rows, centres), minlength=self.bins) for rows in (real, fake))
         return left.to(torch.float64), right.to(torch.float64)

@@ -18,7 +18,7 @@ from genkit.data.kinds import Modality
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe, Requirement
-from genkit.metrics.collected_rows import as_rows
+from genkit.metrics.distances import as_rows
 from genkit.metrics.mean import ExampleMean
 
 

@@ -23,8 +23,9 @@ from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveInt
 from genkit.data.kinds import Modality
-from genkit.metrics.collected_rows import PairMetric, blocks
+from genkit.metrics.distances import blocks
 from genkit.metrics.interval import normal_interval, resamples
+from genkit.metrics.pair_metric import PairMetric
 from genkit.noise import generator_of
 
 BOOTSTRAP_DIRECTIONS = 100  # the spread over samples needs fewer directions than the value
@@ -100,18 +101,18 @@ class SlicedWasserstein(PairMetric):
         self.projections, self.seed = projections, seed
 
     def compute(self) -> Tensor:
-        """() ≥ 0. Raises as `banks`."""
-        real, fake = self.banks()
+        """() ≥ 0. Raises as `rows`."""
+        real, fake = self.rows()
         return sliced_wasserstein(real, fake, directions(self.projections, real.shape[1], self.seed))
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         """Value ± 1.96 bootstrap standard deviations over the fakes, along the first 100 directions."""
-        spread = self._spread(*self.banks(), repeats, seed)
+        spread = self._spread(*self.rows(), repeats, seed)
         return None if spread is None else normal_interval(float(self.compute()), spread, least=0.0)
 
     def redrawn_interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         """With the standard deviation over resamples of the reference."""
-        real, fake = self.banks()
+        real, fake = self.rows()
         ours, theirs = self._spread(real, fake, repeats, seed), self._spread(fake, real, repeats, seed)
         if ours is None or theirs is None:
             return None

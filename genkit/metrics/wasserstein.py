@@ -17,8 +17,9 @@ from torch import Tensor
 
 from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.data.kinds import Modality
-from genkit.metrics.collected_rows import PairMetric, squared_distances
+from genkit.metrics.distances import squared_distances
 from genkit.metrics.interval import Z
+from genkit.metrics.pair_metric import PairMetric
 from genkit.noise import generator_of
 
 
@@ -60,7 +61,7 @@ class Wasserstein(PairMetric):
         self.points, self.subsets, self.seed = points, subsets, seed
 
     def compute(self) -> Tensor:
-        """() ≥ 0. Raises as `banks`."""
+        """() ≥ 0. Raises as `rows`."""
         return self.once(self._costs).mean().sqrt()
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ import pytest
 
 from genkit.component import PositiveFloat, PositiveInt, Probability, Range
 from genkit.config.schema import describe
-from genkit.config.suggestions import did_you_mean, listing, nearest
+from genkit.config.suggestions import did_you_mean, listing, nearest_name
 
 KEYS = [
     "model.latent_dim",
@@ -33,7 +33,7 @@ KEYS = [
     ],
 )
 def test_nearest(word, right):
-    assert nearest(word, KEYS) == right
+    assert nearest_name(word, KEYS) == right
     assert did_you_mean(word, KEYS) == (f"; did you mean {right}?" if right else "")
 
 

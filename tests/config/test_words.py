@@ -10,7 +10,7 @@ from genkit import cli
 from genkit.config.hydra.catalog import Catalog
 from genkit.config.hydra.synonyms import PLAIN_TERMS, TERMS, VERB_WORDS
 from genkit.config.hydra.words import Words
-from genkit.config.suggestions import distance, nearest
+from genkit.config.suggestions import edit_distance, nearest_name
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "mistyped.py"
 CATALOG = Catalog.of(Words())
@@ -148,14 +148,14 @@ def test_nine_in_ten_mistyped_commands_are_understood(answer):
 @pytest.mark.parametrize(("a", "b", "edits"), [("vea", "vae", 1), ("vae", "vae", 0), ("", "ab", 2), ("abcd", "badc", 2),
                                                ("kitten", "sitting", 3)])  # fmt: skip
 def test_distance(a, b, edits):
-    assert distance(a, b) == distance(b, a) == edits
+    assert edit_distance(a, b) == edit_distance(b, a) == edits
 
 
 def test_of_two_names_equally_close_the_one_of_the_same_length_is_meant():
-    assert nearest("vea", ["ve", "vae"]) == "vae"
-    assert nearest("FID", CATALOG.options("metric")) == "fid"
-    assert nearest("betavae", CATALOG.options("model")) == "beta_vae"
-    assert nearest("autoenc", CATALOG.options("model")) == "autoencoder"
+    assert nearest_name("vea", ["ve", "vae"]) == "vae"
+    assert nearest_name("FID", CATALOG.options("metric")) == "fid"
+    assert nearest_name("betavae", CATALOG.options("model")) == "beta_vae"
+    assert nearest_name("autoenc", CATALOG.options("model")) == "autoencoder"
 
 
 @pytest.mark.parametrize("verb", TERMS)

@@ -12,8 +12,8 @@ from genkit.evaluation.neighbours import neighbourhoods
 from genkit.evaluation.reference import Reference
 from genkit.evaluation.source import SampleSource
 from genkit.features.classifier import ClassifierFeatures
-from genkit.metrics import collected_rows
-from genkit.metrics.collected_rows import nearest_squared, tiles
+from genkit.metrics import distances
+from genkit.metrics.distances import nearest_squared, tiles
 from genkit.metrics.frechet import FrechetDistance
 
 SPEC = DataSpec((1, 1, 2), "image")
@@ -25,7 +25,7 @@ def rows(n: int, seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_nearest_rows_are_those_of_a_full_table(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collected_rows, "BLOCK_ELEMENTS", 1000)
+    monkeypatch.setattr(distances, "BLOCK_ELEMENTS", 1000)
     points, others = rows(40, 0), rows(90, 1)
     distance, which = nearest_squared(points, others, k)
     expected, order = torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist").sort(1)
@@ -35,7 +35,7 @@ def test_nearest_rows_are_those_of_a_full_table(k: int, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("k", [1, 2])
 def test_of_equally_near_ones_in_several_tiles_the_first_is_nearest(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collected_rows, "BLOCK_ELEMENTS", 4)
+    monkeypatch.setattr(distances, "BLOCK_ELEMENTS", 4)
     others = rows(3, 0).repeat(3, 1)
     distance, which = nearest_squared(others[:3], others, k)
     assert torch.equal(distance, torch.zeros(3, k).double())
@@ -44,7 +44,7 @@ def test_of_equally_near_ones_in_several_tiles_the_first_is_nearest(k: int, monk
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (3, 20), (20, 3), (7, 7)])
 def test_tiles_cover_every_pair_once(n: int, m: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collected_rows, "BLOCK_ELEMENTS", 17)
+    monkeypatch.setattr(distances, "BLOCK_ELEMENTS", 17)
     seen = torch.zeros(n, m)
     for part, tile in tiles(n, m):
         seen[part, tile] += 1

@@ -127,7 +127,7 @@ def test_accuracy_is_scikit_learn_s_in_the_same_folds(metric: ClassifierTest, pe
     real, fake = randn(160, 3, 0) * scales, (1.3 * randn(130, 3, 1) + 0.4) * scales
     found = scored(metric, real, fake)
     both = []
-    for rows, side in zip(metric.banks(), ("real", "fake"), strict=True):
+    for rows, side in zip(metric.rows(), ("real", "fake"), strict=True):
         order = torch.randperm(len(rows), generator=generator_of(0, "two sample", side))
         both.append(rows[order][:130].numpy())
     x, y = np.concatenate(both), np.repeat([0, 1], 130)

@@ -46,7 +46,7 @@ def test_the_interval_is_of_the_line_and_of_the_samples() -> None:
     real, fake = randn(400, 2, 0), 1.2 * randn(400, 2, 1)
     metric = scored(real, fake, smallest=40)
     low, high = metric.interval(20, 0)
-    error = FrechetError.of(*metric.banks())
+    error = FrechetError.of(*metric.rows())
     assert error is not None
     spread, line = error.sd, metric.line()
     assert ((high - low) / 2) ** 2 == pytest.approx(Z**2 * (spread**2 + line.error**2), rel=1e-9)

@@ -9,7 +9,7 @@ from torch import Tensor
 from genkit.data.order import canonical_order
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.metrics import collected_rows
+from genkit.metrics import distances
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.kernel import (
     GaussianDiscrepancy,
@@ -48,7 +48,7 @@ def by_double_loop(x: Tensor, y: Tensor, kernel: Kernel) -> float:
 @pytest.mark.parametrize("kernel", [PolynomialKernel(), GaussianKernel(1.3)], ids=["cubic", "gaussian"])
 @pytest.mark.parametrize("elements", [1, 50, 2**21])
 def test_blocks_are_the_double_loop(kernel: Kernel, elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collected_rows, "BLOCK_ELEMENTS", elements)
+    monkeypatch.setattr(distances, "BLOCK_ELEMENTS", elements)
     x, y = normal(20, 3), normal(17, 3, seed=1) + 0.5
     wanted = by_double_loop(x, y, kernel)
     assert float(mmd_squared(block_sums(x, y, kernel))) == pytest.approx(wanted, abs=1e-10)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.metrics import collected_rows, manifold
+from genkit.metrics import distances, manifold
 from genkit.metrics.base import Probe
 from genkit.metrics.manifold import Coverage, ManifoldMetric, NeighbourDensity, Precision, Recall, squared_radii
 
@@ -62,7 +62,7 @@ def test_identical_and_disjoint_sets() -> None:
 # radius, so that the rim plays no part.
 @pytest.mark.parametrize("elements", [1000, 2**21])
 def test_normal_points_as_in_prdc(elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collected_rows, "BLOCK_ELEMENTS", elements)
+    monkeypatch.setattr(distances, "BLOCK_ELEMENTS", elements)
     real, fake = (torch.from_numpy(np.random.default_rng(seed).normal(size=(500, 8))) for seed in (0, 1))
     assert scores(real, fake, 5) == pytest.approx([0.928, 0.932, 0.986, 0.972], abs=1e-9)
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from genkit.errors import NumericalError
 from genkit.metrics import (
     classes,
-    collected_rows,
     copying,
+    distances,
     frechet,
     inception_score,
     kernel,
@@ -70,7 +70,7 @@ def swapped_precision_and_recall(patch: Patch) -> None:
 
 
 def open_balls(patch: Patch) -> None:
-    patch.setattr(collected_rows, "RIM", -1e-9)
+    patch.setattr(distances, "RIM", -1e-9)
 
 
 def own_point_as_neighbour(patch: Patch) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe
-from genkit.metrics.ndb import DifferentBins, jensen_shannon, k_means, nearest, z_scores
+from genkit.metrics.ndb import DifferentBins, jensen_shannon, k_means, nearest_centre, z_scores
 
 
 def randn(n: int, d: int, seed: int) -> Tensor:
@@ -47,7 +47,7 @@ def test_k_means_finds_separate_groups_and_repeats() -> None:
     assert torch.equal(found, k_means(rows, 4, 0))
     gaps = torch.cdist(centres, found).min(1).values
     assert float(gaps.max()) < 0.1
-    assert nearest(rows, found).unique().numel() == 4
+    assert nearest_centre(rows, found).unique().numel() == 4
 
 
 def test_z_is_the_two_proportion_test() -> None:

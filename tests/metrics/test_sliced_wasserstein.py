@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.metrics import collected_rows
+from genkit.metrics import distances
 from genkit.metrics.base import Probe
 from genkit.metrics.interval import resamples
 from genkit.metrics.sliced_wasserstein import (
@@ -63,7 +63,7 @@ def test_shift_costs_its_length_over_the_root_of_the_dimension() -> None:
 def test_blocks_and_order_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = normal(50, 3), 2.0 * normal(33, 3, seed=1)
     whole = float(metric_of(x, y).compute())
-    monkeypatch.setattr(collected_rows, "BLOCK_ELEMENTS", 200)
+    monkeypatch.setattr(distances, "BLOCK_ELEMENTS", 200)
     assert float(metric_of(x.flip(0), y.roll(5, 0)).compute()) == pytest.approx(whole, rel=1e-12)
 
 

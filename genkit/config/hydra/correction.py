@@ -23,7 +23,7 @@ from genkit.config.hydra.paths import holds_path
 from genkit.config.hydra.synonyms import CONFIG_WORDS, OWN_FILE, VALUES, Term, terms_of
 from genkit.config.hydra.verdict import Verdict, text_of
 from genkit.config.hydra.words import FLAGS, Words
-from genkit.config.suggestions import bare, listing, nearest, similarity
+from genkit.config.suggestions import bare, listing, name_similarity, nearest_name
 from genkit.printing import pasteable
 
 INDEX = re.compile(r"\[(\d+)\]")
@@ -114,7 +114,7 @@ class Corrector:
             group = same_name(item.key, self.groups)
             group = group or self._group_of_term(item)
             if group is None and not item.bare:
-                group = nearest(item.key, self.groups, 0.75)
+                group = nearest_name(item.key, self.groups, 0.75)
             if group is None or not item.value or item.value == "null":
                 continue
             first = item.value.strip("[]").split(",")[0].strip(" '\"")
@@ -187,9 +187,9 @@ class Corrector:
         if (term := self.terms.get(bare(word))) is not None and "=" in term.key:
             return Verdict(text, term.key, (term.key,))
         for group in self.groups:
-            if group != "experiment" and (option := nearest(word, self.catalog.options(group), 0.75)):
+            if group != "experiment" and (option := nearest_name(word, self.catalog.options(group), 0.75)):
                 return Verdict(text, f"{group}={option}", (f"{group}={option}",))
-        if near := nearest(word, {*self.groups, *self.keys}):
+        if near := nearest_name(word, {*self.groups, *self.keys}):
             return self._without_value(item, near, text)
         return Verdict(text)
 
@@ -294,10 +294,10 @@ class Corrector:
             options = "|".join(self.catalog.options(parent)) or "…"
             return Verdict(f"{text}; choose an option first: {parent}={options}")
         leaf = self.terms.get(bare(key.rpartition(".")[2]))
-        near = same or nearest(key, names)
+        near = same or nearest_name(key, names)
         if leaf is not None and parent and leaf.key.rpartition(".")[0] == parent and same is None:
             return self._term(item, leaf, text)  # optimizer.learning_rate
-        foreign = nearest(bare(key), self.terms, 0.75) if near is None else self._closer_term(key, near)
+        foreign = nearest_name(bare(key), self.terms, 0.75) if near is None else self._closer_term(key, near)
         if same is None and foreign is not None:
             return self._term(item, self.terms[foreign], text)
         if near is not None:
@@ -311,7 +311,7 @@ class Corrector:
     def _flag(self, item: Item) -> Verdict | None:
         """A mistyped flag of genkit."""
         name = cleaned(item.typed).partition(" ")[0].partition("=")[0]
-        near = nearest(name, [flag for flag in FLAGS if flag.startswith("--") and flag != "--quoted"], 0.75)
+        near = nearest_name(name, [flag for flag in FLAGS if flag.startswith("--") and flag != "--quoted"], 0.75)
         if near is None:
             return None
         value = [] if item.value in (None, "true") else [item.value]
@@ -320,9 +320,9 @@ class Corrector:
     def _closer_term(self, key: str, near: str) -> str | None:
         """A foreign word that is closer to what was typed than the nearest key is."""
 
-        word = nearest(bare(key), self.terms, 0.75)
-        best = max(similarity(key, near), similarity(key.rpartition(".")[2], near.rpartition(".")[2]))
-        return word if word is not None and similarity(key, word) > best else None
+        word = nearest_name(bare(key), self.terms, 0.75)
+        best = max(name_similarity(key, near), name_similarity(key.rpartition(".")[2], near.rpartition(".")[2]))
+        return word if word is not None and name_similarity(key, word) > best else None
 
     def _renamed(self, item: Item, near: str, text: str) -> Verdict:
         """The same value under the nearest key or group."""
@@ -374,7 +374,7 @@ class Corrector:
             if key in self.groups and (value in self.catalog.options(key)):
                 return key
         for key in there:
-            if key in self.groups and nearest(value, self.catalog.options(key)):
+            if key in self.groups and nearest_name(value, self.catalog.options(key)):
                 return key
         return there[0] if there else None
 

@@ -12,7 +12,7 @@ from genkit.config.hydra.hydra_keys import GRIDS
 from genkit.config.hydra.notations import Item
 from genkit.config.hydra.synonyms import OPTIONS, SETS
 from genkit.config.hydra.verdict import Verdict
-from genkit.config.suggestions import bare, listing, nearest, similarity
+from genkit.config.suggestions import bare, listing, name_similarity, nearest_name
 
 PLAIN = re.compile(r"[\w./-]+")
 SWEEPS = re.compile(r"(choice|range|glob|sort|shuffle)\(.*\)")
@@ -49,7 +49,7 @@ class Options:
     def nearest(self, group: str, name: str) -> str | None:
         """The option that a name means, if any."""
         options = self.catalog.options(group)
-        return name if name in options else nearest(name, options)
+        return name if name in options else nearest_name(name, options)
 
     def verdict(self, item: Item, group: str, *, known: bool = True) -> Verdict | None:
         """The option of a group; `known` is False where the group itself was called otherwise."""
@@ -127,14 +127,14 @@ class Options:
             for other in self.groups:
                 if other != group and name in self.catalog.options(other):
                     return Verdict(text, f"{other}={name}", (f"{other}={name}",))
-        if near := same or nearest(name, options):
+        if near := same or nearest_name(name, options):
             return Verdict(text, near, (f"{group}={near}",))
         for other in self.groups:
-            if other not in (group, "experiment") and (option := nearest(name, self.catalog.options(other), 0.8)):
+            if other not in (group, "experiment") and (option := nearest_name(name, self.catalog.options(other), 0.8)):
                 return Verdict(text, f"{other}={option}", (f"{other}={option}",))
         if len(options) <= FEW:
             return Verdict(f"{text}; it has {listing(options) or 'none'}")
-        close = ", ".join(sorted(options, key=lambda option: -similarity(name, option))[:NEAREST])
+        close = ", ".join(sorted(options, key=lambda option: -name_similarity(name, option))[:NEAREST])
         kind = next((kind for kind, listed in KINDS.items() if listed == group), None)
         shows = f": genkit list {kind} shows all" if kind else ""
         return Verdict(f"{text}; the nearest of {len(options)} are {close}{shows}")

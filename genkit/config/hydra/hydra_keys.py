@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from genkit.config.hydra.notations import Item
 from genkit.config.hydra.verdict import Verdict
-from genkit.config.suggestions import listing, nearest
+from genkit.config.suggestions import listing, nearest_name
 
 GRIDS = "genkit runs grids, not searches: list the values (a,b), or write choice(a,b), range(1,9) or glob(*), with -m"
 # keys of Hydra that genkit leaves to the user; the rest is genkit's to set
@@ -34,7 +34,7 @@ def hydra_verdict(item: Item, launchers: Sequence[str]) -> Verdict | None:
         if key == known or key.startswith(known + ".") or key.replace("/", ".") == known:
             path = (f"run_dir={value}",) if advice.startswith("run_dir=") and value else ()
             return Verdict(f"{item.typed}: {advice}", None, path)
-    near = nearest(key, [*HYDRA_KEYS, *HYDRA_ADVICE])
+    near = nearest_name(key, [*HYDRA_KEYS, *HYDRA_ADVICE])
     right = (item.word(near),) if near in HYDRA_KEYS else ()
     if near in HYDRA_ADVICE and HYDRA_ADVICE[near].startswith("run_dir=") and value:
         right = (f"run_dir={value}",)

@@ -21,7 +21,7 @@ from genkit.config.hydra.signature import Object, Unknown, signature_of
 from genkit.config.resolve import FOREIGN
 from genkit.config.sampling_arguments import nested_models, trained_models
 from genkit.config.schema import is_node, read
-from genkit.config.suggestions import did_you_mean, listing, nearest
+from genkit.config.suggestions import did_you_mean, listing, nearest_name
 from genkit.errors import CheckpointError, ConfigError, DataError
 from genkit.printing import shown
 from genkit.storage.exclusive import NEW_OUT, NEW_RUN, refuse_file_name, refuse_in_use
@@ -175,7 +175,7 @@ def neighbour(path: str) -> str:
     """A clause that names the entry of the same folder that the path may have meant."""
     there = Path(path)
     try:
-        near = nearest(there.name, os.listdir(there.parent), 0.75)
+        near = nearest_name(there.name, os.listdir(there.parent), 0.75)
     except OSError:
         return ""
     return f"; did you mean {shown(there.with_name(near))}?" if near else ""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Sequence
 
 from genkit.config.hydra.synonyms import verb_of
-from genkit.config.suggestions import did_you_mean, nearest
+from genkit.config.suggestions import did_you_mean, nearest_name
 from genkit.printing import pasteable
 
 
@@ -33,7 +33,7 @@ def _meant(name: str, rest: list[str], verbs: Collection[str]) -> tuple[list[str
         return ["--version"], f"unknown flag {name}"
     if (begin := verb_of(bare)) is not None and "=" not in name:
         return _continued(begin, rest), f"{wrong}; did you mean {begin}?"
-    if near := nearest(bare, verbs):
+    if near := nearest_name(bare, verbs):
         return [near, *rest], f"{wrong}; did you mean {near}?"
     if "=" in name and not name.startswith("-"):
         verb = "sample" if name.startswith("ckpt=") else "eval" if name.startswith(("metric=", "samples=")) else "train"
