@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
-
 from genkit.assembly.recorded_config import check_recorded, read_config_yaml
 from genkit.assembly.restore import require_fit
 from genkit.assembly.run import Parts, fingerprint
@@ -23,6 +21,7 @@ from genkit.data.dataset import Dataset
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
 from genkit.printing import shown
+from genkit.training.callbacks.optimizer_settings import OptimizerSettings
 from genkit.upgrade import upgraded
 
 
@@ -74,19 +73,6 @@ def fits_of(checkpoint: Checkpoint | None, recorded_model: Any, settings: RunSet
             require_fit(checkpoint, recorded_model, spec, settings.plugins)
 
     return fits
-
-
-class OptimizerSettings(pl.Callback):
-    """Gives a restored optimizer the settings of the configuration: its state would bring the old ones back."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        fresh: Any = pl_module.configure_optimizers()
-        scheduler: Any = trainer.lr_scheduler_configs[0].scheduler
-        scheduler.base_lrs = fresh["lr_scheduler"]["scheduler"].base_lrs
-        factors = [function(trainer.global_step) for function in scheduler.lr_lambdas]
-        groups = trainer.optimizers[0].param_groups, fresh["optimizer"].param_groups
-        for group, new, base, factor in zip(*groups, scheduler.base_lrs, factors, strict=True):
-            group.update({key: value for key, value in new.items() if key != "params"} | {"lr": base * factor})
 
 
 def taking_over(parts: Parts, checkpoint: Checkpoint, optimizer: str, settings: RunSettings) -> Parts:

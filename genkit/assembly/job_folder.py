@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from genkit.assembly.continuation import recorded
+from genkit.assembly.dotted_keys import lookup
 from genkit.assembly.nested_models import EMBEDDED
-from genkit.assembly.resume_checks import MAX_STEPS, is_free, lookup
+from genkit.assembly.resume_checks import MAX_STEPS, is_free
 from genkit.assembly.run import TYPED_ALONE
 from genkit.assembly.start_weights import START
 from genkit.checkpoint import strict_json
@@ -71,7 +72,7 @@ def sweep_folder(run_dir: str | None) -> Path:
     return sweep.folder
 
 
-def find_twin(folder: Path, config: Mapping[str, Any]) -> Path | None:
+def find_same_run(folder: Path, config: Mapping[str, Any]) -> Path | None:
     """The run in a sweep's folder that has this configuration: of this length, else the longest of another."""
     wanted = identity(config)
     alike = [

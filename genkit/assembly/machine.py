@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from genkit.assembly.resume_checks import ABSENT, differences, lookup
+from genkit.assembly.dotted_keys import ABSENT, lookup
+from genkit.assembly.resume_checks import differences
 from genkit.checkpoint.run_folder import versions
 from genkit.data.counter_stream import NAME
 from genkit.data.dataset import Dataset

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from genkit.assembly.restore import Restored, restore
+from genkit.checkpoint.manifest import MODEL
 from genkit.config.build import schema_of
 from genkit.config.resolve import resolve
 from genkit.config.sampling_arguments import alternatives
@@ -28,7 +29,6 @@ from genkit.models.base import GenerativeModel, ModelFactory
 from genkit.printing import shown
 
 EMBEDDED = "embedded"
-WEIGHTS = "model.safetensors"
 
 Given = Mapping[str, Restored]  # argument of the model -> the trained model in its place
 
@@ -64,7 +64,7 @@ def origin_of(found: Restored) -> dict[str, Any]:
     checkpoint = found.checkpoint
     return {
         "ckpt": shown(checkpoint.path),
-        "ckpt_sha256": checkpoint.manifest.files[WEIGHTS].sha256,
+        "ckpt_sha256": checkpoint.manifest.files[MODEL].sha256,
         "step": checkpoint.step,
         "pointer": checkpoint.pointer,
     }
@@ -112,7 +112,7 @@ def check_fit(given: Given, spec: DataSpec) -> None:
         mine = found.model.spec
         if mine.departure(spec) is not None:
             raise ConfigError(
-                f"model.{name}: {shown(found.checkpoint.path)} models {_words(mine)}, the data is {_words(spec)}: name "
+                f"model.{name}: {shown(found.checkpoint.path)} models {mine.words}, the data is {spec.words}: name "
                 "a model that was trained on this data"
             )
 
@@ -130,7 +130,3 @@ def _named(name: str, path: Any, plugins: Any) -> Restored:
     if not isinstance(path, str):
         raise ConfigError(f"model.{name}: it is a trained model: name its checkpoint, model.{name}=CKPT")
     return restore(path, plugins=plugins)
-
-
-def _words(spec: DataSpec) -> str:
-    return spec.words

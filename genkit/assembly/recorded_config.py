@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import yaml
 
+from genkit.assembly.nested_models import EMBEDDED
+from genkit.assembly.start_weights import START
 from genkit.checkpoint import strict_json
 from genkit.config.migrate import training_of_yaml
 from genkit.config.schema import is_node
@@ -23,7 +25,6 @@ from genkit.storage.regular import read_regular
 LARGEST = 2**20  # bytes of YAML
 GROUPS = ("data", "model", "optimizer", "lr_schedule", "trainer", "checkpoint", "samples")
 OPTIONAL_GROUPS = ("ema", "logger", "quick", "features")
-START = "start"
 ORIGIN = {"ckpt": str, "ckpt_sha256": str, "named": str}
 STARTED: dict[str, Any] = ORIGIN | {
     "file": Literal["model.safetensors", "training.safetensors"],
@@ -92,17 +93,17 @@ def _check(settings: Mapping[str, Any]) -> None:
         for name, node in (settings.get(key) or {}).items():
             if not is_node(node):
                 raise ConfigError(f"{key}.{name}: describes no object")
-    _check_embedded(settings.get("embedded", {}))
+    _check_embedded(settings.get(EMBEDDED, {}))
     if settings.get(START) is not None:
         _check_start(settings[START])
 
 
 def _check_embedded(origins: Any) -> None:
     """Check where trained models inside the model came from."""
-    read_setting(origins, dict[str, dict[str, Any]], "embedded")
+    read_setting(origins, dict[str, dict[str, Any]], EMBEDDED)
     for name, origin in origins.items():
         for key, kind in ORIGIN.items():
-            read_setting(origin.get(key), kind, f"embedded.{name}.{key}")
+            read_setting(origin.get(key), kind, f"{EMBEDDED}.{name}.{key}")
 
 
 def _check_start(record: Any) -> None:

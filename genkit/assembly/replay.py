@@ -29,13 +29,13 @@ from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.read import Checkpoint, open_checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS, step_folders, step_name
 from genkit.checkpoint.run_folder import METRICS, RUN, read_info
+from genkit.checkpoint.weights import RAW
 from genkit.config.build import refuse_interpolations
 from genkit.config.settings import RunSettings
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel
 from genkit.printing import shown
 from genkit.storage.regular import is_inside
-from genkit.training.names import RAW
 from genkit.training.runner import TrainingRun
 from genkit.upgrade import upgraded
 

@@ -11,24 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
+from genkit.assembly.sampling_changes import sorted_changes, with_changes
 from genkit.assembly.tensor_fit import require_within
-from genkit.checkpoint.manifest import MODEL, TRAINING_TENSORS
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
-from genkit.config.build import Plan, parameters, plan_of
+from genkit.checkpoint.weights import weights_file, without_prefix
+from genkit.config.build import Plan, plan_of
 from genkit.config.migrate import config_of
-from genkit.config.sampling_arguments import DeclaredArgument, SamplingCall, calls_of, declared_by
-from genkit.config.suggestions import listing
 from genkit.data.kinds import Modality
 from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError, DataError
 from genkit.models.base import GenerativeModel
 from genkit.noise import generators_kept
 from genkit.printing import shown
-from genkit.training.names import RAW
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,14 +74,14 @@ def restore(
     config = config_of(checkpoint)
     node, spec = _parts(config, checkpoint)
     plan = _own_plan(node, plugins, checkpoint)
-    kept, calls = sorted_out(plan.cls, changes or {})
+    kept, calls = sorted_changes(plan.cls, changes or {})
     if kept:
-        plan = _plan(changed(node, kept, plan.cls), plugins)
+        plan = _plan(with_changes(node, kept, plan.cls), plugins)
     make = partial(plan.make_with, spec=spec)
-    file, prefix = stored(checkpoint, weights)
-    require_within(make, spec, below(checkpoint.layout(file), prefix), checkpoint.path)
+    file, prefix = weights_file(checkpoint, weights)
+    require_within(make, spec, without_prefix(checkpoint.layout(file), prefix), checkpoint.path)
     model = make()
-    model.load_state_dict(below(checkpoint.tensors(file), prefix))
+    model.load_state_dict(without_prefix(checkpoint.tensors(file), prefix))
     helpers = {
         call.model.key: restore(given[call.model.argument], weights=weights, plugins=plugins) for call, given in calls
     }
@@ -104,63 +100,8 @@ def require_fit(checkpoint: Checkpoint, node: Any, spec: DataSpec, plugins: Sequ
     """
     make = partial(_plan(node, plugins).make_with, spec=spec)
     for weights in ("ema", "raw"):
-        file, prefix = stored(checkpoint, weights)
-        require_within(make, spec, below(checkpoint.layout(file), prefix), checkpoint.path)
-
-
-def sorted_out(
-    cls: type, changes: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[tuple[SamplingCall, dict[str, Any]]]]:
-    """The changes for a class's constructor, and the calls of its abilities with arguments by name.
-
-    Raises:
-        ConfigError: the class declares no such key, or a key lacks the one that it goes with.
-    """
-    rest = {key: value for key, value in changes.items() if value is not None and value != {}}
-    own, calls = declared_by(cls), calls_of(cls)
-    for key in rest:
-        known = {*own, *(name for call in calls for name in call.arguments)}
-        if key not in known:
-            has = f"; it has {listing(known)}" if known else ""
-            raise ConfigError(f"{key}: {cls.__module__}.{cls.__qualname__} takes no such setting: leave it out{has}")
-    found = []
-    for call in calls:
-        if call.model.key in rest:
-            _require_other(call.model, rest)
-            found.append((call, {one.argument: rest.pop(key) for key, one in call.arguments.items() if key in rest}))
-    return rest, found
-
-
-def _require_other(one: DeclaredArgument, changes: Mapping[str, Any]) -> None:
-    other = one.mark.needs.partition("=")[0]
-    if other and other not in changes:
-        raise ConfigError(f"{one.key}: it goes with {other}=, such as {one.mark.needs}; it changes nothing without")
-
-
-def changed(node: Mapping[str, Any], changes: Mapping[str, Any], cls: type) -> dict[str, Any]:
-    """The model's node with the keys of sampling that its class declares replaced.
-
-    A checkpoint written before the class had a key lacks it.
-
-    Raises:
-        ConfigError: a key lacks the one that it goes with.
-    """
-    result, own = dict(node), declared_by(cls)
-    for key, value in changes.items():
-        one = own[key]
-        other = own.get(one.mark.needs.partition("=")[0])
-        if other is not None and not _is_set(node, other, cls):
-            _require_other(one, changes)
-        before = node.get(one.argument)
-        replaces = not isinstance(value, Mapping) or "_target_" in value or not isinstance(before, Mapping)
-        result[one.argument] = value if replaces else {**before, **value}  # type: ignore[dict-item]
-    return result
-
-
-def _is_set(node: Mapping[str, Any], one: DeclaredArgument, cls: type) -> bool:
-    """Tell whether a checkpoint's own settings give an argument another value than its default."""
-    default = parameters(cls)[one.argument].default
-    return bool(node.get(one.argument, default) != default)
+        file, prefix = weights_file(checkpoint, weights)
+        require_within(make, spec, without_prefix(checkpoint.layout(file), prefix), checkpoint.path)
 
 
 def _parts(config: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], DataSpec]:
@@ -193,18 +134,3 @@ def _own_plan(node: Any, plugins: Sequence[str], checkpoint: Checkpoint) -> Plan
         return _plan(node, plugins)
     except ConfigError as error:
         raise CheckpointError(f"{shown(checkpoint.path)}: its configuration is refused: {error}") from error
-
-
-def stored(checkpoint: Checkpoint, weights: str) -> tuple[str, str]:
-    """The file that holds the "ema" or "raw" weights, and the prefix of their names in it; one where no average is."""
-    if weights not in ("ema", "raw"):
-        raise ConfigError(f"weights={weights}: choose ema or raw")
-    averaged = TRAINING_TENSORS in checkpoint.manifest.files and any(
-        name.startswith(RAW) for name in checkpoint.layout(TRAINING_TENSORS)
-    )
-    return (TRAINING_TENSORS, RAW) if weights == "raw" and averaged else (MODEL, "")
-
-
-def below(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:
-    """Select the entries with this prefix, and take it off."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

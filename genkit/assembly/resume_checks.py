@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from genkit import printing
+from genkit.assembly.dotted_keys import ABSENT, changes, is_below, lookup, put
 from genkit.errors import ConfigError
 
 FREE = ("checkpoint", "logger", "debug", "data.root", "plugins")  # a key, or a prefix of keys
 MAX_STEPS = "trainer.max_steps"
 LISTED = 10  # differences shown
 NO_CHANGE = ("resume", "allow")
-ABSENT = object()
 
 
 def merged(
@@ -83,11 +83,6 @@ def _refusal(drift: Sequence[str]) -> str:
     )
 
 
-def is_below(key: str, name: str) -> bool:
-    """Tell whether `name` is a key or stands above it."""
-    return key == name or key.startswith(name + ".")
-
-
 def is_free(key: str) -> bool:
     """Tell whether a resumed run may change this key."""
     return any(is_below(key, free) for free in FREE)
@@ -105,36 +100,8 @@ def differences(key: str, old: Any, new: Any) -> Iterator[str]:
         yield f"{key}: {before} became {after}"
 
 
-def changes(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") -> dict[str, list[Any]]:
-    """Every dotted key whose value differs -> [old, new], None where it is absent."""
-    found: dict[str, list[Any]] = {}
-    for name in [*old, *(name for name in new if name not in old)]:
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found |= changes(before, after, f"{above}{name}.")
-        elif before != after:
-            found[f"{above}{name}"] = [before, after]
-    return found
-
-
 def _refuse_shorter(old: int, new: Any) -> None:
     if type(new) is int and new < old:
         raise ConfigError(
             f"{MAX_STEPS}={new}: the run was made for {old}; a resumed run can only become longer: leave it out"
         )
-
-
-def lookup(config: Mapping[str, Any], key: str, absent: Any = None) -> Any:
-    """The value at a dotted key, `absent` where there is none."""
-    value: Any = config
-    for part in key.replace("/", ".").split("."):
-        value = value.get(part, absent) if isinstance(value, Mapping) else absent
-    return value
-
-
-def put(config: dict[str, Any], key: str, value: Any) -> None:
-    """Sets the value at a dotted key, in place."""
-    *parents, last = key.replace("/", ".").split(".")
-    for part in parents:
-        config = config.setdefault(part, {})
-    config[last] = value

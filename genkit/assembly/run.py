@@ -78,40 +78,19 @@ def build_parts(
     Raises:
         ConfigError, DataError: the first mistake.
     """
-    plugins = tuple(settings.plugins)
-
-    def make(key: str, expect: type, **given: Any) -> Any:
-        return build(getattr(settings, key), at=key, expect=expect, plugins=plugins, trusted=trusted, **given)
-
-    trainer, seed = make("trainer", TrainerOptions), settings.seed
+    make = PartBuilder(settings, tuple(settings.plugins), trusted, frozenset(typed))
+    trainer = make("trainer", TrainerOptions)
     # refuses a device that is not there, before anything is written
     device = device_name(make_trainer(trainer, logger=False).strategy.root_device)
     checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
-    schedule, ema = make("lr_schedule", LRSchedule), make("ema", EMA) if settings.ema is not None else None
-    optimizer = build_factory(
-        settings.optimizer,
-        at="optimizer",
-        expect=Optimizer,
-        plugins=plugins,
-        trusted=trusted or "optimizer" in typed,
-        listed=OPTIMIZERS,
-    )
-    logger = settings.logger
-    if logger is not None and not (trusted or "logger" in typed):
-        check_recorded_logger(logger)
-    loggers = _loggers(logger, plugins) if logger is not None else None
-    callbacks = {
-        name: build(
-            node, at=f"callbacks.{name}", expect=pl.Callback, plugins=plugins, trusted=trusted or "callbacks" in typed
-        )
-        for name, node in (settings.callbacks or {}).items()
-    }
+    schedule, ema, optimizer = make("lr_schedule", LRSchedule), make.optional("ema", EMA), make.optimizer()
+    loggers, callbacks = make.loggers(), make.callbacks()
     watched = monitored(checkpoint, callbacks)
     dataset = make("data", Dataset)
     check_finite(dataset)
     check_fit(given, dataset.spec)
     fits(dataset.spec)
-    torch.manual_seed(seed_of(seed, "weights"))
+    torch.manual_seed(seed_of(settings.seed, "weights"))
     with memory_errors("choose a smaller model"):
         model = make("model", GenerativeModel, after=filling(given), spec=dataset.spec)
     if start is not None:
@@ -122,7 +101,7 @@ def build_parts(
         optimizer_overrides=settings.optimizer_overrides,
         lr_schedule=schedule,
         ema=ema,
-        seed=seed,
+        seed=settings.seed,
         max_steps=trainer.max_steps,
         accumulate=trainer.accumulate,
         check_every=trainer.log_every_n_steps,
@@ -132,6 +111,62 @@ def build_parts(
     quick = quick_of(settings, dataset, model, trainer, watched, trusted)
     check_monitors(watched, module, dataset, quick)
     return Parts(dataset, module, trainer, checkpoint, samples, loggers, list(callbacks.values()), quick, device)
+
+
+@dataclass(frozen=True)
+class PartBuilder:
+    """Builds the objects of a run's settings, each as far trusted as its origin is.
+
+    Attributes:
+        settings: What describes them.
+        plugins: Packages besides genkit that their classes may come from.
+        trusted: False where they come from a run folder.
+        typed: Groups of such settings that the user has typed again, and that are trusted therefore.
+    """
+
+    settings: RunSettings
+    plugins: tuple[str, ...]
+    trusted: bool
+    typed: frozenset[str]
+
+    def __call__(self, key: str, expect: type, **given: Any) -> Any:
+        """Build the object of a group, with these arguments besides its own."""
+        node = getattr(self.settings, key)
+        return build(node, at=key, expect=expect, plugins=self.plugins, trusted=self.trusted, **given)
+
+    def optional(self, key: str, expect: type) -> Any:
+        """Build the object of a group, None where it is null."""
+        return None if getattr(self.settings, key) is None else self(key, expect)
+
+    def optimizer(self) -> Any:
+        """Make what makes the optimizer."""
+        return build_factory(
+            self.settings.optimizer,
+            at="optimizer",
+            expect=Optimizer,
+            plugins=self.plugins,
+            trusted=self._trusts("optimizer"),
+            listed=OPTIMIZERS,
+        )
+
+    def loggers(self) -> Any:
+        """Make what makes the logger, None where there is none."""
+        if self.settings.logger is None:
+            return None
+        if not self._trusts("logger"):
+            check_recorded_logger(self.settings.logger)
+        return _loggers(self.settings.logger, self.plugins)
+
+    def callbacks(self) -> dict[str, pl.Callback]:
+        """Build the callbacks, by name."""
+        nodes, trusted = self.settings.callbacks or {}, self._trusts("callbacks")
+        return {
+            name: build(node, at=f"callbacks.{name}", expect=pl.Callback, plugins=self.plugins, trusted=trusted)
+            for name, node in nodes.items()
+        }
+
+    def _trusts(self, group: str) -> bool:
+        return self.trusted or group in self.typed
 
 
 def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:

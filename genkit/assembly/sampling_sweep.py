@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from genkit.config.hydra.launch import current_job
 from genkit.config.sampling_arguments import declared
 from genkit.config.settings import EvalSettings
 from genkit.errors import ConfigError
@@ -60,7 +61,5 @@ def knob_of(settings: EvalSettings, checkpoints: Sequence[str]) -> Knob | None:
 
 
 def _typed(key: str) -> bool:
-    """Tell whether the command line gives the key itself; sampler=heun sets sampler.steps too, but means the solver."""
-    from genkit.config.hydra.launch import current_job
-
+    """Whether the key stands on this command line; sampler=heun sets sampler.steps too, but means the solver."""
     return key in current_job().keys

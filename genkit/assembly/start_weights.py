@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
-from genkit.assembly.restore import below, stored
 from genkit.checkpoint.read import Checkpoint, find_checkpoint, open_checkpoint
+from genkit.checkpoint.weights import weights_file, without_prefix
 from genkit.config.migrate import config_of
 from genkit.config.settings import TrainSettings
 from genkit.errors import CheckpointError, ConfigError
@@ -103,8 +103,8 @@ def begin(settings: TrainSettings) -> tuple[dict[str, Any], Start | None]:
     if path is None:
         return rest, None
     checkpoint = find_checkpoint(path)
-    file, prefix = stored(checkpoint, weights)
-    state = below(checkpoint.tensors(file), prefix)
+    file, prefix = weights_file(checkpoint, weights)
+    state = without_prefix(checkpoint.tensors(file), prefix)
     record = {
         "ckpt": str(checkpoint.path),
         "named": os.path.abspath(path),
@@ -127,12 +127,12 @@ def begin_again(config: Mapping[str, Any]) -> Start | None:
     if record is None:
         return None
     checkpoint = open_checkpoint(record["ckpt"])
-    file, prefix = stored(checkpoint, record["weights"])
+    file, prefix = weights_file(checkpoint, record["weights"])
     if (file, checkpoint.manifest.files[file].sha256) != (record["file"], record["ckpt_sha256"]):
         raise CheckpointError(
             f"{shown(checkpoint.path)}: changed since the run began, which has no copy yet: start a new run"
         )
-    return Start(below(checkpoint.tensors(file), prefix), record, model_name(checkpoint))
+    return Start(without_prefix(checkpoint.tensors(file), prefix), record, model_name(checkpoint))
 
 
 def as_begun(typed: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:

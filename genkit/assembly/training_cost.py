@@ -24,7 +24,7 @@ NOT_OF_THE_TRAINING = ("seed", "plugins")  # keys of `train` that tell no two co
 HASHED_SCHEMA = "genkit.config/1"  # in every hash, so that those of earlier versions stay comparable
 
 
-def load() -> float | None:
+def load_average() -> float | None:
     """The machine's load over the last minute; None where it is not told."""
     try:
         return round(os.getloadavg()[0], 2)
@@ -38,12 +38,12 @@ class Meter:
     def __init__(self, info: Mapping[str, Any]) -> None:
         before = info.get("cpu_seconds")
         self._before = before if isinstance(before, float) else 0.0
-        self._started, self._load = time.process_time(), load()
+        self._started, self._load = time.process_time(), load_average()
 
     def read(self) -> dict[str, Any]:
         """The fields `cpu_seconds` (all threads of this process) and `load` {start, end} of run.json."""
         seconds = round(self._before + time.process_time() - self._started, 3)
-        return {"cpu_seconds": seconds, "load": {"start": self._load, "end": load()}}
+        return {"cpu_seconds": seconds, "load": {"start": self._load, "end": load_average()}}
 
 
 def training_of(checkpoint: Checkpoint, config: Mapping[str, Any]) -> dict[str, Any]:

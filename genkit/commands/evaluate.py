@@ -24,7 +24,14 @@ from genkit.assembly.command_line import command_line
 from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
 from genkit.assembly.output_folder import check_out, make_out, report_score
 from genkit.assembly.restore import Restored
-from genkit.assembly.sampling_model import data_node, dataset_name, device_of, label_of, model_for, provenance
+from genkit.assembly.sampling_model import (
+    data_node,
+    dataset_name,
+    device_of,
+    label_of,
+    provenance,
+    restore_for_sampling,
+)
 from genkit.assembly.sampling_sweep import Knob, knob_of
 from genkit.assembly.sweep_value import to_minimise
 from genkit.checkpoint.newest import each_finished
@@ -92,7 +99,7 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
     check_out(settings.out)
     knob = knob_of(settings, checkpoints)
     turns = [settings] if knob is None else [knob.settings_at(settings, value) for value in knob.values]
-    models = [model_for(path, turn, console) for path in checkpoints for turn in turns]
+    models = [restore_for_sampling(path, turn, console) for path in checkpoints for turn in turns]
     reference = _reference(settings, models)
     cache = Cache() if settings.cache else NoCache()
     metrics, named = _metrics(settings, reference.spec)

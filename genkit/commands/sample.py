@@ -25,7 +25,7 @@ from genkit.assembly.command_line import command_line
 from genkit.assembly.latent_pictures import Picture, picture_of
 from genkit.assembly.output_folder import check_out, make_out
 from genkit.assembly.restore import Restored
-from genkit.assembly.sampling_model import label_of, model_for, origin, title_of
+from genkit.assembly.sampling_model import label_of, origin, restore_for_sampling, title_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import SampleSettings
 from genkit.data.samples import SCHEMA, samples_size, stream_samples_to
@@ -57,7 +57,7 @@ def sample(settings: SampleSettings) -> Path:
     console = make_console()
     check_out(settings.out)
     assert settings.ckpt is not None  # the newest run where none is named
-    found = model_for(settings.ckpt, settings, console)
+    found = restore_for_sampling(settings.ckpt, settings, console)
     labels_for(found.model, range(1), settings.y)  # refuses a label before anything is drawn
     if settings.show is None:
         size = samples_size(found.model.spec, settings.n)  # at most: the file is compressed

@@ -19,11 +19,12 @@ from rich.console import Console
 from genkit.assembly.closing_lines import close_training, draw_losses, draw_sweep, next_command
 from genkit.assembly.command_line import command_line
 from genkit.assembly.continuation import best_score, best_until, fits_of, recorded, same_data, taking_over
+from genkit.assembly.dotted_keys import lookup
 from genkit.assembly.early_end import stopped, stopped_line
-from genkit.assembly.job_folder import find_twin, identity, new_folder, sweep_folder, write_index
+from genkit.assembly.job_folder import find_same_run, identity, new_folder, sweep_folder, write_index
 from genkit.assembly.machine import inexact, machine, other_views
 from genkit.assembly.nested_models import as_recorded, embed, embedded_again
-from genkit.assembly.resume_checks import MAX_STEPS, lookup, merged
+from genkit.assembly.resume_checks import MAX_STEPS, merged
 from genkit.assembly.run import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.assembly.run_history import changed_keys, config_text, entry, history_of
 from genkit.assembly.run_length import short_run
@@ -93,8 +94,8 @@ def _start(typed: TrainSettings, console: Console) -> Trained:
         console.print(notice, soft_wrap=True)
     settings = RunSettings.of(_with_absolute_data(config))
     label, job = _label(settings), current_job()
-    if job.multirun and typed.run_dir is not None and (twin := find_twin(Path(typed.run_dir), settings.config)):
-        return _again(twin, typed, console)
+    if job.multirun and typed.run_dir is not None and (same := find_same_run(Path(typed.run_dir), settings.config)):
+        return _again(same, typed, console)
     parts = build_parts(settings, given=given, start=start)
     target = new_folder(sweep_folder(typed.run_dir), label) if job.multirun else _path(typed.run_dir)
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")

@@ -17,14 +17,11 @@ from torch import Tensor
 from genkit.checkpoint.read import open_checkpoint
 from genkit.checkpoint.retention import step_name
 from genkit.checkpoint.state import flatten_state, restore_state
+from genkit.checkpoint.weights import RAW, without_prefix
 from genkit.checkpoint.write import write_checkpoint
 from genkit.storage.atomic import discard
-from genkit.training.names import AVERAGED, LIVE, RAW
+from genkit.training.module import AVERAGED, LIVE
 from genkit.training.state_checks import check_state, damaged
-
-
-def _strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def _prefixed(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -48,7 +45,7 @@ class FolderCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """`storage_options`: which of "latest" and "best" name this checkpoint from now on."""
         state = checkpoint["state_dict"]
-        live, averaged = _strip(state, LIVE), _strip(state, AVERAGED)
+        live, averaged = without_prefix(state, LIVE), without_prefix(state, AVERAGED)
         rest = {key: value for key, value in checkpoint.items() if key not in ("state_dict", "hyper_parameters")}
         tensors, tree = flatten_state(rest)
         if averaged:
@@ -73,7 +70,7 @@ class FolderCheckpointIO(CheckpointIO):
     ) -> dict[str, Any]:
         checkpoint = open_checkpoint(path)
         tensors, training = checkpoint.training()
-        raw = _strip(tensors, RAW)
+        raw = without_prefix(tensors, RAW)
         used = checkpoint.model()
         state = _prefixed(raw, LIVE) | _prefixed(used, AVERAGED) if raw else _prefixed(used, LIVE)
         self.restoring = True

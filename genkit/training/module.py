@@ -31,9 +31,10 @@ from genkit.noise import seed_global, seed_of
 from genkit.training.diagnosis import non_finite_gradient, origin_of_gradient, origin_of_loss
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import LRSchedule
-from genkit.training.names import AVERAGED
-from genkit.training.prepare import prepare
+from genkit.training.preparation import prepare
 from genkit.training.state_checks import check_optimizer, check_schedulers
+
+LIVE, AVERAGED = "model.", "averaged."  # prefixes in its state: its attributes that hold the two copies of the model
 
 
 class GenerativeModule(pl.LightningModule):

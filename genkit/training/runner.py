@@ -28,8 +28,8 @@ from genkit.training.callbacks.metrics_writer import MetricsWriter
 from genkit.training.callbacks.progress import TrainingProgress
 from genkit.training.callbacks.quick_scores import Quick, QuickScores
 from genkit.training.callbacks.sample_grids import SampleGrids
+from genkit.training.callbacks.signal_stop import SignalStop
 from genkit.training.callbacks.step_check import StepCheck
-from genkit.training.callbacks.stop_at_step import StopAtStep
 from genkit.training.callbacks.validation_watch import ValidationWatch
 from genkit.training.checkpoint_io import FolderCheckpointIO
 from genkit.training.module import GenerativeModule
@@ -172,7 +172,7 @@ def _callbacks(run: TrainingRun, console: Console, stop: StopSignal) -> list[pl.
         TrainingProgress(console, run.name),
         metrics,
         SampleGrids(run.folder / "samples", run.name, run.samples, run.dataset, console, metrics),
-        StopAtStep(stop, run.trainer.val_every_n_steps),
+        SignalStop(stop, run.trainer.val_every_n_steps),
         CheckpointWriter(run.folder, run.checkpoint, run.dataset, run.trainer.val_every_n_steps),
     ]
 

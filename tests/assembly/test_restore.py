@@ -5,7 +5,8 @@ from functools import partial
 import pytest
 import torch
 
-from genkit.assembly.restore import changed, load_model, sorted_out
+from genkit.assembly.restore import load_model
+from genkit.assembly.sampling_changes import sorted_changes, with_changes
 from genkit.checkpoint.write import write_checkpoint
 from genkit.config.build import build
 from genkit.data.spec import DataSpec
@@ -20,37 +21,37 @@ GAN = {"_target_": "genkit.models.gan.gan.GAN", "latent_dim": 8}
 
 
 def test_a_key_that_is_younger_than_the_checkpoint_is_known_all_the_same():
-    assert changed(GAN, {"truncation": 0.5}, gan.GAN) == {**GAN, "truncation": 0.5}
+    assert with_changes(GAN, {"truncation": 0.5}, gan.GAN) == {**GAN, "truncation": 0.5}
 
 
 def test_what_is_null_or_empty_leaves_the_checkpoints_value():
-    assert sorted_out(gan.GAN, {"truncation": None, "sampler": {}}) == ({}, [])
+    assert sorted_changes(gan.GAN, {"truncation": None, "sampler": {}}) == ({}, [])
 
 
 def test_a_node_is_changed_in_part_and_replaced_by_one_with_a_target():
     model = {"_target_": "genkit.models.diffusion.Diffusion", "sampler": {"_target_": "a", "steps": 3, "churn": 0.0}}
-    assert changed(model, {"sampler": {"steps": 9}}, Diffusion)["sampler"] == {
+    assert with_changes(model, {"sampler": {"steps": 9}}, Diffusion)["sampler"] == {
         "_target_": "a",
         "steps": 9,
         "churn": 0.0,
     }
-    assert changed(model, {"sampler": {"_target_": "b"}}, Diffusion)["sampler"] == {"_target_": "b"}
+    assert with_changes(model, {"sampler": {"_target_": "b"}}, Diffusion)["sampler"] == {"_target_": "b"}
 
 
 @pytest.mark.parametrize("key", ["sampler", "temperature", "guidance.scale", "guidance.weak"])
 def test_what_the_models_class_does_not_take_is_refused(key):
     with pytest.raises(ConfigError, match=rf"{key}: genkit\.models\.gan\.gan\.GAN has none: .*; it has truncation$"):
-        sorted_out(gan.GAN, {key: 2.0})
+        sorted_changes(gan.GAN, {key: 2.0})
 
 
 @pytest.mark.parametrize("key", ["guidance.weak", "guidance.interval"])
 def test_a_key_that_changes_nothing_alone_asks_for_the_other_one(key):
     node = {"_target_": "genkit.models.diffusion.Diffusion"}
     with pytest.raises(ConfigError, match=rf"{key}: it goes with guidance\.scale="):
-        changed(node, sorted_out(Diffusion, {key: [1.0, 2.0]})[0], Diffusion)
+        with_changes(node, sorted_changes(Diffusion, {key: [1.0, 2.0]})[0], Diffusion)
     with_own = {**node, "guidance_scale": 2.0}
-    assert changed(with_own, {"guidance.interval": [1.0, 2.0]}, Diffusion)["guidance_interval"] == [1.0, 2.0]
-    kept, [(call, given)] = sorted_out(
+    assert with_changes(with_own, {"guidance.interval": [1.0, 2.0]}, Diffusion)["guidance_interval"] == [1.0, 2.0]
+    kept, [(call, given)] = sorted_changes(
         Diffusion, {"guidance.weak": "run", "guidance.scale": 2.0, "sampler": {"steps": 3}}
     )
     assert (kept, call.method, given) == ({"sampler": {"steps": 3}}, "guide", {"weak": "run", "scale": 2.0})

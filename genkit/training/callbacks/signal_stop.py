@@ -11,7 +11,7 @@ from genkit.training.module import GenerativeModule
 from genkit.training.signals import StopSignal
 
 
-class StopAtStep(StepCallback):
+class SignalStop(StepCallback):
     """Turns a signal into a stop at the next step boundary."""
 
     def __init__(self, stop: StopSignal, val_every_n_steps: int) -> None:
