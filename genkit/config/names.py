@@ -31,6 +31,7 @@ MOVED: dict[str, str] = {
     "genkit.metrics.binning.DifferentBins": "genkit.metrics.ndb.DifferentBins",
     "genkit.metrics.custom.CustomFeatures": "genkit.features.custom.CustomFeatures",
     "genkit.metrics.dinov2.DINOv2Features": "genkit.features.dinov2.DINOv2Features",
+    "genkit.metrics.distance_ratio.DistanceRatio": "genkit.metrics.nndr.DistanceRatio",
     "genkit.metrics.embedding.EmbeddingDiscrepancy": "genkit.metrics.cmmd.EmbeddingDiscrepancy",
     "genkit.metrics.features.ClassifierFeatures": "genkit.features.classifier.ClassifierFeatures",
     "genkit.metrics.features.RawFeatures": "genkit.features.raw.RawFeatures",

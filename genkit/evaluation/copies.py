@@ -1,7 +1,7 @@
 """The search for copies, unasked: samples that are as near to real data as real data may be training data.
 
 Where a distance to the reference cannot be told from its floor, or is below it, the tests of copying are taken too
-(`genkit.metrics.distance_ratio`, `genkit.metrics.copying`). Where it may only be so, since a floor of few repeats is
+(`genkit.metrics.nndr`, `genkit.metrics.copying`). Where it may only be so, since a floor of few repeats is
 hardly known, the test for copies alone is taken, and listed if it finds some. Of a file nobody knows the training data:
 a part of it is held out, and the rest may have been copied.
 """
@@ -23,7 +23,7 @@ from genkit.evaluation.reference import Floor, Reference
 from genkit.evaluation.source import Source
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.copying import Authenticity, CopyingTest
-from genkit.metrics.distance_ratio import COPIED, NAMED, DistanceRatio
+from genkit.metrics.nndr import COPIED, NAMED, DistanceRatio
 
 TESTS: dict[str, ProbeMetric] = {"nndr": DistanceRatio(), "authenticity": Authenticity(), "c_t": CopyingTest()}
 ROUNDING = 1e-9  # relative, within which two distances are one

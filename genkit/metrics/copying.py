@@ -14,7 +14,7 @@ Here every sample is looked up in the training set T, whose features are a third
             \quad U = \#\{(g, h): d(g) > d(h)\} + \tfrac12 \#\{d(g) = d(h)\}.
 
   0 for fresh data (standard deviation 1), far below 0 for copies, far above 0 for samples that are off the data. It is
-  below 0 for samples of little variety too, which lie closer to all data: `distance_ratio.py` has the test that tells.
+  below 0 for samples of little variety too, which lie closer to all data: `nndr.py` has the test that tells.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from genkit.evaluation.source import SampleSource
 from genkit.evaluation.variety import VarietyWatch
 from genkit.features.classifier import ClassifierFeatures
 from genkit.metrics.copying import Authenticity
-from genkit.metrics.distance_ratio import DistanceRatio
 from genkit.metrics.frechet import FrechetDistance
+from genkit.metrics.nndr import DistanceRatio
 
 
 @pytest.fixture(scope="module")

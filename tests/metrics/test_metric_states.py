@@ -15,7 +15,6 @@ from genkit.metrics.c2st import LogisticTest, NeighbourTest
 from genkit.metrics.classes import ClassCoverage, ClassImbalance
 from genkit.metrics.cmmd import EmbeddingDiscrepancy
 from genkit.metrics.copying import Authenticity, CopyingTest
-from genkit.metrics.distance_ratio import DistanceRatio
 from genkit.metrics.energy import EnergyDistance
 from genkit.metrics.frechet import FrechetDistance, ReconstructionFrechet
 from genkit.metrics.frechet_infinity import FrechetInfinity
@@ -25,6 +24,7 @@ from genkit.metrics.likelihood import BitsPerDim, LogLikelihoodGap, NegativeLogL
 from genkit.metrics.manifold import Coverage, NeighbourDensity, Precision, Recall
 from genkit.metrics.modes import HighQuality, ModeCoverage, ModeImbalance
 from genkit.metrics.ndb import DifferentBins
+from genkit.metrics.nndr import DistanceRatio
 from genkit.metrics.reconstruction import MeanSquaredError, PeakSignalToNoise
 from genkit.metrics.sliced_wasserstein import SlicedWasserstein
 from genkit.metrics.wasserstein import Wasserstein

@@ -40,7 +40,7 @@ LISTED = 20  # pairs among the findings
 TIED = 1e-9  # ratios that differ by less are equal
 
 
-class Nearest(NamedTuple):
+class NearestExamples(NamedTuple):
     """The nearest training examples of some rows, and the ratio of the distances to the first two.
 
     Attributes:
@@ -53,7 +53,7 @@ class Nearest(NamedTuple):
     distance: Tensor
 
     @classmethod
-    def of(cls, rows: Tensor, train: Tensor) -> Nearest:
+    def of(cls, rows: Tensor, train: Tensor) -> NearestExamples:
         """Look rows (n, D) up in training rows (m, D), both centred, m ≥ 2."""
         d2, which = nearest_squared(rows, train, 2)
         first, second = d2.sqrt().unbind(1)
@@ -67,7 +67,7 @@ class Nearest(NamedTuple):
         return float(counts.sum().square() / counts.square().sum())
 
 
-def z_of_ratios(samples: Nearest, held_out: Nearest) -> float:
+def z_of_ratios(samples: NearestExamples, held_out: NearestExamples) -> float:
     """z of the samples' ratios against those of held-out data; ties count half."""
     ordered, n, m = held_out.ratio.sort().values, samples.effective, held_out.effective
     below, upto = (torch.searchsorted(ordered, samples.ratio, right=side) for side in (False, True))
@@ -84,7 +84,7 @@ class DistanceRatio(TrainingTest):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: tuple[list[Tensor], tuple[Nearest, Nearest, Tensor, Tensor]] | None = None
+        self._known: tuple[list[Tensor], tuple[NearestExamples, NearestExamples, Tensor, Tensor]] | None = None
 
     def compute(self) -> Tensor:
         """(). Raises ConfigError for fewer than two training rows."""
@@ -105,7 +105,7 @@ class DistanceRatio(TrainingTest):
         """Yield nothing: the caller names the training rows and knows them."""
         return iter(())
 
-    def _found(self) -> tuple[Nearest, Nearest, Tensor, Tensor]:
+    def _found(self) -> tuple[NearestExamples, NearestExamples, Tensor, Tensor]:
         """Of the samples and of the held-out data, and where samples and training rows stood as they came, (n,), (m,).
 
         Rows are looked at in canonical order, so that ties are decided alike in any given order.
@@ -119,6 +119,6 @@ class DistanceRatio(TrainingTest):
             if train.shape[1] != real.shape[1]:
                 raise ConfigError("DistanceRatio: training rows need as many columns as the samples")
             centre = train.mean(0)
-            samples, fresh = (Nearest.of(rows - centre, train - centre) for rows in (fake, real))
+            samples, fresh = (NearestExamples.of(rows - centre, train - centre) for rows in (fake, real))
             self._known = held, (samples, fresh, orders[1], orders[0])
         return self._known[1]

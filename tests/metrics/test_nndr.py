@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.metrics.base import Probe
-from genkit.metrics.distance_ratio import COPIED, DistanceRatio, Nearest, z_of_ratios
+from genkit.metrics.nndr import COPIED, DistanceRatio, NearestExamples, z_of_ratios
 
 
 def normal(n: int, d: int, seed: int) -> Tensor:
@@ -38,17 +38,17 @@ def test_rows_that_come_after_a_value_count() -> None:
 
 def test_ratios_by_hand() -> None:
     train = torch.tensor([[0.0], [1.0], [1.0], [10.0]], dtype=torch.float64)
-    found = Nearest.of(torch.tensor([[0.25], [1.0], [9.0], [0.0]], dtype=torch.float64), train)
+    found = NearestExamples.of(torch.tensor([[0.25], [1.0], [9.0], [0.0]], dtype=torch.float64), train)
     assert found.ratio.tolist() == pytest.approx([0.25 / 0.75, 0.0, 1.0 / 8.0, 0.0])
     assert found.which.tolist() == [0, 1, 3, 0]
     assert found.effective == pytest.approx(16 / 6)  # the first is nearest twice
 
 
 def test_it_is_the_mann_whitney_test_where_all_rows_are_independent() -> None:
-    samples = Nearest(
+    samples = NearestExamples(
         torch.rand(40, generator=torch.Generator().manual_seed(0)).double(), torch.arange(40), torch.ones(40)
     )
-    held_out = Nearest(
+    held_out = NearestExamples(
         torch.rand(30, generator=torch.Generator().manual_seed(1)).double(), torch.arange(30), torch.ones(30)
     )
     u = mannwhitneyu(samples.ratio, held_out.ratio).statistic
