@@ -138,3 +138,9 @@ def test_no_public_class_name_stands_for_two_things():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(name_of(file))
     assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
+
+def test_no_two_test_files_share_a_name():
+    """Pytest imports them by their names alone, and collects nothing where two are alike."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
