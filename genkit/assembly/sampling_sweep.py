@@ -61,5 +61,5 @@ def knob_of(settings: EvalSettings, checkpoints: Sequence[str]) -> Knob | None:
 
 
 def _typed(key: str) -> bool:
-    """Whether the key stands on this command line; sampler=heun sets sampler.steps too, but means the solver."""
+    """Tell whether the command line gives the key itself; sampler=heun sets sampler.steps too, but means the solver."""
     return key in current_job().keys

@@ -1,4 +1,4 @@
-"""Which tensors of a checkpoint are a model's weights.
+"""The tensors of a checkpoint that are a model's weights.
 
 model.safetensors holds the weights for use: the averaged copy, where one is kept. The model that learns then lies in
 training.safetensors, its names after the prefix `RAW`, beside the optimizer's state.

@@ -57,7 +57,7 @@ class CopySearch:
     Args:
         reference: Held-out real data.
         prober: The feature space.
-        floors: What real data has in the place of samples.
+        floors: The scores of real data.
     """
 
     def __init__(self, reference: Reference, prober: Prober, floors: Floors) -> None:
@@ -110,7 +110,7 @@ class CopySearch:
         return _within(record.value, floor, 2 * floor.sd)
 
     def _may_be_as_near(self, record: Record, metric: ProbeMetric) -> bool:
-        """Whether copies could have this distance: of few repeats the spread of a floor is hardly known.
+        """Tell whether copies could have this distance; few repeats hardly determine the spread of a floor.
 
         A copied set scores like one more repeat. That exceeds the mean of r by more than
         t(r − 1) sd √(1 + 1/r) once in a thousand times, t the quantile of Student's distribution.
@@ -135,17 +135,17 @@ class CopySearch:
 
 
 def _is_distance(metric: ProbeMetric) -> bool:
-    """Whether it is a distance of samples from data, which copied data makes small."""
+    """Tell whether it is a distance of samples from data, which copied data makes small."""
     return metric.divergence and {"real", "fake"} <= set(metric.requires)
 
 
 def accuses(record: Record) -> bool:
-    """Whether it is the test for copies, and has found some."""
+    """Tell whether it is the test for copies, and has found some."""
     return record.metric == "nndr" and record.value is not None and record.value < COPIED
 
 
 def _within(value: float, floor: Floor, more: float) -> bool:
-    """Whether a score, or its like against the floor's own real sides, is at most `more` above the floor's mean."""
+    """Tell whether a score, by the floor's protocol if there is one, is at most `more` above the floor's mean."""
     rounding = ROUNDING * abs(floor.mean)  # the repeats may be one set reordered, with no spread of their own
     return (value if floor.score is None else floor.score) <= floor.mean + more + rounding
 
