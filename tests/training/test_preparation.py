@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-from genkit.training.prepare import prepare
 from torch import Tensor
 from training_cases import SPEC, Mean, Points, new
 
 from genkit.data.spec import Batch
 from genkit.data.split import Split
-from genkit.training import prepare as module
+from genkit.training import preparation as module
+from genkit.training.preparation import prepare
 
 
 class Seeing(Mean):
