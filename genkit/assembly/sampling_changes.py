@@ -29,7 +29,7 @@ def sorted_changes(
         known = {*own, *(name for call in calls for name in call.arguments)}
         if key not in known:
             has = f"; it has {listing(known)}" if known else ""
-            raise ConfigError(f"{key}: {cls.__module__}.{cls.__qualname__} has none: leave it out{has}")
+            raise ConfigError(f"{key}: {cls.__module__}.{cls.__qualname__} takes no such setting: leave it out{has}")
     found = []
     for call in calls:
         if call.model.key in rest:

@@ -31,7 +31,7 @@ def device_of(name: str) -> torch.device:
 
 
 def restore_for_sampling(path: str, settings: DrawingSettings, console: Console) -> Restored:
-    """The model of `ckpt=path` with the command line's changes, on its device; a fallback is said aloud."""
+    """The model of `ckpt=path` with the command line's changes, on its device; a fallback is printed."""
     found = restore(path, weights=settings.weights, plugins=settings.plugins, changes=settings.sampling)
     for notice in {each.checkpoint.notice for each in (found, *found.helpers.values())} - {None}:
         console.print(notice, soft_wrap=True)
