@@ -40,7 +40,8 @@ def test_a_node_is_changed_in_part_and_replaced_by_one_with_a_target():
 
 @pytest.mark.parametrize("key", ["sampler", "temperature", "guidance.scale", "guidance.weak"])
 def test_what_the_models_class_does_not_take_is_refused(key):
-    with pytest.raises(ConfigError, match=rf"{key}: genkit\.models\.gan\.gan\.GAN takes no such setting: .*; it has truncation$"):
+    refusal = rf"{key}: genkit\.models\.gan\.gan\.GAN takes no such setting: .*; it has truncation$"
+    with pytest.raises(ConfigError, match=refusal):
         sorted_changes(gan.GAN, {key: 2.0})
 
 
