@@ -1,8 +1,8 @@
 """The default features of each kind of data.
 
-A feature network is made for one kind of data: what a classifier of handwritten digits finds in pictures of clothes is
-no measure of these. So a network is used in silence for the data that names it (`Dataset.features`) alone. For other
-data of its shape it stands in, which its name says by an asterisk, `fid[mnist*]`, and a warning beside every score.
+A feature network is made for one kind of data: the features of a classifier of handwritten digits say nothing about
+pictures of clothes. So a network is used without a warning only for the data that names it (`Dataset.features`). For
+other data of its shape it stands in: an asterisk marks its name, `fid[mnist*]`, and every score has a warning.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Check the training state of a checkpoint against the run that resumes, before any of it is used.
 
-training.json is a stranger's word like everything else in a run folder. Its counters are whole numbers, an optimizer's
+training.json is untrusted input like everything else in a run folder. Its counters are whole numbers, an optimizer's
 groups have the values that the configured optimizer has, each tensor of its state has the shape of its parameter, and
 the step is that of the manifest. What an optimizer keeps of a parameter is asked of itself: it takes one step on a
 small stand-in.
