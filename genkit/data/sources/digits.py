@@ -38,7 +38,7 @@ def load() -> tuple[Tensor, Tensor]:
 
 @cache
 def _parsed() -> tuple[Tensor, Tensor]:
-    """Data that `load` copies: scikit-learn keeps the images as text, which takes longer to read than a small training."""
+    """Data that `load` copies: scikit-learn keeps it as text, which takes longer to read than a small training."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
