@@ -264,7 +264,7 @@ def test_inside_genkit_it_is_found_by_the_contract_tests(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 40  # the laws of this model among them
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 30  # the laws of this model among them
     listed = subprocess.run(
         [sys.executable, "-m", "genkit", "list", "models"],
         cwd=tmp_path,
