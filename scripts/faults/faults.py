@@ -25,6 +25,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "commands"))
 from command_cases import FAMILIES, SERVER, TOY
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and so it would be in every child
+
 OTHER_DEVICE = Path("/dev/shm")
 QUICK = ("trainer=cpu", "data.batch_size=32")
 SILENT = ("run.json", "config.yaml", ".lock")  # files that tell of commands, processes and times
