@@ -61,7 +61,12 @@ MOMENTS = {
     "samples are drawn": ("genkit.models.vae.vae:VAE.sample", 2, "sample", ("SIGTERM", "SIGINT")),
     "samples are written": ("genkit.data.spec:DataSpec.unscale", 2, "sample", ("SIGUSR2", "SIGHUP")),
     "samples are scored": ("genkit.models.vae.vae:VAE.sample", 2, "eval", ("SIGTERM", "SIGXCPU")),
-    "features are computed": ("genkit.features.classifier:ClassifierFeatures.__call__", 1, "eval", ("SIGINT", "SIGUSR1")),
+    "features are computed": (
+        "genkit.features.classifier:ClassifierFeatures.__call__",
+        1,
+        "eval",
+        ("SIGINT", "SIGUSR1"),
+    ),
 }
 CASES = [(moment, name) for moment, (*_, names) in MOMENTS.items() for name in names]
 
