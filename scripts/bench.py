@@ -95,7 +95,7 @@ def through_trainer(channels: tuple[int, ...], steps: int, data: Digits) -> floa
     )
     times = StepTimes()
     with tempfile.TemporaryDirectory() as folder:
-        run = runner.Run(
+        run = runner.TrainingRun(
             name="bench",
             folder=Path(folder),
             dataset=data,
