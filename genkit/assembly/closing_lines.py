@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from genkit.assembly.labels import label_in_words
 from genkit.checkpoint.retention import newest_step, pointed
 from genkit.checkpoint.run_folder import METRICS
 from genkit.config.hydra.launch import current_job
@@ -79,7 +80,7 @@ def draw_sweep(sweep: Sweep) -> None:
         points = [
             Point({names[key]: value for key, value in row.values.items()}, float(row.score or 0.0)) for row in scored
         ]
-        trained = dict.fromkeys(row.label.replace("-", " on ", 1) for row in scored)
+        trained = dict.fromkeys(label_in_words(row.label) for row in scored)
         what = shown(", ".join(trained), 80) if len(trained) <= TITLED else f"{len(trained):,} models"
         mode = sweep.mode if sweep.rankable else None
         save_sweep(sweep.folder / SWEEP, points, shown(sweep.score, 80), mode, f"{what}: {len(points):,} jobs")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from genkit.assembly.labels import dataset_name
 from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
-from genkit.assembly.sampling_model import dataset_name
 from genkit.config.build import build
 from genkit.config.settings import RunSettings
 from genkit.data.dataset import Dataset

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from genkit.assembly.labels import dataset_name, label_in_words
 from genkit.assembly.nested_models import origin_of
 from genkit.assembly.restore import Restored, restore
 from genkit.assembly.training_cost import training_of
@@ -82,10 +83,4 @@ def label_of(found: Restored) -> str:
 
 def title_of(found: Restored) -> str:
     """ "vae on digits, step 1,500": what stands above a picture of its samples."""
-    return f"{label_of(found).replace('-', ' on ', 1)}, step {found.checkpoint.step:,}"
-
-
-def dataset_name(node: Any) -> str:
-    """ "digits" for a node of Digits; "data" for what is no node."""
-    target = node.get("_target_", "data") if isinstance(node, Mapping) else "data"
-    return str(target).rpartition(".")[2].lower()
+    return f"{label_in_words(label_of(found))}, step {found.checkpoint.step:,}"

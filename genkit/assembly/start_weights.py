@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from genkit.assembly.labels import class_name
 from genkit.checkpoint.read import Checkpoint, find_checkpoint, open_checkpoint
 from genkit.checkpoint.weights import weights_file, without_prefix
 from genkit.config.migrate import config_of
@@ -82,9 +83,7 @@ class Start:
 
 def model_name(checkpoint: Checkpoint) -> str:
     """The class of the model that a checkpoint holds, as its configuration says: for messages and records alone."""
-    node = config_of(checkpoint).get("model")
-    target = node.get("_target_") if isinstance(node, Mapping) else None
-    return str(target or "model").rpartition(".")[2]
+    return class_name(config_of(checkpoint).get("model"), "model")
 
 
 def begin(settings: TrainSettings) -> tuple[dict[str, Any], Start | None]:

@@ -19,11 +19,11 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 
+from genkit.assembly.labels import dataset_name
 from genkit.assembly.nested_models import embed
 from genkit.assembly.restore import restore
 from genkit.assembly.run import Parts, build_parts, checkpoint_config
 from genkit.assembly.run_length import short_run
-from genkit.assembly.sampling_model import dataset_name
 from genkit.assembly.start_weights import begin
 from genkit.assembly.temporary_run import fit_quietly
 from genkit.commands.train import less_memory

@@ -21,12 +21,12 @@ from rich.console import Console
 from genkit import __version__
 from genkit.assembly.closing_lines import close
 from genkit.assembly.command_line import command_line
+from genkit.assembly.labels import dataset_name
 from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
 from genkit.assembly.output_folder import check_out, make_out, report_score
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_model import (
     data_node,
-    dataset_name,
     device_of,
     label_of,
     provenance,

@@ -22,6 +22,7 @@ from genkit.assembly.continuation import best_score, best_until, fits_of, record
 from genkit.assembly.dotted_keys import lookup
 from genkit.assembly.early_end import stopped, stopped_line
 from genkit.assembly.job_folder import find_same_run, identity, new_folder, sweep_folder, write_index
+from genkit.assembly.labels import class_name, dataset_name, label_in_words
 from genkit.assembly.machine import inexact, machine, other_views
 from genkit.assembly.nested_models import as_recorded, embed, embedded_again
 from genkit.assembly.resume_checks import MAX_STEPS, merged
@@ -250,7 +251,7 @@ def _fit(
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
             folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost)
             _report(folder.path, folder.info, status, settings.plugins)
-        draw_losses(folder.path, _name(label))
+        draw_losses(folder.path, label_in_words(label))
     if stop.received:
         kept = f"at step {step:,}" if step else "before its first checkpoint"
         again = next_command(settings.plugins, "train", f"resume={folder.path}")
@@ -267,7 +268,7 @@ def _run(
 ) -> TrainingRun:
     loggers = [parts.loggers(save_dir=str(folder.path))] if parts.loggers is not None else []
     return TrainingRun(
-        name=_name(label),
+        name=label_in_words(label),
         folder=folder.path,
         dataset=parts.dataset,
         module=parts.module,
@@ -280,11 +281,6 @@ def _run(
         callbacks=parts.callbacks,
         quick=parts.quick,
     )
-
-
-def _name(label: str) -> str:
-    """ "vae on digits" for the label "vae-digits"."""
-    return label.replace("-", " on ", 1)
 
 
 def _best(run: Path, settings: RunSettings) -> dict[str, Any] | None:
@@ -346,8 +342,7 @@ def _with_absolute_data(config: dict[str, Any]) -> dict[str, Any]:
 def _label(settings: RunSettings, folder: RunFolder | None = None) -> str:
     if folder is not None:
         return shown(folder.info.get("label", folder.path.name), 100)
-    nodes = (settings.model, settings.data)
-    return "-".join(str(node["_target_"]).rpartition(".")[2].lower() for node in nodes)
+    return f"{class_name(settings.model, 'model').lower()}-{dataset_name(settings.data)}"
 
 
 def _path(run_dir: str | None) -> Path | None:

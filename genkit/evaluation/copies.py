@@ -90,7 +90,7 @@ class CopySearch:
             for i, j, distance, ratio in record.findings["pairs"]
         ]
         record = replace(record, findings={**record.findings, "pairs": pairs})
-        if z >= COPIED:
+        if not accuses(record):
             return record
         named = ", ".join(f"{i} and {j}" for i, j, *_ in pairs[:NAMED])
         warning = (

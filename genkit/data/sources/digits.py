@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from genkit.component import PositiveInt, Range
-from genkit.data.augmentation import flip_and_shift
-from genkit.data.binarization import BINARIZATIONS, Binarize
-from genkit.data.counter_stream import ViewStream
-from genkit.data.dataset import IMAGE_BATCH, Dataset, SplitName
+from genkit.data.binarization import Binarize
+from genkit.data.dataset import IMAGE_BATCH, SplitName
+from genkit.data.grey_images import GreyImages
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
 from genkit.errors import DataError
@@ -60,7 +59,7 @@ def stratified_order(y: Tensor, generator: torch.Generator) -> Tensor:
     return place.argsort()
 
 
-class Digits(Dataset):
+class Digits(GreyImages):
     """8x8 digits in 17 levels, (1, 8, 8) in [−1, 1), ten classes.
 
     Args:
@@ -83,34 +82,14 @@ class Digits(Dataset):
         shift: Annotated[int, Range(0, 7)] = 0,
         binarize: Binarize = "none",
     ) -> None:
-        self.batch_size = batch_size
-        self.flip = flip
-        self.shift = shift
+        super().__init__(LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize)
         self.intensities, y = load()
-        self.binarization = BINARIZATIONS[binarize](LEVELS)
-        self.spec = self.binarization.spec(type(self).spec)
         self.everything, self.labels = InMemory(self.binarization.fixed(self.intensities, "all"), y), y
         order = stratified_order(y, generator_of(SPLIT_SEED, "digits", "split"))
         test, val, train = order.split([TEST_N, VAL_N, len(order) - TEST_N - VAL_N])
         self.index: dict[SplitName, Tensor] = {"train": train, "val": val, "test": test}  # into scikit-learn's order
         self.splits = {name: self.everything[index] for name, index in self.index.items()}
         self.grey = InMemory(self.intensities, y)[train]
-
-    def split(self, name: SplitName) -> Split:
-        return self.splits[name]
-
-    @property
-    def view_source(self) -> Split:
-        """The intensities of the training images, in grey where the splits are black and white."""
-        return self.grey
-
-    @property
-    def random_views(self) -> bool:
-        return self.flip or self.shift > 0 or self.binarization.random
-
-    def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
-        moved = flip_and_shift(values, index, stream, flip=self.flip, shift=self.shift)
-        return self.binarization.training(moved, index, stream)
 
     def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:
         """Two stratified halves of all 1,797 images: n of the 898 in one, the 899 in the other.

@@ -15,16 +15,14 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from genkit.component import PositiveInt, Range
-from genkit.data.augmentation import flip_and_shift
-from genkit.data.binarization import BINARIZATIONS, Binarize
-from genkit.data.counter_stream import ViewStream
-from genkit.data.dataset import IMAGE_BATCH, Dataset, SplitName
+from genkit.data.binarization import Binarize
+from genkit.data.dataset import IMAGE_BATCH, SplitName
+from genkit.data.grey_images import GreyImages
 from genkit.data.idx import read_idx
 from genkit.data.spec import DataSpec
-from genkit.data.split import InMemory, Split
+from genkit.data.split import InMemory
 from genkit.errors import DataError
 from genkit.printing import shown
 
@@ -110,7 +108,7 @@ def to_split(arrays: Arrays, part: str, source: Path) -> InMemory:
     return InMemory(torch.from_numpy(x)[:, None], torch.from_numpy(y.astype(np.int64)))
 
 
-class MNIST(Dataset):
+class MNIST(GreyImages):
     """28x28 digits in 256 levels, (1, 28, 28) in [−1, 1), ten classes.
 
     Scores take 10,000 samples against the test split, and their floor is training against test images.
@@ -140,33 +138,13 @@ class MNIST(Dataset):
         shift: Annotated[int, Range(0, SIDE - 1)] = 0,
         binarize: Binarize = "none",
     ) -> None:
-        self.batch_size = batch_size
-        self.flip = flip
-        self.shift = shift
+        super().__init__(LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize)
         path = find_root(root)
         arrays = read_arrays(path)
         train, test = to_split(arrays, "train", path), to_split(arrays, "test", path)
-        self.binarization = BINARIZATIONS[binarize](LEVELS)
-        self.spec = self.binarization.spec(type(self).spec)
         first = len(train) - max(1, len(train) // 12)
         order = torch.arange(len(train))
         found: dict[SplitName, InMemory] = {"train": train[order[:first]], "val": train[order[first:]], "test": test}
         self.grey = found["train"]
         self.splits = {name: InMemory(self.binarization.fixed(part.x, name), part.y) for name, part in found.items()}
         self.eval_n = min(10_000, len(test))
-
-    def split(self, name: SplitName) -> Split:
-        return self.splits[name]
-
-    @property
-    def view_source(self) -> Split:
-        """The intensities of the training images, in grey where the splits are black and white."""
-        return self.grey
-
-    @property
-    def random_views(self) -> bool:
-        return self.flip or self.shift > 0 or self.binarization.random
-
-    def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
-        moved = flip_and_shift(values, index, stream, flip=self.flip, shift=self.shift)
-        return self.binarization.training(moved, index, stream)

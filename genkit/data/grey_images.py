@@ -1,0 +1,58 @@
+"""Grey images with labels, moved and binarised: what datasets of scanned characters share.
+
+Splits hold what is validated and scored. Training views begin from the intensities, so that an image is moved before it
+is binarised, which is drawn again in each epoch where it is random.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor
+
+from genkit.data.augmentation import flip_and_shift
+from genkit.data.binarization import BINARIZATIONS, Binarize
+from genkit.data.counter_stream import ViewStream
+from genkit.data.dataset import Dataset, SplitName
+from genkit.data.split import InMemory, Split
+
+
+class GreyImages(Dataset):
+    """A dataset of grey images in memory.
+
+    Attributes:
+        splits: The stored values of each split; set by the subclass.
+        grey: The intensities of the training images, in the order of their split; set by the subclass.
+
+    Args:
+        levels: Of the intensities.
+        batch_size: Images in one training micro-batch.
+        flip: Whether training images are flipped left to right.
+        shift: Training images move by up to so many pixels each way.
+        binarize: How intensities become pixels.
+    """
+
+    splits: dict[SplitName, InMemory]
+    grey: InMemory
+
+    @abstractmethod
+    def __init__(self, levels: int, *, batch_size: int, flip: bool, shift: int, binarize: Binarize) -> None:
+        self.batch_size, self.flip, self.shift = batch_size, flip, shift
+        self.binarization = BINARIZATIONS[binarize](levels)
+        self.spec = self.binarization.spec(type(self).spec)
+
+    def split(self, name: SplitName) -> Split:
+        return self.splits[name]
+
+    @property
+    def view_source(self) -> Split:
+        """The intensities of the training images, in grey where the splits are black and white."""
+        return self.grey
+
+    @property
+    def random_views(self) -> bool:
+        return self.flip or self.shift > 0 or self.binarization.random
+
+    def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
+        moved = flip_and_shift(values, index, stream, flip=self.flip, shift=self.shift)
+        return self.binarization.training(moved, index, stream)
