@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from genkit.assembly.continuation import recorded
-from genkit.assembly.dotted_keys import lookup
 from genkit.assembly.nested_models import EMBEDDED
 from genkit.assembly.resume_checks import MAX_STEPS, is_free
 from genkit.assembly.run import TYPED_ALONE
@@ -27,6 +26,7 @@ from genkit.checkpoint import strict_json
 from genkit.checkpoint.place import is_run_folder, runs_below
 from genkit.checkpoint.run_folder import RUN, read_info
 from genkit.config import migrate
+from genkit.config.dotted_keys import lookup
 from genkit.config.hydra.launch import current_job
 from genkit.config.hydra.sweep import current_sweep, job_name, label_of_values, swept_values
 from genkit.config.names import with_first_names

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from genkit.assembly.dotted_keys import ABSENT, lookup
 from genkit.assembly.resume_checks import differences
 from genkit.checkpoint.run_folder import versions
+from genkit.config.dotted_keys import ABSENT, lookup
 from genkit.data.counter_stream import NAME
 from genkit.data.dataset import Dataset
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from genkit import printing
-from genkit.assembly.dotted_keys import ABSENT, changes, is_below, lookup, put
+from genkit.config.dotted_keys import ABSENT, changes, is_below, lookup, put
 from genkit.errors import ConfigError
 
 FREE = ("checkpoint", "logger", "debug", "data.root", "plugins")  # a key, or a prefix of keys

@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
+from genkit.assembly.labels import class_name
 from genkit.assembly.machine import device_name
 from genkit.assembly.monitors import check_monitors, monitored
 from genkit.assembly.nested_models import Given, check_fit, filling
@@ -175,7 +176,7 @@ def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
     try:
         factory(save_dir=os.curdir)
     except ModuleNotFoundError as error:
-        name = str(node["_target_"]).rpartition(".")[2]
+        name = class_name(node, "the logger")
         missing = f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
         raise ConfigError(f"{missing}: {EXTRAS.get(name, 'install it')}, or leave logger= out") from error
     return factory

@@ -19,10 +19,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from genkit.assembly.command_line import command_line
-from genkit.assembly.dotted_keys import changes
 from genkit.assembly.machine import machine
 from genkit.assembly.run import TYPED_ALONE
 from genkit.checkpoint.run_folder import utc
+from genkit.config.dotted_keys import changes
 from genkit.config.migrate import SCHEMA
 from genkit.printing import one_line
 from genkit.storage.commit import git_commit

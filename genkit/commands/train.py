@@ -19,7 +19,6 @@ from rich.console import Console
 from genkit.assembly.closing_lines import close_training, draw_losses, draw_sweep, next_command
 from genkit.assembly.command_line import command_line
 from genkit.assembly.continuation import best_score, best_until, fits_of, recorded, same_data, taking_over
-from genkit.assembly.dotted_keys import lookup
 from genkit.assembly.early_end import stopped, stopped_line
 from genkit.assembly.job_folder import find_same_run, identity, new_folder, sweep_folder, write_index
 from genkit.assembly.labels import class_name, dataset_name, label_in_words
@@ -38,6 +37,7 @@ from genkit.checkpoint.retention import newest_step, step_folders
 from genkit.checkpoint.rollback import is_at, is_unfinished, run_of, set_aside
 from genkit.checkpoint.run_folder import RUN, RunFolder, read_info, utc
 from genkit.config.build import refuse_interpolations
+from genkit.config.dotted_keys import lookup
 from genkit.config.hydra.launch import current_job
 from genkit.config.hydra.sweep import current_sweep, swept_values
 from genkit.config.hydra.sweep_table import near

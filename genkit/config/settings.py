@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from genkit.component import NonNegativeInt, PositiveInt
+from genkit.config.dotted_keys import lookup
 from genkit.config.hydra.catalog import SHARED
 from genkit.config.sampling_arguments import Catalogue, check_value, declared, sweeps
 from genkit.config.schema import describe, read
@@ -171,18 +172,11 @@ def _no_object(value: Any, hint: Any, at: str) -> Any:
     raise ConfigError(f"{at}: {value!r} is not {describe(hint)}")
 
 
-def value_at(config: Any, key: str) -> Any:
-    """The value of a dotted key, None where a part of it is missing."""
-    for part in key.split("."):
-        config = config.get(part) if isinstance(config, Mapping) else None
-    return config
-
-
 def _changes(config: Mapping[str, Any], known: Catalogue) -> dict[str, Any]:
     """The declared keys that are set, without the nulls inside of objects."""
     found = {}
     for key, marks in known.items():
-        value = value_at(config, key)
+        value = lookup(config, key)
         if isinstance(value, Mapping):
             value = {name: inner for name, inner in value.items() if inner is not None}
         if value is not None and value != {}:
@@ -194,7 +188,7 @@ def _swept(config: Mapping[str, Any], known: Catalogue) -> dict[str, list[Any]]:
     """The keys below `sweep` that are set."""
     found = {}
     for key, hints in sweeps(known).items():
-        values = value_at(config.get("sweep"), key)
+        values = lookup(config.get("sweep"), key)
         if values is not None:
             lists = [list[hint] | None for hint in hints]  # type: ignore[valid-type]
             found[key] = check_value(values, lists, f"sweep.{key}")

@@ -37,7 +37,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genkit.data.split import Examples, Split, Subset, content_hash
+from genkit.data.split import Examples, Split, Subset, content_hash, empty_hash
 from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.atomic import discard, publish, sweep, temporary_folder, write_file
@@ -232,7 +232,7 @@ class _Rows:
 def _write(folder: Path, batches: Iterable[Examples], layout: Layout, about: Mapping[str, Any]) -> None:
     """The files of a prepared split into a new folder."""
     labels: list[Tensor] = []
-    digest = hashlib.sha256(f"{(layout.n, *layout.shape)} {TYPES[layout.dtype]}\n".encode())
+    digest = empty_hash((layout.n, *layout.shape), TYPES[layout.dtype])
 
     def chunks() -> Iterator[bytes | memoryview]:
         yield _header((layout.n, *layout.shape), layout.dtype)

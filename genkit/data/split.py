@@ -168,9 +168,14 @@ def content_hash(x: Tensor) -> str:
     return hash_of([x], tuple(x.shape), x.dtype)
 
 
+def empty_hash(shape: tuple[int, ...], dtype: torch.dtype) -> hashlib._Hash:
+    """The hash that `hash_of` feeds with the values of a tensor."""
+    return hashlib.sha256(f"{shape} {dtype}\n".encode())
+
+
 def hash_of(parts: Iterable[Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> str:
     """`content_hash` of a tensor of this shape and type that comes in parts, one after the other."""
-    digest = hashlib.sha256(f"{shape} {dtype}\n".encode())
+    digest = empty_hash(shape, dtype)
     for part in parts:
         digest.update(part.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()

@@ -13,7 +13,7 @@ def is_below(key: str, name: str) -> bool:
     return key == name or key.startswith(name + ".")
 
 
-def lookup(config: Mapping[str, Any], key: str, absent: Any = None) -> Any:
+def lookup(config: Any, key: str, absent: Any = None) -> Any:
     """The value at a dotted key, `absent` where there is none."""
     value: Any = config
     for part in key.replace("/", ".").split("."):
