@@ -155,6 +155,7 @@ def _scored(model: GenerativeModel, parts: Parts, settings: RunSettings, started
         named=True,
         floor_repeats=0,
         bootstrap_repeats=0,
+        device=parts.module.device,
     )
     source = ModelSource(model.to(parts.module.device), SAMPLES)
     if reason := evaluator.obstacles(source).get(METRIC):

@@ -95,7 +95,7 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
     checkpoints = [run for path in _paths(settings.ckpt) for run in each_finished(path)]
     files = _paths(settings.samples)
     _check_sources(checkpoints, files, settings)
-    device_of(settings.device)  # samples need none, but a name that is wrong should not pass for right
+    device = device_of(settings.device)
     check_out(settings.out)
     knob = knob_of(settings, checkpoints)
     turns = [settings] if knob is None else [knob.settings_at(settings, value) for value in knob.values]
@@ -113,6 +113,7 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
         cache=cache,
         floor_repeats=settings.floor_repeats,
         bootstrap_repeats=settings.bootstrap,
+        device=device,
     )
     if knob is None:
         sources = _sources(settings, models, checkpoints, files, reference)

@@ -52,6 +52,7 @@ class Evaluator:
         floor_repeats: Real-versus-real pairs behind each floor; 0 leaves floors out (quick values while training).
         bootstrap_repeats: Resamples behind each interval; 0 leaves intervals out.
         look_for_copies: Whether what is as near as real data is looked up in the training data unasked.
+        device: Where feature networks compute; None leaves them where they are.
     """
 
     def __init__(
@@ -67,16 +68,21 @@ class Evaluator:
         floor_repeats: int = 5,
         bootstrap_repeats: int = 50,
         look_for_copies: bool = True,
+        device: torch.device | None = None,
     ) -> None:
         self.metrics, self.reference, self.named = metrics, reference, named
         self.spec = reference.spec
         self.seed = seed
         self.bootstrap_repeats, self.look_for_copies = bootstrap_repeats, look_for_copies
         self.cache = cache or NoCache()
-        self.prober = Prober(reference, features, batch_size, seed, self.cache)
+        self.prober = Prober(reference, features, batch_size, seed, self.cache, device)
         self.features = self.prober.features
         self.floors = Floors(reference, self.prober, self.cache, floor_repeats)
         self.copies = CopySearch(reference, self.prober, self.floors)
+
+    def compute_on(self, device: torch.device) -> None:
+        """Move the feature network, if there is one."""
+        self.features.to(device)
 
     def score_model(self, model: GenerativeModel, n: int, *, label: str = "model", **origin: Any) -> list[Record]:
         """Score a model by n samples and by its other abilities; `origin` goes into the records' `model` entry."""

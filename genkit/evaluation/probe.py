@@ -24,6 +24,7 @@ from genkit.evaluation.processes import gather, share
 from genkit.evaluation.reference import Reference
 from genkit.evaluation.source import Quantity, SampleSource, Source
 from genkit.features.base import Classifier, FeatureExtractor
+from genkit.features.default import suited
 from genkit.metrics.base import Probe
 from genkit.models.density import model_values, padded
 
@@ -39,20 +40,28 @@ class Prober:
         batch_size: Examples in one probe.
         seed: Of samples, dequantisation and the draws of estimates.
         cache: Where costly features of the reference are kept between processes.
+        device: Where a feature network computes; None leaves it where it is.
     """
 
     def __init__(
-        self, reference: Reference, features: FeatureExtractor, batch_size: int, seed: int, cache: Cache
+        self,
+        reference: Reference,
+        features: FeatureExtractor,
+        batch_size: int,
+        seed: int,
+        cache: Cache,
+        device: torch.device | None = None,
     ) -> None:
         self.reference, self.spec, self.cache = reference, reference.spec, cache
         self.batch_size, self.seed = batch_size, seed
+        features = suited(features, self.spec)
         self.featured = features.serves(self.spec)
-        self.features = features
+        self.features = features if device is None else features.to(device)
         self._features: dict[str, Tensor] = {}  # by the hash of a split's values
         self._latest: tuple[SampleSource, dict[int, Tensor]] | None = None
         self._lent: dict[str, Tensor] = {}  # likewise, for as long as somebody lends them
         if self.featured:
-            self.features = _fitted(features, reference.data, self.spec)
+            self.features = _fitted(self.features, reference.data, self.spec)
 
     @property
     def identity(self) -> dict[str, Any]:

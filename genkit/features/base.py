@@ -19,8 +19,9 @@ them. Fréchet distance of features: Heusel et al. 2017 (1706.08500); a classifi
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor
 
 from genkit.component import Component
@@ -77,6 +78,10 @@ class FeatureExtractor(Component, Takes, ABC):
 
     def fitted(self, x: Tensor, spec: DataSpec) -> "FeatureExtractor":
         """The extractor with the statistics of the reference x (N, *spec.shape); default itself."""
+        return self
+
+    def to(self, device: torch.device) -> Self:
+        """The same features, computed on a device if a network computes them; values and features stay on the CPU."""
         return self
 
     def standing_in(self) -> "FeatureExtractor":

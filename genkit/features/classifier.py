@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from genkit.data.kinds import Quantised
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
-from genkit.features.base import Classifier, FeatureExtractor, unit_range
+from genkit.features.base import Classifier
+from genkit.features.network import NetworkFeatures, intensities
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -78,7 +79,7 @@ def pinned(path: Path, sha256: str) -> bytes:
     return content
 
 
-class ClassifierFeatures(FeatureExtractor, Classifier):
+class ClassifierFeatures(NetworkFeatures, Classifier):
     """The standardised live units of a shipped classifier's penultimate layer, before its ReLU.
 
     Args:
@@ -93,6 +94,7 @@ class ClassifierFeatures(FeatureExtractor, Classifier):
     kinds = (Quantised,)
     normalize = "std_train"
     costly = True
+    net: FeatureNet
 
     def __init__(self, name: str) -> None:
         if name not in PINNED:
@@ -116,12 +118,18 @@ class ClassifierFeatures(FeatureExtractor, Classifier):
     def dim(self, spec: DataSpec) -> int:
         return int(self.live.sum())
 
-    @torch.no_grad()
     def __call__(self, x: Tensor, spec: DataSpec) -> Tensor:
-        f = self.net.features(unit_range(x.cpu(), spec).to(torch.float32))
-        return (f.to(torch.float64)[:, self.live] - self.mean) / self.sd
+        return self.features_of(intensities(x, spec))
 
-    @torch.no_grad()
     def logits(self, x: Tensor, spec: DataSpec) -> Tensor:
         """Class scores (B, K) of the same classifier."""
-        return self.net(unit_range(x.cpu(), spec).to(torch.float32))
+        return self.logits_of(intensities(x, spec))
+
+    def features_of(self, v: Tensor) -> Tensor:
+        """Images v (B, *shape) in [0, 1], float32, to features (B, F) float64."""
+        f = self.asked(self.net.features, v)
+        return (f.to(torch.float64)[:, self.live] - self.mean) / self.sd
+
+    def logits_of(self, v: Tensor) -> Tensor:
+        """Images v (B, *shape) in [0, 1], float32, to class scores (B, K)."""
+        return self.asked(self.net, v)

@@ -21,13 +21,14 @@ from torch import Tensor, nn
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
-from genkit.features.base import FeatureExtractor, unit_range
+from genkit.features.base import unit_range
+from genkit.features.network import NetworkFeatures
 from genkit.storage.regular import read_regular
 
 LARGEST = 2**33  # bytes of a file of weights
 
 
-class CustomFeatures(FeatureExtractor):
+class CustomFeatures(NetworkFeatures):
     """The output of a network that the user names.
 
     Args:
@@ -76,10 +77,9 @@ class CustomFeatures(FeatureExtractor):
     def __call__(self, x: Tensor, spec: DataSpec) -> Tensor:
         return self._features(x, spec).to(torch.float64)
 
-    @torch.no_grad()
     def _features(self, x: Tensor, spec: DataSpec) -> Tensor:
         try:
-            return self.net(unit_range(x.cpu(), spec).to(torch.float32))
+            return self.asked(self.net, unit_range(x.cpu(), spec).to(torch.float32))
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             line = str(error).splitlines()[0]
             raise ConfigError(f"features.net: it fails on examples of shape {spec.shape}: {line}") from error

@@ -18,10 +18,10 @@ from safetensors.torch import load
 from torch import Tensor
 from torch.nn import functional as F
 
-from genkit.data.kinds import Quantised
+from genkit.data.kinds import Quantised, Real
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
-from genkit.features.base import FeatureExtractor, unit_range
+from genkit.features.network import NetworkFeatures, intensities
 from genkit.features.weight_files import find_weights
 from genkit.nn.dinov2 import DINOv2, Sizes
 
@@ -31,7 +31,7 @@ SIDE = 224
 MEAN, SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class DINOv2Features(FeatureExtractor):
+class DINOv2Features(NetworkFeatures):
     """The class token of DINOv2; grey images are repeated to three channels.
 
     References:
@@ -47,7 +47,7 @@ class DINOv2Features(FeatureExtractor):
     name = "dinov2"
     normalize = "none"
     modalities = ("image",)
-    kinds = (Quantised,)
+    kinds = (Quantised, Real)
     costly = True
 
     def __init__(self, weights: str | None = None) -> None:
@@ -55,20 +55,19 @@ class DINOv2Features(FeatureExtractor):
         self.id = f"dinov2/cls{self.sizes.width}@{digest[:8]}/{SIDE}-bicubic"
 
     def accepts(self, spec: DataSpec) -> bool:
-        return spec.shape[0] in (1, 3)
+        return spec.shape[0] in (1, 3) and spec.value_range is not None
 
     def dim(self, spec: DataSpec) -> int:
         return self.sizes.width
 
-    @torch.no_grad()
     def __call__(self, x: Tensor, spec: DataSpec) -> Tensor:
-        return self.net(prepared(unit_range(x.cpu(), spec).to(torch.float32))).to(torch.float64)
+        return self.asked(lambda v: self.net(prepared(v)), intensities(x, spec)).to(torch.float64)
 
 
 def prepared(v: Tensor) -> Tensor:
     """Images (B, 1 or 3, H, W) in [0, 1] as the network takes them, (B, 3, 224, 224)."""
     v = F.interpolate(v.expand(-1, 3, -1, -1), size=(SIDE, SIDE), mode="bicubic", antialias=True)
-    mean, sd = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, SD))
+    mean, sd = (torch.tensor(values, device=v.device).view(3, 1, 1) for values in (MEAN, SD))
     return (v - mean) / sd
 
 

@@ -13,10 +13,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genkit.data.kinds import Quantised
+from genkit.data.kinds import Quantised, Real
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
-from genkit.features.base import Classifier, FeatureExtractor, unit_range
+from genkit.features.base import Classifier
+from genkit.features.network import NetworkFeatures, intensities
 from genkit.features.weight_files import find_weights
 from genkit.nn.inception import InceptionV3
 
@@ -28,7 +29,7 @@ DIMS = {"64": 64, "192": 192, "768": 768, "2048": 2048}
 Tap = Literal["64", "192", "768", "2048"]
 
 
-class InceptionFeatures(FeatureExtractor, Classifier):
+class InceptionFeatures(NetworkFeatures, Classifier):
     """One layer of Inception-v3, after TensorFlow 1's resize to 299x299; grey images are repeated to three channels.
 
     References:
@@ -43,7 +44,7 @@ class InceptionFeatures(FeatureExtractor, Classifier):
     """
 
     modalities = ("image",)
-    kinds = (Quantised,)
+    kinds = (Quantised, Real)
     normalize = "none"
     costly = True
 
@@ -54,26 +55,25 @@ class InceptionFeatures(FeatureExtractor, Classifier):
         self.net = loaded(find_weights("inception", FILE, f"sha256 {SHA256}, {SOURCE}", weights))
 
     def accepts(self, spec: DataSpec) -> bool:
-        return spec.shape[0] in (1, 3)
+        return spec.shape[0] in (1, 3) and spec.value_range is not None
 
     def dim(self, spec: DataSpec) -> int:
         return DIMS[self.layer]
 
     def __call__(self, x: Tensor, spec: DataSpec) -> Tensor:
-        return self._taps(x, spec)[self.layer].to(torch.float64)
+        return self._tap(self.layer, x, spec).to(torch.float64)
 
     def logits(self, x: Tensor, spec: DataSpec) -> Tensor:
         """Without the head's bias, as published Inception scores have it."""
-        return self._taps(x, spec)["logits_unbiased"]
+        return self._tap("logits_unbiased", x, spec)
 
-    @torch.no_grad()
-    def _taps(self, x: Tensor, spec: DataSpec) -> dict[str, Tensor]:
-        return self.net(bytes_of(x, spec))
+    def _tap(self, name: str, x: Tensor, spec: DataSpec) -> Tensor:
+        return self.asked(lambda v: self.net(v)[name], bytes_of(x, spec))
 
 
 def bytes_of(x: Tensor, spec: DataSpec) -> Tensor:
     """Model values (B, C, H, W) as float32 0 … 255 with three channels, whole numbers as in a file."""
-    v = (255.0 * unit_range(x.cpu(), spec)).round().to(torch.float32)
+    v = (255.0 * intensities(x, spec)).round()
     return v.expand(-1, 3, -1, -1)
 
 

@@ -7,6 +7,7 @@ that its probability is their product. Stacked MNIST has 10³ of them (VEEGAN, S
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -38,6 +39,10 @@ class StackedFeatures(FeatureExtractor, Classifier):
 
     def accepts(self, spec: DataSpec) -> bool:
         return spec.shape[:1] == (self.channels,) and self.one.serves(_of_one_channel(spec))
+
+    def to(self, device: torch.device) -> Self:
+        self.one.to(device)
+        return self
 
     def dim(self, spec: DataSpec) -> int:
         return self.channels * self.one.dim(_of_one_channel(spec))

@@ -174,12 +174,21 @@ def test_a_pixel_that_hardly_varies_is_divided_by_a_hundredth_of_the_largest_dev
         (PLANE, None, "raw"),
         (DataSpec((1, 28, 28), "image", (-1.0, 1.0), 16), "mnist", "raw"),
         (DataSpec((3, 32, 32), "image", (-1.0, 1.0), 256), "cifar", "cifar"),
-        (DataSpec((3, 16, 16), "image", (-1.0, 1.0), 256), None, "raw"),
+        (DataSpec((3, 16, 16), "image", (-1.0, 1.0), 256), None, "cifar@32*"),
+        (DataSpec((3, 48, 64), "image", (-1.0, 1.0), 256), None, "cifar@32*"),
+        (DataSpec((3, 64, 64), "image", (-1.0, 1.0), 32), None, "cifar@32*"),
+        (DataSpec((3, 64, 64), "image", (-1.0, 1.0), 16), None, "raw"),
+        (DataSpec((3, 64, 64), "image", (-1.0, 1.0), 256), "cifar", "cifar@32"),
+        (DataSpec((3, 64, 64), "image", (0.0, 1.0)), None, "cifar@32*"),
+        (DataSpec((3, 64, 64), "image"), None, "raw"),
+        (DataSpec((1, 64, 64), "image", (-1.0, 1.0), 256), None, "cifar@32*"),
+        (DataSpec((1, 32, 32), "image", (-1.0, 1.0), 256), "mnist", "cifar@32*"),
+        (DataSpec((4, 32, 32), "image", (-1.0, 1.0), 256), None, "raw"),
         (DataSpec((3, 28, 28), "image", (-1.0, 1.0), 256), "stacked_mnist", "stacked_mnist"),
         (Digits.spec, None, "digits*"),
         (MNIST, "clothes", "mnist*"),
         (DataSpec((3, 32, 32), "image", (-1.0, 1.0), 256), None, "cifar*"),
-        (DataSpec((3, 28, 28), "image", (-1.0, 1.0), 256), None, "stacked_mnist*"),
+        (DataSpec((3, 28, 28), "image", (-1.0, 1.0), 256), None, "cifar@32*"),
     ],
 )
 def test_default_is_the_network_made_for_the_data_or_stands_in(spec: DataSpec, own: str | None, expected: str) -> None:
@@ -189,7 +198,7 @@ def test_default_is_the_network_made_for_the_data_or_stands_in(spec: DataSpec, o
     stands_in, pixels = expected.endswith("*"), expected == "raw" and spec.modality == "image"
     assert features.stand_in == features.facts(spec).get("stand_in", False) == stands_in
     assert bool(features.caution) == (stands_in or pixels)
-    assert features.id.split("/")[0] in (expected.strip("*"), "mnist", "raw")
+    assert features.id.split("/")[0] in (expected.strip("*").partition("@")[0], "mnist", "raw")
 
 
 def test_every_dataset_with_a_shipped_network_names_it() -> None:

@@ -73,6 +73,7 @@ class QuickScores(pl.Callback):
     def _score(self, trainer: pl.Trainer, pl_module: GenerativeModule) -> None:
         options = self.quick.options
         model = pl_module.prepared(self.dataset)
+        self.quick.evaluator.compute_on(pl_module.device)
         records = self.quick.evaluator.score_model(model, options.n)
         pl_module.validated |= terms_of(records, options.n)
         line = f"quick scores at step {trainer.global_step:,} ({facts(records, options.n)}): {said(records)}"
