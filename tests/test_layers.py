@@ -34,6 +34,7 @@ BOTTOM = {
     "component",
     "errors",
     "printing",
+    "progress",
     "signals",
     "terminal",
     "upgrade",

@@ -126,7 +126,7 @@ def prepared(
     with storage_errors(place, layout.bytes):
         if place.exists():
             try:
-                return OnDisk(place, layout)
+                return OnDisk(place, layout, about)
             except DataError as error:
                 say(f"{error}: it is prepared again")
                 with suppress(FileNotFoundError):  # another process was quicker
@@ -136,30 +136,31 @@ def prepared(
         place.parent.mkdir(parents=True, exist_ok=True)
         sweep(place.parent)
         with temporary_folder(place) as temporary:
-            _write(temporary, source() if callable(source) else source, layout, about)
+            write_split(temporary, source() if callable(source) else source, layout, about)
             try:
                 publish((temporary, place))
             except OSError as error:
                 if error.errno not in TAKEN:
                     raise  # else another process was quicker
-        return OnDisk(place, layout)
+        return OnDisk(place, layout, about)
 
 
 class OnDisk(Split):
-    """A split whose values lie in a file; made by `prepared`.
+    """A split whose values lie in a file; made by `prepared`, or by `write_split`.
 
     Args:
         folder: What was prepared; all of it is read and verified.
         layout: What it should be.
+        about: What it was prepared from, as it was written.
 
     Raises:
         DataError: it is damaged, or was changed.
     """
 
-    def __init__(self, folder: Path, layout: Layout) -> None:
+    def __init__(self, folder: Path, layout: Layout, about: Mapping[str, Any]) -> None:
         self.path, self.layout = folder / VALUES, layout
         self.shape, self.dtype = layout.shape, TYPES[layout.dtype]
-        hashes = _hashes(folder, layout)
+        hashes = _hashes(folder, about)
         self._rows = _Rows(folder / VALUES, (layout.n, *layout.shape), layout.dtype)
         self._labels = None
         if layout.labelled:
@@ -229,8 +230,18 @@ class _Rows:
         return torch.from_numpy(rows.reshape(-1).view(self.dtype).reshape(len(rows), *self.shape[1:]))
 
 
-def _write(folder: Path, batches: Iterable[Examples], layout: Layout, about: Mapping[str, Any]) -> None:
-    """The files of a prepared split into a new folder."""
+def write_split(folder: Path, batches: Iterable[Examples], layout: Layout, about: Mapping[str, Any]) -> str:
+    """Write the files of a split into a new folder; returns the hash of its values.
+
+    Args:
+        folder: Is there and empty.
+        batches: The examples.
+        layout: What they come to.
+        about: What they are made from; `OnDisk` is given the same.
+
+    Raises:
+        DataError: the batches come to something else.
+    """
     labels: list[Tensor] = []
     digest = empty_hash((layout.n, *layout.shape), TYPES[layout.dtype])
 
@@ -257,6 +268,7 @@ def _write(folder: Path, batches: Iterable[Examples], layout: Layout, about: Map
         write_file(folder / LABELS, [_header((layout.n,), "int64"), y.numpy().tobytes()])
         hashes["labels"] = content_hash(y)
     write_file(folder / MANIFEST, [_json({**about, "sha256": hashes})])
+    return digest.hexdigest()
 
 
 def _read(batches: Iterable[Examples]) -> Iterator[Examples]:
@@ -277,17 +289,15 @@ def _check(batch: Examples, layout: Layout) -> None:
         raise DataError(f"the source must give {'int64 labels with its examples' if layout.labelled else 'no labels'}")
 
 
-def _hashes(folder: Path, layout: Layout) -> dict[str, Any]:
-    """The description in the manifest."""
+def _hashes(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The hashes in the manifest, which says that the folder holds what was made from this."""
     damaged = DataError(f"{shown(folder)}: {DAMAGED}")
     try:
         known = json.loads(read_regular(folder / MANIFEST, LARGEST, inside=folder))
         hashes = known.pop("sha256")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise damaged from error
-    if hashlib.sha256(_json(known)).hexdigest() != folder.name or not isinstance(hashes, dict):
-        raise damaged
-    if known["layout"] != json.loads(_json(asdict(layout))):
+    if known != json.loads(_json(about)) or not isinstance(hashes, dict):
         raise damaged
     return hashes
 

@@ -9,7 +9,6 @@ or a file in it:
 Validation is the last twelfth of the training images, 5,000 of 60,000.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +20,10 @@ from genkit.data.binarization import Binarize
 from genkit.data.dataset import IMAGE_BATCH, SplitName
 from genkit.data.grey_images import GreyImages
 from genkit.data.idx import read_idx
+from genkit.data.root import find_root
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory
 from genkit.errors import DataError
-from genkit.printing import shown
 
 SIDE = 28
 CLASSES = 10
@@ -40,17 +39,6 @@ IDX = {  # array -> stem of its file and number of dimensions
 WANTED = f"put {NPZ} or the four IDX files (train-images-idx3-ubyte …) into a folder and give data.root=FOLDER"
 
 Arrays = dict[str, np.ndarray]
-
-
-def find_root(root: str | None) -> Path:
-    """`root`, else $GENKIT_DATA; raises DataError where there is none or it does not exist."""
-    place = root or os.environ.get("GENKIT_DATA")
-    if not place:
-        raise DataError(f"mnist: no data.root= and no $GENKIT_DATA; {WANTED}, or set GENKIT_DATA=FOLDER")
-    path = Path(place).expanduser()
-    if not os.path.exists(path):  # False for a name that no disk can have, where Path.exists raises
-        raise DataError(f"mnist: {shown(path)} does not exist; {WANTED}")
-    return path
 
 
 def read_arrays(root: Path) -> Arrays:
@@ -139,7 +127,7 @@ class MNIST(GreyImages):
         binarize: Binarize = "none",
     ) -> None:
         super().__init__(LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize)
-        path = find_root(root)
+        path = find_root(root, "mnist", WANTED)
         arrays = read_arrays(path)
         train, test = to_split(arrays, "train", path), to_split(arrays, "test", path)
         first = len(train) - max(1, len(train) // 12)

@@ -13,7 +13,8 @@ import torch
 
 from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.data.dataset import IMAGE_BATCH, Dataset, SplitName
-from genkit.data.sources.mnist import CLASSES, LEVELS, SIDE, find_root, read_arrays, to_split
+from genkit.data.root import find_root
+from genkit.data.sources.mnist import CLASSES, LEVELS, SIDE, WANTED, read_arrays, to_split
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
 from genkit.noise import generator_of
@@ -51,7 +52,7 @@ class StackedMNIST(Dataset):
     ) -> None:
         self.batch_size, self.seed = batch_size, seed
         self.spec = DataSpec((CHANNELS, SIDE, SIDE), "image", (-1.0, 1.0), LEVELS, CLASSES**CHANNELS)
-        path = find_root(root)
+        path = find_root(root, "mnist", WANTED)
         arrays = read_arrays(path)
         digits = {part: to_split(arrays, part, path) for part in ("train", "test")}
         sizes: dict[SplitName, int] = {"train": n_train, "val": VAL_N, "test": TEST_N}

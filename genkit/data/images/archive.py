@@ -1,0 +1,208 @@
+"""Images in a `.zip` or `.tar`, read where they lie: nothing is ever unpacked to disk.
+
+Members of an uncompressed archive are read by their offset. An archive that would be dangerous to unpack is refused
+whole, though nothing is unpacked: absolute names, `..`, links, devices, and members that grow more than EXPANSION-fold.
+Who made such a file meant harm or made a mistake, and the rest of it is no better known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+import zipfile
+import zlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from genkit.data.images.collection import EncodedImages, Skipped
+from genkit.data.images.decoding import BadImage, is_image
+from genkit.data.images.folder import FIRST_BYTES, LARGEST_FILE, file_state
+from genkit.data.images.layout import claims_to_be_image, place_of
+from genkit.errors import DataError
+from genkit.printing import shown
+from genkit.storage.regular import open_regular
+
+EXPANSION = 500  # times the size that it has in the archive; of what is larger than SMALL
+SMALL = 2**20
+CHUNK = 2**22
+ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
+COMPRESSED_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
+LOCAL_HEADER = 30  # bytes, and then the name and an extra field whose lengths it holds
+DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, NotImplementedError, OverflowError, zlib.error)
+DAMAGED_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, *DAMAGE)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of an archive.
+
+    Attributes:
+        name: Its path in the archive.
+        size: In bytes, unpacked.
+        start: Offset in the file where it lies there as it is, None where it is compressed.
+        entry: What the archive's library knows it by.
+    """
+
+    name: str
+    size: int
+    start: int | None
+    entry: Any
+
+
+class ArchiveImages(EncodedImages):
+    """The images of an archive, in its own order.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: damaged, dangerous, encrypted, or no archive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.skipped = path, Skipped()
+        with open_regular(path, advice="give a folder of images, or a .zip or .tar of one") as file:
+            self.file: BinaryIO = os.fdopen(os.dup(file.fileno()), "rb")
+        try:
+            members = [member for member in self._members() if self._usable(member)]
+        except DAMAGED_ARCHIVE as error:
+            raise DataError(f"{shown(path)}: damaged ({error}): make it again, or unpack it to a folder") from error
+        self.members = members
+        self.names = [member.name for member in members]
+        self.parts, self.classes = place_of(self.names)
+
+    def read(self, i: int) -> bytes:
+        member = self.members[i]
+        if member.size > LARGEST_FILE:
+            raise BadImage(f"{member.size:,} bytes, more than {LARGEST_FILE:,}")
+        return self._bytes(member, member.size)
+
+    def content(self) -> str:
+        digest, at = hashlib.sha256(), 0
+        while chunk := os.pread(self.file.fileno(), CHUNK, at):
+            digest.update(chunk)
+            at += len(chunk)
+        return digest.hexdigest()
+
+    def state(self) -> list[list[object]]:
+        return [["", *file_state(self.path)]]
+
+    @abstractmethod
+    def _members(self) -> Iterator[Member]:
+        """The files of the archive, folders left out. Raises DataError for what is refused."""
+
+    @abstractmethod
+    def _unpacked(self, member: Member, most: int) -> bytes:
+        """The first `most` bytes of a compressed member."""
+
+    def _bytes(self, member: Member, most: int) -> bytes:
+        try:
+            if member.start is None:
+                data = self._unpacked(member, most)
+            else:
+                data = os.pread(self.file.fileno(), min(most, member.size), member.start)
+        except DAMAGED_ARCHIVE as error:
+            raise BadImage(f"damaged in the archive ({error})") from error
+        if len(data) < min(most, member.size):
+            raise BadImage("cut short in the archive")
+        return data
+
+    def _usable(self, member: Member) -> bool:
+        """Tell whether a member is to be read as an image; what only claims to be one is noted as bad."""
+        self._refuse_name(member.name)
+        if any(part.startswith(".") or part == "__MACOSX" for part in member.name.split("/")):
+            self.skipped.hidden += 1
+            return False
+        try:
+            start, reason = self._bytes(member, FIRST_BYTES), "no image by its content"
+        except BadImage as error:
+            start, reason = b"", str(error)
+        if is_image(start):
+            return True
+        if claims_to_be_image(member.name):
+            self.skipped.bad.append((member.name, reason if member.size else "an empty file"))
+        else:
+            self.skipped.others += 1
+        return False
+
+    def _refuse_name(self, name: str) -> None:
+        plain = name.replace("\\", "/")
+        if plain.startswith("/") or plain[1:2] == ":" or ".." in plain.split("/"):
+            raise self._refusal(name, "has a name that leads out of it")
+
+    def _refuse_growth(self, name: str, packed: int, size: int) -> None:
+        if size > SMALL and size > EXPANSION * packed:
+            raise self._refusal(name, f"grows from {packed:,} to {size:,} bytes")
+
+    def _refusal(self, name: str, why: str) -> DataError:
+        return DataError(
+            f"{shown(self.path)}: the member {shown(name)} {why}: such archives are not read; give one that holds "
+            "plain files alone, or a folder"
+        )
+
+
+class ZipImages(ArchiveImages):
+    """The images of a zip archive, members stored or compressed."""
+
+    def _members(self) -> Iterator[Member]:
+        self.archive = zipfile.ZipFile(self.file)
+        infos = [info for info in self.archive.infolist() if not info.is_dir()]
+        self._refuse_growth("(all together)", self.file.seek(0, os.SEEK_END), sum(info.file_size for info in infos))
+        for info in infos:
+            kind = info.external_attr >> 28 if info.create_system == 3 else 0
+            if kind not in (0, 8):  # the type bits of a Unix mode: none, or a regular file
+                raise self._refusal(info.filename, "is no plain file")
+            if info.flag_bits & 1:
+                raise self._refusal(info.filename, "is encrypted")
+            self._refuse_growth(info.filename, info.compress_size, info.file_size)
+            stored = info.compress_type == zipfile.ZIP_STORED
+            yield Member(info.filename, info.file_size, self._start(info) if stored else None, info)
+
+    def _start(self, info: zipfile.ZipInfo) -> int:
+        """The offset of a member's bytes: the local header has lengths of its own."""
+        head = os.pread(self.file.fileno(), LOCAL_HEADER, info.header_offset)
+        return info.header_offset + LOCAL_HEADER + sum(int.from_bytes(head[at : at + 2], "little") for at in (26, 28))
+
+    def _unpacked(self, member: Member, most: int) -> bytes:
+        with self.archive.open(member.entry) as stream:
+            return stream.read(most)
+
+
+class TarImages(ArchiveImages):
+    """The images of a tar archive; a compressed one is read from front to back, twice."""
+
+    def _members(self) -> Iterator[Member]:
+        self.file.seek(0)
+        packed = self.file.read(6).startswith(COMPRESSED_STARTS)
+        size = self.file.seek(0, os.SEEK_END)
+        self.file.seek(0)
+        self.archive = tarfile.open(fileobj=self.file)  # noqa: SIM115 (open as long as this)
+        while (info := self.archive.next()) is not None:
+            self._refuse_growth(info.name, size, info.offset_data + info.size)
+            if info.isdir():
+                continue
+            if not info.isreg() or info.issparse():
+                raise self._refusal(info.name, "is no plain file")
+            yield Member(info.name.removeprefix("./"), info.size, None if packed else info.offset_data, info)
+
+    def _unpacked(self, member: Member, most: int) -> bytes:
+        stream = self.archive.extractfile(member.entry)
+        assert stream is not None
+        with stream:
+            return stream.read(most)
+
+
+def archive_reader(path: Path) -> Callable[[Path], ArchiveImages] | None:
+    """The reader of a file that is an archive by its first bytes; None where it is none."""
+    with open_regular(path, advice="give a folder of images, or a .zip or .tar of one") as file:
+        start = file.read(TAR_MAGIC_AT + len(TAR_MAGIC))
+    if start.startswith(ZIP_STARTS):
+        return ZipImages
+    if start[TAR_MAGIC_AT:] == TAR_MAGIC or start.startswith(COMPRESSED_STARTS):
+        return TarImages
+    return None

@@ -1,0 +1,120 @@
+"""The class of each image: its first folder, a file of labels, or none.
+
+A file of labels is CSV with a header; the first column names the image (its path in the folder or archive, or the last
+part of that where it is unique), the second its class.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from genkit.errors import DataError
+from genkit.printing import shown
+from genkit.storage.regular import read_regular
+
+LARGEST_CSV = 2**30
+FOLDER, NONE = "folder", "none"
+
+
+def classes_of(names: Sequence[str], folders: Sequence[str] | None, labels: str | None, source: Path) -> Classes:
+    """The class of each image.
+
+    Args:
+        names: Of the images.
+        folders: The class that each one's folder says, "" where none does; None where there are no folders.
+        labels: "folder", "none", the path of a CSV file, or None for folders where they make two classes or more.
+        source: For messages.
+
+    Raises:
+        DataError: folders were asked for and are no classes, or the file does not fit the images.
+    """
+    if labels == NONE:
+        return Classes(None, "no labels")
+    if labels not in (None, FOLDER):
+        return Classes(_from_file(Path(labels).expanduser(), names), "")
+    outside = len(names) if folders is None else sum(not name for name in folders)
+    found = set(folders or ()) - {""}
+    if outside or len(found) < 2:
+        reason = f"{outside:,} images lie outside of class folders" if found and outside else "no class folders"
+        reason = "one class folder" if len(found) == 1 and not outside else reason
+        if labels == FOLDER:
+            raise DataError(
+                f"{shown(source)}: {reason}: put the images of each class into a folder of its own, two classes or "
+                "more, or say data.labels=none"
+            )
+        return Classes(None, "no labels" if not found else f"no labels ({reason})")
+    assert folders is not None
+    return Classes(folders, "")
+
+
+class Classes:
+    """Classes by name and by number.
+
+    Attributes:
+        names: Of all classes, in order: by number where all of them are numbers, else alphabetically; () without.
+        note: Why there are none.
+    """
+
+    def __init__(self, of_each: Sequence[str] | None, note: str) -> None:
+        self.note = note
+        self.names: tuple[str, ...] = () if of_each is None else tuple(in_order(set(of_each)))
+        number = {name: i for i, name in enumerate(self.names)}
+        self.numbers: list[int] | None = None if of_each is None else [number[name] for name in of_each]
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Class names in the order of their numbers: 2 before 10 where all are numbers, else alphabetical."""
+    if all(name.isascii() and name.isdigit() for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
+
+
+def _from_file(path: Path, names: Sequence[str]) -> list[str]:
+    rows = _rows(path)
+    last: dict[str, list[str]] = {}
+    for name in names:
+        last.setdefault(name.rpartition("/")[2], []).append(name)
+    full = {**{part: found[0] for part, found in last.items() if len(found) == 1}, **{name: name for name in names}}
+    label: dict[str, str] = {}
+    unknown: list[str] = []
+    for key, value in rows:
+        place = full.get(key.removeprefix("./"))
+        if place is None:
+            unknown.append(key)
+        elif label.setdefault(place, value) != value:
+            raise DataError(f"{shown(path)}: {shown(place)} has the labels {shown(label[place])} and {shown(value)}")
+    missing = [name for name in names if name not in label]
+    for found, what in ((unknown, "not among the images"), (missing, "without a row")):
+        if found:
+            few = ", ".join(shown(name) for name in found[:3]) + (", …" if len(found) > 3 else "")
+            raise DataError(f"{shown(path)}: {len(found):,} {what} ({few}): every image needs one row, and no others")
+    if len(set(label.values())) < 2:
+        raise DataError(f"{shown(path)}: one class only: give two or more, or say data.labels=none")
+    return [label[name] for name in names]
+
+
+def labels_file_hash(labels: str) -> str:
+    """sha256 of a file of labels."""
+    return hashlib.sha256(_content(Path(labels).expanduser())).hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    return read_regular(path, LARGEST_CSV, advice="data.labels= is folder, none or a CSV file")
+
+
+def _rows(path: Path) -> list[tuple[str, str]]:
+    """(image, class) of each row. Raises DataError."""
+    data = _content(path)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{shown(path)}: no CSV in UTF-8 ({error}): save it as such") from error
+    short = next((i for i, row in enumerate(rows, 1) if len(row) < 2), None)
+    if short is not None or len(rows) < 2:
+        where = "it has no rows" if short is None else f"row {short} has one column"
+        raise DataError(f"{shown(path)}: {where}: give a header and then, in each row, an image and its class")
+    return [(row[0].strip(), row[1].strip()) for row in rows[1:]]

@@ -1,0 +1,185 @@
+"""A collection of images to three splits on disk: every image is decoded, framed and checked once.
+
+Decoded images go to a scratch file in the order of the source, and from there into the splits in the order of their
+hashes: the same images give the same splits, whether they came from a folder, an archive, an array or a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from genkit.data.content_split import NAMES, split_of_each
+from genkit.data.dataset import SplitName
+from genkit.data.images.class_labels import Classes, classes_of
+from genkit.data.images.collection import ImageCollection
+from genkit.data.images.decoding import BadImage
+from genkit.data.images.framing import Crop, Frame, Interpolation
+from genkit.data.images.survey import Channels, Survey, chosen_frame, described, surveyed
+from genkit.data.on_disk import Layout, aloud
+from genkit.data.prepared import Writer
+from genkit.data.split import CHUNK, Examples
+from genkit.errors import DataError
+from genkit.printing import shown
+from genkit.progress import with_progress
+from genkit.storage.disk import require_free_disk
+
+MOST_NAMED = 1000  # files that cannot be used and are named one by one
+HASH = 16  # bytes of the hash of one image
+SCRATCH = "scratch"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """The treatment of every image.
+
+    Attributes:
+        size: (height, width) in pixels, None: by the images.
+        crop, interpolation: See `genkit.data.images.framing`.
+        channels: 1, 3, or "auto": grey if every image is.
+        labels: "folder", "none", a CSV file; None: folders where there are two classes or more.
+        max_bad: Files that cannot be used before that is an error.
+    """
+
+    size: tuple[int, int] | None = None
+    crop: Crop = "centre"
+    interpolation: Interpolation = "bicubic"
+    channels: Channels = "auto"
+    labels: str | None = None
+    max_bad: int = 0
+
+
+class ImagePreparation:
+    """One pass over the images of a source.
+
+    Args:
+        source: For messages.
+        images: The collection.
+        options: What is done to them.
+        say: Receives the names of files that cannot be used.
+    """
+
+    def __init__(self, source: Path, images: ImageCollection, options: ImageOptions, say: Say = aloud) -> None:
+        self.source, self.images, self.options, self.say = source, images, options, say
+
+    def write(self, writer: Writer, facts: dict[str, Any]) -> None:
+        """Write splits and description. Raises DataError where too little can be used."""
+        images, options = self.images, self.options
+        self._require_some()
+        numbers = with_progress(range(len(images)), "reading headers", len(images))
+        survey = surveyed(images, numbers)
+        self._refuse_bad(survey)
+        frame = chosen_frame(survey, options.size, options.crop, options.interpolation)
+        channels = (1 if survey.grey else 3) if options.channels == "auto" else options.channels
+        shape = (channels, *frame.stored)
+        require_free_disk(
+            2 * len(survey.good) * int(np.prod(shape)), writer.folder, "set GENKIT_CACHE to a folder on a larger disk"
+        )
+        with open(writer.folder / SCRATCH, "w+b") as scratch:
+            kept, hashes = self._decode(scratch, survey, frame, channels)
+            self._refuse_bad(survey)
+            classes = self._classes(kept)
+            parts = None if images.parts is None else [images.parts[i] for i in kept]
+            splits = split_of_each(hashes, parts, shown(self.source))
+            labels = None if classes.numbers is None else np.array(classes.numbers)
+            order = hashes.argsort(kind="stable") if labels is None else np.lexsort((labels, hashes))
+            rows = {name: np.array([i for i in order if splits[i] == name], dtype=np.int64) for name in NAMES}
+            for name in NAMES:
+                layout = Layout(len(rows[name]), shape, "uint8", labels is not None)
+                writer.split(name, _examples(scratch, rows[name], shape, labels), layout)
+        (writer.folder / SCRATCH).unlink()
+        names = {name: [images.names[kept[i]] for i in rows[name]] for name in NAMES}
+        about = {
+            "shape": [channels, frame.height, frame.width],
+            "classes": list(classes.names),
+            "line": self._line(len(kept), classes, described(survey, frame, channels), len(survey.bad)),
+            "bad": survey.bad[:MOST_NAMED],
+            "duplicates": duplicates(hashes, splits),
+        }
+        writer.describe(about, names, facts)
+
+    def _require_some(self) -> None:
+        if len(self.images) == 0:
+            bad = self.images.skipped.bad
+            for name, reason in bad[:MOST_NAMED]:
+                self.say(f"{shown(name)}: {reason}")
+            others = self.images.skipped.others
+            found = f"{others:,} other files" if others else "nothing else"
+            unread = f", {len(bad):,} that cannot be read" if bad else ""
+            raise DataError(
+                f"{shown(self.source)}: no images in it ({found}{unread}): give a folder, a .zip or a .tar of "
+                "JPEG, PNG, WebP, BMP, GIF or TIFF files"
+            )
+
+    def _decode(
+        self, scratch: BinaryIO, survey: Survey, frame: Frame, channels: int
+    ) -> tuple[list[int], NDArray[np.void]]:
+        """Stored values of the images into the scratch file; returns their numbers and hashes (n,)."""
+        kept, hashes = [], []
+        for i in with_progress(survey.good, "decoding images", len(survey.good)):
+            try:
+                pixels = frame.apply(self.images.pixels(i, channels))
+            except BadImage as error:
+                survey.bad.append((self.images.names[i], str(error)))
+                continue
+            values = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()
+            scratch.write(values)
+            hashes.append(hashlib.blake2b(values, digest_size=HASH).digest())
+            kept.append(i)
+        scratch.flush()
+        return kept, np.frombuffer(b"".join(hashes), dtype=f"V{HASH}")
+
+    def _classes(self, kept: Sequence[int]) -> Classes:
+        names = [self.images.names[i] for i in kept]
+        folders = None if self.images.classes is None else [self.images.classes[i] for i in kept]
+        return classes_of(names, folders, self.options.labels, self.source)
+
+    def _refuse_bad(self, survey: Survey) -> None:
+        """Raises DataError where more files cannot be used than are allowed; each is named before."""
+        bad, most = survey.bad, self.options.max_bad
+        if len(bad) <= most:
+            return
+        for name, reason in bad[:MOST_NAMED]:
+            self.say(f"{shown(name)}: {reason}")
+        total = len(bad) + len(survey.good)
+        raise DataError(
+            f"{shown(self.source)}: {len(bad):,} of {total:,} images cannot be used (named above): take them out, or "
+            f"go on without them by data.max_bad={len(bad)}"
+        )
+
+    def _line(self, n: int, classes: Classes, sizes: str, bad: int) -> str:
+        found = f"{len(classes.names):,} classes" if classes.names else classes.note
+        left = f", {bad:,} left out" if bad else ""
+        return f"{n:,} images, {found}, {sizes}{left}"
+
+
+def duplicates(hashes: NDArray[np.void], splits: Sequence[SplitName]) -> dict[str, int]:
+    """Number of examples that another one before them in the same split equals, and that one of another split does."""
+    by_split = {name: Counter(hashes[[s == name for s in splits]].tolist()) for name in NAMES}
+    within = sum(count - 1 for counts in by_split.values() for count in counts.values())
+    others = set(by_split["val"]) | set(by_split["test"])
+    between = sum(count for value, count in by_split["train"].items() if value in others)
+    return {"within": within, "between": between}
+
+
+def _examples(
+    scratch: BinaryIO, rows: NDArray[np.int64], shape: tuple[int, ...], labels: NDArray[np.int64] | None
+) -> Iterator[Examples]:
+    """The rows of the scratch file, in this order."""
+    width = int(np.prod(shape))
+    size = max(1, CHUNK // width)
+    values = np.memmap(scratch, np.uint8, "r", shape=(scratch.seek(0, 2) // width, *shape))
+    for low in range(0, len(rows), size):
+        part = rows[low : low + size]
+        yield Examples(
+            torch.from_numpy(np.array(values[part])), None if labels is None else torch.from_numpy(labels[part])
+        )
