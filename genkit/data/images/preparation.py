@@ -77,7 +77,8 @@ class ImagePreparation:
         self._require_some()
         numbers = with_progress(range(len(images)), "reading headers", len(images))
         survey = surveyed(images, numbers)
-        self._refuse_bad(survey)
+        if not survey.good:
+            self._refuse_bad(survey)
         frame = chosen_frame(survey, options.size, options.crop, options.interpolation)
         channels = (1 if survey.grey else 3) if options.channels == "auto" else options.channels
         shape = (channels, *frame.stored)
@@ -123,7 +124,10 @@ class ImagePreparation:
     def _decode(
         self, scratch: BinaryIO, survey: Survey, frame: Frame, channels: int
     ) -> tuple[list[int], NDArray[np.void]]:
-        """Stored values of the images into the scratch file; returns their numbers and hashes (n,)."""
+        """Stored values of the images into the scratch file; returns their numbers and hashes (n,).
+
+        What cannot be decoded goes from the good ones of the survey to the bad ones.
+        """
         kept, hashes = [], []
         for i in with_progress(survey.good, "decoding images", len(survey.good)):
             try:
@@ -136,6 +140,7 @@ class ImagePreparation:
             hashes.append(hashlib.blake2b(values, digest_size=HASH).digest())
             kept.append(i)
         scratch.flush()
+        survey.good = kept
         return kept, np.frombuffer(b"".join(hashes), dtype=f"V{HASH}")
 
     def _classes(self, kept: Sequence[int]) -> Classes:
@@ -144,12 +149,12 @@ class ImagePreparation:
         return classes_of(names, folders, self.options.labels, self.source)
 
     def _refuse_bad(self, survey: Survey) -> None:
-        """Raises DataError where more files cannot be used than are allowed; each is named before."""
-        bad, most = survey.bad, self.options.max_bad
-        if len(bad) <= most:
-            return
+        """Name each file that cannot be used. Raises DataError where there are more than are allowed, or no others."""
+        bad = survey.bad
         for name, reason in bad[:MOST_NAMED]:
             self.say(f"{shown(name)}: {reason}")
+        if len(bad) <= self.options.max_bad and survey.good:
+            return
         total = len(bad) + len(survey.good)
         raise DataError(
             f"{shown(self.source)}: {len(bad):,} of {total:,} images cannot be used (named above): take them out, or "

@@ -1,7 +1,8 @@
 """The sizes and colours of the images of a collection, and the size and colours that follow for the data.
 
 Unless the user says otherwise: images of one size, at most LARGEST_KEPT pixels a side, are kept as they are. Others
-become squares of the largest of SIDES that half of them are at least as large as. The data is grey if every image is.
+become squares of the largest of SIDES to which half of them need not be enlarged, or by a quarter at most. The data is
+grey if every image is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from genkit.data.images.framing import Crop, Frame, Interpolation
 
 SIDES = (64, 32, 16, 8)
 LARGEST_KEPT = 128
+ENLARGED = 1.25
 Channels = Literal["auto", 1, 3]
 
 
@@ -78,10 +80,10 @@ def chosen_frame(survey: Survey, size: Sequence[int] | None, crop: Crop, interpo
 
 
 def _common_side(survey: Survey) -> int:
-    """The largest of SIDES that half of the images or more have without being enlarged."""
+    """The largest of SIDES to which half of the images or more are enlarged by no more than ENLARGED."""
     short = sorted(min(h.width, h.height) for h in survey.headers)
     median = short[len(short) // 2]
-    return next((side for side in SIDES if side <= median), SIDES[-1])
+    return next((side for side in SIDES if side <= ENLARGED * median), SIDES[-1])
 
 
 def described(survey: Survey, frame: Frame, channels: int) -> str:
