@@ -27,9 +27,10 @@ from typing import Annotated, ClassVar
 from genkit.component import Depth, Range, Width
 from genkit.data.kinds import Modality
 from genkit.data.spec import DataSpec
+from genkit.flows.border import Border
 from genkit.flows.coupling import Affine, CouplingLayer, Elementwise, Marginal
 from genkit.flows.linear import ActNorm, LULinear
-from genkit.flows.multiscale import Multiscale, halvings
+from genkit.flows.multiscale import Multiscale, halved, halvings
 from genkit.flows.prior import NormalBase
 from genkit.flows.recipe import Bijection, Recipe, unbounded
 from genkit.flows.spline import RationalQuadratic
@@ -74,14 +75,14 @@ class ImageFlow(Recipe):
     def layers(self, spec: DataSpec, num_classes: int | None) -> Bijection:
         shape, parts, kept = spec.shape, list[Transform](), list[int]()
         for _ in range(halvings(spec.shape, self.levels)):
-            shape = (4 * shape[0], shape[1] // 2, shape[2] // 2)
+            shape = halved(shape)
             parts.append(self._level(shape, len(parts), num_classes))
             kept.append(shape[0] // 2)
             shape = (kept[-1], *shape[1:])
         top = Marginal(Affine(), shape=(shape[0] * shape[1] * shape[2],), num_classes=num_classes)
-        return Bijection(
-            Chain([*self._pixels(spec, num_classes), Multiscale(spec.shape, parts, kept, top)]), NormalBase()
-        )
+        border = partial(Border, Affine(), network=self.network, num_classes=num_classes, gain=0.0)
+        scales = Multiscale(spec.shape, parts, kept, top, lambda shape: border(shape=shape))
+        return Bijection(Chain([*self._pixels(spec, num_classes), scales]), NormalBase())
 
     def _pixels(self, spec: DataSpec, num_classes: int | None) -> list[Transform]:
         """From the pixel range to the real line."""

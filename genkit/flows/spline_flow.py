@@ -24,7 +24,8 @@ from genkit.component import Depth, Range, Width
 from genkit.data.kinds import Modality
 from genkit.data.spec import DataSpec
 from genkit.flows.autoregressive import MaskedAutoregressive
-from genkit.flows.coupling import CouplingLayer
+from genkit.flows.border import Border
+from genkit.flows.coupling import GAIN, CouplingLayer
 from genkit.flows.multiscale import Multiscale, halvings
 from genkit.flows.prior import UniformBox
 from genkit.flows.recipe import Bijection, Recipe
@@ -38,7 +39,7 @@ class SplinePyramid(Recipe):
     """Multiscale spline couplings of the box onto the box, to uniform latents.
 
     Arguments:
-        levels: How often the image is halved, at most; all but the first halving leave at least 4x4.
+        levels: How often the image is halved, at most; all but the first halving leave at least 4x4. None: so often.
         bins: K, pieces of each spline.
         hidden_channels: Width of the convolutional networks.
         top_features: Width of the masked MLP for the coarsest rest.
@@ -50,7 +51,7 @@ class SplinePyramid(Recipe):
 
     def __init__(
         self,
-        levels: Depth = 3,
+        levels: Depth | None = None,
         bins: Annotated[int, Range(2, 1024)] = 8,
         hidden_channels: Width = 32,
         top_features: Width = 128,
@@ -72,7 +73,8 @@ class SplinePyramid(Recipe):
         top = MaskedAutoregressive(
             self.spline, rest, width=self.top_features, depth=self.depth, num_classes=num_classes
         )
-        pyramid = Multiscale(spec.shape, parts, [channels] * len(parts), top)
+        border = partial(Border, self.spline, network=self.network, num_classes=num_classes, gain=GAIN)
+        pyramid = Multiscale(spec.shape, parts, [channels] * len(parts), top, lambda shape: border(shape=shape))
         return Bijection(Chain([Rescale(*spec.value_range), pyramid]), UniformBox())
 
     def _level(self, channels: int, height: int, width: int, num_classes: int | None) -> Transform:

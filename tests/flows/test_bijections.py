@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from genkit.flows.autoregressive import MaskedAutoregressive
-from genkit.flows.coupling import Additive, Affine, CouplingLayer, Elementwise, Marginal
+from genkit.flows.border import Border
+from genkit.flows.coupling import GAIN, Additive, Affine, CouplingLayer, Elementwise, Marginal
 from genkit.flows.linear import ActNorm, LULinear, Permutation, Scaling
 from genkit.flows.mixture import LogisticMixture
 from genkit.flows.multiscale import Multiscale, Squeeze
@@ -38,6 +39,17 @@ def multiscale(size: int, num_levels: int) -> Multiscale:
     levels = [conv_coupling(4, size // 2 ** (level + 1)) for level in range(num_levels)]
     top = Marginal(SPLINE, shape=((size // 2**num_levels) ** 2,))
     return Multiscale((1, size, size), levels, [1] * num_levels, top)
+
+
+def border(shape: tuple[int, ...], num_classes: int | None = None) -> Border:
+    return Border(SPLINE, shape=shape, network=SMALL_CONV, num_classes=num_classes, gain=GAIN)
+
+
+def odd_multiscale() -> Multiscale:
+    """5x7 without its border is halved to 2x3, and that without its border to 1x1."""
+    levels = [CouplingLayer(SPLINE, shape=(4, *size), keep=[0, 1], change=[2, 3], network=SMALL_CONV)
+              for size in ((2, 3), (1, 1))]  # fmt: skip
+    return Multiscale((1, 5, 7), levels, [1, 1], Marginal(SPLINE, shape=(1,)), border)
 
 
 def rng() -> torch.Generator:
@@ -75,6 +87,10 @@ TABLE: dict[str, tuple[Callable[[], Transform], tuple[int, ...], int | None]] = 
     "autoregressive-labels": (lambda: MaskedAutoregressive(SPLINE, 4, width=16, depth=1, num_classes=3), (4,), 3),
     "chain": (lambda: Chain([ActNorm(4), coupling(SPLINE), LULinear(4, rng()), coupling(Affine())]), (4,), None),
     "multiscale-4x4": (lambda: multiscale(4, 2), (1, 4, 4), None),
+    "border-row": (lambda: border((2, 3, 2)), (2, 3, 2), None),
+    "border-column-labels": (lambda: border((1, 2, 3), num_classes=3), (1, 2, 3), 3),
+    "border-both": (lambda: border((2, 3, 3)), (2, 3, 3), None),
+    "multiscale-odd": (odd_multiscale, (1, 5, 7), None),
     "multiscale-6x6-odd-top": (lambda: multiscale(6, 1), (1, 6, 6), None),
 }
 

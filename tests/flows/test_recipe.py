@@ -165,9 +165,9 @@ def test_by_modality_takes_the_recipe_of_the_data() -> None:
     )
 
 
-SIDES = [(8, 3, 1), (28, 3, 2), (28, 1, 1), (32, 3, 3), (6, 2, 1), (16, 9, 2)]
+SIDES = [(8, 3, 1), (28, None, 2), (28, 1, 1), (32, 3, 3), (6, 2, 1), (16, 9, 2), (50, None, 3), (128, None, 5)]
 
 
 @pytest.mark.parametrize(("side", "levels", "halved"), SIDES)
-def test_images_are_halved_while_four_pixels_and_an_even_side_are_left(side: int, levels: int, halved: int) -> None:
+def test_images_are_halved_while_four_pixels_are_left(side: int, levels: int | None, halved: int) -> None:
     assert halvings((3, side, side), levels) == halved

@@ -161,11 +161,9 @@ def test_labels_that_do_not_fit_are_refused() -> None:
         flow(PLANE, conditional=True).sample(1, noise=SampleNoise(0, range(1)))
 
 
-@pytest.mark.parametrize("side", [(9, 8), (8, 7), (2, 2)])
-def test_odd_and_tiny_images_are_refused_in_one_line(side: tuple[int, int]) -> None:
-    spec = DataSpec(shape=(1, *side), modality="image", value_range=(-1.0, 1.0), levels=17)
-    with pytest.raises(ConfigError, match=f"even height and width.*{side[0]}x{side[1]}"):
-        flow(spec)
+def test_tiny_images_are_refused_in_one_line() -> None:
+    with pytest.raises(ConfigError, match="at least 4x4, not 8x3: choose"):
+        flow(DataSpec(shape=(1, 8, 3), modality="image", value_range=(-1.0, 1.0), levels=17))
 
 
 @pytest.mark.parametrize("recipe_of", [recipe, lambda: Continuous(steps=1, hidden_features=4)])
