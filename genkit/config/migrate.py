@@ -15,19 +15,20 @@ from typing import Any
 
 from genkit.checkpoint.manifest import CONFIG
 from genkit.checkpoint.read import Checkpoint
+from genkit.config.first_defaults import with_first_defaults
 from genkit.config.names import with_current_names
 from genkit.errors import CheckpointError
 from genkit.printing import shown
 from genkit.storage.version import version_of
 
-SCHEMA = "genkit.config/1"
+SCHEMA = "genkit.config/2"
 
 Document = dict[str, Any]
 
 # N -> what makes version N + 1 of a document of version N. The document has the keys of config.json, of which a
 # config.yaml gives "train" alone; names of classes in it are the present ones. Use `names.each_node` to change an
 # argument at every place of its class.
-STEPS: dict[int, Callable[[Document], Document]] = {}
+STEPS: dict[int, Callable[[Document], Document]] = {1: with_first_defaults}
 
 
 def config_of(checkpoint: Checkpoint) -> Document:

@@ -3,7 +3,7 @@ r"""Odd sides: the last row and column of an image leave before it is halved, gi
 .. math:: z_{border} = g(x_{border}; \theta), \quad \theta = b + a \cdot \mathrm{net}(\mathrm{even}(x), y), \quad
           z_i = x_i \text{ elsewhere}
 
-where even(x) is the largest part of x with even sides, its own last row and column repeated in the place of the border.
+where even(x) is the largest part of x with even sides, its last row and column repeated where the border was.
 One coupling with an exact density like any other, so that every size has one.
 """
 
@@ -17,7 +17,7 @@ from genkit.nn.backbone import BackboneFactory
 
 
 class Border(Transform):
-    """Changes the last row, column or both of x (B, C, H, W), whichever is odd in number, given the rest.
+    """Changes the last row of x (B, C, H, W), its last column or both, where H or W is odd, given the rest.
 
     Arguments:
         elementwise: The map g.

@@ -5,6 +5,8 @@ network's output becomes the posterior mean), an objective (what is minimised), 
 likelihood. A member of the family is a choice of them, flow matching included.
 """
 
+from collections.abc import Sequence
+from math import prod
 from typing import Annotated
 
 import torch
@@ -42,6 +44,7 @@ GuidanceInterval = Annotated[
     AtSampling("[low, high]: the noise levels at which to guide", key="guidance.interval", needs="guidance.scale=2"),
 ]
 LABEL_DROPOUT = 0.1  # share of labels withheld in training (Ho & Salimans 2022)
+LARGEST = 128 * 128  # pixels that the default network is made for: a step costs as many times more as there are more
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 
 
@@ -63,6 +66,9 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         guidance_scale: Classifier-free guidance w in sampling a conditional model; 1 is none.
         guidance_interval: Least and greatest noise level at which to guide.
         clip_denoised: Whether to clip the posterior mean into the data's range in sampling.
+
+    Raises:
+        ConfigError: images of more than 128x128 pixels without a backbone that was chosen for them.
     """
 
     costly = True
@@ -89,6 +95,8 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         self.objective = objective or Denoising()
         channels, *sides = spec.shape
         out_shape = (self.objective.outputs * channels, *sides)
+        if backbone is None and len(sides) == 2 and prod(sides) > LARGEST:
+            raise ConfigError(_too_large(sides))
         net = (backbone or default_backbone)(
             in_shape=spec.shape, out_shape=out_shape, num_classes=self.num_classes, time=True
         )
@@ -159,6 +167,15 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         if self.clip_denoised and self.spec.value_range is not None:
             denoiser = Clipped(denoiser, *self.spec.value_range)
         return denoiser
+
+
+def _too_large(sides: Sequence[int]) -> str:
+    """Refuse images on which the default network would be too slow to be useful, in one line."""
+    height, width = sides
+    return (
+        f"model=diffusion denoises images of up to 128x128 pixels with its default network, not {height}x{width}: "
+        "choose smaller images (data.size=), model=latent_diffusion over a model=autoencoder, or backbone=unet"
+    )
 
 
 def check_guidance(scale: float, num_classes: int | None, label_dropout: float) -> None:

@@ -20,6 +20,7 @@ from genkit.errors import ConfigError
 from genkit.nn.backbone import Backbone
 from genkit.nn.embedding import condition_embedding
 from genkit.nn.fold import fold, fold_of, unfold
+from genkit.nn.widths import level_widths
 
 CHANNELS = (32, 64, 128)  # of the levels of a pyramid, each half as wide and high as the one before
 
@@ -116,7 +117,7 @@ class Conv(Backbone):
         in_shape, out_shape: One of them (C, H, W), the other (D,).
         num_classes: Number of labels, None without labels.
         time: Whether a time is given.
-        channels: Width per level, full resolution first; levels below 4x4 are left out.
+        channels: Width per level, full resolution first; levels below 4x4 are left out. None chooses by the data.
         patch: Pixels folded into channels at the image's side; None chooses by size (up to 16 pixels 1, 32: 2, else 4).
     """
 
@@ -127,7 +128,7 @@ class Conv(Backbone):
         out_shape: tuple[int, ...],
         num_classes: int | None = None,
         time: bool = False,
-        channels: tuple[Width, ...] = CHANNELS,
+        channels: tuple[Width, ...] | None = None,
         patch: Depth | None = None,
     ) -> None:
         super().__init__()
@@ -136,12 +137,13 @@ class Conv(Backbone):
                 f"backbone=conv maps an image to a vector or back, not {in_shape} to {out_shape}: "
                 "use backbone=unet (image to image) or backbone=mlp"
             )
+        image = in_shape if len(in_shape) == 3 else out_shape
+        self.patch = p = patch or fold_of(*image[1:])
+        channels = level_widths(image, p, CHANNELS) if channels is None else channels
         if not channels:
             raise ConfigError("backbone.channels=[]: a convolutional network needs a width for one level at least")
         condition = channels[-1] if time or num_classes is not None else None
         self.embedding = condition_embedding(channels[-1], num_classes, time)
-        image = in_shape if len(in_shape) == 3 else out_shape
-        self.patch = p = patch or fold_of(*image[1:])
         sizes = pyramid(-(-image[1] // p), -(-image[2] // p), len(channels))
         self.size = image[1:]
         self.net: ConvEncoder | ConvDecoder

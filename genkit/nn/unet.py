@@ -19,6 +19,9 @@ from genkit.nn.attention import SelfAttention2d
 from genkit.nn.backbone import Backbone
 from genkit.nn.embedding import condition_embedding
 from genkit.nn.fold import fold, fold_of, unfold
+from genkit.nn.widths import level_widths
+
+GREY = (32, 64)  # widths of the levels for one or two channels
 
 
 class UNetBlock(nn.Module):
@@ -51,7 +54,8 @@ class UNet(Backbone):
         in_shape, out_shape: (C, H, W) and (C', H, W).
         num_classes: Number of labels, None without labels.
         time: Whether a time is given.
-        channels: Width per level, full resolution first; each level halves the resolution.
+        channels: Width per level, full resolution first; each level halves the resolution. None chooses by the data:
+            32, 64 for one or two channels, down to about 4x4 for colour.
         blocks: Residual blocks per level on the way down (one more on the way up).
         patch: Pixels folded into channels at the entrance; None chooses by size (up to 16 pixels 1, 32: 2, else 4).
         attention: Self-attention at the lowest resolution; channels[-1] must then be a multiple of 4.
@@ -64,7 +68,7 @@ class UNet(Backbone):
         out_shape: tuple[int, ...],
         num_classes: int | None = None,
         time: bool = False,
-        channels: tuple[Width, ...] = (32, 64),
+        channels: tuple[Width, ...] | None = None,
         blocks: Depth = 1,
         patch: Depth | None = None,
         attention: bool = True,
@@ -75,12 +79,14 @@ class UNet(Backbone):
                 f"backbone=unet maps images to images of the same size, not {in_shape} to {out_shape}: "
                 "use backbone=conv (image to vector and back) or backbone=mlp"
             )
+        patch = patch or fold_of(*in_shape[1:])
+        channels = level_widths(in_shape, patch, GREY) if channels is None else channels
         if not channels:
             raise ConfigError("backbone.channels=[]: a U-Net needs a width for one level at least")
         for i, width in enumerate(channels):
             if width % 8:
                 raise ConfigError(f"backbone.channels[{i}]={width}: a U-Net's widths are multiples of 8")
-        self.patch = patch or fold_of(*in_shape[1:])
+        self.patch = patch
         self.multiple = self.patch * 2 ** (len(channels) - 1)
         self.embedding = condition_embedding(4 * channels[0], num_classes, time)
         condition = 4 * channels[0] if self.embedding is not None else None

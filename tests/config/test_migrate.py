@@ -80,3 +80,35 @@ def test_nothing_else_reads_the_configuration_of_a_checkpoint() -> None:
     """What called `Checkpoint.config` itself would see earlier names."""
     callers = [file for file in PACKAGE.rglob("*.py") if re.search(r"\.config\(\)", file.read_text("utf-8"))]
     assert callers == [PACKAGE / "config" / "migrate.py"]
+
+
+def of_version_1(shape: tuple[int, ...], target: str, **arguments: Any) -> dict[str, Any]:
+    """The model of a document of version 1 on images of a shape, read now."""
+    spec = {"shape": list(shape), "modality": "image" if len(shape) == 3 else "vector"}
+    model: dict[str, Any] = migrated({"spec": spec, "model": {"_target_": target, **arguments}}, WHERE)["model"]
+    return {key: value for key, value in model.items() if key != "_target_"}
+
+
+AE, GAN_OF_1 = "genkit.models.autoencoder.autoencoder.Autoencoder", "genkit.models.gan.gan.GAN"
+PYRAMID_OF_1 = "genkit.flows.spline_flow.SplinePyramid"
+
+
+@pytest.mark.parametrize("target", [AE, GAN_OF_1, "genkit.models.diffusion.Diffusion"])
+def test_networks_that_version_1_chose_by_itself_are_written_out_for_colour(target: str) -> None:
+    assert of_version_1((3, 32, 32), target, backbone=None)["backbone"]["channels"][:2] == [32, 64]
+    assert of_version_1((1, 28, 28), target, backbone=None)["backbone"] is None
+    own = {"_target_": "genkit.nn.mlp.MLP", "width": 8}
+    assert of_version_1((3, 32, 32), target, backbone=own)["backbone"] == own
+
+
+def test_sizes_of_version_1_are_kept_and_are_null_where_both_choose_alike() -> None:
+    assert of_version_1((3, 32, 32), AE, latent_dim=None)["latent_dim"] == 16
+    assert of_version_1((3, 32, 32), GAN_OF_1, latent_dim=32)["latent_dim"] == 32
+    assert of_version_1((1, 8, 8), GAN_OF_1, latent_dim=32)["latent_dim"] is None
+    assert of_version_1((2,), GAN_OF_1, latent_dim=32)["latent_dim"] is None
+    assert of_version_1((2,), GAN_OF_1, latent_dim=5)["latent_dim"] == 5
+
+
+@pytest.mark.parametrize(("side", "levels"), [(8, None), (28, None), (50, 1), (64, 3), (36, 2)])
+def test_flows_of_version_1_stop_halving_at_an_odd_side(side: int, levels: int | None) -> None:
+    assert of_version_1((1, side, side), PYRAMID_OF_1, levels=3)["levels"] == levels

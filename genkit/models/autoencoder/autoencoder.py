@@ -26,6 +26,7 @@ from genkit.models.autoencoder.penalty import AutoencoderPenalty, DecoderPenalty
 from genkit.models.base import Conditional, Decoder, Encoder, GenerativeModel, Noise, Reconstructor, classes_of
 from genkit.models.density_per_label import draw_latents, fit_density, make_density
 from genkit.models.latent_density import GaussianMixture, LatentDensityFactory
+from genkit.models.latent_size import default_latent_dim
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 from genkit.nn.spectral import spectrally_normalised
@@ -39,7 +40,8 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
 
     Arguments:
         spec: The data.
-        latent_dim: Size of z; None takes 16 for images and the data's own dimension (at most 16) for vectors.
+        latent_dim: Size of z; None chooses by the data (16 for small images, 64 for 32x32 in colour), at most its own
+            dimension.
         backbone: Encoder and decoder; None takes what the data asks for.
         latent_density: Fitted to the latents, by label in a conditional model; None takes ten Gaussians.
         corruption: Of the encoder's input while training; None for none.
@@ -64,7 +66,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
     ) -> None:
         super().__init__(spec)
         network = backbone or default_backbone
-        latent_dim = latent_dim or min(16, spec.dim)
+        latent_dim = latent_dim or min(default_latent_dim(spec), spec.dim)
         self.latent_shape = (latent_dim,)
         self.num_classes = classes_of(spec, conditional)
         self.encoder = network(in_shape=spec.shape, out_shape=(latent_dim,), num_classes=self.num_classes)

@@ -25,9 +25,12 @@ from genkit.models.gan.augmentation import Augmentation
 from genkit.models.gan.discriminator import Concatenation, Discriminator, DiscriminatorOutput, HeadFactory
 from genkit.models.gan.gradient_penalty import R1, R2, Constraint, DiscriminatorPenalty, Judged
 from genkit.models.gan.latent_code import LatentCode
+from genkit.models.latent_size import default_latent_dim
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import quick_backbone
 from genkit.nn.spectral import spectrally_normalised
+
+LEAST_LATENT = 32  # numbers in z: noise to be bent into shape, not a code that tells an example
 
 
 class GAN(GenerativeModel, NormalLatent, Conditional):
@@ -37,7 +40,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
 
     Arguments:
         spec: The data.
-        latent_dim: Size of z.
+        latent_dim: Size of z; None chooses by the data: 32, for 32x32 in colour 64.
         backbone: Generator and discriminator; None takes an MLP for images of up to 1,024 values, where it learns
             several times faster than convolutions, and otherwise what the data asks for.
         loss: None takes the relativistic loss.
@@ -59,7 +62,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         self,
         *,
         spec: DataSpec,
-        latent_dim: Width = 32,
+        latent_dim: Width | None = None,
         backbone: BackboneFactory | None = None,
         loss: AdversarialLoss | None = None,
         penalties: tuple[DiscriminatorPenalty, ...] = (R1(), R2()),
@@ -78,6 +81,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         ] = None,
     ) -> None:
         super().__init__(spec)
+        latent_dim = latent_dim or max(LEAST_LATENT, default_latent_dim(spec))
         for augmentation in augment:
             augmentation.check(spec)
         if code is not None:

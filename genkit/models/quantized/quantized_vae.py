@@ -28,6 +28,7 @@ from genkit.models.base import (
     Reconstructor,
     classes_of,
 )
+from genkit.models.latent_size import default_latent_dim
 from genkit.models.likelihood import LikelihoodFactory, default_likelihood
 from genkit.models.quantized.code_prior import CodePriorFactory, TransformerPrior
 from genkit.models.quantized.quantizer import Quantized, Quantizer, VectorQuantizer, code_usage
@@ -42,7 +43,7 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Encoder, Decoder, Reconstructo
 
     Arguments:
         spec: The data.
-        tokens: T, codes per example.
+        tokens: T, codes per example; None chooses by the data: 8, for 32x32 in colour 32.
         quantizer: Features to codes; None takes a `VectorQuantizer`.
         prior: p(c); None takes a `TransformerPrior`.
         backbone: Encoder and decoder; None takes an MLP for images of up to 1,024 values, otherwise what the data
@@ -57,7 +58,7 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Encoder, Decoder, Reconstructo
         self,
         *,
         spec: DataSpec,
-        tokens: Width = 8,
+        tokens: Width | None = None,
         quantizer: Quantizer | None = None,
         prior: CodePriorFactory | None = None,
         backbone: BackboneFactory | None = None,
@@ -70,6 +71,7 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Encoder, Decoder, Reconstructo
     ) -> None:
         super().__init__(spec)
         network = backbone or quick_backbone(spec.shape)
+        tokens = tokens or default_latent_dim(spec) // 2
         self.tokens, self.temperature = tokens, temperature
         self.draws_x = draw_pixels or not spec.kind.has_mass
         self.num_classes = classes_of(spec, conditional)

@@ -31,6 +31,7 @@ from genkit.models.base import (
 )
 from genkit.models.density_per_label import AnyDensity, draw_latents, fit_density, make_density
 from genkit.models.latent_density import LatentDensityFactory, uniform_draw
+from genkit.models.latent_size import default_latent_dim
 from genkit.models.likelihood import LikelihoodFactory, default_likelihood
 from genkit.models.vae.objective import ELBO, Draws, VariationalObjective
 from genkit.models.vae.prior import NormalMixture, PriorFactory, StandardNormal
@@ -52,7 +53,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
 
     Arguments:
         spec: The data.
-        latent_dim: Size of z.
+        latent_dim: Size of z; None chooses by the data: 16, for 32x32 in colour 64.
         backbone: Encoder and decoder; None takes what the data asks for.
         likelihood: p(x | z); None takes what the data asks for.
         prior: p(z); None takes the standard normal.
@@ -69,7 +70,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         self,
         *,
         spec: DataSpec,
-        latent_dim: Width = 16,
+        latent_dim: Width | None = None,
         backbone: BackboneFactory | None = None,
         likelihood: LikelihoodFactory | None = None,
         prior: PriorFactory | None = None,
@@ -81,6 +82,7 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
     ) -> None:
         super().__init__(spec)
         network = backbone or default_backbone
+        latent_dim = latent_dim or default_latent_dim(spec)
         self.latent_dim, self.latent_shape, self.elbo_draws = latent_dim, (latent_dim,), elbo_draws
         self.draws_x = draw_pixels or not spec.kind.has_mass
         self.num_classes = classes_of(spec, conditional)
