@@ -104,7 +104,8 @@ def prepared_images(source: Path, images: ImageCollection, options: ImageOptions
         facts["labels"] = labels_file_hash(options.labels)
 
     def make(writer: Writer) -> None:
-        aloud(f"{shown(source)}: preparing {len(images):,} images")
+        if len(images):
+            aloud(f"{shown(source)}: preparing {len(images):,} images")
         ImagePreparation(source, images, options).write(writer, facts)
 
     return prepare(facts, make)
