@@ -21,6 +21,7 @@ from rich.console import Console
 from genkit import __version__
 from genkit.assembly.closing_lines import close
 from genkit.assembly.command_line import command_line
+from genkit.assembly.data_changes import say_changed
 from genkit.assembly.labels import dataset_name
 from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
 from genkit.assembly.output_folder import check_out, make_out, report_score
@@ -101,6 +102,8 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
     turns = [settings] if knob is None else [knob.settings_at(settings, value) for value in knob.values]
     models = [restore_for_sampling(path, turn, console) for path in checkpoints for turn in turns]
     reference = _reference(settings, models)
+    if reference.dataset is not None and "_target_" not in (settings.data or {}):
+        say_changed(models, reference.dataset, console)
     cache = Cache() if settings.cache else NoCache()
     metrics, named = _metrics(settings, reference.spec)
     evaluator = Evaluator(
