@@ -1,5 +1,7 @@
 """Read untrusted `.npy` and `.npz` files: type, shape and size are checked before any array is read.
 
+An array is read whole, or by its rows where it may be larger than memory (see `genkit.data.array_rows`).
+
 An `.npz` is a zip archive of `.npy` members; an `.npy` is a short header, which declares type and shape, and then the
 values. The header is compared with what the file holds, so a few bytes that declare terabytes cost nothing. Nothing is
 unpickled, nothing waits (see `genkit.storage.regular`), and what is wrong with a file is one DataError that names it.
@@ -26,6 +28,7 @@ from numpy.typing import NDArray
 from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.regular import open_regular, size_of
+from genkit.storage.zip_members import start_of
 
 Array = NDArray[np.generic]
 
@@ -55,6 +58,21 @@ class ArrayHeader:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+@dataclass(frozen=True)
+class ArrayPlace:
+    """Where the values of an array lie.
+
+    Attributes:
+        header: Type and shape.
+        offset: Of the first value in the file, None where the array is compressed.
+        before: Bytes of the header, before the first value.
+    """
+
+    header: ArrayHeader
+    offset: int | None
+    before: int
+
+
 class ArrayFile:
     """The arrays of one file, by name; an `.npy` has one, called "x".
 
@@ -81,6 +99,22 @@ class ArrayFile:
         """The header of an array. Raises DataError where it does not fit what the file holds."""
         with self._entry(name) as (entry, held):
             return self._header(name, entry, held)
+
+    def place(self, name: str) -> ArrayPlace:
+        """Where the values of an array lie, which may be more than fit memory. Raises DataError as `declared`."""
+        with self._entry(name) as (entry, held):
+            header = self._header(name, entry, held, in_memory=False)
+            before = entry.tell()
+        if self.archive is None:
+            return ArrayPlace(header, before, before)
+        info = self.archive.getinfo(f"{name}.npy")
+        stored = info.compress_type == zipfile.ZIP_STORED
+        return ArrayPlace(header, start_of(self.file.fileno(), info) + before if stored else None, before)
+
+    def stream(self, name: str) -> IO[bytes]:
+        """The unpacked bytes of a member of an archive, header and values."""
+        assert self.archive is not None
+        return self.archive.open(f"{name}.npy")
 
     def read(self, name: str) -> Array:
         """An array, as it was declared. Raises DataError where the file is damaged."""
@@ -113,7 +147,7 @@ class ArrayFile:
         with self.archive.open(info) as entry:
             yield entry, info.file_size
 
-    def _header(self, name: str, entry: IO[bytes], held: int) -> ArrayHeader:
+    def _header(self, name: str, entry: IO[bytes], held: int, in_memory: bool = True) -> ArrayHeader:
         version = np.lib.format.read_magic(entry)
         if version != (1, 0):  # longer headers are those of records, which are no samples
             raise self.unreadable(f"{name} has a header of version {version}")
@@ -122,7 +156,7 @@ class ArrayFile:
         if dtype.hasobject:
             raise self.unreadable(f"{name} holds pickled objects")
         declared = ArrayHeader(dtype, shape, fortran)
-        if min(shape, default=0) < 0 or declared.bytes > _memory():
+        if min(shape, default=0) < 0 or (in_memory and declared.bytes > _memory()):
             raise DataError(
                 f"{shown(self.path)}: declares an array that the memory cannot hold ({name} of shape {_short(shape)})"
             )
@@ -141,16 +175,20 @@ def open_arrays(path: Path, advice: str) -> Iterator[ArrayFile]:
     Raises:
         DataError: no regular file, damaged, or not of this kind; `advice` says what to give instead.
     """
-    with open_regular(path, advice=advice) as file:
-        try:
-            yield ArrayFile(path, file)
-        except MemoryError as error:
-            raise DataError(f"{shown(path)}: declares an array that the memory cannot hold") from error
-        except DAMAGE as error:
-            said = " ".join(str(error).split())[:100] or type(error).__name__
-            raise DataError(
-                f"{shown(path)}: not a readable .npz or .npy file without pickled objects: {said}"
-            ) from error
+    with open_regular(path, advice=advice) as file, array_errors(path):
+        yield ArrayFile(path, file)
+
+
+@contextmanager
+def array_errors(path: Path) -> Iterator[None]:
+    """Turns what reading an `.npz` or `.npy` file raises into one DataError with its path."""
+    try:
+        yield
+    except MemoryError as error:
+        raise DataError(f"{shown(path)}: declares an array that the memory cannot hold") from error
+    except DAMAGE as error:
+        said = " ".join(str(error).split())[:100] or type(error).__name__
+        raise DataError(f"{shown(path)}: not a readable .npz or .npy file without pickled objects: {said}") from error
 
 
 def _memory() -> int:

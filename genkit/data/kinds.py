@@ -1,6 +1,7 @@
 r"""Kinds of values: a real number, a level on a line, or a token without order.
 
-* `Real`: any number, inside a range where the data has one. What is stored is what a model sees.
+* `Real`: any number, inside a range where the data has one. What is stored is what a model sees, or, where the columns
+  of the data have units of their own, (v − mean) / std of each column.
 * `Quantised`: v in 0 … levels − 1 (a uint8 pixel, an intensity 0 … 16), equal bins of [lo, hi). A model sees the middle
   of the bin,
 
@@ -147,31 +148,49 @@ class Real(ValueKind):
     """Real numbers, stored as they are.
 
     Attributes:
-        range: (lo, hi), None if unbounded.
+        range: (lo, hi) of model values, None if unbounded.
+        mean, std: Of the D values of an example, where a model sees (v − mean) / std; () where it sees v.
 
     Raises:
-        DataError: the range is empty or not finite.
+        DataError: the range is empty or not finite, or mean and std are not D finite numbers each, std > 0.
     """
 
     range: Interval | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     name: ClassVar[str] = "real"
 
     def __post_init__(self) -> None:
         _check_range(self.range)
+        right = len(self.mean) == len(self.std) and all(
+            type(m) is float and type(s) is float and math.isfinite(m) and 0 < s < math.inf
+            for m, s in zip(self.mean, self.std, strict=False)
+        )
+        if not right:
+            raise DataError("mean and std of real data are one finite number for each value, std above 0")
+
+    @property
+    def log_volume(self) -> float:  # type: ignore[override]
+        """−mean log std: with it, a density of model values is one of stored values."""
+        return -math.fsum(map(math.log, self.std)) / len(self.std) if self.std else 0.0
 
     def to_model(self, v: Tensor) -> Tensor:
-        return v.to(torch.float32)
+        return self._standardised(v).to(torch.float32)
 
     def to_stored(self, x: Tensor) -> Tensor:
-        """As they are: float32, or float64 where they are so."""
-        return x if x.dtype == torch.float64 else x.to(torch.float32)
+        """In their own units: float32, or float64 where they are so."""
+        if not self.std:
+            return x if x.dtype == torch.float64 else x.to(torch.float32)
+        v = x.to(torch.float64) * _like(self.std, x) + _like(self.mean, x)
+        return v if x.dtype == torch.float64 else v.to(torch.float32)
 
     def nearest(self, v: Tensor) -> Tensor:
         return v.to(torch.float32)
 
     def coordinates(self, v: Tensor) -> Tensor:
-        return v.to(torch.float64)
+        """As a model sees them."""
+        return self._standardised(v).to(torch.float64)
 
     def invalid(self, v: Tensor) -> Tensor:
         return ~torch.isfinite(v)
@@ -180,9 +199,17 @@ class Real(ValueKind):
         if not v.is_floating_point():
             raise DataError(f"stored values of this data are float, not {dtype_name(v)}: convert them with v.float()")
 
+    def _standardised(self, v: Tensor) -> Tensor:
+        return (v.to(torch.float64) - _like(self.mean, v)) / _like(self.std, v) if self.std else v
+
     @property
     def words(self) -> str:
         return "float32"
+
+    def to_json(self) -> dict[str, Any]:
+        if not self.std:
+            return {}
+        return {"kind": {"name": self.name, "mean": list(self.mean), "std": list(self.std)}}
 
 
 @dataclass(frozen=True)
@@ -382,9 +409,16 @@ def kind_of(value_range: Interval | None, levels: int | None) -> Kind:
 
 def kind_from_json(node: dict[str, Any]) -> Kind:
     """The kind of the "kind" entry of a specification. Raises what its reading raises, or DataError."""
+    if node["name"] == Real.name:
+        return Real(None, tuple(node["mean"]), tuple(node["std"]))
     if node["name"] != Categorical.name:
         raise ValueError(f"no kind of values: {node['name']}")
     return Categorical(node["vocabulary"], tuple(node["specials"]), tuple(node.get("symbols", ())))
+
+
+def _like(values: tuple[float, ...], v: Tensor) -> Tensor:
+    """(*shape) float64 of the values of one example of v (B, *shape)."""
+    return torch.tensor(values, dtype=torch.float64, device=v.device).reshape(v.shape[1:])
 
 
 def dtype_name(x: Tensor | torch.dtype) -> str:

@@ -88,8 +88,8 @@ class PreparedImages(Dataset):
         return self.flip or self.shift > 0 or self.random_window
 
     def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
-        height, width = self.spec.shape[1:]
         if self.random_window:
+            height, width = self.spec.shape[1:]
             rows = stream.integers("window rows", index, values.shape[2] - height + 1)
             columns = stream.integers("window columns", index, values.shape[3] - width + 1)
             values = windows_of(values, torch.stack([rows, columns], 1), height, width)

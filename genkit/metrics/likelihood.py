@@ -31,7 +31,7 @@ ANY: tuple[Modality, ...] = ("image", "vector", "sequence")
 
 
 class NegativeLogLikelihood(ExampleMean):
-    """−log p(x) in nats per example."""
+    """−log p(x) in nats per example; of continuous data in the units of the data, whatever those of the model."""
 
     requires: ClassVar[tuple[Requirement, ...]] = ("log_prob",)
     modalities: ClassVar[tuple[Modality, ...]] = ANY
@@ -40,7 +40,8 @@ class NegativeLogLikelihood(ExampleMean):
     divergence: ClassVar[bool] = False
 
     def per_example(self, probe: Probe) -> Tensor:
-        return -probe["log_prob"]
+        log_prob, spec = probe["log_prob"], probe.spec
+        return -log_prob if spec.kind.has_mass else -log_mass(log_prob, spec)
 
 
 class BitsPerDim(ExampleMean):

@@ -244,12 +244,13 @@ def check_stored(v: Tensor, spec: DataSpec) -> None:
 
 def model_values(v: Tensor, spec: DataSpec) -> Tensor:
     """Stored values (B, *shape) as model values; continuous float64 stays float64."""
-    return v if spec.kind.count is None and v.dtype == torch.float64 else spec.scale(v)
+    return spec.kind.coordinates(v) if spec.kind.count is None and v.dtype == torch.float64 else spec.scale(v)
 
 
 def log_mass(log_prob: Tensor, spec: DataSpec) -> Tensor:
-    """log-density (B,) to the log-probability of the stored values; continuous data has the density alone."""
-    return log_prob.double() + spec.dim * spec.kind.log_volume if spec.kind.has_mass else log_prob
+    """log-density (B,) of model values to log-probability, or log-density, of the stored values."""
+    volume = spec.kind.log_volume
+    return log_prob.double() + spec.dim * volume if spec.kind.has_mass or volume else log_prob
 
 
 def stored_bits(nll: Tensor, spec: DataSpec) -> Tensor:

@@ -60,7 +60,10 @@ def draw(
         case "scatter":
             from genkit.report.scatter import save_scatter  # matplotlib costs half a second, which images need not pay
 
-            save_scatter(path, x, real, title, names, spec.names)
+            columns = spec.names or ("x₁", "x₂")
+            if spec.kind.log_volume:  # x are not in the data's units
+                columns = tuple(f"{name}, standardised" for name in columns)
+            save_scatter(path, x, real, title, names, columns)
 
 
 def picture_of(x: Tensor, spec: DataSpec, title: str = "", real: Tensor | None = None) -> Image:

@@ -20,11 +20,13 @@ from typing import Any, BinaryIO
 
 from genkit.data.images.collection import EncodedImages, Skipped
 from genkit.data.images.decoding import BadImage, is_image
-from genkit.data.images.folder import FIRST_BYTES, LARGEST_FILE, file_state
+from genkit.data.images.folder import FIRST_BYTES, LARGEST_FILE
 from genkit.data.images.layout import claims_to_be_image, place_of
+from genkit.data.source_files import file_state
 from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.regular import open_regular
+from genkit.storage.zip_members import start_of
 
 EXPANSION = 500  # times the size that it has in the archive; of what is larger than SMALL
 SMALL = 2**20
@@ -32,7 +34,6 @@ CHUNK = 2**22
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 COMPRESSED_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
 TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
-LOCAL_HEADER = 30  # bytes, and then the name and an extra field whose lengths it holds
 DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, NotImplementedError, OverflowError, zlib.error)
 DAMAGED_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, *DAMAGE)
 
@@ -161,12 +162,8 @@ class ZipImages(ArchiveImages):
                 raise self._refusal(info.filename, "is encrypted")
             self._refuse_growth(info.filename, info.compress_size, info.file_size)
             stored = info.compress_type == zipfile.ZIP_STORED
-            yield Member(info.filename, info.file_size, self._start(info) if stored else None, info)
-
-    def _start(self, info: zipfile.ZipInfo) -> int:
-        """The offset of a member's bytes: the local header has lengths of its own."""
-        head = os.pread(self.file.fileno(), LOCAL_HEADER, info.header_offset)
-        return info.header_offset + LOCAL_HEADER + sum(int.from_bytes(head[at : at + 2], "little") for at in (26, 28))
+            start = start_of(self.file.fileno(), info) if stored else None
+            yield Member(info.filename, info.file_size, start, info)
 
     def _unpacked(self, member: Member, most: int) -> bytes:
         with self.archive.open(member.entry) as stream:

@@ -82,6 +82,11 @@ def as_pixels(image: Image.Image, channels: int) -> Pixels:
     return np.atleast_3d(np.asarray(image if image.mode == mode else image.convert(mode)))
 
 
+def over_white(image: Image.Image) -> Image.Image:
+    """An image with alpha laid over white."""
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+
+
 def is_image(data: bytes) -> bool:
     """Tell whether the first bytes are those of a format that is read."""
     starts = (JPEG, b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -97,9 +102,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return Image.fromarray((values >> 8).astype(np.uint8))
     grey = image.mode in GREY
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        alpha = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, alpha)
+        image = over_white(image)
     return image.convert("L" if grey else "RGB")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from genkit.data.images.collection import EncodedImages, Skipped
 from genkit.data.images.decoding import BadImage, is_image
 from genkit.data.images.layout import claims_to_be_image, place_of
+from genkit.data.source_files import file_state
 from genkit.errors import DataError
 from genkit.printing import shown
 
@@ -93,15 +94,6 @@ class FolderImages(EncodedImages):
         else:
             self.skipped.others += 1
         return False
-
-
-def file_state(path: Path) -> list[int]:
-    """Size, time of change of content and of the entry, device and number of a file; zeros where it has gone."""
-    try:
-        state = os.stat(path)
-    except OSError:
-        return [0, 0, 0, 0, 0]
-    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_dev, state.st_ino]
 
 
 def first_bytes(path: Path) -> bytes:

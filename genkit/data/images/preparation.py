@@ -6,35 +6,31 @@ hashes: the same images give the same splits, whether they came from a folder, a
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from genkit.data.content_split import NAMES, split_of_each
+from genkit.data.content_split import NAMES
 from genkit.data.dataset import SplitName
 from genkit.data.images.class_labels import Classes, classes_of
 from genkit.data.images.collection import ImageCollection
 from genkit.data.images.decoding import BadImage
 from genkit.data.images.framing import Crop, Frame, Interpolation
 from genkit.data.images.survey import Channels, Survey, chosen_frame, described, surveyed
-from genkit.data.on_disk import Layout, aloud
+from genkit.data.on_disk import aloud
 from genkit.data.prepared import Writer
-from genkit.data.split import CHUNK, Examples
+from genkit.data.scratch import Scratch
 from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.progress import with_progress
 from genkit.storage.disk import require_free_disk
 
 MOST_NAMED = 1000  # files that cannot be used and are named one by one
-HASH = 16  # bytes of the hash of one image
-SCRATCH = "scratch"
 Say = Callable[[str], None]
 
 
@@ -85,26 +81,20 @@ class ImagePreparation:
         require_free_disk(
             2 * len(survey.good) * int(np.prod(shape)), writer.folder, "set GENKIT_CACHE to a folder on a larger disk"
         )
-        with open(writer.folder / SCRATCH, "w+b") as scratch:
-            kept, hashes = self._decode(scratch, survey, frame, channels)
+        with Scratch(writer, shape, "uint8") as scratch:
+            kept = self._decode(scratch, survey, frame, channels)
             self._refuse_bad(survey)
             classes = self._classes(kept)
             parts = None if images.parts is None else [images.parts[i] for i in kept]
-            splits = split_of_each(hashes, parts, shown(self.source))
             labels = None if classes.numbers is None else np.array(classes.numbers)
-            order = hashes.argsort(kind="stable") if labels is None else np.lexsort((labels, hashes))
-            rows = {name: np.array([i for i in order if splits[i] == name], dtype=np.int64) for name in NAMES}
-            for name in NAMES:
-                layout = Layout(len(rows[name]), shape, "uint8", labels is not None)
-                writer.split(name, _examples(scratch, rows[name], shape, labels), layout)
-        (writer.folder / SCRATCH).unlink()
-        names = {name: [images.names[kept[i]] for i in rows[name]] for name in NAMES}
+            placed = scratch.place(parts, labels, shown(self.source))
+        names = {name: [images.names[kept[i]] for i in placed.rows[name]] for name in NAMES}
         about = {
             "shape": [channels, frame.height, frame.width],
             "classes": list(classes.names),
             "line": self._line(len(kept), classes, described(survey, frame, channels), len(survey.bad)),
             "bad": survey.bad[:MOST_NAMED],
-            "duplicates": duplicates(hashes, splits),
+            "duplicates": duplicates(placed.hashes, placed.splits),
         }
         writer.describe(about, names, facts)
 
@@ -121,27 +111,22 @@ class ImagePreparation:
                 "JPEG, PNG, WebP, BMP, GIF or TIFF files"
             )
 
-    def _decode(
-        self, scratch: BinaryIO, survey: Survey, frame: Frame, channels: int
-    ) -> tuple[list[int], NDArray[np.void]]:
-        """Stored values of the images into the scratch file; returns their numbers and hashes (n,).
+    def _decode(self, scratch: Scratch, survey: Survey, frame: Frame, channels: int) -> list[int]:
+        """Stored values of the images into the scratch file; returns their numbers in the collection.
 
         What cannot be decoded goes from the good ones of the survey to the bad ones.
         """
-        kept, hashes = [], []
+        kept = []
         for i in with_progress(survey.good, "decoding images", len(survey.good)):
             try:
                 pixels = frame.apply(self.images.pixels(i, channels))
             except BadImage as error:
                 survey.bad.append((self.images.names[i], str(error)))
                 continue
-            values = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()
-            scratch.write(values)
-            hashes.append(hashlib.blake2b(values, digest_size=HASH).digest())
+            scratch.add(pixels.transpose(2, 0, 1))
             kept.append(i)
-        scratch.flush()
         survey.good = kept
-        return kept, np.frombuffer(b"".join(hashes), dtype=f"V{HASH}")
+        return kept
 
     def _classes(self, kept: Sequence[int]) -> Classes:
         names = [self.images.names[i] for i in kept]
@@ -174,17 +159,3 @@ def duplicates(hashes: NDArray[np.void], splits: Sequence[SplitName]) -> dict[st
     others = set(by_split["val"]) | set(by_split["test"])
     between = sum(count for value, count in by_split["train"].items() if value in others)
     return {"within": within, "between": between}
-
-
-def _examples(
-    scratch: BinaryIO, rows: NDArray[np.int64], shape: tuple[int, ...], labels: NDArray[np.int64] | None
-) -> Iterator[Examples]:
-    """The rows of the scratch file, in this order."""
-    width = int(np.prod(shape))
-    size = max(1, CHUNK // width)
-    values = np.memmap(scratch, np.uint8, "r", shape=(scratch.seek(0, 2) // width, *shape))
-    for low in range(0, len(rows), size):
-        part = rows[low : low + size]
-        yield Examples(
-            torch.from_numpy(np.array(values[part])), None if labels is None else torch.from_numpy(labels[part])
-        )
