@@ -1,4 +1,4 @@
-"""Which arrays of a file are examples, which are labels, and of which split.
+"""The arrays of a file that are examples, those that are labels, and the split of each.
 
     an .npy                               examples
     x, y    images, labels    arr_0 …     examples and labels; the splits are made by content

@@ -60,7 +60,7 @@ class ArrayHeader:
 
 @dataclass(frozen=True)
 class ArrayPlace:
-    """Where the values of an array lie.
+    """The place of an array in its file.
 
     Attributes:
         header: Type and shape.
@@ -101,7 +101,7 @@ class ArrayFile:
             return self._header(name, entry, held)
 
     def place(self, name: str) -> ArrayPlace:
-        """Where the values of an array lie, which may be more than fit memory. Raises DataError as `declared`."""
+        """The place of an array, which may be larger than memory. Raises DataError as `declared`."""
         with self._entry(name) as (entry, held):
             header = self._header(name, entry, held, in_memory=False)
             before = entry.tell()

@@ -29,7 +29,7 @@ FILE = "scratch"
 
 @dataclass(frozen=True)
 class Placed:
-    """Where examples went.
+    """Examples in their splits.
 
     Attributes:
         hashes: (n,) of each, in the order of the source.

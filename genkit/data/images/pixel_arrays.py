@@ -100,8 +100,8 @@ class _Block:
 
 
 @dataclass(frozen=True)
-class Form:
-    """How an array holds images.
+class ImageForm:
+    """The form in which an array holds images.
 
     Attributes:
         header: Of each of them.
@@ -115,7 +115,7 @@ class Form:
         return values[..., None] if self.axes is None else values.transpose(self.axes)
 
 
-def form_of(rows: ArrayRows, name: str, value_range: Interval | None, source: str) -> Form:
+def form_of(rows: ArrayRows, name: str, value_range: Interval | None, source: str) -> ImageForm:
     """Find out how an array holds images. Raises DataError where it holds none."""
     shape = rows.shape
     axes: tuple[int, int, int, int] | None = None
@@ -133,7 +133,7 @@ def form_of(rows: ArrayRows, name: str, value_range: Interval | None, source: st
     if rows.dtype.kind == "f" and value_range is None:
         raise DataError(_needs_range(rows, name, source))
     _, height, width, channels = (*shape, 1) if axes is None else tuple(shape[axis] for axis in axes)
-    return Form(Header(width, height, channels == 1), axes)
+    return ImageForm(Header(width, height, channels == 1), axes)
 
 
 def _needs_range(rows: ArrayRows, name: str, source: str) -> str:
