@@ -41,6 +41,7 @@ from genkit.config.hydra.launch import compose_option
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import EvalSettings
 from genkit.data.dataset import Dataset
+from genkit.data.kinds import Drawing
 from genkit.data.order import random_order
 from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
@@ -62,11 +63,13 @@ from genkit.report.table import print_table
 
 PICTURED = 8  # samples in a picture of neighbours, twice
 NEIGHBOURS = "samples beside their nearest training images: the first | the closest"
-SUITES = {
-    "image": "suite/image",
-    "vector": "suite/points2d",
-    "sequence": "suite/sequence",
-}  # what is scored where the user names no metric
+SUITES: dict[Drawing, str] = {
+    "grid": "suite/image",
+    "scatter": "suite/points2d",
+    "series": "suite/sequence",
+    "tokens": "suite/sequence",
+    "table": "suite/table",
+}  # what is scored where the user names no metric, by how the data is drawn
 
 
 class Scored(NamedTuple):
@@ -185,7 +188,7 @@ def _metrics(settings: EvalSettings, spec: DataSpec) -> tuple[dict[str, ProbeMet
     nodes, one_by_one = settings.metric, metrics_named()
     named = nodes is not None
     if nodes is None:
-        nodes = compose_option("metric", SUITES[spec.modality])
+        nodes = compose_option("metric", SUITES[spec.drawing])
     return metrics_of(nodes, settings.plugins), one_by_one and named
 
 

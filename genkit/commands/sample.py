@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,15 @@ from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_model import label_of, origin, restore_for_sampling, title_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import SampleSettings
-from genkit.data.samples import SCHEMA, samples_size, stream_samples_to
+from genkit.data.samples import NOTE, ROWS, SAMPLES, SCHEMA, samples_size, stream_samples_to
+from genkit.data.tables.samples import written_rows
 from genkit.models.base import Stepwise
 from genkit.models.conditional import labels_for
 from genkit.models.stream import stream_samples
 from genkit.printing import shown
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
+from genkit.report.preview import print_rows
 from genkit.storage.atomic import whole_file
 from genkit.storage.disk import require_free_disk
 
@@ -45,7 +47,7 @@ DRAWN_WITH = ("n", "seed", "y", "device")  # keys kept beside samples, besides t
 
 
 def run(settings: SampleSettings) -> None:
-    """Draw samples and write samples.npz, a picture and samples.json into the output folder.
+    """Draw samples and write samples.npz, a picture and samples.json into the output folder; of a table samples.csv.
 
     With show= it is the picture and its note alone: interpolation.png, interpolation.json.
     """
@@ -81,7 +83,10 @@ def _close(folder: Path, found: Restored, settings: SampleSettings, console: Con
     if settings.show is not None:
         close(console, f"{settings.show}: {shown(folder)}", {"picture": folder / f"{settings.show}.png"}, [score])
         return
-    made = {"picture": folder / picture_name(found.model.spec), "array": folder / "samples.npz"}
+    made = {"picture": folder / picture_name(found.model.spec), "array": folder / SAMPLES}
+    if (folder / ROWS).exists():
+        made["table"] = folder / ROWS
+        print_rows(folder / ROWS, console)
     close(console, f"{settings.n:,} samples: {shown(folder)}", made, [score])
 
 
@@ -97,7 +102,7 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
     kept: list[Tensor] = []
     most = POINTS if spec.drawing == "scatter" else PICTURED
 
-    def stored() -> Iterator[tuple[Tensor, Tensor | None]]:
+    def stored(append: Callable[[Tensor], None]) -> Iterator[tuple[Tensor, Tensor | None]]:
         stream = stream_samples(found.model, n, seed=settings.seed, batch_size=settings.batch_size, y=settings.y)
         with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
             task, said, done = bar.add_task("sampling", total=n), time.monotonic(), 0
@@ -109,12 +114,15 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
                 if (missing := most - sum(map(len, kept))) > 0:
                     kept.append(x[:missing])
                 bar.advance(task, len(x))
-                yield spec.unscale(x), y
+                v = spec.unscale(x)
+                append(v)
+                yield v, y
 
-    stream_samples_to(folder / "samples.npz", spec, n, stored())
+    with written_rows(folder / ROWS, spec) as append:
+        stream_samples_to(folder / SAMPLES, spec, n, stored(append))
     draw(folder / picture_name(spec), torch.cat(kept), spec, title=title_of(found))
     seconds = round(time.perf_counter() - started, 3)
-    _note(folder / "samples.json", _facts(found, settings) | {"seconds": seconds})
+    _note(folder / NOTE, _facts(found, settings) | {"seconds": seconds})
 
 
 def _note(path: Path, facts: dict[str, Any]) -> None:

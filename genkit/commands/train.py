@@ -98,6 +98,8 @@ def _start(typed: TrainSettings, console: Console) -> Trained:
     if job.multirun and typed.run_dir is not None and (same := find_same_run(Path(typed.run_dir), settings.config)):
         return _again(same, typed, console)
     parts = build_parts(settings, given=given, start=start)
+    if parts.dataset.notice:
+        console.print(parts.dataset.notice, soft_wrap=True, highlight=False)
     target = new_folder(sweep_folder(typed.run_dir), label) if job.multirun else _path(typed.run_dir)
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
     config = checkpoint_config(settings, parts.dataset)

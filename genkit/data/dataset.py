@@ -56,6 +56,7 @@ class Dataset(Component, ABC):
         features: The shipped feature network that was made for this data, by its name ("digits", "mnist", "cifar",
             "stacked_mnist"); None where there is none.
         floor_kind: What `real_pair` compares, in the words that stand beside a score.
+        notice: What was decided about the user's files, in one line; "" for nothing.
     """
 
     spec: DataSpec
@@ -65,6 +66,7 @@ class Dataset(Component, ABC):
     modes: KnownModes | None = None
     features: str | None = None
     floor_kind: str = "train against test"
+    notice: str = ""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Refuses, with a ConfigError, a dataset that was written for the version before views."""

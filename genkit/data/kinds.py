@@ -32,7 +32,7 @@ from genkit.errors import DataError
 
 Interval = tuple[float, float]
 Modality = Literal["image", "vector", "sequence"]
-Drawing = Literal["grid", "scatter", "series", "tokens"]
+Drawing = Literal["grid", "scatter", "series", "tokens", "table"]
 
 LARGEST_RANGE = 1e12
 MOST = 2**31  # stored values are numbered within it
@@ -49,6 +49,7 @@ class ValueKind(ABC):
         stored_dtype, model_dtype: Of stored values and of model values.
         has_mass: Whether a stored value has a probability of its own.
         spreads: Whether it is a bin that a density of points can be spread over.
+        part: What one value of an example is called where parts are drawn apart.
         log_volume: log of the volume of a stored value's bin, per dimension; 0 where it has none.
     """
 
@@ -60,6 +61,7 @@ class ValueKind(ABC):
     has_mass: ClassVar[bool] = False
     spreads: ClassVar[bool] = False
     log_volume: float = 0.0
+    part: ClassVar[str] = "pixel"
 
     @abstractmethod
     def to_model(self, v: Tensor) -> Tensor:
@@ -125,8 +127,12 @@ class ValueKind(ABC):
         """Raises DataError where values of this type are none that are stored."""
 
     def drawing(self, modality: Modality) -> Drawing:
-        """The plot of such data: a grid of images, a scatter plot of vectors, lines of series, or rows of tokens."""
+        """The plot of such data: a grid, a scatter plot, lines of series, rows of tokens, or a table's marginals."""
         return SCALED[modality]
+
+    def groups(self, dim: int) -> tuple[int, ...]:
+        """How many of the D values of an example are drawn together by who draws them apart: one by one."""
+        return (1,) * dim
 
     @property
     @abstractmethod

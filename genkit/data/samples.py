@@ -29,6 +29,8 @@ from genkit.data.image_folder import LOSSY, OTHERS, PNG, read_folder
 from genkit.data.kinds import Categorical, dtype_name
 from genkit.data.spec import DataSpec, batch_words
 from genkit.data.split import InMemory, Split
+from genkit.data.tables.files import is_table
+from genkit.data.tables.samples import read_rows
 from genkit.errors import DataError
 from genkit.printing import shell_word, shown
 from genkit.storage.atomic import whole_file
@@ -39,7 +41,8 @@ KEYS = ("x", "arr_0")  # what samples are called
 SCHEMA = "genkit.samples/1"
 LARGEST_NOTE = 2**20  # bytes
 SAMPLES, NOTE = "samples.npz", "samples.json"  # in a folder that `genkit sample` wrote
-GIVE = "give an .npz with key x, an .npy, or a folder of PNG images"
+ROWS = "samples.csv"  # beside them, of a table
+GIVE = "give an .npz with key x, an .npy, a folder of PNG images, or a .csv of a table"
 CHANNELS = (1, 3)
 LARGEST_TOKEN = 2**31 - 1
 LARGEST = float(np.finfo(np.float32).max)  # what a model can draw; squares of larger values overflow in distances
@@ -64,6 +67,8 @@ def read_samples(path: Path | str, spec: DataSpec | None = None) -> InMemory:
     if missing:
         raise DataError(f"{shown(path)}: no such file or folder; {GIVE}")
     known = spec is not None
+    if is_table(path) and path.is_file():
+        return read_rows(path, spec)
     if path.is_dir() and not _drawn_here(path):
         x, y = read_folder(path), None
         spec = spec or _spec_of(x.shape, path)

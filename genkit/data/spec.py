@@ -25,6 +25,7 @@ from genkit.data.kinds import (
     kind_from_json,
     kind_of,
 )
+from genkit.data.tables.kind import Tabular
 from genkit.errors import DataError
 
 Batch = dict[str, Tensor]  # {"x": (B, *shape), "y"?: (B,) int64}
@@ -74,6 +75,8 @@ class DataSpec:
             object.__setattr__(self, name, value)
         if names and (len(names) != self.dim or not all(type(name) is str for name in names)):
             raise DataError(f"{len(names)} names for {self.dim} values: give one text for each, or none")
+        if isinstance(kind, Tabular) and shape != (kind.table.width,):
+            raise DataError(f"a table whose rows have {kind.table.width:,} values, and a shape {shape}")
 
     @property
     def value_range(self) -> Interval | None:
@@ -92,7 +95,7 @@ class DataSpec:
 
     @property
     def drawing(self) -> Drawing:
-        """The plot of a set of examples: "grid", "scatter", "series" or "tokens"."""
+        """The plot of a set of examples: "grid", "scatter", "series", "tokens" or "table"."""
         return self.kind.drawing(self.modality)
 
     @property
@@ -165,9 +168,13 @@ class DataSpec:
             shape=tuple(node["shape"]),
             modality=node["modality"],
             num_classes=node["num_classes"],
-            kind=kind_from_json(node["kind"]) if "kind" in node else kind_of(value_range, node["levels"]),
+            kind=_kind_of_json(node["kind"]) if "kind" in node else kind_of(value_range, node["levels"]),
             names=tuple(node.get("names", ())),
         )
+
+
+def _kind_of_json(node: dict[str, Any]) -> Kind:
+    return Tabular.of_json(node) if node["name"] == Tabular.name else kind_from_json(node)
 
 
 class Takes:

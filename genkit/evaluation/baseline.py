@@ -75,7 +75,9 @@ def pixel_gaussian(dataset: Dataset, n: int, seed: int) -> Tensor:
 def pixel_marginals(dataset: Dataset, n: int, seed: int) -> Tensor:
     """n seeded draws (n, *shape), stored values, each value from a training example of its own."""
     train, dim = dataset.split("train"), dataset.spec.dim
-    pick = torch.randint(len(train), (n, dim), generator=generator_of(seed, "pixel marginals"))
+    groups = torch.tensor(dataset.spec.kind.groups(dim))
+    pick = torch.randint(len(train), (n, len(groups)), generator=generator_of(seed, "pixel marginals"))
+    pick = pick.repeat_interleave(groups, 1)
     out, low = torch.empty(n, dim, dtype=train.dtype), 0
     for chunk in train.chunks(train.chunk_size):
         rows = chunk.x.flatten(1)

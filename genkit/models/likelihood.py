@@ -142,10 +142,3 @@ class Gaussian(Likelihood):
 
     def draw(self, out: Tensor, eps: Tensor) -> Tensor:
         return (out + torch.exp(self.log_std) * eps).clamp(self.low, self.high)
-
-
-def default_likelihood(*, spec: DataSpec) -> Likelihood:
-    """Bernoulli for two levels, discretised logistic for more, Gaussian for continuous data."""
-    if not isinstance(spec.kind, Quantised):
-        return Gaussian(spec=spec)
-    return (Bernoulli if spec.kind.levels == 2 else DiscretizedLogistic)(spec=spec)

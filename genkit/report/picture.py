@@ -1,4 +1,4 @@
-"""Plots of a set of samples of any data: images, points, lines, or rows of tokens."""
+"""Plots of a set of samples of any data: images, points, lines, rows of tokens, or the columns of a table."""
 
 import tempfile
 from pathlib import Path
@@ -18,11 +18,12 @@ PICTURES: dict[Drawing, str] = {
     "scatter": "scatter.png",
     "series": "series.png",
     "tokens": "tokens.png",
+    "table": "columns.png",
 }
 
 
 def picture_name(spec: DataSpec) -> str:
-    """ "grid.png", "scatter.png", "series.png" or "tokens.png"."""
+    """ "grid.png", "scatter.png", "series.png", "tokens.png" or "columns.png"."""
     return PICTURES[spec.drawing]
 
 
@@ -41,6 +42,7 @@ def draw(
         x: One sample or more.
         spec: The data.
         real: Real data in model units, which fixes the axes of a scatter plot; images and tokens do without.
+            A table is drawn beside the shares in its training rows, which its spec knows.
         title: Above it: model, data and step.
         names: What a plot calls the real data and x.
 
@@ -53,6 +55,10 @@ def draw(
             save_grid(path, x, spec, title=title)
         case "tokens":
             save_tokens(path, x, spec, title=title)
+        case "table":
+            from genkit.report.columns import save_columns
+
+            save_columns(path, x, spec, real, title, names)
         case "series":
             from genkit.report.series import save_series
 

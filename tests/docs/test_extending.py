@@ -30,20 +30,20 @@ from genkit.models.base import Density, GenerativeModel
 from genkit.models.stream import stream_samples
 
 PAGE = ROOT / "docs" / "extending.md"
-PARTS = {"mixture": "model", "photos": "data", "chain": "data", "bigrams": "model", "table": "data",
+PARTS = {"mixture": "model", "photos": "data", "chain": "data", "bigrams": "model", "readings": "data",
          "marginals": "metric", "midpoint": "sampler", "siren": "backbone"}  # fmt: skip
 
 
 @pytest.fixture
 def example(work):
-    """The page's files, photos and a table in the working directory; the modules are forgotten afterwards."""
+    """The page's files, photos and a file of numbers in the working directory; the modules are forgotten afterwards."""
     draw = np.random.default_rng(0)
     (work / "my_photos").mkdir()
     for i in range(40):
         pixels = draw.integers(0, 256, (6, 9, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((48, 40)).save(work / "my_photos" / f"{i}.jpg")
     rows = draw.normal([40.0, 3e4], [9.0, 1e4], (200, 2))
-    np.savetxt(work / "my_table.csv", rows, delimiter=",", header="age, income", comments="")
+    np.savetxt(work / "my_readings.csv", rows, delimiter=",", header="age, income", comments="")
     for name, text in files(PAGE).items():
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).write_text(text, encoding="utf-8")
@@ -182,17 +182,17 @@ def test_the_bigrams_are_a_distribution_and_score_the_chain_at_its_entropy(examp
     assert float(share) == pytest.approx(0.8, abs=0.02)
 
 
-def test_a_table_is_standardised_by_its_training_rows_and_its_columns_have_names(example):
-    data = made_of("table")["Table"](root="my_table.csv")
+def test_readings_are_standardised_by_their_training_rows_and_columns_have_names(example):
+    data = made_of("readings")["Readings"](root="my_readings.csv")
     train = data.split("train").x.double()
     assert torch.allclose(train.mean(0), torch.zeros(2, dtype=torch.float64), atol=1e-6)
     assert torch.allclose(train.std(0), torch.ones(2, dtype=torch.float64), atol=1e-6)
     assert data.spec.names == ("age", "income")
     rows = torch.cat([data.split(name).x for name in ("train", "val", "test")]) * data.std + data.mean
-    written = torch.from_numpy(np.loadtxt("my_table.csv", delimiter=",", skiprows=1))
+    written = torch.from_numpy(np.loadtxt("my_readings.csv", delimiter=",", skiprows=1))
     assert torch.allclose(rows.sort(0).values, written.sort(0).values, rtol=1e-5)
     with pytest.raises(DataError, match=r"data.root=conf: no CSV file of numbers"):
-        made_of("table")["Table"](root="conf")
+        made_of("readings")["Readings"](root="conf")
 
 
 def test_the_marginal_distance_is_the_two_sample_statistic_of_each_column(example):

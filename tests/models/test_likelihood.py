@@ -8,7 +8,8 @@ from torch.distributions import Normal
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.models.likelihood import Bernoulli, DiscretizedLogistic, Gaussian, default_likelihood
+from genkit.models.default_likelihood import default_likelihood
+from genkit.models.likelihood import Bernoulli, DiscretizedLogistic, Gaussian
 from genkit.noise import generator_of
 
 

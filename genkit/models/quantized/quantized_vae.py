@@ -28,8 +28,9 @@ from genkit.models.base import (
     Reconstructor,
     classes_of,
 )
+from genkit.models.default_likelihood import default_likelihood
 from genkit.models.latent_size import default_latent_dim
-from genkit.models.likelihood import LikelihoodFactory, default_likelihood
+from genkit.models.likelihood import LikelihoodFactory
 from genkit.models.quantized.code_prior import CodePriorFactory, TransformerPrior
 from genkit.models.quantized.quantizer import Quantized, Quantizer, VectorQuantizer, code_usage
 from genkit.nn.backbone import BackboneFactory

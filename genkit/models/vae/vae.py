@@ -29,10 +29,11 @@ from genkit.models.base import (
     Reconstructor,
     classes_of,
 )
+from genkit.models.default_likelihood import default_likelihood
 from genkit.models.density_per_label import AnyDensity, draw_latents, fit_density, make_density
 from genkit.models.latent_density import LatentDensityFactory, uniform_draw
 from genkit.models.latent_size import default_latent_dim
-from genkit.models.likelihood import LikelihoodFactory, default_likelihood
+from genkit.models.likelihood import LikelihoodFactory
 from genkit.models.vae.objective import ELBO, Draws, VariationalObjective
 from genkit.models.vae.prior import NormalMixture, PriorFactory, StandardNormal
 from genkit.nn.backbone import BackboneFactory

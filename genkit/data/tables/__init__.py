@@ -1,0 +1,1 @@
+"""Tables: rows of named columns of several kinds, and their encoding as vectors."""

@@ -1,0 +1,203 @@
+"""Tables: cells come back from their vectors, files are read as they are meant, and bad ones are refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genkit.data.sources.table import Table
+from genkit.data.spec import DataSpec
+from genkit.data.tables.files import read_table, written_table
+from genkit.data.tables.samples import read_rows
+from genkit.errors import GenkitError
+
+ORDINAL = {"note": ("low", "mid", "high")}
+
+
+def table_of(folder: Path, text: str | bytes, name: str = "table.csv", **keys) -> Table:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Table(root=str(path), **keys)
+
+
+def numbered(*lines: str, n: int = 12, header: str = "a,b") -> str:
+    """A header, n rows of two numbers, and more lines."""
+    return "\n".join([header, *(f"{i % 5},{i * 1.5}" for i in range(n)), *lines]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def people(mixed_table) -> Table:
+    return Table(root=str(mixed_table), columns=ORDINAL, target="grade")
+
+
+def test_kinds_are_inferred_and_may_be_said(people):
+    kinds = {column.name: column.kind for column in people.table.columns}
+    assert kinds == {
+        "age": "integer", "income": "numeric", "city": "categorical", "zip": "categorical", "member": "categorical",
+        "joined": "date", "note": "ordinal", "empty": "categorical", "planet": "categorical", "grade": "categorical",
+    }  # fmt: skip
+    assert {column.name: column.missing for column in people.table.columns if column.missing is not None} == {
+        "age": "NA", "joined": "", "empty": "",
+    }  # fmt: skip
+    assert people.spec.num_classes == 3
+    assert "400 rows" in people.notice
+    assert "\n" not in people.notice
+
+
+def test_cells_come_back_from_their_vectors(people):
+    kind = people.spec.kind
+    for name, cells in people.cells.items():
+        x = people.split(name).x
+        np.testing.assert_allclose(kind.cells(x), cells, rtol=1e-6)
+        exact = [i for i, column in enumerate(people.table.columns) if column.kind != "numeric"]
+        np.testing.assert_array_equal(kind.cells(x)[:, exact], cells[:, exact])
+        assert torch.equal(kind.to_stored(x), x)
+
+
+def test_a_written_table_is_the_file_that_was_read(people, mixed_table, tmp_path):
+    """Columns in order, cells as they were written, missing ones and quoted ones among them."""
+    with written_table(tmp_path / "out.csv", people.table) as append:
+        for name in ("train", "val", "test"):
+            append(people.spec.kind.cells(people.split(name).x))
+    before, after = read_table(mixed_table), read_table(tmp_path / "out.csv")
+    assert after.names == before.names
+    order = np.concatenate([people.rows[name] for name in ("train", "val", "test")])
+    rows = list(before.rows())
+    assert list(after.rows()) == [rows[i] for i in order]
+
+
+def test_every_point_of_a_cell_means_the_cell(people):
+    x = people.split("train").x
+    u = torch.rand(x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    moved = people.spec.kind.dequantise(x, u)
+    assert torch.equal(people.spec.kind.to_stored(moved), x)
+    assert (moved != x).any(0).float().mean() > 0.8
+    ordered = [own.start for own, block in people.table.blocks if block.kind == "ordered" and not block.switched]
+    assert len(ordered) == 2
+    moments = moved[:, ordered].mean(0).abs(), moved[:, ordered].std(0)  # standard normal, as the shares are these rows'
+    assert max(moments[0]) < 0.15
+    assert 0.9 < min(moments[1])
+
+
+def test_any_vector_is_a_row_that_the_table_can_have(people):
+    x = 5 * torch.randn(300, people.spec.dim, generator=torch.Generator().manual_seed(0))
+    stored = people.spec.kind.to_stored(x)
+    assert torch.equal(people.spec.kind.to_stored(stored), stored)
+    rows, every = people.spec.kind.cells(x), np.concatenate(list(people.cells.values()))
+    for i, column in enumerate(people.table.columns):
+        if column.discrete:
+            assert set(np.unique(rows[:, i])) <= set(np.unique(every[:, i])) or np.isnan(every[:, i]).any()
+        present = every[~np.isnan(every[:, i]), i]
+        drawn = rows[~np.isnan(rows[:, i]), i]
+        assert not len(drawn) or (present.min() <= drawn.min() and drawn.max() <= present.max())
+
+
+def test_a_checkpoint_knows_the_columns(people):
+    node = json.loads(json.dumps(people.spec.to_json()))
+    assert DataSpec.from_json(node) == people.spec
+    damaged = json.loads(json.dumps(node).replace('"ordered"', '"disordered"'))
+    with pytest.raises((ValueError, GenkitError)):
+        DataSpec.from_json(damaged)
+
+
+def test_equal_rows_fall_on_one_side_in_any_order(tmp_path):
+    lines = [f"{i % 7},{i % 3}" for i in range(60)]
+    one = table_of(tmp_path, "\n".join(["a,b", *lines]))
+    other = table_of(tmp_path, "\n".join(["a,b", *reversed(lines)]), "other.csv")
+    sides = {name: {tuple(row) for row in cells} for name, cells in one.cells.items()}
+    assert not (sides["train"] & sides["test"] or sides["train"] & sides["val"] or sides["val"] & sides["test"])
+    assert all(sides[name] == {tuple(row) for row in cells} for name, cells in other.cells.items())
+    assert all(len(cells) > 0 for cells in one.cells.values())
+
+
+READ = {
+    "a byte-order mark": (b"\xef\xbb\xbf" + numbered().encode(), {}, ["integer", "numeric"]),
+    "UTF-16": (numbered().encode("utf-16"), {}, ["integer", "numeric"]),
+    "latin-1": (numbered(header="a,gr\xf6\xdfe").encode("latin-1"), {"encoding": "latin-1"}, ["integer", "numeric"]),
+    "semicolons": (numbered().replace(",", ";").encode(), {}, ["integer", "numeric"]),
+    "Windows lines": (numbered().replace("\n", "\r\n").encode(), {}, ["integer", "numeric"]),
+    "quoted numbers are names": ("\n".join(["a,b", *(f'"{i % 5}",{i}' for i in range(12))]), {}, ["categorical", "integer"]),
+    "all quoted": ("\n".join(['"a","b"', *(f'"{i % 5}","{i}"' for i in range(12))]), {}, ["integer", "integer"]),
+    "a constant column": ("\n".join(["a,b", *(f"7,{i}" for i in range(12))]), {}, ["categorical", "integer"]),
+    "chosen": (numbered(), {"columns": {"a": "categorical"}, "drop": ("b",)}, ["categorical"]),
+    "few rows": ("a,b\n1,2\n3,4\n5,6\n", {}, ["integer", "integer"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", READ)
+def test_files_that_are_read(case, tmp_path):
+    text, keys, kinds = READ[case]
+    data = table_of(tmp_path, text, **keys)
+    assert [column.kind for column in data.table.columns] == kinds
+    for name, cells in data.cells.items():
+        np.testing.assert_allclose(data.spec.kind.cells(data.split(name).x), cells)
+
+
+REFUSED = {
+    "empty": ("", {}, "empty file"),
+    "header only": ("a,b\n", {}, "no rows"),
+    "one row": ("a,b\n1,2\n", {}, "1 row"),
+    "equal rows": ("a,b\n" + "1,2\n" * 9, {}, "1 of them different"),
+    "a name twice": ("a,a\n1,2\n", {}, "two columns are called a"),
+    "no name": ("a,\n1,2\n", {}, "column 2 has no name"),
+    "ragged": (numbered("1,2,3"), {}, "line 14 has 3 cells and the header 2"),
+    "not UTF-8": (numbered("\xe9,1").encode("latin-1"), {}, "line 14 is not utf-8 (byte 0xe9)"),
+    "no such encoding": (numbered(), {"encoding": "klingon"}, "no such encoding"),
+    "an open quote": (numbered('"1,2'), {}, "mend its quotes"),
+    "nothing but constants": ("a,b\n1,\n1,\n2,\n3,\n", {"drop": ("a",)}, "different"),
+    "free text": ("\n".join(["a,b", *(f"{i},text {i}" for i in range(90))]), {}, "data.drop=[b]"),
+    "a word among numbers": ("\n".join(["a,b", *(f"{i},{i}" for i in range(90)), "1,oops"]), {}, "oops"),
+    "one class": ("\n".join(["a,b", *(f"{i},x" for i in range(9))]), {"target": "b"}, "every row is x"),
+    "a label missing": ("\n".join(["a,b", *(f"{i},x" for i in range(9)), "1,y", "1,"]), {"target": "b"}, "missing"),
+    "no such target": (numbered(), {"target": "c"}, "no column c"),
+    "no such column": (numbered(), {"columns": {"c": "integer"}}, "no column c"),
+    "nothing left": (numbered(), {"drop": ("a", "b")}, "leaves no column"),
+    "no integer": (numbered(), {"columns": {"b": "integer"}}, "not whole"),
+    "no date": (numbered(), {"columns": {"b": "date"}}, "no pattern fits"),
+    "no order": ("\n".join(["a", *"xyzxyz"]), {"columns": {"a": "ordinal"}}, "name them in order"),
+    "a level left out": ("\n".join(["a", *"xyzxyz"]), {"columns": {"a": ("x", "y")}}, "name all its levels"),
+    "no rows for training": (numbered(), {"val": 0.5, "test": 0.5}, "nothing is left for training"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_files_that_are_refused(case, tmp_path):
+    text, keys, words = REFUSED[case]
+    with pytest.raises(GenkitError, match=".") as refusal:
+        table_of(tmp_path, text, **keys)
+    assert words in str(refusal.value)
+
+
+SAMPLES = {
+    "an unseen level": (("city", "Ulm", "Rome"), "column city: Rome is not one of the levels"),
+    "no number": (("age", "40", "forty"), "column age: forty is not a number"),
+    "a new missing cell": (("income", "0.00", ""), "column income has missing cells"),
+    "a missing column": (("income", "income", "wealth"), "no column income"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAMPLES)
+def test_samples_that_the_data_cannot_have(case, people, tmp_path):
+    (name, old, new), words = SAMPLES[case]
+    rows = [list(column.name for column in people.table.columns)]
+    rows.append(["40", "0.00", "Ulm", "0113", "0", "2024-01-05", "low", "", "earth", "old"])
+    changed = [[new if cell == old else cell for cell in row] for row in rows]
+    path = tmp_path / "samples.csv"
+    path.write_text("\n".join(",".join(row) for row in changed) + "\n")
+    with pytest.raises(GenkitError) as refusal:
+        read_rows(path, people.spec)
+    assert words in str(refusal.value)
+    path.write_text("\n".join(",".join(reversed(row)) for row in rows) + "\n")
+    assert len(read_rows(path, people.spec)) == 1
+
+
+def test_the_embedded_tables():
+    for name, rows, width in (("wine", 178, 14), ("breast_cancer", 569, 31)):
+        data = Table(name=name)
+        assert sum(map(len, data.rows.values())) == rows
+        assert len(data.table.columns) == width
+        assert data.spec.num_classes == len(data.table.columns[-1].form.texts)
