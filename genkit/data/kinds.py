@@ -131,7 +131,7 @@ class ValueKind(ABC):
         return SCALED[modality]
 
     def groups(self, dim: int) -> tuple[int, ...]:
-        """How many of the D values of an example are drawn together by who draws them apart: one by one."""
+        """The numbers of values, D in all, that belong together where an example is drawn in parts: one each."""
         return (1,) * dim
 
     @property

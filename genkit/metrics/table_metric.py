@@ -1,4 +1,4 @@
-"""What metrics of tables share: real and generated rows as cells, column by column."""
+"""The part that metrics of tables share: real and generated rows as cells, column by column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genkit.data.kinds import Modality, ValueKind
-from genkit.data.tables.forms import Levels
+from genkit.data.tables.forms import LevelForm
 from genkit.data.tables.kind import Tabular
 from genkit.data.tables.table_spec import Column, TableSpec
 from genkit.errors import ConfigError
@@ -61,4 +61,4 @@ class TableMetric(PairMetric, ABC):
 
 def named(column: Column) -> bool:
     """Tell whether the cells of a column are names without an order."""
-    return column.kind == "categorical" and isinstance(column.form, Levels)
+    return column.kind == "categorical" and isinstance(column.form, LevelForm)

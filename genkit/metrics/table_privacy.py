@@ -53,7 +53,7 @@ class TrainingRows(TableMetric):
 
 
 class RowPrivacy(TrainingRows):
-    """How much nearer generated rows are to training rows than to held-out ones: ½ for fresh rows, 1 for copies.
+    """Nearness of generated rows to training rows against that to held-out ones: ½ for fresh rows, 1 for copies.
 
     References:
         Distance to closest record against a holdout: Holdout-based empirical assessment of mixed-type synthetic data
@@ -103,7 +103,7 @@ class ExactCopies(TrainingRows):
     sources: ClassVar[tuple[str, str]] = ("train", "fake")
 
     def update(self, probe: Probe) -> None:
-        """Keep the rows of one batch: training rows stand in the place of real ones."""
+        """Keep the rows of one batch: training rows take the part of real ones."""
         TableMetric.update(self, probe)
 
     def compute(self) -> Tensor:

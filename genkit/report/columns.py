@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.data.tables.codes import Floats
-from genkit.data.tables.forms import Date, Levels
+from genkit.data.tables.forms import DateForm, LevelForm
 from genkit.data.tables.kind import Tabular
 from genkit.data.tables.table_spec import Column
 from genkit.errors import DataError
@@ -72,7 +72,7 @@ def _panel(axes: Axes, column: Column, real: Floats, fake: Floats) -> None:
     axes.set_yticks([])
     present = real[~np.isnan(real)]
     values = np.unique(present)
-    if isinstance(column.form, Levels) or len(values) <= BARS:
+    if isinstance(column.form, LevelForm) or len(values) <= BARS:
         _bars(axes, column, real, fake, values)
         return
     edges = np.histogram_bin_edges(present, BINS)
@@ -81,7 +81,7 @@ def _panel(axes: Axes, column: Column, real: Floats, fake: Floats) -> None:
         shares, _ = np.histogram(here, edges)
         axes.stairs(shares / max(len(cells), 1), edges, color=colour, fill=filled, label="_")
     _legend_of(axes)
-    if isinstance(column.form, Date):
+    if isinstance(column.form, DateForm):
         ends = [present.min(), present.max()]
         axes.set_xticks(ends, [plain(column.form.write(end)) for end in ends])
 

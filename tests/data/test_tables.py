@@ -1,8 +1,9 @@
-"""Tables: cells come back from their vectors, files are read as they are meant, and bad ones are refused in one line."""
+"""Tables: cells come back from their vectors, files are read as meant, and bad ones are refused in one line."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +79,9 @@ def test_every_point_of_a_cell_means_the_cell(people):
     assert (moved != x).any(0).float().mean() > 0.8
     ordered = [own.start for own, block in people.table.blocks if block.kind == "ordered" and not block.switched]
     assert len(ordered) == 2
-    moments = moved[:, ordered].mean(0).abs(), moved[:, ordered].std(0)  # standard normal, as the shares are these rows'
+    moments = moved[:, ordered].mean(0).abs(), moved[:, ordered].std(0)
     assert max(moments[0]) < 0.15
-    assert 0.9 < min(moments[1])
+    assert min(moments[1]) > 0.9
 
 
 def test_any_vector_is_a_row_that_the_table_can_have(people):
@@ -109,18 +110,19 @@ def test_equal_rows_fall_on_one_side_in_any_order(tmp_path):
     one = table_of(tmp_path, "\n".join(["a,b", *lines]))
     other = table_of(tmp_path, "\n".join(["a,b", *reversed(lines)]), "other.csv")
     sides = {name: {tuple(row) for row in cells} for name, cells in one.cells.items()}
-    assert not (sides["train"] & sides["test"] or sides["train"] & sides["val"] or sides["val"] & sides["test"])
+    assert not any(sides[one] & sides[other] for one, other in (("train", "val"), ("train", "test"), ("val", "test")))
     assert all(sides[name] == {tuple(row) for row in cells} for name, cells in other.cells.items())
     assert all(len(cells) > 0 for cells in one.cells.values())
 
 
+NAMES = ["categorical", "integer"]
 READ = {
     "a byte-order mark": (b"\xef\xbb\xbf" + numbered().encode(), {}, ["integer", "numeric"]),
     "UTF-16": (numbered().encode("utf-16"), {}, ["integer", "numeric"]),
     "latin-1": (numbered(header="a,gr\xf6\xdfe").encode("latin-1"), {"encoding": "latin-1"}, ["integer", "numeric"]),
     "semicolons": (numbered().replace(",", ";").encode(), {}, ["integer", "numeric"]),
     "Windows lines": (numbered().replace("\n", "\r\n").encode(), {}, ["integer", "numeric"]),
-    "quoted numbers are names": ("\n".join(["a,b", *(f'"{i % 5}",{i}' for i in range(12))]), {}, ["categorical", "integer"]),
+    "quoted numbers are names": ("\n".join(["a,b", *(f'"{i % 5}",{i}' for i in range(12))]), {}, NAMES),
     "all quoted": ("\n".join(['"a","b"', *(f'"{i % 5}","{i}"' for i in range(12))]), {}, ["integer", "integer"]),
     "a constant column": ("\n".join(["a,b", *(f"7,{i}" for i in range(12))]), {}, ["categorical", "integer"]),
     "chosen": (numbered(), {"columns": {"a": "categorical"}, "drop": ("b",)}, ["categorical"]),
@@ -167,23 +169,22 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_files_that_are_refused(case, tmp_path):
     text, keys, words = REFUSED[case]
-    with pytest.raises(GenkitError, match=".") as refusal:
+    with pytest.raises(GenkitError, match=re.escape(words)):
         table_of(tmp_path, text, **keys)
-    assert words in str(refusal.value)
 
 
 SAMPLES = {
-    "an unseen level": (("city", "Ulm", "Rome"), "column city: Rome is not one of the levels"),
-    "no number": (("age", "40", "forty"), "column age: forty is not a number"),
-    "a new missing cell": (("income", "0.00", ""), "column income has missing cells"),
-    "a missing column": (("income", "income", "wealth"), "no column income"),
+    "an unseen level": (("Ulm", "Rome"), "column city: Rome is not one of the levels"),
+    "no number": (("40", "forty"), "column age: forty is not a number"),
+    "a new missing cell": (("0.00", ""), "column income has missing cells"),
+    "a missing column": (("income", "wealth"), "no column income"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", SAMPLES)
 def test_samples_that_the_data_cannot_have(case, people, tmp_path):
-    (name, old, new), words = SAMPLES[case]
-    rows = [list(column.name for column in people.table.columns)]
+    (old, new), words = SAMPLES[case]
+    rows = [[column.name for column in people.table.columns]]
     rows.append(["40", "0.00", "Ulm", "0113", "0", "2024-01-05", "low", "", "earth", "old"])
     changed = [[new if cell == old else cell for cell in row] for row in rows]
     path = tmp_path / "samples.csv"

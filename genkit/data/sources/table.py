@@ -27,7 +27,7 @@ from genkit.data.split import InMemory, Split
 from genkit.data.tables.embedded import CLASS, embedded_table
 from genkit.data.tables.files import read_table
 from genkit.data.tables.fitting import fitted
-from genkit.data.tables.forms import Levels
+from genkit.data.tables.forms import LevelForm
 from genkit.data.tables.inference import typed
 from genkit.data.tables.kind import Tabular
 from genkit.data.tables.row_splits import split_rows
@@ -117,7 +117,7 @@ class Table(Dataset):
     def _labels(self, target: str | None) -> tuple[torch.Tensor | None, int | None]:
         """Labels (n,) and their number; None where the target is no list of levels."""
         column = next((column for column in self.columns if column.name == target), None)
-        if column is None or not isinstance(column.form, Levels):
+        if column is None or not isinstance(column.form, LevelForm):
             return None, None
         levels = len(column.form.texts)
         if np.isnan(column.cells).any():

@@ -115,7 +115,7 @@ def _records(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[
 
 
 def delimiter_of(text: str) -> str:
-    """The delimiter that cuts the header into the most cells, and most records into as many; a comma where none does."""
+    """The delimiter that cuts the header into the most cells, and most records into as many; else a comma."""
     counts = {delimiter: _agreed(text, delimiter) for delimiter in DELIMITERS}
     return max(DELIMITERS, key=lambda delimiter: counts[delimiter])
 

@@ -2,9 +2,9 @@
 
 A cell in numbers is a float64, NaN where it is missing:
 
-* `Number`: the value, written with as many decimals as the column has;
-* `Levels`: the place in a list of texts;
-* `Date`: days, seconds or microseconds since 1970, written by the column's own pattern.
+* `NumberForm`: the value, written with as many decimals as the column has;
+* `LevelForm`: the place in a list of texts;
+* `DateForm`: days, seconds or microseconds since 1970, written by the column's own pattern.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def is_number(text: str) -> bool:
     return NUMBER.fullmatch(text) is not None and CODE.match(text) is None and abs(float(text)) <= LARGEST
 
 
-class Form(ABC):
+class CellForm(ABC):
     """The written form of the cells of one column, missing ones left out."""
 
     name: ClassVar[str]
@@ -75,7 +75,7 @@ class Form(ABC):
 
 
 @dataclass(frozen=True)
-class Number(Form):
+class NumberForm(CellForm):
     """Decimal numbers.
 
     Attributes:
@@ -96,7 +96,7 @@ class Number(Form):
                 raise DataError(f"{digits} decimals: 0 … {MOST_DECIMALS} are written")
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> Number:
+    def of(cls, texts: Sequence[str]) -> NumberForm:
         """The form that these numbers are written in."""
         decimals = max((_decimals(text) for text in texts), default=0)
         pointed = any("." in text and float(text).is_integer() for text in texts)
@@ -132,7 +132,7 @@ class Number(Form):
 
 
 @dataclass(frozen=True)
-class Levels(Form):
+class LevelForm(CellForm):
     """Texts of a list.
 
     Attributes:
@@ -166,7 +166,7 @@ class Levels(Form):
 
 
 @dataclass(frozen=True)
-class Date(Form):
+class DateForm(CellForm):
     """Dates, or dates and times, by one pattern.
 
     Attributes:
@@ -182,7 +182,7 @@ class Date(Form):
             raise DataError(f"no pattern of dates: {shown(self.pattern)}")
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> Date | None:
+    def of(cls, texts: Sequence[str]) -> DateForm | None:
         """The first pattern that all of these texts have, None where there is none."""
         for pattern, _ in PATTERNS:
             if all(_is_date(text, pattern) for text in texts):
@@ -210,16 +210,16 @@ class Date(Form):
         return {"name": self.name, "pattern": self.pattern}
 
 
-def form_of(node: dict[str, Any]) -> Form:
+def form_of(node: dict[str, Any]) -> CellForm:
     """The form that `to_json` described. Raises what its reading raises, or DataError."""
     match node["name"]:
-        case Number.name:
+        case NumberForm.name:
             decimals, places = (None if node[key] is None else int(node[key]) for key in ("decimals", "places"))
-            return Number(decimals, places, bool(node["pointed"]))
-        case Levels.name:
-            return Levels(tuple(node["texts"]))
-        case Date.name:
-            return Date(str(node["pattern"]))
+            return NumberForm(decimals, places, bool(node["pointed"]))
+        case LevelForm.name:
+            return LevelForm(tuple(node["texts"]))
+        case DateForm.name:
+            return DateForm(str(node["pattern"]))
     raise ValueError("no form of a column")
 
 

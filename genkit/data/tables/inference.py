@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genkit.data.tables.codes import MOST_LEVELS, Floats
-from genkit.data.tables.forms import EXACT, Date, Form, Levels, Number, is_number
+from genkit.data.tables.forms import EXACT, CellForm, DateForm, LevelForm, NumberForm, is_number
 from genkit.data.tables.table_spec import ColumnKind, is_missing
 from genkit.data.tables.text_table import TextColumn, listed
 from genkit.errors import DataError
@@ -40,7 +40,7 @@ class TypedColumn:
 
     name: str
     kind: ColumnKind
-    form: Form
+    form: CellForm
     cells: Floats
     missing: str | None
 
@@ -67,29 +67,29 @@ def typed(column: TextColumn, missing: frozenset[str], choice: Choice | None = N
     return TypedColumn(column.name, kind, form, known[column.codes], token)
 
 
-def _inferred(column: TextColumn, present: Sequence[str]) -> tuple[ColumnKind, Form]:
+def _inferred(column: TextColumn, present: Sequence[str]) -> tuple[ColumnKind, CellForm]:
     numbers = not column.quoted and all(map(is_number, present))
     if numbers and len(present) > 2:
-        return ("integer" if _whole(present) else "numeric"), Number.of(present)
+        return ("integer" if _whole(present) else "numeric"), NumberForm.of(present)
     if numbers and len(present) > 0 and not _whole(present):
-        return "numeric", Number.of(present)
-    if (date := Date.of(present)) is not None and len(present) > 2:
+        return "numeric", NumberForm.of(present)
+    if (date := DateForm.of(present)) is not None and len(present) > 2:
         return "date", date
     _check_levels(column, present)
-    return "categorical", Levels(_in_order(present))
+    return "categorical", LevelForm(_in_order(present))
 
 
-def _chosen(column: TextColumn, present: Sequence[str], choice: Choice) -> tuple[ColumnKind, Form]:
+def _chosen(column: TextColumn, present: Sequence[str], choice: Choice) -> tuple[ColumnKind, CellForm]:
     name = shown(column.name)
     if not isinstance(choice, str):
         if unknown := [text for text in present if text not in choice]:
             raise DataError(f"data.columns.{name}: the column also has {listed(unknown)}: name all its levels in order")
-        return "ordinal", Levels(tuple(choice))
+        return "ordinal", LevelForm(tuple(choice))
     if choice == "categorical":
         _check_levels(column, present)
-        return "categorical", Levels(_in_order(present))
+        return "categorical", LevelForm(_in_order(present))
     if choice == "date":
-        date = Date.of(present)
+        date = DateForm.of(present)
         if date is None:
             raise DataError(
                 f"data.columns.{name}=date: no pattern fits all cells, as {shown(present[0])}; 2026-01-31 is one"
@@ -106,7 +106,7 @@ def _chosen(column: TextColumn, present: Sequence[str], choice: Choice) -> tuple
         )
     if choice == "integer" and not _whole(present):
         raise DataError(f"data.columns.{name}=integer: it has numbers that are not whole: choose numeric")
-    return choice, Number.of(present)
+    return choice, NumberForm.of(present)
 
 
 def _whole(texts: Sequence[str]) -> bool:

@@ -52,7 +52,7 @@ def split_rows(table: TextTable, val: float, test: float) -> dict[SplitName, Row
 
 
 def _reached(until: Rows, start: int, wanted: float, most: int) -> int:
-    """How many of the different rows it takes for so many rows, at least one from `start` on."""
+    """The number of different rows that it takes for so many rows, at least one from `start` on."""
     return min(max(int(np.searchsorted(until, wanted)) + 1, start + 1), most)
 
 

@@ -39,7 +39,7 @@ def read_rows(path: Path, spec: DataSpec | None) -> InMemory:
 
 @contextmanager
 def written_rows(path: Path, spec: DataSpec) -> Iterator[Callable[[Tensor], None]]:
-    """What appends stored values (n, D) to a CSV file of their rows; of other data, what does nothing.
+    """A function that appends stored values (n, D) to a CSV file of their rows; of other data, one that does nothing.
 
     Raises:
         StorageError: the file cannot be written.

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from genkit.data.tables.codes import Code, CoordinateBlock, Floats, code_of
-from genkit.data.tables.forms import Form, form_of
+from genkit.data.tables.forms import CellForm, form_of
 from genkit.data.tables.text_table import MOST_COLUMNS, TextColumn, TextTable
 from genkit.errors import DataError
 from genkit.printing import shown
@@ -36,7 +36,7 @@ class Column:
 
     name: str
     kind: ColumnKind
-    form: Form
+    form: CellForm
     code: Code
     missing: str | None = None
 
@@ -79,7 +79,7 @@ class Column:
 
     @property
     def discrete(self) -> bool:
-        """Whether it has a list of values."""
+        """Tell whether it has a list of values."""
         return not any(block.kind == "continuous" for block in self.code.blocks())
 
     def to_json(self) -> dict[str, Any]:
