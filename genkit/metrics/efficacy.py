@@ -62,7 +62,7 @@ class Efficacy(TableMetric):
 
     @staticmethod
     def _parted(cells: Cells, target: int, others: list[int]) -> tuple[Cells, Cells]:
-        """What is known and what is predicted, of rows whose target is not missing."""
+        """The known cells and the predicted one of rows whose target is not missing."""
         there = ~np.isnan(cells[:, target])
         return cells[there][:, others], cells[there, target]
 

@@ -243,8 +243,9 @@ def check_stored(v: Tensor, spec: DataSpec) -> None:
 
 
 def model_values(v: Tensor, spec: DataSpec) -> Tensor:
-    """Stored values (B, *shape) as model values; continuous float64 stays float64."""
-    return spec.kind.coordinates(v) if spec.kind.count is None and v.dtype == torch.float64 else spec.scale(v)
+    """Stored values (B, *shape) as model values; continuous float64 stays float64 where float32 is what is stored."""
+    finer = v.dtype == torch.float64 != spec.kind.stored_dtype
+    return spec.kind.coordinates(v) if spec.kind.count is None and finer else spec.scale(v)
 
 
 def log_mass(log_prob: Tensor, spec: DataSpec) -> Tensor:

@@ -130,7 +130,7 @@ class Table(Dataset):
         return torch.from_numpy(column.cells.astype(np.int64)), levels
 
     def _decided(self, source: str) -> str:
-        """What was made of the file, in a line."""
+        """Say in one line what the file was taken for."""
         kinds = Counter(column.kind for column in self.columns)
         words = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
         gone = int(sum(np.isnan(column.cells).sum() for column in self.columns))
