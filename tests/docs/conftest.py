@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from genkit import cli
 from genkit.data.sources import toy
@@ -34,6 +35,16 @@ def tiny_mnist(work):
         arrays[f"x_{part}"] = draw.integers(0, 256, (n, 28, 28), dtype=np.uint8)
         arrays[f"y_{part}"] = np.arange(n) % 10
     np.savez(work / "mnist.npz", **arrays)
+
+
+@pytest.fixture
+def photos(work):
+    """A folder of pictures in three classes, small and of several sizes."""
+    draw = np.random.default_rng(0)
+    for i in range(24):
+        path = work / "photos" / "abc"[i % 3] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (8 + i % 2, 9, 3), dtype=np.uint8)).save(path)
 
 
 # the likelihood of 899 images by 128 evaluations each would cost a minute

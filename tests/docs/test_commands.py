@@ -67,7 +67,7 @@ def answer(command: Command, genkit) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=name_of)
-def test_a_page_can_be_followed(page, work, tiny_mnist, genkit):
+def test_a_page_can_be_followed(page, work, tiny_mnist, photos, genkit):
     names: dict[str, object] = {}
     for block in blocks(page):
         if block.language == "python":
