@@ -20,7 +20,13 @@ LARGEST_CSV = 2**30
 FOLDER, NONE = "folder", "none"
 
 
-def classes_of(names: Sequence[str], folders: Sequence[str] | None, labels: str | None, source: Path) -> Classes:
+def classes_of(
+    names: Sequence[str],
+    folders: Sequence[str] | None,
+    labels: str | None,
+    source: Path,
+    order: Sequence[str] | None = None,
+) -> Classes:
     """The class of each image.
 
     Args:
@@ -28,6 +34,7 @@ def classes_of(names: Sequence[str], folders: Sequence[str] | None, labels: str 
         folders: The class that each one's folder says, "" where none does; None where there are no folders.
         labels: "folder", "none", the path of a CSV file, or None for folders where they make two classes or more.
         source: For messages.
+        order: Names of all classes by number, where the source knows them.
 
     Raises:
         DataError: folders were asked for and are no classes, or the file does not fit the images.
@@ -40,7 +47,7 @@ def classes_of(names: Sequence[str], folders: Sequence[str] | None, labels: str 
     found = set(folders or ()) - {""}
     if outside or len(found) < 2:
         reason = f"{outside:,} images lie outside of class folders" if found and outside else "no class folders"
-        reason = "one class folder" if len(found) == 1 and not outside else reason
+        reason = "one class" if len(found) == 1 and not outside else reason
         if labels == FOLDER:
             raise DataError(
                 f"{shown(source)}: {reason}: put the images of each class into a folder of its own, two classes or "
@@ -48,20 +55,26 @@ def classes_of(names: Sequence[str], folders: Sequence[str] | None, labels: str 
             )
         return Classes(None, "no labels" if not found else f"no labels ({reason})")
     assert folders is not None
-    return Classes(folders, "")
+    return Classes(folders, "", order)
 
 
 class Classes:
     """Classes by name and by number.
 
     Attributes:
-        names: Of all classes, in order: by number where all of them are numbers, else alphabetically; () without.
+        names: Of all classes, in order; () without.
         note: Why there are none.
+
+    Args:
+        of_each: The class of each example, None where there are none.
+        note: Why.
+        order: All classes, by number; None: those there are, by number where all of them are numbers, else
+            alphabetically.
     """
 
-    def __init__(self, of_each: Sequence[str] | None, note: str) -> None:
+    def __init__(self, of_each: Sequence[str] | None, note: str, order: Sequence[str] | None = None) -> None:
         self.note = note
-        self.names: tuple[str, ...] = () if of_each is None else tuple(in_order(set(of_each)))
+        self.names: tuple[str, ...] = () if of_each is None else tuple(order or in_order(set(of_each)))
         number = {name: i for i, name in enumerate(self.names)}
         self.numbers: list[int] | None = None if of_each is None else [number[name] for name in of_each]
 

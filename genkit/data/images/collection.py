@@ -35,12 +35,15 @@ class ImageCollection(ABC):
     Attributes:
         names: Of each, as messages show it and as a file of labels refers to it.
         classes: The name of each image's class, or None where there are no labels.
+        order: Names of all classes by number, where the source has an order of its own; None: of those there are, in
+            the order of `genkit.data.images.class_labels`.
         parts: The split that each belongs to, None where the source has no splits.
         skipped: What else was found.
     """
 
     names: Sequence[str]
     classes: Sequence[str] | None
+    order: Sequence[str] | None = None
     parts: Sequence[SplitName] | None
     skipped: Skipped
 

@@ -131,7 +131,7 @@ class ImagePreparation:
     def _classes(self, kept: Sequence[int]) -> Classes:
         names = [self.images.names[i] for i in kept]
         folders = None if self.images.classes is None else [self.images.classes[i] for i in kept]
-        return classes_of(names, folders, self.options.labels, self.source)
+        return classes_of(names, folders, self.options.labels, self.source, self.images.order)
 
     def _refuse_bad(self, survey: Survey) -> None:
         """Name each file that cannot be used. Raises DataError where there are more than are allowed, or no others."""
