@@ -335,10 +335,11 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, reaso
 
 def _with_absolute_data(config: dict[str, Any]) -> dict[str, Any]:
     """Make relative paths of data absolute, so that a run may be resumed from another folder."""
-    root = config["data"].get("root")
-    if root is None:
-        return config
-    return {**config, "data": {**config["data"], "root": os.path.abspath(root)}}
+    data = config["data"]
+    paths = [key for key in ("root", "labels") if type(data.get(key)) is str]
+    absolute = {key: os.path.abspath(os.path.expanduser(data[key])) for key in paths}
+    files = {key: path for key, path in absolute.items() if key == "root" or os.path.isfile(path)}
+    return {**config, "data": {**data, **files}}
 
 
 def _label(settings: RunSettings, folder: RunFolder | None = None) -> str:

@@ -25,19 +25,25 @@ def pictures(work: Path) -> Path:
     return work / "pictures"
 
 
-def test_pictures_train_sample_and_score_until_they_change(pictures: Path) -> None:
-    train = arguments("vae", "data=images", f"data.root={pictures}", "trainer.max_steps=2", "run_dir=run")
-    answer = genkit(*train)
+def test_pictures_train_sample_and_score_until_they_change(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = "".join(f"{i}.bmp,{'xy'[i % 2]}\n" for i in range(24))
+    Path("of a, and b.csv").write_text(f"file,class\n{rows}")
+    labels = "data.labels=of a, and b.csv"
+    answer = genkit(
+        *arguments("vae", "data=images", "data.root=pictures", labels, "trainer.max_steps=2", "run_dir=run")
+    )
     assert (answer.code, "24 images, 2 classes, 8x6 RGB -> 8x6 RGB" in answer.err) == (0, True), answer.err
-    done("sample", "ckpt=run", "n=5", "out=samples")
-    assert np.load("samples/samples.npz")["x"].shape == (5, 6, 8, 3)
-    assert "trained on other data" not in done("eval", "ckpt=run", *QUICK_EVAL)
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")  # what was named from another folder is found again
+    done("sample", "ckpt=../run", "n=5", "out=../samples")
+    assert np.load("../samples/samples.npz")["x"].shape == (5, 6, 8, 3)
+    assert "trained on other data" not in done("eval", "ckpt=../run", *QUICK_EVAL)
 
     changed = pictures / "a" / "0.bmp"
     Image.fromarray(np.zeros((6, 8, 3), dtype=np.uint8)).save(changed)
     os.utime(changed, (10**9, 10**9))
-    assert "run was trained on other data than is there now" in done("eval", "ckpt=run", *QUICK_EVAL)
-    answer = genkit("train", "resume=run", "trainer.max_steps=4")
+    assert "run was trained on other data than is there now" in done("eval", "ckpt=../run", *QUICK_EVAL)
+    answer = genkit("train", "resume=../run", "trainer.max_steps=4")
     assert (answer.code, "the training data is not the data of this run" in answer.err) == (4, True), answer.err
 
 

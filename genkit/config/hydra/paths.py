@@ -20,6 +20,7 @@ from genkit.errors import ConfigError
 
 OUTPUT_KEYS = {"out", "run_dir"}  # several outputs of one sweep make no sense: its jobs share a parent
 PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "data.root"} | OUTPUT_KEYS
+LABELS = "data.labels"  # a word, or a file
 LIST_KEYS = {"ckpt", "samples"}
 NO_PATH = re.compile(r"[-+\d.,e\[\] ]*|true|false|\$\{\w+\}")
 INTERPOLATION = re.compile(r"\$\{(?P<name>oc\.env|now):(?P<text>[^{}]*)\}")
@@ -29,6 +30,8 @@ def holds_path(key: str, value: str, plugins: Sequence[str] = ()) -> bool:
     """Tell whether a key holds a path: one of the verbs', or that of a trained model that a model takes."""
     if key in PATH_KEYS:
         return True
+    if key == LABELS:
+        return os.path.isfile(os.path.expanduser(value)) or "." in value
     if NO_PATH.fullmatch(value) and not os.path.exists(value):
         return False
     top, _, argument = key.partition(".")
