@@ -1,8 +1,8 @@
 """`genkit VERB …`: the entry point. Standard library only at this level, so that it answers at once.
 
-`train`, `sample` and `eval` are Hydra applications with the primary configuration `conf/<verb>.yaml`, `check` is one
-with that of `train`; the other verbs are plain functions of their arguments. torch and lightning are imported inside
-the verb.
+`train`, `sample`, `eval` and some of `data` are Hydra applications with the primary configuration `conf/<verb>.yaml`,
+`check` is one with that of `train`; the other verbs are plain functions of their arguments. torch and lightning are
+imported inside the verb. A verb has one word or two (`data show`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ VERBS = {
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
     "export": Verb("genkit.commands.export:run", "write the shareable form of a checkpoint"),
     "verify": Verb("genkit.commands.verify:run", "check every file of a checkpoint; replay=20: train steps again"),
+    "data prepare": Verb("genkit.commands.data.prepare:run", "decode data once into arrays that are kept", hydra=True),
+    "data show": Verb(
+        "genkit.commands.data.show:run", "describe data: splits, classes, duplicates, a contact sheet", hydra=True
+    ),
     "completion": Verb(
         "genkit.config.hydra.completion:answer", "print tab completion for bash, zsh, fish or powershell"
     ),
@@ -98,10 +102,8 @@ def dispatch(argv: list[str]) -> int:
         case [] | ["-h" | "--help"] | ["help"] | ["-h" | "--help" | "help", "-h" | "--help" | "help", *_]:
             print(usage(), end="")
             return 0
-        case ["-h" | "--help" | "help", name, *_] if name in VERBS:
-            return run_verb(name, ["--help"])
         case ["-h" | "--help" | "help", *rest]:
-            return refuse_verb(rest)
+            return help_of(rest)
         case ["-V" | "--version", *_]:
             from genkit import __version__
 
@@ -109,12 +111,34 @@ def dispatch(argv: list[str]) -> int:
             return 0
         case ["-sc" | "--shell-completion", *query]:
             return run_verb("completion", query)
-        case [name, "help"] if name in VERBS:
-            return run_verb(name, ["--help"])
-        case [name, *rest] if name in VERBS:
+    match verb_and_rest(argv):
+        case (_, ["help"]):
+            return help_of(argv[:-1])
+        case (name, rest) if name in VERBS:
             return run_verb(name, rest)
-        case _:
-            return refuse_verb(argv)
+        case (_, [] | ["-h" | "--help", *_]):
+            return help_of(argv[:1])
+    return refuse_verb(argv)
+
+
+def verb_and_rest(argv: list[str]) -> tuple[str, list[str]]:
+    """The verb that a command line begins with, of two words or one, and what follows; else its first word."""
+    two = " ".join(argv[:2])
+    return (two, argv[2:]) if two in VERBS else (argv[0], argv[1:])
+
+
+def help_of(argv: list[str]) -> int:
+    """Print the help of a verb, or that of all verbs that begin with a word."""
+    name, _ = verb_and_rest(argv)
+    if name in VERBS:
+        return run_verb(name, ["--help"])
+    beginning = {verb: VERBS[verb].help for verb in VERBS if verb.split()[0] == name}
+    if not beginning:
+        return refuse_verb(argv)
+    from genkit.config.hydra.help import usage_of
+
+    print(usage_of(name, beginning), end="")
+    return 0
 
 
 def usage() -> str:

@@ -63,21 +63,21 @@ def test_usage_and_version(capsys):
 
 @pytest.mark.parametrize("verb", HYDRA_VERBS)
 def test_help_of_a_verb_shows_its_own_groups_and_keys(verb, capsys):
-    assert cli.main([verb, "--help"]) == 0
+    assert cli.main([*verb.split(), "--help"]) == 0
     out = capsys.readouterr().out
     words = catalog.Catalog.of(parse([]))
     assert all(f"\n  {group}=" in out for group in words.defaults(verb))
-    assert "seed=0" in out
+    assert all(f"\n  {key}=" in out for key, value in words.own_keys(verb).items() if not isinstance(value, dict))
     assert "defaults:" not in out
-    assert ("\n  metric=" in out) == (verb != "sample")
-    assert cli.main(["help", verb]) == 0
+    assert ("\n  metric=" in out) == (verb in ("train", "check", "eval"))
+    assert cli.main(["help", *verb.split()]) == 0
     assert capsys.readouterr().out == out
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
 def test_help_stays_within_the_terminal(columns, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(columns))
-    for argv in (["help"], ["list"], *(["help", verb] for verb in HYDRA_VERBS)):
+    for argv in (["help"], ["list"], ["help", "data"], *(["help", *verb.split()] for verb in HYDRA_VERBS)):
         assert cli.main(argv) == 0
         assert max(map(len, capsys.readouterr().out.splitlines())) <= columns
 
@@ -215,11 +215,34 @@ def test_an_unknown_verb():
     assert "did you mean train?" in done.stderr
 
 
+SECOND_WORDS = {
+    "shwo data=toy": "genkit data show data=toy",
+    "data=toy": "genkit data show data=toy",
+    "data=toy show": "genkit data show data=toy",
+    "prepare x/y": "genkit data prepare data=images data.root=x/y",
+    "show dataset=toy": "genkit data show data=toy",
+    "show neer=0.1": "genkit data show near=0.1",
+}
+
+
+def test_the_verbs_of_data(capsys):
+    """All that begin with the same word are listed; a wrong second word or key is one line with the command meant."""
+    for argv in (["data"], ["data", "help"], ["data", "--help"], ["help", "data"]):
+        assert cli.main(argv) == 0
+        assert "data show" in capsys.readouterr().out
+    for typed, meant in SECOND_WORDS.items():
+        assert cli.main(["data", *typed.split()]) == 2
+        assert capsys.readouterr().err.endswith(f"try: {meant}\n"), typed
+    assert cli.main(["data", "xyzzy"]) == 2
+    assert "data prepare, data show" in capsys.readouterr().err
+
+
 COMPLETIONS = {
     "genkit ": [
         "check ",
         "compare ",
         "completion ",
+        "data ",
         "doctor ",
         "eval ",
         "export ",
@@ -243,6 +266,10 @@ COMPLETIONS = {
     "genkit verify x": [],
     "genkit completion z": ["zsh"],
     "genkit help sa": ["sample"],
+    "genkit data p": ["prepare "],
+    "genkit help data s": ["show"],
+    "genkit data show near": ["near="],
+    "genkit data show data=ci": ["data=cifar10"],
 }
 
 

@@ -42,7 +42,7 @@ def close(console: Console, headline: str, made: Mapping[str, object], commands:
 
 def next_command(plugins: Sequence[str], verb: str, *words: str) -> str:
     """Spell a command on the same run or checkpoint, whose classes come from the same packages."""
-    return pasteable(verb, *words, *([f"plugins=[{','.join(plugins)}]"] if plugins else []))
+    return pasteable(*verb.split(), *words, *([f"plugins=[{','.join(plugins)}]"] if plugins else []))
 
 
 def close_training(console: Console, run: Path, plugins: Sequence[str]) -> None:

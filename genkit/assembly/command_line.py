@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from genkit.config.hydra.launch import current_job
 from genkit.config.hydra.paths import holds_path
 from genkit.config.hydra.words import parse
 
@@ -20,6 +21,12 @@ def command_line() -> str:
     words = [word for word in sys.argv[1:] if word != "--quoted"]
     plugins = parse(words, lenient=True).plugins
     return shlex.join(["genkit", *(plain(word, plugins) for word in words)])
+
+
+def data_words() -> list[str]:
+    """The arguments of the running job that choose data, as the user would type them for another verb."""
+    job = current_job()
+    return [plain(word) for word, key in zip(job.overrides, job.keys, strict=True) if key.partition(".")[0] == "data"]
 
 
 def plain(word: str, plugins: Sequence[str] = ()) -> str:

@@ -11,9 +11,9 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from genkit.component import NonNegativeInt, PositiveInt
+from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.config.dotted_keys import lookup
 from genkit.config.hydra.catalog import SHARED
 from genkit.config.sampling_arguments import Catalogue, check_value, declared, sweeps
@@ -35,7 +35,6 @@ class Settings:
     """
 
     config: Mapping[str, Any] = field(repr=False)
-    seed: NonNegativeInt
     plugins: list[str]
 
     @classmethod
@@ -56,6 +55,7 @@ class Settings:
 class RunSettings(Settings):
     """The settings that a run is trained with, and remembers."""
 
+    seed: NonNegativeInt
     data: Node
     model: Node
     optimizer: Node
@@ -93,6 +93,7 @@ class DrawingSettings(Settings):
     """
 
     swept: ClassVar[bool] = False
+    seed: NonNegativeInt
     weights: Weights
     out: str | None
     batch_size: PositiveInt
@@ -149,7 +150,30 @@ class EvalSettings(DrawingSettings):
     sweep: Mapping[str, list[Any]]
 
 
-VERBS: dict[str, type[Settings]] = {"train": TrainSettings, "sample": SampleSettings, "eval": EvalSettings}
+@dataclass(frozen=True, kw_only=True)
+class DataSettings(Settings):
+    """Of `genkit data prepare`, and of all verbs of data that read one; see conf/data_prepare.yaml."""
+
+    data: Node
+    debug: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowDataSettings(DataSettings):
+    """Of `genkit data show`; see conf/data_show.yaml."""
+
+    seed: NonNegativeInt
+    near: Annotated[float, Range(0, 1)]
+    out: str | None
+
+
+VERBS: dict[str, type[Settings]] = {
+    "train": TrainSettings,
+    "sample": SampleSettings,
+    "eval": EvalSettings,
+    "data prepare": DataSettings,
+    "data show": ShowDataSettings,
+}
 
 
 def settings_of(verb: str, config: Mapping[str, Any]) -> Settings:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genkit.component import Component
 from genkit.data.counter_stream import ViewStream
+from genkit.data.provenance import Provenance
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
@@ -101,6 +102,11 @@ class Dataset(Component, ABC):
     def random_views(self) -> bool:
         """Tell whether `view` draws from the stream; by default, whether a dataset overrides `view`."""
         return type(self).view is not Dataset.view
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where its examples come from: names, what was left out, where they were prepared; default nothing known."""
+        return Provenance()
 
     def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:
         """Two disjoint sets of real data for the floor of a score: (n as samples, the reference).

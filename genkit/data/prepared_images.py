@@ -19,6 +19,7 @@ from genkit.data.images.collection import ImageCollection
 from genkit.data.images.preparation import ImageOptions, ImagePreparation
 from genkit.data.on_disk import aloud
 from genkit.data.prepared import Prepared, Writer, prepare
+from genkit.data.provenance import Provenance
 from genkit.data.source_state import content_hash_of
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
@@ -77,6 +78,11 @@ class PreparedImages(Dataset):
 
     def split(self, name: SplitName) -> Split:
         return self.splits[name]
+
+    @property
+    def provenance(self) -> Provenance:
+        bad = [(name, reason) for name, reason in self.prepared.about["bad"]]
+        return Provenance(self.prepared.folder, self.class_names, bad, self.prepared.source_names)
 
     @property
     def view_source(self) -> Split:

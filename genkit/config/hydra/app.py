@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from genkit.config.hydra.catalog import SHARED, conf_dir
+from genkit.config.hydra.catalog import conf_dir, primary_name
 
 
 def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) -> None:
@@ -29,7 +29,7 @@ def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) 
 
     task.__module__ = "genkit"  # Hydra names the application after it
     with _process(argv), _one_composition(argv):
-        hydra.main(config_path=str(conf_dir()), config_name=SHARED.get(verb, verb), version_base="1.3")(task)()
+        hydra.main(config_path=str(conf_dir()), config_name=primary_name(verb), version_base="1.3")(task)()
 
 
 def composed(verb: str, argv: Sequence[str]) -> dict[str, Any]:

@@ -36,6 +36,11 @@ DRAWING = ("sample", "eval")  # verbs that draw samples of a checkpoint
 SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
 
 
+def primary_name(verb: str) -> str:
+    """The name of a verb's primary configuration: "train" for `check`, "data_show" for `data show`."""
+    return SHARED.get(verb, verb).replace(" ", "_")
+
+
 def conf_dir() -> Path:
     """genkit's own configuration folder."""
     for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
@@ -90,7 +95,7 @@ class Catalog:
         return dict(sorted(found.items()))
 
     def primary_file(self, verb: str) -> Path:
-        name = SHARED.get(verb, verb)
+        name = primary_name(verb)
         for folder in self.folders:
             if (folder / f"{name}.yaml").is_file():
                 return folder / f"{name}.yaml"

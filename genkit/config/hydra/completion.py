@@ -91,22 +91,26 @@ def candidates(line: str, verbs: Mapping[str, bool]) -> list[str]:
     """List the completions of the last word of `line`, sorted."""
     *before, word = line.split(" ")[1:] or [""]
     before = [part for part in before if part]
-    if not before:
-        found: Iterable[str] = (f"{verb} " for verb in verbs)
-    elif before[0] == "completion":
+    verb = next((" ".join(before[:k]) for k in (2, 1) if " ".join(before[:k]) in verbs), "")
+    asked = before[1:] if before[:1] == ["help"] else before
+    following = {name.split()[len(asked)] for name in verbs if name.split()[: len(asked)] == asked != name.split()}
+    found: Iterable[str]
+    if before[:1] == ["help"]:
+        found = following
+    elif following and not verb:
+        found = (f"{name} " for name in following)
+    elif verb == "completion":
         found = SCRIPTS
-    elif before[0] == "help":
-        found = verbs
-    elif before[0] == "list":
+    elif verb == "list":
         from genkit.config.hydra.catalog import KINDS
 
         found = KINDS
-    elif not verbs.get(before[0]):
+    elif not verbs.get(verb):
         found = ()
     elif word.startswith("-"):
         found = (flag for flag in FLAGS if flag != "--quoted")
     else:
-        found = _arguments(before[0], parse(before[1:]), word)
+        found = _arguments(verb, parse(before[len(verb.split()) :]), word)
     return sorted({name for name in found if name.startswith(word)})
 
 

@@ -28,7 +28,8 @@ from genkit.printing import pasteable
 
 INDEX = re.compile(r"\[(\d+)\]")
 OPEN_KEYS = ("optimizer_overrides.", "callbacks.")  # what stands below is the user's to name
-TAKES_RUN = {"train": "resume", "check": "start", "sample": "ckpt", "eval": "ckpt"}  # what a bare path is taken for
+TAKES_PATH = {"train": "resume", "check": "start", "sample": "ckpt", "eval": "ckpt"}  # what a bare path is taken for
+DATA_PATH, DATA_FILES = "data.root", "data=images"  # so by the verbs of data
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Corrector:
         if not clash:
             return f"{text}; set by experiment={chosen}"
         words = [*self.words.kept_flags, *(item.typed for item in self.items if item.typed not in clash)]
-        command = pasteable(self.verb, *words)
+        command = pasteable(*self.verb.split(), *words)
         return f"{text}; set by experiment={chosen}, which does not go with {clash[0]}; try: {command}"
 
     def _command(self, verdicts: Sequence[tuple[Item, Verdict | None]]) -> str | None:
@@ -74,7 +75,7 @@ class Corrector:
             for word in [item.typed] if verdict is None else verdict.right or ():
                 (flags if word.startswith("-") else words).append(word)
         flags = list(dict.fromkeys(flags)) if len(flags) < 3 else flags
-        return pasteable(self.verb, *flags, *dict.fromkeys(words))
+        return pasteable(*self.verb.split(), *flags, *dict.fromkeys(words))
 
     @cached_property
     def groups(self) -> dict[str, Any]:
@@ -179,7 +180,9 @@ class Corrector:
             if word in self.catalog.options(group):
                 return Verdict(text, f"{group}={word}", (f"{group}={word}",))
         if "/" in word or "\\" in word:
-            key = TAKES_RUN[self.verb]
+            key = TAKES_PATH.get(self.verb, DATA_PATH)
+            if key == DATA_PATH and not any(other.key == "data" for other in self.items):
+                return Verdict(text, None, (DATA_FILES, f"{key}={word}"))
             start = " (start= begins a new run from its weights)" if key == "resume" else ""
             return Verdict(text, f"{key}={word}", (f"{key}={word}",), start.strip())
         if word in self.groups or word in self.keys:
@@ -247,7 +250,7 @@ class Corrector:
         term = self.terms.get(bare(item.key))
         value = item.value or ""
         if item.key == "checkpoint" and not value.isdigit():
-            key = TAKES_RUN[self.verb]
+            key = TAKES_PATH[self.verb]
             return Verdict(text, f"{key}={value}", (f"{key}={value}",))
         number = bool(re.fullmatch(r"-?\d+", value))
         fit = [key for key in inner if isinstance(node[key], int | float) and not isinstance(node[key], bool)]

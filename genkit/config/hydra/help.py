@@ -111,6 +111,12 @@ def usage(verbs: Mapping[str, str]) -> str:
     return "\n".join([*lines, "", heading("exit codes"), *rows(CODES), ""])
 
 
+def usage_of(word: str, verbs: Mapping[str, str]) -> str:
+    """`genkit data --help`: the verbs that begin with a word, with their help lines."""
+    lines = [f"usage: genkit {word} VERB [key=value …]", "", heading("verbs"), *rows(list(verbs.items()))]
+    return "\n".join([*lines, "", *wrapped(f"genkit help {next(iter(verbs))} shows the keys of one"), ""])
+
+
 EXAMPLES = [
     ("genkit train model=vae data=digits", "train; genkit help train shows groups and keys"),
     ("genkit sample ckpt=outputs/train/…", "draw samples; a run folder means its latest checkpoint"),

@@ -131,7 +131,7 @@ def perform(task: Task) -> None:
     if "--quoted" not in words.flags:
         overrides = with_drawn_seeds(accepted(overrides, verb, catalog, words.multirun))
     try:
-        command = shlex.join(["genkit", verb, "-m", *words.overrides])
+        command = shlex.join(["genkit", *verb.split(), "-m", *words.overrides])
         swept = overrides if words.multirun else ()
         with _sweep_folder(words.multirun) as scratch, sweeping(swept, command) as sweep:
             run_app(verb, [*words.kept_flags, *overrides, *scratch], task)
@@ -302,7 +302,7 @@ def _relaunchable(verb: str, words: Words, job: Job) -> Iterator[None]:
     before = sys.argv
     folder = ["--config-dir", os.path.abspath(words.config_dir)] if words.config_dir else []
     kept = [word for word in words.overrides if word.startswith("hydra.searchpath=")]
-    sys.argv = [before[0], verb, "--quoted", *folder, *job.overrides, *kept]
+    sys.argv = [before[0], *verb.split(), "--quoted", *folder, *job.overrides, *kept]
     try:
         yield
     finally:

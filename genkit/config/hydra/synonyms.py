@@ -190,7 +190,19 @@ EVAL: dict[str, Term] = DRAWING | {
     "nearest nearest_neighbours neighbors": Term("neighbours"),
 }
 
-TERMS = {"train": TRAIN, "check": TRAIN, "sample": SAMPLE, "eval": EVAL}
+DATA: dict[str, Term] = {
+    "dataset data_set ds dataset_name data_name source": Term("data"),
+    "data_dir data_path dataset_path data_root datapath dataroot dataset_dir datadir root path input folder dir":
+        Term("data.root"),
+    "verbose": Term("debug=true"),
+}  # fmt: skip
+SHOW_DATA: dict[str, Term] = DATA | {
+    OUT + " out_dir": Term("out"),
+    SEEDS: Term("seed"),
+    "threshold near_duplicates ratio similar": Term("near"),
+}
+
+TERMS = {"data prepare": DATA, "data show": SHOW_DATA, "train": TRAIN, "check": TRAIN, "sample": SAMPLE, "eval": EVAL}
 
 CHECKPOINT = {CKPT: Term("ckpt")}
 PLAIN_TERMS = {
@@ -209,6 +221,8 @@ VERB_WORDS = {
     "evaluate evaluation test score scores metrics metric measure benchmark validate val fid": "eval",
     "ls models show options zoo": "list models",
     "datasets": "list data",
+    "prepare preprocess build_dataset prepare_data import": "data prepare",
+    "inspect explore describe dataset_info stats statistics": "data show",
     "rank leaderboard diff table": "compare",
     "dry_run dryrun try trial estimate debug": "check",
     "convert save publish package onnx": "export",
