@@ -105,7 +105,7 @@ class Dataset(Component, ABC):
 
     @property
     def provenance(self) -> Provenance:
-        """Where its examples come from: names, what was left out, where they were prepared; default nothing known."""
+        """Names of the examples, what was left out, where they were prepared; by default nothing is known."""
         return Provenance()
 
     def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:

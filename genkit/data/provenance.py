@@ -1,4 +1,4 @@
-"""Where the examples of a dataset come from: what a person wants to know of them besides their values."""
+"""Facts about the source of a dataset's examples, for people: names, classes, what was left out, where it lies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to know about a dataset, in lines for a terminal: a word in front, then the facts."""
+"""Facts about a dataset, in lines for a terminal: a word in front, then the facts."""
 
 from __future__ import annotations
 

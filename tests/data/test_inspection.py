@@ -40,7 +40,7 @@ def test_equal_examples_are_counted_within_and_between_splits():
 
 
 def test_a_changed_copy_resembles_its_original_and_nothing_else_does():
-    """Darker, noisier, in five copies, or moved by half a pixel's worth of blur: all are found; new pictures are not."""
+    """A darker copy, a noisier one, a blurred one, one of five: all are found; new pictures are not."""
     train, new = pictures(300), pictures(20)
     noise = torch.randn(3, 20, 20, generator=GENERATOR)
     half = train[7].float() / 2

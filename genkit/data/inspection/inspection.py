@@ -9,7 +9,15 @@ from typing import Any
 from genkit.data.content_split import NAMES
 from genkit.data.dataset import Dataset, SplitName
 from genkit.data.inspection.near_duplicates import NearDuplicate, near_duplicates
-from genkit.data.inspection.statistics import Duplicates, Moments, Splits, class_counts, duplicates, hashes, moments
+from genkit.data.inspection.statistics import (
+    ChannelMoments,
+    Duplicates,
+    Splits,
+    class_counts,
+    duplicates,
+    hashes,
+    moments,
+)
 from genkit.data.provenance import Provenance
 
 PAIRS = 100  # of equal or similar examples that are named
@@ -32,7 +40,7 @@ class Inspection:
     dataset: Dataset
     origin: Provenance
     classes: Mapping[str, list[int]]
-    moments: Moments | None
+    moments: ChannelMoments | None
     duplicates: Duplicates
     near: list[NearDuplicate] | None
     names: Mapping[SplitName, Any]

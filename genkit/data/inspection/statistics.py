@@ -19,7 +19,7 @@ Splits = Mapping[SplitName, Split]
 
 
 @dataclass(frozen=True)
-class Moments:
+class ChannelMoments:
     """Mean and standard deviation of each channel of images, or of each value of vectors, in stored units.
 
     Attributes:
@@ -30,7 +30,7 @@ class Moments:
     std: Tensor
 
 
-def moments(split: Split) -> Moments:
+def moments(split: Split) -> ChannelMoments:
     """Moments over the examples, and over the pixels of images; exact in float64 whatever the size of the mean."""
     count, mean, square = 0, torch.zeros(split.shape[0], dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     for chunk in split.chunks(split.chunk_size):
@@ -40,7 +40,7 @@ def moments(split: Split) -> Moments:
         away = own - mean
         square = square + (rows - own[:, None]).square().sum((0, 2)) + away.square() * count * n / (count + n)
         mean, count = mean + away * n / (count + n), count + n
-    return Moments(mean, (square / count).sqrt())
+    return ChannelMoments(mean, (square / count).sqrt())
 
 
 def class_counts(split: Split, classes: int) -> list[int]:
@@ -68,7 +68,7 @@ class Duplicates:
         first: Of the splits "train" and "test", the first pairs of numbers.
     """
 
-    within: Mapping[str, int]
+    within: Mapping[SplitName, int]
     between: Mapping[str, int]
     first: list[tuple[int, int]]
 
