@@ -128,7 +128,7 @@ def through_loop(channels: tuple[int, ...], steps: int, data: Digits) -> float:
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         averaged = averaged or averaged_copy(model, set())
-        ema.update(list(averaged.parameters()), list(model.parameters()), step)
+        ema.update(list(averaged.parameters()), list(model.parameters()), step, steps=1000)
     return (time.perf_counter() - started) / (steps - WARM)
 
 

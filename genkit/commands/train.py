@@ -319,8 +319,10 @@ def less_memory(parts: Parts) -> str:
 
 def _bent(parts: Parts, max_steps_before: int) -> list[str]:
     """Reasons why a run of another length is not the same run: the horizon, where one is needed."""
-    needs = parts.module.lr_schedule.needs_horizon or parts.module.model.needs_horizon
-    return ["horizon changed"] if needs and parts.trainer.max_steps != max_steps_before else []
+    module, steps = parts.module, parts.trainer.max_steps
+    needs = module.lr_schedule.needs_horizon or module.model.needs_horizon
+    averaged = module.ema is not None and module.ema.of_run(steps) != module.ema.of_run(max_steps_before)
+    return ["horizon changed"] if (needs or averaged) and steps != max_steps_before else []
 
 
 def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, reasons: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ from genkit.config.names import TARGET, each_node
 
 CONV = {TARGET: "genkit.nn.conv.Conv", "channels": [32, 64, 128], "patch": None}
 UNET = {TARGET: "genkit.nn.unet.UNet", "channels": [32, 64], "blocks": 1, "patch": None, "attention": True}
+EDM = {TARGET: "genkit.diffusion.parametrisation.EDMDenoiser"}
+LOG_NORMAL = {TARGET: "genkit.diffusion.objective.Denoising", "times": None, "weighting": None, "coupling": None}
 AUTOENCODER = "genkit.models.autoencoder.autoencoder.Autoencoder"
 VAE = "genkit.models.vae.vae.VAE"
 GAN = "genkit.models.gan.gan.GAN"
@@ -55,6 +57,8 @@ def _in_new_words(node: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, 
         found["backbone"] = None if small and target in HURRIED else dict(NETWORKS[target])
     if target == AUTOENCODER and not small and node.get("latent_dim") is None:
         found["latent_dim"] = 16
+    if target == DIFFUSION and shape and shape[0] >= 3:
+        found |= {"denoiser": node.get("denoiser") or dict(EDM), "objective": node.get("objective") or dict(LOG_NORMAL)}
     if target in SIZES:
         name, size = SIZES[target]
         value = node.get(name, size)

@@ -20,13 +20,16 @@ from genkit.diffusion.guidance import EVERYWHERE, Autoguidance, ClassifierFreeGu
 from genkit.diffusion.likelihood import DiffusionLikelihood, FlowLikelihood
 from genkit.diffusion.network_calls import Evaluations
 from genkit.diffusion.objective import Denoising, DenoisingObjective
-from genkit.diffusion.parametrisation import DenoiserFactory, EDMDenoiser
+from genkit.diffusion.parametrisation import DataDenoiser, DenoiserFactory, EDMDenoiser
 from genkit.diffusion.sampler import HeunSampler, SamplerFactory
 from genkit.diffusion.schedule import KarrasSchedule, Schedule
+from genkit.diffusion.time_distribution import LogNormalLevels
 from genkit.errors import ConfigError
 from genkit.models.base import Conditional, GenerativeModel, Guidable, MonteCarlo, Noise, Stepwise, classes_of
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
+from genkit.nn.fold import fold_of
+from genkit.nn.widths import COLOUR
 from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 
 Level = Annotated[float, Range(0.0, 1e6)]
@@ -44,6 +47,7 @@ GuidanceInterval = Annotated[
     AtSampling("[low, high]: the noise levels at which to guide", key="guidance.interval", needs="guidance.scale=2"),
 ]
 LABEL_DROPOUT = 0.1  # share of labels withheld in training (Ho & Salimans 2022)
+HIGH_LEVELS = 0.1, 1.3  # mean and standard deviation of ln(σ / σ_data) where the clean image is predicted
 LARGEST = 128 * 128  # pixels that the default network is made for: a step costs as many times more as there are more
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 
@@ -57,8 +61,9 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         spec: The data.
         backbone: The network, image to image or vector to vector; None takes what the data asks for.
         schedule: None takes KarrasSchedule.
-        denoiser: What the network predicts; None takes EDMDenoiser.
-        objective: What is minimised; None takes Denoising with log-normal noise levels.
+        denoiser: What the network predicts; None takes EDMDenoiser, in large colour images DataDenoiser.
+        objective: What is minimised; None takes Denoising with log-normal noise levels, more of them high in large
+            colour images.
         sampler: None takes HeunSampler.
         likelihood: Of `log_prob`; None takes FlowLikelihood.
         conditional: Whether to use the data's labels.
@@ -92,7 +97,7 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
     ) -> None:
         super().__init__(spec)
         self.num_classes = classes_of(spec, conditional)
-        self.objective = objective or Denoising()
+        self.objective = objective or default_objective(spec)
         channels, *sides = spec.shape
         out_shape = (self.objective.outputs * channels, *sides)
         if backbone is None and len(sides) == 2 and prod(sides) > LARGEST:
@@ -100,7 +105,7 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         net = (backbone or default_backbone)(
             in_shape=spec.shape, out_shape=out_shape, num_classes=self.num_classes, time=True
         )
-        self.denoiser = (denoiser or EDMDenoiser)(
+        self.denoiser = (denoiser or default_denoiser(spec))(
             backbone=net, schedule=schedule or KarrasSchedule(), data_std=torch.tensor(1.0)
         )
         upgrade_in_loading(self)
@@ -167,6 +172,25 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         if self.clip_denoised and self.spec.value_range is not None:
             denoiser = Clipped(denoiser, *self.spec.value_range)
         return denoiser
+
+
+def _predicts_data(spec: DataSpec) -> bool:
+    """Tell whether the clean image is to be predicted: in colour, where the network folds pixels together.
+
+    What else a network predicts is partly noise, as rich as the pixels are many. One that is narrow beside them leaves
+    some of it in every sample, as grain; the clean image is simpler (Li & He 2025, 2511.13720).
+    """
+    return spec.modality == "image" and spec.shape[0] >= COLOUR and fold_of(*spec.shape[1:]) > 1
+
+
+def default_denoiser(spec: DataSpec) -> DenoiserFactory:
+    """EDM's mixture of x and ε; the clean image for large colour images."""
+    return DataDenoiser if _predicts_data(spec) else EDMDenoiser
+
+
+def default_objective(spec: DataSpec) -> DenoisingObjective:
+    """Denoising at log-normal noise levels; of little noise a network that predicts the clean image learns nothing."""
+    return Denoising(LogNormalLevels(*HIGH_LEVELS)) if _predicts_data(spec) else Denoising()
 
 
 def _too_large(sides: Sequence[int]) -> str:

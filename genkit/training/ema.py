@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from genkit.component import Component, Probability
 
+LEAST_HORIZON = 1000  # steps
+SHARE = 0.05  # of a run
+
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -30,14 +33,27 @@ class EMA(Component):
     ExponentialMovingAverage.
 
     Arguments:
-        decay: d_max.
+        decay: d_max; None chooses by the length of the run (`horizon`).
     """
 
-    def __init__(self, decay: Probability = 0.999) -> None:
+    def __init__(self, decay: Probability | None = None) -> None:
         self.decay = decay
 
+    def of_run(self, steps: int) -> float:
+        """d_max in a run of so many steps."""
+        return 1 - 1 / horizon(steps) if self.decay is None else self.decay
+
     @torch.no_grad()
-    def update(self, averaged: list[Tensor], live: list[Tensor], n: int) -> None:
-        """Moves `averaged` towards `live`, in place, after n earlier updates."""
+    def update(self, averaged: list[Tensor], live: list[Tensor], n: int, steps: int) -> None:
+        """Moves `averaged` towards `live`, in place, after n earlier updates in a run of so many steps."""
         if averaged:
-            torch._foreach_lerp_(averaged, live, 1 - min(self.decay, (1 + n) / (10 + n)))
+            torch._foreach_lerp_(averaged, live, 1 - min(self.of_run(steps), (1 + n) / (10 + n)))
+
+
+def horizon(steps: int) -> float:
+    """The steps that an average looks back on: a twentieth of the run, at least a thousand.
+
+    The longer a run, the longer its weights wander around one place, so that an average over a fixed share of the run is
+    as good at every length (Karras et al. 2023, 2312.02696).
+    """
+    return max(LEAST_HORIZON, steps * SHARE)

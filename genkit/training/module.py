@@ -343,7 +343,7 @@ class GenerativeModule(pl.LightningModule):
             self._make_averaged()
             return
         averaged, live = self._followers[phase]
-        self.ema.update(averaged, live, n)
+        self.ema.update(averaged, live, n, self.max_steps)
         for a, b in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
             a.copy_(b)
 

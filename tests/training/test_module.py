@@ -14,6 +14,7 @@ from training_cases import SEED, Mean, Points, TinyGAN, averaged, difference, mo
 from genkit.data.loader import TrainLoader
 from genkit.errors import ConfigError
 from genkit.noise import seed_of
+from genkit.training.ema import EMA
 from genkit.training.lr_schedule import CosineLR, LRSchedule
 
 RATES = {"discriminator": 2e-2, "generator": 5e-3}
@@ -122,6 +123,15 @@ def test_the_averaged_copy_is_made_after_the_first_step_and_follows_by_the_formu
             expected = d * old[name] + (1 - d) * live[name] if stepped else old[name]
             torch.testing.assert_close(value, live[name] if name == "seen" else expected, rtol=0, atol=1e-6)
     assert (1 + 1) / (10 + 1) < decay < (1 + 3) / (10 + 3)  # both branches of the formula were met
+
+
+@pytest.mark.parametrize(("steps", "decay"), [(1, 0.999), (20_000, 0.999), (100_000, 0.9998)])
+def test_the_average_of_a_long_run_looks_back_on_a_twentieth_of_it(steps: int, decay: float) -> None:
+    assert EMA().of_run(steps) == pytest.approx(decay, abs=1e-12)
+    assert EMA(0.5).of_run(steps) == 0.5
+    copied, live = [torch.zeros(1)], [torch.ones(1)]
+    EMA().update(copied, live, 10**6, steps)
+    assert float(copied[0]) == pytest.approx(1 - decay, rel=1e-4)
 
 
 def test_validation_looks_at_the_averaged_copy_and_changes_nothing() -> None:
