@@ -53,7 +53,7 @@ class EMA(Component):
 def horizon(steps: int) -> float:
     """The steps that an average looks back on: a twentieth of the run, at least a thousand.
 
-    The longer a run, the longer its weights wander around one place, so that an average over a fixed share of the run is
-    as good at every length (Karras et al. 2023, 2312.02696).
+    The longer a run, the longer its weights wander around one place, so that an average over a fixed share of the run
+    is as good at every length (Karras et al. 2023, 2312.02696).
     """
     return max(LEAST_HORIZON, steps * SHARE)
