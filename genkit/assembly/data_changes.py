@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 
 from genkit.assembly.restore import Restored
-from genkit.assembly.run import fingerprint
 from genkit.checkpoint.run_folder import RUN, read_info
 from genkit.data.dataset import Dataset
 from genkit.errors import GenkitError
@@ -20,7 +19,7 @@ def say_changed(models: Iterable[Restored], dataset: Dataset, console: Console) 
     """A line for each run whose training data was not what this dataset has now; a run that tells nothing has none."""
     for run in dict.fromkeys(found.checkpoint.path.parent.parent for found in models):
         known = recorded_fingerprint(run)
-        if known is not None and known != fingerprint(dataset):
+        if known is not None and known != dataset.split("train").fingerprint:
             console.print(
                 f"note: {shown(run)} was trained on other data than is there now: its scores are of the data of now",
                 style="yellow",
