@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 
 from genkit.data.order import canonical_order
-from genkit.data.spec import DataSpec
 from genkit.data.split import Split, Subset
 from genkit.evaluation.cache import Cache, name_of
 from genkit.evaluation.metric_pass import MetricPass
-from genkit.evaluation.processes import gather, share
+from genkit.evaluation.processes import gather, in_turn, share
 from genkit.evaluation.reference import Reference
 from genkit.evaluation.source import Quantity, SampleSource, Source
-from genkit.features.base import Classifier, FeatureExtractor
+from genkit.features.base import Classifier, FeatureExtractor, RealData
 from genkit.features.default import suited
 from genkit.metrics.base import Probe
 from genkit.models.density import model_values, padded
@@ -61,7 +60,8 @@ class Prober:
         self._latest: tuple[SampleSource, dict[int, Tensor]] | None = None
         self._lent: dict[str, Tensor] = {}  # likewise, for as long as somebody lends them
         if self.featured:
-            self.features = _fitted(self.features, reference.data, self.spec)
+            with in_turn():
+                self.features = self.features.fitted(RealData(self.spec, reference.data, reference.train))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -195,14 +195,6 @@ class Prober:
     def _computed(self, split: Split) -> Tensor:
         chunks = split.chunks(self.batch_size)
         return torch.cat([self.features_at(model_values(chunk.x, self.spec)) for chunk in chunks])
-
-
-def _fitted(features: FeatureExtractor, reference: Split, spec: DataSpec) -> FeatureExtractor:
-    """The features fitted to as many examples of the reference as they look at."""
-    if type(features).fitted is FeatureExtractor.fitted:
-        return features
-    n = len(reference) if features.looks_at is None else min(features.looks_at, len(reference))
-    return features.fitted(model_values(reference.between(0, n).x, spec), spec)
 
 
 def _rows_of(features: Tensor, rows: range) -> Tensor:

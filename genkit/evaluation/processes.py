@@ -58,6 +58,19 @@ def rank_and_world() -> tuple[int, int]:
     return 0, 1
 
 
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Let the first process go before the others, which then find in the cache what it left there."""
+    rank, world = rank_and_world()
+    if world > 1 and rank:
+        dist.barrier()
+    try:
+        yield
+    finally:
+        if world > 1 and not rank:
+            dist.barrier()
+
+
 def share(n: int) -> range:
     """Indices of this process's share of n examples. Raises ConfigError where some process would have none."""
     rank, world = rank_and_world()

@@ -18,15 +18,21 @@ them. Fréchet distance of features: Heusel et al. 2017 (1706.08500); a classifi
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from genkit.component import Component
+from genkit.data.kinds import Categorical
 from genkit.data.spec import DataSpec, Takes
+from genkit.data.split import Split
+from genkit.models.density import model_values
 
+FITTED_AT_ONCE = 2**25  # bytes of coordinates, float64, that are looked at together
 MOST_COORDINATES = 2**14  # of one-hot tokens: 10,000 examples then take 1.3 GB
 
 
@@ -36,6 +42,27 @@ def unit_range(x: Tensor, spec: DataSpec) -> Tensor:
     Tokens become (B, *shape, count), one-hot.
     """
     return spec.kind.coordinates(spec.unscale(x))
+
+
+@dataclass(frozen=True, eq=False)
+class RealData:
+    """The real data of an evaluation, to which features may be fitted.
+
+    Attributes:
+        spec: The data.
+        reference: Held-out examples, those that samples are compared with.
+        train: Training examples; None where only a file is there.
+    """
+
+    spec: DataSpec
+    reference: Split
+    train: Split | None = None
+
+    def coordinates(self) -> Iterator[Tensor]:
+        """All of the reference in turn as rows (B, D) float64, see `unit_range`; a bounded number at a time."""
+        rows = max(1, FITTED_AT_ONCE // (8 * coordinates_of(self.spec)))
+        for chunk in self.reference.chunks(rows):
+            yield unit_range(model_values(chunk.x, self.spec), self.spec).flatten(1)
 
 
 class FeatureExtractor(Component, Takes, ABC):
@@ -49,7 +76,6 @@ class FeatureExtractor(Component, Takes, ABC):
         normalize: "std_train" (stored statistics), "std" (the reference's) or "none".
         caution: What to beware of in every score with them; empty where nothing.
         stand_in: Whether they were made for other data of the same shape.
-        looks_at: How many examples of the reference `fitted` looks at, the first ones; None for all.
     """
 
     name: str
@@ -58,7 +84,6 @@ class FeatureExtractor(Component, Takes, ABC):
     caution: str = ""
     stand_in: bool = False
     costly: ClassVar[bool] = False
-    looks_at: ClassVar[int | None] = None
 
     @abstractmethod
     def accepts(self, spec: DataSpec) -> bool:
@@ -76,8 +101,8 @@ class FeatureExtractor(Component, Takes, ABC):
     def __call__(self, x: Tensor, spec: DataSpec) -> Tensor:
         """Model values (B, *spec.shape) to features (B, F) float64; a row depends on its example alone."""
 
-    def fitted(self, x: Tensor, spec: DataSpec) -> "FeatureExtractor":
-        """The extractor with the statistics of the reference x (N, *spec.shape); default itself."""
+    def fitted(self, real: RealData) -> "FeatureExtractor":
+        """The extractor with what it takes from real data; default itself."""
         return self
 
     def to(self, device: torch.device) -> Self:
@@ -98,6 +123,11 @@ class FeatureExtractor(Component, Takes, ABC):
         """The settings that must be equal for two scores to be compared."""
         facts = {"id": self.id, "normalize": self.normalize, "dim": self.dim(spec), "quantize": spec.levels}
         return facts | ({"stand_in": True} if self.stand_in else {})
+
+
+def coordinates_of(spec: DataSpec) -> int:
+    """The number of coordinates of an example, see `unit_range`."""
+    return spec.dim * spec.kind.count if isinstance(spec.kind, Categorical) else spec.dim
 
 
 class Classifier(ABC):

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, DataError
-from genkit.features.base import unit_range
+from genkit.features.base import RealData, unit_range
 from genkit.features.network import NetworkFeatures
+from genkit.models.density import model_values
 from genkit.storage.regular import read_regular
 
 LARGEST = 2**33  # bytes of a file of weights
@@ -42,7 +43,6 @@ class CustomFeatures(NetworkFeatures):
     """
 
     normalize = "none"
-    looks_at = 2
 
     def __init__(self, net: nn.Module | None = None, name: str = "custom", weights: str | None = None) -> None:
         if net is None:
@@ -61,8 +61,10 @@ class CustomFeatures(NetworkFeatures):
     def dim(self, spec: DataSpec) -> int:
         return self._dim
 
-    def fitted(self, x: Tensor, spec: DataSpec) -> Self:
+    def fitted(self, real: RealData) -> Self:
         """Tried on two examples of the reference."""
+        spec = real.spec
+        x = model_values(real.reference.between(0, min(2, len(real.reference))).x, spec)
         two = self._features(x[:2], spec)
         if two.ndim != 2 or len(two) != len(x[:2]):
             raise ConfigError(f"features.net: it gives {tuple(two.shape)} for 2 examples; give (2, F)")

@@ -14,7 +14,8 @@ from torch import Tensor
 from genkit.component import PositiveInt
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.features.base import FeatureExtractor, unit_range
+from genkit.features.base import FeatureExtractor, RealData, unit_range
+from genkit.metrics.moments import Moments
 
 
 class PrincipalComponents(FeatureExtractor):
@@ -38,14 +39,13 @@ class PrincipalComponents(FeatureExtractor):
     def dim(self, spec: DataSpec) -> int:
         return min(self.components, spec.dim)
 
-    def fitted(self, x: Tensor, spec: DataSpec) -> Self:
+    def fitted(self, real: RealData) -> Self:
         """Raises ConfigError for a reference of fewer than two examples."""
-        if len(x) < 2:
+        if len(real.reference) < 2:
             raise ConfigError("features=pca needs two reference examples or more")
-        other, rows = type(self)(self.components), unit_range(x, spec).flatten(1)
-        other.mean = rows.mean(0)
-        other.axes = torch.linalg.eigh(torch.cov(rows.T).reshape(spec.dim, spec.dim)).eigenvectors
-        other.axes = other.axes.flip(1)[:, : self.dim(spec)]
+        other, moments = type(self)(self.components), Moments.over(real.coordinates())
+        other.mean = moments.mean
+        other.axes = torch.linalg.eigh(moments.covariance).eigenvectors.flip(1)[:, : self.dim(real.spec)]
         return other
 
     def __call__(self, x: Tensor, spec: DataSpec) -> Tensor:

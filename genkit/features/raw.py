@@ -9,7 +9,8 @@ from torch import Tensor
 from genkit.data.kinds import KINDS, Categorical
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.features.base import MOST_COORDINATES, FeatureExtractor, unit_range
+from genkit.features.base import MOST_COORDINATES, FeatureExtractor, RealData, coordinates_of, unit_range
+from genkit.metrics.moments import mean_and_variance
 
 DEAD = 1e-2  # units whose standard deviation is below this fraction of the median one are left out
 
@@ -40,16 +41,16 @@ class RawFeatures(FeatureExtractor):
         return self.dim(spec) <= MOST_COORDINATES or not isinstance(spec.kind, Categorical)
 
     def dim(self, spec: DataSpec) -> int:
-        return spec.dim * spec.kind.count if isinstance(spec.kind, Categorical) else spec.dim
+        return coordinates_of(spec)
 
-    def fitted(self, x: Tensor, spec: DataSpec) -> Self:
+    def fitted(self, real: RealData) -> Self:
         if self.normalize == "none":
             return self
-        values = unit_range(x, spec).flatten(1)
         other = copy(self)
-        sd = values.std(0, correction=0)
-        sd = sd.clamp(min=DEAD * float(sd.max())) if spec.kind.has_mass else sd
-        other.mean, other.sd = values.mean(0), torch.where(sd > 0, sd, 1.0)
+        other.mean, variance = mean_and_variance(real.coordinates())
+        sd = variance.sqrt()
+        sd = sd.clamp(min=DEAD * float(sd.max())) if real.spec.kind.has_mass else sd
+        other.sd = torch.where(sd > 0, sd, 1.0)
         return other
 
     def __call__(self, x: Tensor, spec: DataSpec) -> Tensor:

@@ -75,6 +75,25 @@ class Moments:
         return self.scatter / (self.count - 1)
 
 
+def mean_and_variance(pieces: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and variance (D,), divided by n, of each column of all rows of `pieces`, (n_i, D) each.
+
+    Raises ConfigError where there is no row at all.
+    """
+    count, mean, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for piece in pieces:
+        if n := len(piece):
+            rows = piece.to(torch.float64)
+            own = rows.mean(0)
+            delta = own - mean
+            squares = squares + (rows - own).square().sum(0) + delta.square() * (count * n / (count + n))
+            mean = mean + delta * (n / (count + n))
+            count += n
+    if not count:
+        raise ConfigError("no rows to take moments of: raise n=")
+    return mean, squares / count
+
+
 def covariance_factor(covariance: Tensor) -> Tensor:
     """R (D, r) with R Rᵀ = the covariance (D, D), r its numerical rank."""
     variances, axes = torch.linalg.eigh(covariance)

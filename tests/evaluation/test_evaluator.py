@@ -23,7 +23,7 @@ from genkit.evaluation.cache import Cache, NoCache
 from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.reference import Floor, Reference
 from genkit.evaluation.source import ModelSource
-from genkit.features.base import FeatureExtractor
+from genkit.features.base import FeatureExtractor, RealData
 from genkit.features.default import default_features
 from genkit.features.raw import RawFeatures
 from genkit.metrics.base import Probe, ProbeMetric
@@ -180,7 +180,7 @@ def by_hand(metric: ProbeMetric, features: FeatureExtractor, fake: Tensor, real:
 def test_floor_is_the_metric_of_five_real_pairs() -> None:
     data, n = TinyImages(), 100
     [record, *_] = evaluator({"fid": FrechetDistance()}, data).score_samples(data.split("val"))
-    features = RawFeatures("std").fitted(IMAGE.scale(data.split("test").x), IMAGE)
+    features = RawFeatures("std").fitted(RealData(IMAGE, data.split("test")))
     pairs = [data.real_pair(n, repeat) for repeat in range(5)]
     values = [by_hand(FrechetDistance(), features, fake.x, real.x, IMAGE) for fake, real in pairs]
     assert record.floor is not None
@@ -235,7 +235,7 @@ def test_the_floor_of_what_is_nearest_to_training_data_is_held_out_data_against_
     [record] = evaluator({"authenticity": Authenticity()}, data).score_samples(data.split("val"))
     assert record.floor.kind == "test against train"
     picks = [torch.randperm(150, generator=generator_of(repeat, "floor", 100))[:100] for repeat in range(5)]
-    features = RawFeatures("std").fitted(IMAGE.scale(data.split("test").x), IMAGE)
+    features = RawFeatures("std").fitted(RealData(IMAGE, data.split("test")))
     train, test = (features(IMAGE.scale(data.split(name).x), IMAGE) for name in ("train", "test"))
     centre = train.mean(0)
     values = [float(authentic(test[pick] - centre, train - centre).double().mean()) for pick in picks]

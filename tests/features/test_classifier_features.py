@@ -11,12 +11,14 @@ from genkit.data.sources.digits import Digits
 from genkit.data.sources.mnist import MNIST as MNISTData
 from genkit.data.sources.stacked_mnist import StackedMNIST
 from genkit.data.spec import DataSpec
+from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
 from genkit.evaluation.baseline import pixel_gaussian
-from genkit.features import classifier
-from genkit.features.base import FeatureExtractor, unit_range
+from genkit.features import base, classifier
+from genkit.features.base import FeatureExtractor, RealData, unit_range
 from genkit.features.classifier import PINNED, WEIGHTS, ClassifierFeatures
 from genkit.features.default import default_features
+from genkit.features.pca import PrincipalComponents
 from genkit.features.raw import DEAD, RawFeatures
 from genkit.metrics.base import Probe
 from genkit.metrics.frechet import FrechetDistance
@@ -132,25 +134,40 @@ def frechet(extractor: FeatureExtractor, digits: Digits, v: torch.Tensor) -> flo
 def test_raw_features_keep_double_precision() -> None:
     x = 1e8 + noise(50, 2).double() * 1e-4
     assert torch.equal(RawFeatures("none")(x, PLANE), x)
-    z = RawFeatures("std").fitted(x, PLANE)(x, PLANE)
+    z = RawFeatures("std").fitted(RealData(PLANE, Split(x)))(x, PLANE)
     torch.testing.assert_close(z.std(0, correction=0), torch.ones(2, dtype=torch.float64), rtol=1e-3, atol=0)
 
 
 def test_raw_features_are_standardised_by_the_reference_not_by_what_is_scored() -> None:
     reference, other = noise(500, 2), 5 + 3 * noise(500, 2, seed=1)
-    fitted = RawFeatures("std").fitted(reference, PLANE)
+    fitted = RawFeatures("std").fitted(RealData(PLANE, Split(reference)))
     expected = (other.double() - reference.double().mean(0)) / reference.double().std(0, correction=0)
     torch.testing.assert_close(fitted(other, PLANE), expected)
+
+
+@pytest.mark.parametrize("each", [RawFeatures("std"), PrincipalComponents(4)], ids=lambda case: case.name)
+def test_what_is_fitted_in_pieces_is_fitted_to_all(
+    each: FeatureExtractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = DataSpec((1, 2, 3), "image", (-1.0, 1.0), 256)
+    v = torch.randint(256, (50, *spec.shape), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    x, real = spec.scale(v), RealData(spec, Split(v))
+    whole = each.fitted(real)(x, spec)
+    monkeypatch.setattr(base, "FITTED_AT_ONCE", 8 * spec.dim * 7)
+    assert [len(piece) for piece in real.coordinates()] == [7] * 7 + [1]
+    torch.testing.assert_close(each.fitted(real)(x, spec).abs(), whole.abs(), rtol=1e-9, atol=1e-9)
 
 
 def test_constant_values_stay_finite() -> None:
     x = noise(30, 2)
     x[:, 1] = 4.0
-    assert torch.equal(RawFeatures("std").fitted(x, PLANE)(x, PLANE)[:, 1], torch.zeros(30, dtype=torch.float64))
+    assert torch.equal(
+        RawFeatures("std").fitted(RealData(PLANE, Split(x)))(x, PLANE)[:, 1], torch.zeros(30, dtype=torch.float64)
+    )
     spec = DataSpec((1, 2, 2), "image", (-1.0, 1.0), 256)
     v = torch.zeros(30, 1, 2, 2, dtype=torch.uint8)
     v[:, 0, 0, 0] = torch.arange(30)
-    fitted = RawFeatures("std").fitted(spec.scale(v), spec)
+    fitted = RawFeatures("std").fitted(RealData(spec, Split(v)))
     assert torch.isfinite(fitted(torch.rand(5, 1, 2, 2), spec)).all()
 
 
@@ -163,7 +180,7 @@ def test_a_pixel_that_hardly_varies_is_divided_by_a_hundredth_of_the_largest_dev
     deviations[1] = 0.01 * deviations[0]
     x = spec.scale(v)
     expected = (v.double().flatten(1) - v.double().flatten(1).mean(0)) / deviations
-    torch.testing.assert_close(RawFeatures("std").fitted(x, spec)(x, spec), expected)
+    torch.testing.assert_close(RawFeatures("std").fitted(RealData(spec, Split(v)))(x, spec), expected)
 
 
 @pytest.mark.parametrize(

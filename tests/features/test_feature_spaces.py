@@ -10,8 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from genkit.data.spec import DataSpec
+from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
 from genkit.features import inception
+from genkit.features.base import RealData
 from genkit.features.custom import CustomFeatures
 from genkit.features.inception import FILE, InceptionFeatures, bytes_of, loaded
 from genkit.features.pca import PrincipalComponents
@@ -37,7 +39,7 @@ def distance(x: Tensor, y: Tensor) -> float:
 
 def test_all_components_are_a_rotation_of_the_values() -> None:
     x, y = stored(200, 0), stored(150, 1)
-    pca = PrincipalComponents(100).fitted(x, SPEC)
+    pca = PrincipalComponents(100).fitted(RealData(SPEC, Split(SPEC.unscale(x))))
     raw = RawFeatures("none")
     assert pca.dim(SPEC) == 12
     rotated, plain = (distance(f(x, SPEC), f(y, SPEC)) for f in (pca, raw))
@@ -46,12 +48,12 @@ def test_all_components_are_a_rotation_of_the_values() -> None:
 
 def test_components_are_uncorrelated_and_ordered_on_the_reference() -> None:
     x = torch.randn(500, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 5.0, 0.1, 3.0, 2.0])
-    scores = PrincipalComponents(3).fitted(x, PLANE)(x, PLANE)
+    scores = PrincipalComponents(3).fitted(RealData(PLANE, Split(x)))(x, PLANE)
     covariance = torch.cov(scores.T)
     assert torch.allclose(covariance, covariance.diagonal().diag(), atol=1e-9)
     assert covariance.diagonal().sqrt().tolist() == pytest.approx([5.0, 3.0, 2.0], rel=0.1)
     with pytest.raises(ConfigError, match="two reference examples"):
-        PrincipalComponents(3).fitted(x[:1], PLANE)
+        PrincipalComponents(3).fitted(RealData(PLANE, Split(x[:1])))
 
 
 class Doubled(nn.Module):
@@ -88,7 +90,7 @@ class Narrow(nn.Module):
 
 def test_a_network_of_the_user_s_is_a_feature_space(tmp_path: Path) -> None:
     x = stored(5, 0)
-    features = CustomFeatures(Doubled(), "mine").fitted(x, SPEC)
+    features = CustomFeatures(Doubled(), "mine").fitted(RealData(SPEC, Split(SPEC.unscale(x))))
     assert (features.name, features.dim(SPEC)) == ("mine", 12)
     torch.testing.assert_close(features(x, SPEC), 2 * SPEC.unscale(x).flatten(1).double() / 255)
     save_file({"weight": torch.tensor(3.0)}, tmp_path / "w.safetensors")
@@ -104,7 +106,7 @@ BROKEN = [(Flat(), r"\(24,\) for 2 examples"), (Coupled(), "depend on its batch"
 @pytest.mark.parametrize(("net", "reason"), BROKEN, ids=lambda case: type(case).__name__)
 def test_a_network_that_gives_no_features_is_refused_in_a_line(net: nn.Module, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason) as caught:
-        CustomFeatures(net).fitted(stored(5, 0), SPEC)
+        CustomFeatures(net).fitted(RealData(SPEC, Split(SPEC.unscale(stored(5, 0)))))
     assert "\n" not in str(caught.value)
 
 
