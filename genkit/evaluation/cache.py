@@ -5,7 +5,7 @@ their weights, the metric with its arguments, the format of this file — so not
 another name. Entries appear whole or not at all; an entry whose own sha256 does not match is computed and written
 again. Folder: `$GENKIT_CACHE`, else `$XDG_CACHE_HOME/genkit`, else `~/.cache/genkit`. Deleting it costs time only.
 
-    <name>.bin = 64 hexadecimal digits, the sha256 of the rest, a line feed; the tensors as safetensors
+    <name>.bin = the tensors as safetensors, sealed by `genkit.storage.sealed`
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from genkit.errors import StorageError
+from genkit.errors import DataError, StorageError
 from genkit.metrics.base import ProbeMetric
-from genkit.storage.atomic import whole_file
 from genkit.storage.disk import user_folder
+from genkit.storage.sealed import read_sealed, write_sealed
 
 FORMAT = 4  # raise it whenever the arithmetic of a feature space or a metric changes
 
@@ -74,27 +74,18 @@ class Cache:
     def read(self, name: str) -> Tensors | None:
         """The tensors of an entry; None where there is none or it is damaged."""
         try:
-            content = self._path(name).read_bytes()
-        except FileNotFoundError:
+            content = read_sealed(self._path(name))
+            return None if content is None else load(content)
+        except (DataError, SafetensorError):
             return None
-        except OSError as error:
-            self.problem = f"the cache {self.folder} cannot be read ({error.strerror}): going on without it"
-            return None
-        digest, tensors = content[:64], content[65:]
-        if hashlib.sha256(tensors).hexdigest().encode() != digest:
-            return None
-        try:
-            return load(tensors)
-        except SafetensorError:
+        except StorageError as error:
+            self.problem = f"going on without the cache: {error}"
             return None
 
     def write(self, name: str, tensors: Tensors) -> None:
         """An entry of these tensors, replacing a damaged one."""
-        content = save({key: value.contiguous() for key, value in tensors.items()})
-        digest = hashlib.sha256(content).hexdigest().encode()
         try:
-            with whole_file(self._path(name)) as file:
-                file.write(digest + b"\n" + content)
+            write_sealed(self._path(name), save({key: value.contiguous() for key, value in tensors.items()}))
         except StorageError as error:
             self.problem = f"going on without the cache: {error}"
 

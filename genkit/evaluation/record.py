@@ -12,7 +12,8 @@ The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the 
     evaluations (of the network for one sample, models that sample step by step only), seconds_per_1000 (samples
     drawn), baseline (a trivial row), kind ("exact" | "lower" | "estimate", likelihoods only), dequantisation,
     params (the choices behind the value: k, kernel, …), findings (what the data gave besides: a slope, …),
-    measures_bound (the metric is a bound by name, such as an ELBO), features {id, normalize, dim, quantize} | null,
+    measures_bound (the metric is a bound by name, such as an ELBO), features {id, normalize, dim, quantize, of a
+    classifier of the user's data its accuracy on held-out images, the chance of the largest class, trained_on} | null,
     reference {name, split, n, hash},
     model {family, parameters, labels ("reference shares" | "in turn" | "y=…", conditional ones only), …} | null,
     seed, time_s, env

@@ -49,15 +49,16 @@ class FeatureNet(nn.Module):
         self, shape: Sequence[int], blocks: Sequence[tuple[int, int, bool]], dim: int, num_classes: int
     ) -> None:
         super().__init__()
-        channels, size = shape[0], shape[1]
+        channels, height, width = shape
         layers: list[nn.Module] = []
-        for width, kernel, pool in blocks:
-            layers += [nn.Conv2d(channels, width, kernel, padding=kernel // 2), nn.ReLU()]
+        for wide, kernel, pool in blocks:
+            layers += [nn.Conv2d(channels, wide, kernel, padding=kernel // 2), nn.ReLU()]
+            channels = wide
             if pool:
                 layers.append(nn.MaxPool2d(2))
-            channels, size = width, size // 2 if pool else size
+                height, width = height // 2, width // 2
         self.trunk = nn.Sequential(*layers)
-        self.fc = nn.Linear(channels * size * size, dim)
+        self.fc = nn.Linear(channels * height * width, dim)
         self.head = nn.Linear(dim, num_classes)
 
     def features(self, x: Tensor) -> Tensor:

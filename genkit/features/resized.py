@@ -70,6 +70,6 @@ class ResizedFeatures(FeatureExtractor, Classifier):
         other = super().standing_in()
         other.caution = (
             f"{other.name}: the images are resized to {self.height}x{self.width} for a network that is made for "
-            f"{self.one.name}, not for this data: features=inception or dinov2 see more"
+            f"{self.one.name}, not for this data: features=own (labelled data), inception or dinov2 see more"
         )
         return other

@@ -72,7 +72,8 @@ def shortened(argv: list[str], n: int) -> list[str]:
         case "eval" if any(word.startswith("samples=") for word in argv):
             return [*argv, "bootstrap=2", "floor_repeats=2"]
         case "eval":
-            return [*argv, f"n={n}", "bootstrap=2", "floor_repeats=2"]
+            views = ["features.views=100"] if "features=own" in argv else []
+            return [*argv, *views, f"n={n}", "bootstrap=2", "floor_repeats=2"]
         case _:
             return argv
 

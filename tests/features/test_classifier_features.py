@@ -146,9 +146,7 @@ def test_raw_features_are_standardised_by_the_reference_not_by_what_is_scored() 
 
 
 @pytest.mark.parametrize("each", [RawFeatures("std"), PrincipalComponents(4)], ids=lambda case: case.name)
-def test_what_is_fitted_in_pieces_is_fitted_to_all(
-    each: FeatureExtractor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_fitted_in_pieces_is_fitted_to_all(each: FeatureExtractor, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = DataSpec((1, 2, 3), "image", (-1.0, 1.0), 256)
     v = torch.randint(256, (50, *spec.shape), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     x, real = spec.scale(v), RealData(spec, Split(v))
