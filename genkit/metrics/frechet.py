@@ -8,25 +8,29 @@ unstable. Instead S₁ = R Rᵀ, and S₁S₂ has the eigenvalues of the symmetr
 With fewer rows than columns the trace is the nuclear norm (sum of singular values) of A Bᵀ, n₁ x n₂, where A and B are
 the centred rows over √(n − 1); then no D x D matrix is formed.
 
+The rows themselves serve its error alone. Beyond 256 MB of a side they are folded into moments as they come, so that
+memory does not grow with their number, and the error is taken from a sample of them (`folding.py`).
+
 The estimate is biased upwards: two sets of n rows of the same white Gaussian are at 2D/n + D(D + 1)/(2n) on average. It
 means something only beside its value for real data at the same n; `frechet_error.py` has its bias and its error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from genkit.errors import NumericalError
-from genkit.metrics.base import Requirement
+from genkit.metrics.base import Probe, Requirement
+from genkit.metrics.folding import RowFold, check_finite, joined_moments, unpacked
 from genkit.metrics.frechet_error import FrechetError, too_few
 from genkit.metrics.moments import RELATIVE_CUT, Moments, covariance_factor
 from genkit.metrics.pair_metric import PairMetric
 
-PIECE = 4096  # rows whose moments are taken at once: a centred copy of all of them would be as large as they are
+SIDES = ("real", "fake")
 UNBIASED_ROWS = 50  # rows per column beyond which the bias is below what a score can tell
 
 
@@ -97,13 +101,44 @@ class FrechetDistance(PairMetric):
 
     units: ClassVar[str] = "feature²"
 
+    real_moments: list[Tensor]
+    fake_moments: list[Tensor]
+    real_sample: list[Tensor]
+    fake_sample: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in SIDES:
+            self.add_state(f"{name}_moments", default=[], dist_reduce_fx="cat")
+            self.add_state(f"{name}_sample", default=[], dist_reduce_fx="cat")
+        self._folds = {name: RowFold() for name in SIDES}
+        self._folded_error: tuple[Sequence[int], FrechetError | None] | None = None
+
+    def reset(self) -> None:
+        super().reset()
+        self._folds, self._folded_error = {name: RowFold() for name in SIDES}, None
+
+    def update(self, probe: Probe) -> None:
+        """Keep the rows of one batch, or their moments where there are more than memory is given to."""
+        super().update(probe)
+        for name in SIDES:
+            if pieces := self.pieces(name):
+                setattr(self, name, self._folds[name].fold(pieces, *self._folded_of(name, pieces[0])))
+
     def compute(self) -> Tensor:
         """() ≥ 0. Raises ConfigError for fewer than two rows on a side, NumericalError for rows that are not finite."""
         real, fake = self.rows()
-        if max(len(real), len(fake)) < real.shape[1]:
+        if not self._folded and max(len(real), len(fake)) < real.shape[1]:
             return frechet_distance_of_rows(real, fake)
-        left, right = (Moments.over(rows.split(PIECE)) for rows in (real, fake))
+        left, right = (self._moments(name) for name in SIDES)
         return frechet_distance(left.mean, left.covariance, right.mean, right.covariance)
+
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """As of any pair of sets; of what was folded the sample."""
+        real, fake = super().rows()
+        if not self._folded:
+            return real, fake
+        return _joined(self.real_sample, real), _joined(self.fake_sample, fake)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float] | None:
         """The delta method, corrected to second order; None for no more rows than columns."""
@@ -123,7 +158,42 @@ class FrechetDistance(PairMetric):
         return float(self.compute()) - error.bias
 
     def _error(self) -> FrechetError | None:
-        return self.once(FrechetError.of)
+        if not self._folded:
+            return self.once(FrechetError.of)
+        left, right = (self._moments(name) for name in SIDES)
+        counts = (left.count, right.count)
+        if self._folded_error is None or self._folded_error[0] != counts:
+            self._folded_error = counts, FrechetError.of(*self.rows(), moments=(left, right))
+        return self._folded_error[1]
+
+    @property
+    def _folded(self) -> bool:
+        return any(map(len, (*self._packed("real"), *self._packed("fake"))))
+
+    def _folded_of(self, name: str, like: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Packed moments and sample of a side, lists of one once there are rows: so all processes have them."""
+        moments, sample = getattr(self, f"{name}_moments"), getattr(self, f"{name}_sample")
+        if not moments:
+            moments.append(like.new_empty(0))
+            sample.append(like.new_empty(0, like.shape[1]))
+        return moments, sample
+
+    def _moments(self, name: str) -> Moments:
+        """The moments of a side, those of folded rows and of the others."""
+        return joined_moments(unpacked(self._packed(name)), self._rows_of(name))
+
+    def _packed(self, name: str) -> list[Tensor]:
+        """The packed moments of a side; after a reduction across processes they are one tensor."""
+        found = getattr(self, f"{name}_moments")
+        return [found] if isinstance(found, Tensor) else found
+
+    def _rows_of(self, name: str) -> Tensor:
+        """The rows of a side that were not folded."""
+        if not any(map(len, self._packed(name))):
+            return super()._rows_of(name)
+        rows = torch.cat(self.pieces(name))
+        check_finite(rows)
+        return rows
 
     def params(self) -> dict[str, Any]:
         return {"ddof": 1, "dtype": "float64", "dim": self.rows()[0].shape[1]}
@@ -137,6 +207,10 @@ class ReconstructionFrechet(FrechetDistance):
 
     requires: ClassVar[tuple[Requirement, ...]] = ("real", "reconstruction")
     sources: ClassVar[tuple[str, str]] = ("real_features", "reconstruction_features")
+
+
+def _joined(sample: Tensor | list[Tensor], rows: Tensor) -> Tensor:
+    return torch.cat([sample, rows] if isinstance(sample, Tensor) else [*sample, rows])
 
 
 def _scaled(rows: Tensor) -> Tensor:

@@ -67,17 +67,20 @@ class FrechetError:
     columns: int
 
     @classmethod
-    def of(cls, real: Tensor, fake: Tensor) -> FrechetError | None:
-        """Estimate from real (N, D) and fake (n, D) rows, float64; None for no more rows than columns on a side."""
-        if min(len(real), len(fake)) <= real.shape[1]:
+    def of(cls, real: Tensor, fake: Tensor, *, moments: tuple[Moments, Moments] | None = None) -> FrechetError | None:
+        """Estimate from real (N, D) and fake (n, D) rows, float64; None for no more rows than columns on a side.
+
+        With `moments` of both sides, the rows are a sample of those that they are of.
+        """
+        left, right = moments or (Moments.of(real), Moments.of(fake))
+        if min(left.count, right.count) <= real.shape[1]:
             return None
-        left, right = Moments.of(real), Moments.of(fake)
         sides = _sides(left, right, real, fake)
         if sides is None:
             return None
         one, both = sides[1], sides[0].plus(sides[1])
         redrawn_sd = max(one.sd(), both.sd())  # both are estimates, and more is drawn for the second
-        return cls(both.bias(), one.sd(), redrawn_sd, (len(real), len(fake)), real.shape[1])
+        return cls(both.bias(), one.sd(), redrawn_sd, (left.count, right.count), real.shape[1])
 
     def interval(self, distance: float) -> tuple[float, float]:
         """95 % for the mean distance of n samples to this reference."""
@@ -129,10 +132,10 @@ def _sides(left: Moments, right: Moments, real: Tensor, fake: Tensor) -> tuple[_
 
 def _side(rows: Tensor, shift: Tensor, to_z: Tensor, moments: Moments, s: Tensor, curvature: Tensor) -> _Side:
     """Of centred rows (n, D), with the map (D, r) from them to z."""
-    n, z = len(rows), rows @ to_z
+    n, m, z = moments.count, len(rows), rows @ to_z
     squares = z.square()
     influence = 2.0 * (rows @ shift) + rows.square().sum(1) - (squares / s).sum(1)
-    spread = squares.T @ squares / n - (z.T @ z / n).square()
+    spread = squares.T @ squares / m - (z.T @ z / m).square()
     return _Side(float(influence.var()) / n, moments.covariance / n, spread / n, curvature)
 
 

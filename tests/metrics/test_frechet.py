@@ -6,6 +6,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError, NumericalError
+from genkit.metrics import folding
 from genkit.metrics.base import Probe
 from genkit.metrics.frechet import (
     FrechetDistance,
@@ -14,6 +15,7 @@ from genkit.metrics.frechet import (
     frechet_distance_of_rows,
     weighted_distances,
 )
+from genkit.metrics.frechet_error import FrechetError
 from genkit.metrics.interval import resamples
 from genkit.metrics.moments import Moments
 
@@ -120,6 +122,54 @@ def test_processes_change_nothing(world: int) -> None:
     for other in metrics[1:]:
         metrics[0].merge_state(other)
     assert float(metrics[0].compute()) == pytest.approx(fid(x, y), rel=1e-12)
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a side beyond 4,800 bytes are folded, 20 at a time."""
+    monkeypatch.setattr(folding, "KEPT", 100 * 6 * 8)
+    monkeypatch.setattr(folding, "PIECE", 20)
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("batch_size", [7, 150, 3000])
+def test_rows_beyond_what_is_kept_are_folded_into_the_same_score(batch_size: int) -> None:
+    x, y = normal(3000, 6), normal(90, 6, seed=1) * 1.3 + 0.2
+    whole, folded = metric_of(x, y), metric_of(x, y, batch_size)
+    held = sum(piece.nbytes for lists in (folded.real, folded.real_sample) for piece in lists)
+    assert held < 2 * folding.KEPT
+    left, right = Moments.of(x), Moments.of(y)
+    exact = float(frechet_distance(left.mean, left.covariance, right.mean, right.covariance))
+    assert float(folded.compute()) == pytest.approx(exact, rel=1e-10)
+    error = FrechetError.of(x, y)
+    assert error is not None
+    assert folded.interval(0, 0) == pytest.approx(error.interval(exact), rel=0.05)
+    assert folded.redrawn_interval(0, 0) == pytest.approx(error.redrawn_interval(exact), rel=0.1)
+    assert whole.params() == folded.params()
+    assert folded.interval(0, 0) == pytest.approx(whole.interval(0, 0), rel=1e-9)  # the sample is batch size's neither
+    assert list(folded.warnings(exact, None)) == []
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("sizes", [(200, 150), (2000, 60)], ids=str)
+def test_processes_that_fold_change_nothing(sizes: tuple[int, int]) -> None:
+    """Also where one of them has folded rows and another one has not."""
+    x = normal(sum(sizes), 6)
+    metrics = [metric_of(part, part * 1.3 + 0.2, 16) for part in x.split(sizes)]
+    merged = metrics[0]
+    for name in ("real", "fake", "real_moments", "fake_moments", "real_sample", "fake_sample"):
+        setattr(merged, name, [torch.cat([torch.cat(getattr(metric, name)) for metric in metrics])])
+    assert float(merged.compute()) == pytest.approx(float(metric_of(x, x * 1.3 + 0.2).compute()), rel=1e-10)
+    assert merged.interval(0, 0) is not None
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("bad", [3, 2999])
+def test_a_row_that_is_not_finite_is_refused_when_folded(bad: int) -> None:
+    x = normal(3000, 6)
+    x[bad, 2] = float("nan")
+    with pytest.raises(NumericalError, match="is not finite"):
+        metric_of(normal(3000, 6), x, 500).compute()
 
 
 @pytest.mark.parametrize(("offset", "tolerance"), [(1e6, 1e-6), (1e8, 1e-4)])
