@@ -5,7 +5,7 @@ their weights, the metric with its arguments, the format of this file — so not
 another name. Entries appear whole or not at all; an entry whose own sha256 does not match is computed and written
 again. Folder: `$GENKIT_CACHE`, else `$XDG_CACHE_HOME/genkit`, else `~/.cache/genkit`. Deleting it costs time only.
 
-    <name>.bin = the tensors as safetensors, sealed by `genkit.storage.sealed`
+    <name>.bin = the tensors as safetensors, or rows of float64, sealed by `genkit.storage.sealed`
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -24,7 +26,7 @@ from torch import Tensor
 from genkit.errors import DataError, StorageError
 from genkit.metrics.base import ProbeMetric
 from genkit.storage.disk import user_folder
-from genkit.storage.sealed import read_sealed, write_sealed
+from genkit.storage.sealed import map_array, read_sealed, write_array, write_sealed
 
 FORMAT = 4  # raise it whenever the arithmetic of a feature space or a metric changes
 
@@ -89,6 +91,31 @@ class Cache:
         except StorageError as error:
             self.problem = f"going on without the cache: {error}"
 
+    def rows(self, name: str, shape: tuple[int, int], make: Callable[[], Iterable[Tensor]]) -> Tensor | None:
+        """Rows of this shape, float64, mapped from the file of an entry; memory holds what is looked at.
+
+        Args:
+            name: Of the entry.
+            shape: (N, F).
+            make: Gives the rows in parts (n_i, F), where the entry is not there yet or damaged.
+
+        Returns:
+            None where the folder cannot be used.
+        """
+        path = self._path(name)
+        try:
+            try:
+                found = map_array(path, shape)
+            except DataError:
+                found = None
+            if found is None:
+                write_array(path, (part.numpy() for part in make()), 8 * shape[0] * shape[1])
+                found = map_array(path, shape)
+            return None if found is None else torch.from_numpy(found)
+        except StorageError as error:
+            self.problem = f"going on without the cache: {error}"
+            return None
+
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.bin"
 
@@ -104,3 +131,6 @@ class NoCache(Cache):
 
     def write(self, name: str, tensors: Tensors) -> None:
         pass
+
+    def rows(self, name: str, shape: tuple[int, int], make: Callable[[], Iterable[Tensor]]) -> Tensor | None:
+        return None

@@ -27,6 +27,7 @@ from genkit.features.default import suited
 from genkit.metrics.base import Probe
 from genkit.models.density import model_values, padded
 
+KEPT = 2**28  # bytes of features beyond which those of a split lie in a file, if they are costly, or are not kept
 OF_FAKES = {"fake", "modes", "logits", "train"}  # what a metric may ask for that looks at no held-out data
 
 
@@ -128,9 +129,13 @@ class Prober:
             return lent[low : low + len(x)]
         if self._latest is None or self._latest[0] is not source:
             self._latest = source, {}
-        if low not in self._latest[1]:
-            self._latest[1][low] = self.features_at(x)
-        return self._latest[1][low]
+        kept = self._latest[1]
+        if low not in kept:
+            found = self.features_at(x)
+            if found.nbytes * (len(kept) + 1) > KEPT:
+                return found
+            kept[low] = found
+        return kept[low]
 
     @contextmanager
     def lending(self, *known: tuple[Split, Tensor]) -> Iterator[None]:
@@ -174,6 +179,8 @@ class Prober:
         lasting = [self.reference.data, *([] if self.reference.train is None else [self.reference.train])]
         if not self.featured or not any(split is other for other in lasting):
             return {}
+        if self._large(split) and not self.features.costly:
+            return {}  # computed again, batch by batch, sooner than held
         return {f"{side}_features": lambda: self.features_of(split)[indices.start : indices.stop]}
 
     def features_of(self, split: Split) -> Tensor:
@@ -185,6 +192,8 @@ class Prober:
     def _read_or_computed(self, split: Split) -> Tensor:
         if not self.features.costly:
             return self._computed(split)
+        if self._large(split) and (mapped := self._mapped(split)) is not None:
+            return mapped
         order = canonical_order(split)  # so that a file of the same examples in another order has the same entry
         facts = {"spec": self.spec.to_json(), "features": self.identity, "data": Subset(split, order).values_hash}
         found = self.cache.read(entry := name_of("features", facts))
@@ -192,9 +201,21 @@ class Prober:
             self.cache.write(entry, found := {"features": self._computed(split)[order]})
         return found["features"][order.argsort()]
 
+    def _large(self, split: Split) -> bool:
+        """Tell whether the features of a split are more than memory is given to."""
+        return 8 * len(split) * self.features.dim(self.spec) > KEPT
+
+    def _mapped(self, split: Split) -> Tensor | None:
+        """(N, F) in a file of the cache; None where there is no cache."""
+        facts = {"spec": self.spec.to_json(), "features": self.identity, "data": split.values_hash}
+        shape = len(split), self.features.dim(self.spec)
+        return self.cache.rows(name_of("rows", facts), shape, partial(self._parts, split))
+
+    def _parts(self, split: Split) -> Iterator[Tensor]:
+        return (self.features_at(model_values(chunk.x, self.spec)) for chunk in split.chunks(self.batch_size))
+
     def _computed(self, split: Split) -> Tensor:
-        chunks = split.chunks(self.batch_size)
-        return torch.cat([self.features_at(model_values(chunk.x, self.spec)) for chunk in chunks])
+        return torch.cat(list(self._parts(split)))
 
 
 def _rows_of(features: Tensor, rows: range) -> Tensor:

@@ -2,9 +2,9 @@
 
 The batches are kept as they came, in float64: a batch that several metrics were given is one tensor, held once. A set
 of n rows of D columns takes 8 n D bytes: 10 MB at n = 10,000, D = 128; 0.8 GB at n = 50,000, D = 2,048 (a Fréchet
-distance keeps less, see `folding.py`). Sets
-of two processes merge by concatenation. When a set is first read it is joined and put into canonical order, once for
-all metrics that were given its batches: so nothing depends on how the data was cut or in which order it came.
+distance keeps less, see `folding.py`). Sets of two processes merge by concatenation. When a set is first read it is
+joined and put into canonical order, once for all metrics that were given its batches: so nothing depends on how the
+data was cut or in which order it came.
 """
 
 from __future__ import annotations

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from genkit.errors import DataError
 from genkit.printing import shown
@@ -15,6 +19,8 @@ from genkit.storage.atomic import whole_file
 from genkit.storage.regular import open_regular
 
 HEADER = 65  # bytes before the content
+ALIGNED = 128  # bytes before an array, header and spaces: rows then begin where a processor likes them to
+BLOCK = 2**22  # bytes that are hashed at once
 
 
 def write_sealed(path: Path, content: bytes) -> None:
@@ -37,3 +43,46 @@ def read_sealed(path: Path, largest: int | None = None) -> bytes | None:
     if header != hashlib.sha256(content).hexdigest().encode() + b"\n":
         raise DataError(f"{shown(path)}: damaged")
     return content
+
+
+def write_array(path: Path, rows: Iterable[NDArray[np.float64]], size: int) -> None:
+    """Put rows (n_i, D) that follow each other at `path`, as `write_sealed` does, without holding them together.
+
+    Args:
+        path: The file.
+        rows: In order.
+        size: Bytes that they come to, said where the disk is full.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    digest = hashlib.sha256(padding := b" " * (ALIGNED - HEADER))
+    with whole_file(path, ALIGNED + size) as file:
+        file.write(b" " * HEADER + padding)
+        for part in rows:
+            data = np.ascontiguousarray(part, "<f8").data
+            digest.update(data)
+            file.write(data)
+        file.seek(0)
+        file.write(digest.hexdigest().encode() + b"\n")
+
+
+def map_array(path: Path, shape: tuple[int, int]) -> NDArray[np.float64] | None:
+    """The rows of a file that `write_array` wrote, mapped: memory holds what is looked at. None where there is none.
+
+    Changes of the array stay in memory.
+
+    Raises:
+        DataError: it is damaged, no regular file, or of another shape.
+        StorageError: it may not be read.
+    """
+    if not os.path.exists(path):
+        return None
+    with open_regular(path) as file:
+        header, digest, size = file.read(HEADER), hashlib.sha256(), HEADER
+        while block := file.read(BLOCK):
+            digest.update(block)
+            size += len(block)
+        if header != digest.hexdigest().encode() + b"\n" or size != ALIGNED + 8 * shape[0] * shape[1]:
+            raise DataError(f"{shown(path)}: damaged")
+        return np.memmap(file, "<f8", "c", ALIGNED, shape)

@@ -18,6 +18,7 @@ from genkit.data.sources.digits import Digits
 from genkit.data.spec import Batch, DataSpec
 from genkit.data.split import InMemory, Split, content_hash
 from genkit.errors import ConfigError, DataError
+from genkit.evaluation import probe
 from genkit.evaluation.baseline import BASELINES
 from genkit.evaluation.cache import Cache, NoCache
 from genkit.evaluation.evaluator import Evaluator
@@ -520,6 +521,29 @@ def test_features_of_a_cache_are_those_of_the_examples_in_their_order(tmp_path: 
     test = TinyImages().split("test")
     for prober in (evaluator({}, TinyImages(), features=Costly(), cache=Cache(tmp_path)).prober for _ in range(2)):
         assert torch.equal(prober.features_of(test), prober.features_at(IMAGE.scale(test.x)))
+
+
+def test_many_features_lie_in_a_file_and_give_the_same_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count, floors = cached_score(tmp_path / "small", TinyImages())
+    monkeypatch.setattr(probe, "KEPT", 1000)
+    first, mapped = cached_score(tmp_path / "large", TinyImages())
+    again, read = cached_score(tmp_path / "large", TinyImages())
+    assert (first, again) == (count, 100)
+    assert mapped == read == pytest.approx(floors, rel=1e-12)
+    [file] = (tmp_path / "large").glob("rows-*.bin")
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    for floor in (tmp_path / "large").glob("floor-*.bin"):
+        floor.unlink()
+    assert cached_score(tmp_path / "large", TinyImages()) == (count, floors)
+    assert file.read_bytes() == content
+    prober = evaluator({}, TinyImages(), features=Costly(), cache=Cache(tmp_path / "large")).prober
+    test = TinyImages().split("test")
+    assert torch.equal(prober.features_of(test), prober.features_at(IMAGE.scale(test.x)))
+    cheap = evaluator({"fid": FrechetDistance()}, TinyImages(), features=Counting())
+    [record, *_] = cheap.score_samples(torch.full((100, *IMAGE.shape), 3, dtype=torch.uint8))
+    assert record.floor is not None
+    assert record.floor.values == pytest.approx(floors, rel=1e-12)
 
 
 def test_one_changed_pixel_of_the_reference_is_another_entry(tmp_path: Path) -> None:
