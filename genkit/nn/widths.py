@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 COLOUR = 3  # channels of an image from which on it counts as one in colour
 NARROW, WIDE = 32, 64  # first level of colour, up to 2x2 pixels in a place and beyond
+WIDEST = 256  # of strided convolutions
 GROWTH = 4  # from the first level to the widest
 SMALLEST = 4  # side of the lowest resolution, about
 
@@ -25,4 +26,12 @@ def level_widths(shape: tuple[int, ...], patch: int, grey: Sequence[int]) -> tup
     widths = [first]
     while side >> len(widths) >= SMALLEST:
         widths.append(min(2 * widths[-1], GROWTH * first))
+    return tuple(widths)
+
+
+def halving_widths(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Widths of strided convolutions of colour images (C, H, W), a level for every halving that leaves 4x4 places."""
+    side, widths = min(shape[1:]), [NARROW]
+    while side >> (len(widths) + 1) >= SMALLEST:
+        widths.append(min(2 * widths[-1], WIDEST))
     return tuple(widths)

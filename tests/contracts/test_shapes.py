@@ -53,7 +53,7 @@ def test_a_diffusion_of_large_pictures_names_what_to_choose_instead(shape: tuple
 
 
 def test_default_sizes_grow_with_the_picture_and_with_colour() -> None:
-    parameters = [sum(p.numel() for p in made("gan", shape).parameters()) for shape in ((1, 40, 40), (3, 40, 40))]
+    parameters = [sum(p.numel() for p in made("vae", shape).parameters()) for shape in ((1, 40, 40), (3, 40, 40))]
     assert parameters[0] < parameters[1]
     latents = [made("autoencoder", (3, side, side)).latent_shape[0] for side in (8, 32, 64, 128)]
     assert latents == [16, 64, 128, 256]

@@ -27,7 +27,7 @@ from genkit.models.gan.gradient_penalty import R1, R2, Constraint, Discriminator
 from genkit.models.gan.latent_code import LatentCode
 from genkit.models.latent_size import default_latent_dim
 from genkit.nn.backbone import BackboneFactory
-from genkit.nn.default import quick_backbone
+from genkit.nn.default import critical_backbone
 from genkit.nn.spectral import spectrally_normalised
 
 LEAST_LATENT = 32  # numbers in z: noise to be bent into shape, not a code that tells an example
@@ -42,7 +42,8 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         spec: The data.
         latent_dim: Size of z; None chooses by the data: 32, for 32x32 in colour 64.
         backbone: Generator and discriminator; None takes an MLP for images of up to 1,024 values, where it learns
-            several times faster than convolutions, and otherwise what the data asks for.
+            several times faster than convolutions, strided convolutions for larger ones in colour, and otherwise what
+            the data asks for.
         loss: None takes the relativistic loss.
         penalties: Added to the discriminator's loss, in training alone.
         constraint: What the discriminator's weights are kept in, None for nothing.
@@ -86,7 +87,7 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
             augmentation.check(spec)
         if code is not None:
             code.check(latent_dim)
-        network = backbone or quick_backbone(spec.shape)
+        network = backbone or critical_backbone(spec.shape)
         self.latent_dim, self.truncation, self.loss = latent_dim, truncation, loss or RelativisticLoss()
         self.penalties, self.constraint, self.augment, self.code = penalties, constraint, augment, code
         self.spectral = spectral_discriminator
