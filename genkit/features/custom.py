@@ -82,7 +82,7 @@ class CustomFeatures(NetworkFeatures):
     def _features(self, x: Tensor, spec: DataSpec) -> Tensor:
         try:
             return self.asked(self.net, unit_range(x.cpu(), spec).to(torch.float32))
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
             line = str(error).splitlines()[0]
             raise ConfigError(f"features.net: it fails on examples of shape {spec.shape}: {line}") from error
 

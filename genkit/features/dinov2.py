@@ -49,6 +49,7 @@ class DINOv2Features(NetworkFeatures):
     modalities = ("image",)
     kinds = (Quantised, Real)
     costly = True
+    at_once = 64
 
     def __init__(self, weights: str | None = None) -> None:
         self.net, self.sizes, digest = loaded(find_weights("dinov2", FILE, SOURCE, weights))

@@ -47,6 +47,7 @@ class InceptionFeatures(NetworkFeatures, Classifier):
     kinds = (Quantised, Real)
     normalize = "none"
     costly = True
+    at_once = 64
 
     def __init__(self, layer: Tap = "2048", weights: str | None = None) -> None:
         self.layer = layer

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from genkit.data.spec import DataSpec
 from genkit.errors import DataError
 from genkit.features.base import FeatureExtractor, unit_range
 
+VALUES = 2**23  # of images that are read at a time
+
 
 class NetworkFeatures(FeatureExtractor, ABC):
     """Features that a network computes, on the device where it lies.
@@ -26,10 +28,12 @@ class NetworkFeatures(FeatureExtractor, ABC):
     Attributes:
         net: The network.
         device: Where it lies.
+        at_once: Examples that it is asked about together at most; of a large network fewer need far less memory.
     """
 
     net: nn.Module
     device: torch.device = torch.device("cpu")
+    at_once: ClassVar[int] = 1000
 
     def to(self, device: torch.device) -> Self:
         self.net.to(device)
@@ -39,8 +43,9 @@ class NetworkFeatures(FeatureExtractor, ABC):
     @torch.no_grad()
     def asked(self, question: Callable[[Tensor], Tensor], v: Tensor) -> Tensor:
         """The answer of the network to v (B, …) float32, both on the CPU."""
+        pieces = v.tensor_split(max(1, -(-len(v) // self.at_once)))  # of nearly one size: no last one of few examples
         with full_precision():
-            return question(v.to(self.device)).cpu()
+            return torch.cat([question(piece.to(self.device)).cpu() for piece in pieces])
 
 
 @contextmanager
@@ -64,6 +69,15 @@ def intensities(x: Tensor, spec: DataSpec) -> Tensor:
         raise DataError("images of real numbers without a range: what is black and what is white is not known")
     lo, hi = spec.value_range
     return ((x.cpu().to(torch.float64) - lo) / (hi - lo)).clamp(0.0, 1.0).to(torch.float32)
+
+
+def seen(x: Tensor, spec: DataSpec, height: int, width: int) -> Tensor:
+    """Model values (B, C, H, W) as a network of images (height, width) takes them, resized in [0, 1], float32.
+
+    Large images are read a few at a time: in double precision all of them would be several times as large.
+    """
+    rows = max(1, VALUES // spec.dim)
+    return torch.cat([resized(intensities(part, spec), height, width) for part in x.split(rows)])
 
 
 def resized(v: Tensor, height: int, width: int) -> Tensor:

@@ -37,7 +37,7 @@ from genkit.errors import ConfigError, DataError, StorageError
 from genkit.features.base import Classifier, RealData
 from genkit.features.classifier import FeatureNet
 from genkit.features.classifier_training import ClassifierRecipe, Training, accuracy, statistics
-from genkit.features.network import NetworkFeatures, full_precision, intensities, resized
+from genkit.features.network import VALUES, NetworkFeatures, full_precision, seen
 from genkit.features.raw import DEAD
 from genkit.models.density import model_values
 from genkit.noise import generator_of
@@ -173,7 +173,7 @@ class OwnFeatures(NetworkFeatures, Classifier):
     def _seen(self, x: Tensor, spec: DataSpec) -> Tensor:
         """Images as the network takes them."""
         _, height, width = self._shape(spec)
-        return resized(intensities(x, spec), height, width)
+        return seen(x, spec, height, width)
 
     def _shape(self, spec: DataSpec) -> tuple[int, int, int]:
         channels, height, width = spec.shape
@@ -207,8 +207,8 @@ class OwnFeatures(NetworkFeatures, Classifier):
             f"features=own: training a classifier of {recipe.num_classes} classes on {len(order) - cut:,} images, "
             f"{recipe.epochs} times each, for {shown(file.parent)}"
         )
-        started = time.perf_counter()
-        images = torch.cat([self._bytes(train.take(index).x, spec) for index in order.split(500)])
+        started, rows = time.perf_counter(), max(1, VALUES // spec.dim)
+        images = torch.cat([self._bytes(train.take(index).x, spec) for index in order.split(rows)])
         content = trained_network(images, y[order], cut, recipe, self.device)
         network = Network.read(content, recipe)
         aloud(

@@ -22,7 +22,7 @@ from genkit.data.kinds import Quantised, Real
 from genkit.data.spec import DataSpec
 from genkit.features.base import Classifier, FeatureExtractor
 from genkit.features.classifier import ClassifierFeatures
-from genkit.features.network import intensities, resized
+from genkit.features.network import seen
 
 LEAST_LEVELS = 32  # 5 bits, as generative models of photographs reduce them to; fewer make a drawing, not a picture
 
@@ -64,7 +64,7 @@ class ResizedFeatures(FeatureExtractor, Classifier):
         return self.one.logits_of(self._resized(x, spec))
 
     def _resized(self, x: Tensor, spec: DataSpec) -> Tensor:
-        return resized(intensities(x, spec), self.height, self.width).expand(-1, 3, -1, -1)
+        return seen(x, spec, self.height, self.width).expand(-1, 3, -1, -1)
 
     def standing_in(self) -> FeatureExtractor:
         other = super().standing_in()

@@ -99,8 +99,13 @@ def test_a_network_of_the_user_s_is_a_feature_space(tmp_path: Path) -> None:
     assert other.id != features.id == CustomFeatures(Doubled(), "mine").id
 
 
+class Several(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x
+
+
 BROKEN = [(Flat(), r"\(24,\) for 2 examples"), (Coupled(), "depend on its batch"), (Infinite(), "not finite"),
-          (Narrow(), r"fails on examples of shape \(1, 3, 4\)")]  # fmt: skip
+          (Several(), "no attribute"), (Narrow(), r"fails on examples of shape \(1, 3, 4\)")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("net", "reason"), BROKEN, ids=lambda case: type(case).__name__)

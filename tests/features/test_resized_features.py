@@ -8,6 +8,7 @@ from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.reference import Reference
+from genkit.features import network
 from genkit.features.classifier import ClassifierFeatures
 from genkit.features.network import NetworkFeatures, intensities, resized
 from genkit.features.resized import ResizedFeatures
@@ -40,6 +41,17 @@ def test_features_of_an_image_of_any_size_are_its_own(features: ResizedFeatures,
     alone = torch.cat([features(row[None], spec) for row in x])
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
     assert torch.equal(resized(intensities(x, spec), 32, 32)[:5], resized(intensities(x[:5], spec), 32, 32))
+
+
+def test_large_images_are_read_and_asked_about_in_pieces(
+    features: ResizedFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of((3, 64, 48))
+    x = spec.scale(blobs(50, spec.shape))
+    whole = features(x, spec)
+    monkeypatch.setattr(network, "VALUES", 3 * spec.dim)
+    monkeypatch.setattr(NetworkFeatures, "at_once", 20)
+    torch.testing.assert_close(features(x, spec), whole, rtol=1e-5, atol=1e-5)
 
 
 def test_images_of_the_network_s_own_size_are_not_resampled(features: ResizedFeatures) -> None:
