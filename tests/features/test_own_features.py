@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from genkit.data.dataset import Dataset, SplitName
 from genkit.data.kinds import Quantised
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
@@ -17,7 +18,6 @@ from genkit.features.base import RealData
 from genkit.features.own import OwnFeatures
 from genkit.metrics.frechet import FrechetDistance
 
-CPU = torch.device("cpu")
 SPEC = DataSpec((3, 12, 10), "image", (-1.0, 1.0), 256, num_classes=3)
 
 
@@ -105,33 +105,42 @@ def noisy(v: Tensor, strength: float) -> Tensor:
     return (v + 255 * strength * noise).clamp(0, 255).to(torch.uint8)
 
 
-def test_they_know_the_classes_and_rank_corruptions() -> None:
-    data = real(striped(150))
-    reference = Reference(SPEC, data.reference, "stripes")
-    features = OwnFeatures(size=12, dim=16, views=1500).to(CPU).fitted(data)
-    test = striped(60, seed=4)
-    right = (features.logits(SPEC.scale(test.x), SPEC).argmax(1) == test.labels).double().mean()
-    assert right > 0.9
-    assert features.facts(SPEC)["accuracy"] > 0.9
-    assert features.caution == ""
-    evaluator = Evaluator(
-        {"fid": FrechetDistance()}, _Fitted(features), reference, named=True, floor_repeats=0, device=CPU
-    )
-    scores = [evaluator.score_samples(Split(noisy(test.x, strength)))[0] for strength in (0.0, 0.2, 0.4, 0.8)]
-    assert [score.name for score in scores] == ["fid[own]"] * 4
-    values = [score.value for score in scores if score.value is not None]
-    assert values == sorted(values)
-    assert len(values) == 4
+class Stripes(Dataset):
+    """As the user's data comes."""
+
+    spec, batch_size, eval_n = SPEC, 16, 60
+
+    def __init__(self) -> None:
+        self.splits = {"train": striped(150), "val": striped(40, seed=1), "test": striped(60, seed=2)}
+
+    def split(self, name: SplitName) -> Split:
+        return self.splits[name]
 
 
-class _Fitted(OwnFeatures):
-    """Features that are fitted already."""
-
-    def __init__(self, features: OwnFeatures) -> None:
-        vars(self).update(vars(features))
-
-    def fitted(self, real: RealData) -> OwnFeatures:
-        return self
+def test_they_know_the_classes_and_rank_corruptions_in_scores_of_either_split(cache: Path) -> None:
+    data, test = Stripes(), striped(60, seed=4)
+    for split in ("val", "test"):  # while training, and afterwards
+        evaluator = Evaluator(
+            {"fid": FrechetDistance()},
+            OwnFeatures(size=12, dim=16, views=1500),
+            Reference.of(data, "stripes", split),
+            named=True,
+            floor_repeats=0,
+            look_for_copies=False,
+            device=torch.device("cpu"),
+        )
+        scores = [evaluator.score_samples(Split(noisy(test.x, strength)))[0] for strength in (0.0, 0.2, 0.4, 0.8)]
+        values = [score.value for score in scores if score.value is not None]
+        assert values == sorted(values)
+        assert len(values) == 4
+        assert scores[0].name == "fid[own]"
+        assert scores[0].features is not None
+        assert scores[0].features["accuracy"] > 0.9
+        assert not any("sees little" in line for line in scores[0].warnings)
+    assert len(list(cache.iterdir())) == 1  # the reference is not what they are made of
+    features = evaluator.features
+    assert isinstance(features, OwnFeatures)
+    assert (features.logits(SPEC.scale(test.x), SPEC).argmax(1) == test.labels).double().mean() > 0.9
 
 
 def test_poor_features_say_so_in_every_score() -> None:
