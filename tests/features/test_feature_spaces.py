@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
-from genkit.features import inception
+from genkit.features import inception, pca
 from genkit.features.base import RealData
 from genkit.features.custom import CustomFeatures
 from genkit.features.inception import FILE, InceptionFeatures, bytes_of, loaded
@@ -39,10 +39,10 @@ def distance(x: Tensor, y: Tensor) -> float:
 
 def test_all_components_are_a_rotation_of_the_values() -> None:
     x, y = stored(200, 0), stored(150, 1)
-    pca = PrincipalComponents(100).fitted(RealData(SPEC, Split(SPEC.unscale(x))))
+    components = PrincipalComponents(100).fitted(RealData(SPEC, Split(SPEC.unscale(x))))
     raw = RawFeatures("none")
-    assert pca.dim(SPEC) == 12
-    rotated, plain = (distance(f(x, SPEC), f(y, SPEC)) for f in (pca, raw))
+    assert components.dim(SPEC) == 12
+    rotated, plain = (distance(f(x, SPEC), f(y, SPEC)) for f in (components, raw))
     assert rotated == pytest.approx(plain, rel=1e-9)
 
 
@@ -54,6 +54,20 @@ def test_components_are_uncorrelated_and_ordered_on_the_reference() -> None:
     assert covariance.diagonal().sqrt().tolist() == pytest.approx([5.0, 3.0, 2.0], rel=0.1)
     with pytest.raises(ConfigError, match="two reference examples"):
         PrincipalComponents(3).fitted(RealData(PLANE, Split(x[:1])))
+
+
+def test_axes_of_large_data_are_found_without_its_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
+    rotation = torch.linalg.qr(torch.randn(40, 40, generator=torch.Generator().manual_seed(1))).Q
+    spread = 1.0 / torch.arange(1, 41)  # as the spectra of images fall
+    x = torch.randn(600, 40, generator=torch.Generator().manual_seed(0)) * spread @ rotation + 3.0
+    wide, real = DataSpec((40,), "vector"), RealData(DataSpec((40,), "vector"), Split(x))
+    exact = PrincipalComponents(5).fitted(real)(x, wide)
+    monkeypatch.setattr(pca, "EXACT", 39)
+    found = PrincipalComponents(5).fitted(real)(x, wide)
+    torch.testing.assert_close(found.abs(), exact.abs(), atol=1e-3, rtol=1e-3)
+    assert torch.equal(found, PrincipalComponents(5).fitted(real)(x, wide))
+    every = PrincipalComponents(40).fitted(real)(x, wide)
+    assert every.square().sum() == pytest.approx(float((x - x.mean(0)).double().square().sum()), rel=1e-6)
 
 
 class Doubled(nn.Module):
