@@ -13,10 +13,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "experiments.md"
 REACHES = re.compile(r"# Reaches: ([\d,]+) steps of ([\d,]+), ([\d,]+) parameters: (.+)\.$")
-DATA = {"digits": "digits", "mnist": "mnist", "toy": "toy", "grid": "toy", "checkerboard": "toy"}  # by first word
+DATA = {
+    "digits": "digits",
+    "mnist": "mnist",
+    "cifar10": "cifar10",
+    "toy": "toy",
+    "grid": "toy",
+    "checkerboard": "toy",
+}  # by first word; fmt: skip
 HEADINGS = {
     "digits": "Digits: 8x8 images that scikit-learn carries",
     "mnist": "MNIST: 28x28 images from your own file",
+    "cifar10": "CIFAR-10: 32x32 images in colour from your own file",
     "toy": "Points in the plane, with a known density",
 }
 HEAD = ["| experiment | what it is | steps x batch | parameters | reached |", "|---|---|---|---|---|"]
@@ -24,8 +32,8 @@ INTRODUCTION = """# Experiments
 
 An experiment is a complete configuration with a stated result: `genkit train experiment=NAME`. Any key can still be
 changed on the command line. Results are of one seed; CPU seconds are of one thread, mostly on a machine with other
-work. "Times the floor" is explained in [Reading scores](scores.md). MNIST is read from `data.root=`, see the
-[README](../README.md#your-own-data).
+work. "Times the floor" is explained in [Reading scores](scores.md). MNIST and CIFAR-10 are read from `data.root=`, see
+the [README](../README.md#your-own-data).
 
 `scripts/experiments.py` writes this page from `conf/experiment/*.yaml`. `genkit list experiments` prints the same.
 """

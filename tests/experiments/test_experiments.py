@@ -26,7 +26,9 @@ PROMISES = {  # experiment -> metric -> (least, greatest); margins of several se
 }
 
 
-WITHOUT_FILES = [name for name in Catalog.of(Words()).options("experiment") if not name.startswith("mnist_")]
+WITHOUT_FILES = [
+    name for name in Catalog.of(Words()).options("experiment") if not name.startswith(("mnist_", "cifar10_"))
+]
 
 
 @pytest.mark.slow
