@@ -28,7 +28,7 @@ from torch import Tensor
 from genkit.data.dataset import SplitName
 from genkit.data.sources.digits import Digits
 from genkit.features.classifier import WEIGHTS, FeatureNet
-from genkit.features.classifier_training import ClassifierRecipe, Training, accuracy, statistics
+from genkit.features.classifier_training import ClassifierRecipe, Training, accuracy, batches_of, statistics
 from genkit.features.raw import DEAD
 
 
@@ -135,7 +135,7 @@ def build(name: str, data: Labelled, test: Labelled, out: Path) -> None:
     net = recipe.net().eval()
     net.load_state_dict(stored.state_dict())
     score = accuracy(net, test.x, test.y)
-    mean, sd, mask = (values.tolist() for values in statistics(net, data.x, DEAD))
+    mean, sd, mask = (values.tolist() for values in statistics(net, batches_of(data.x), DEAD))
     facts = {"name": name, "layer": f"fc{recipe.dim}", "recipe": asdict(recipe), "accuracy": score}
     write(name, stored, {**facts, "mean": mean, "sd": sd, "mask": mask}, out)
     print(f"{name}: test accuracy {score:.4f}")

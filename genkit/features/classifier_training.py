@@ -10,7 +10,7 @@ Training is deterministic on one build of torch and one machine, no further. So 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -154,8 +154,11 @@ def accuracy(net: FeatureNet, x: Tensor, y: Tensor) -> float:
 
 
 @torch.no_grad()
-def statistics(net: FeatureNet, x: Tensor, dead: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, standard deviation and mask of live units (F,) of the features of images x, see `genkit.features.base`."""
-    f = torch.cat([net.features(part) for part in batches_of(x)]).double()
+def statistics(net: FeatureNet, pieces: Iterable[Tensor], dead: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, standard deviation and mask of live units (F,) of the features of images (n_i, C, H, W) in pieces.
+
+    See `genkit.features.base` for what they are for.
+    """
+    f = torch.cat([net.features(piece) for piece in pieces]).double()
     sd = f.std(0)
     return f.mean(0), sd, sd >= dead * sd.median()

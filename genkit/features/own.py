@@ -10,10 +10,10 @@ and the recipe. Its id carries the first digits of the sha256 of the weights, si
 machine only: scores of networks that differ are never compared. What is damaged is trained again, and said so.
 
 Features have seen the training images with their labels, but few times and each time moved, so that a floor of training
-against test images is that of fresh images: on 5,000 images of CIFAR-10, 4,500 of them trained on, it was 0.320 against
-5,000 test images, that of other training images 0.320, that of other test images 0.325. It was right on 59 %
-of the test images, and ranked four strengths each of noise, blur, holes and blends as the shipped network does, which
-has seen all 50,000 and is right on 75 %.
+against test images is that of fresh images. Measured on CIFAR-10 with 5,000 training images, as Fréchet distances to
+5,000 test images: 0.320 of those trained on, 0.320 of other training images, 0.325 of other test images. The classifier
+was right on 59 % of the test images, and ranked four strengths each of noise, blur, holes and blends as the shipped
+network does, which has seen all 50,000 and is right on 75 %.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError, StorageError
 from genkit.features.base import Classifier, RealData
 from genkit.features.classifier import FeatureNet
-from genkit.features.classifier_training import ClassifierRecipe, Training, accuracy, statistics
+from genkit.features.classifier_training import ClassifierRecipe, Training, accuracy, batches_of, statistics
 from genkit.features.network import VALUES, NetworkFeatures, full_precision, seen
 from genkit.features.raw import DEAD
 from genkit.models.density import model_values
@@ -141,7 +141,7 @@ class OwnFeatures(NetworkFeatures, Classifier):
     def fitted(self, real: RealData) -> Self:
         train, y = labelled(real)
         recipe = self._recipe(real.spec, y)
-        file = self._file(train, recipe)
+        file = self._file(train, recipe, real.spec)
         network = found(file, recipe)
         if network is None:
             content = self._trained(train, y, recipe, real.spec, file)
@@ -197,8 +197,8 @@ class OwnFeatures(NetworkFeatures, Classifier):
             seed=self.seed,
         )
 
-    def _file(self, train: Split, recipe: ClassifierRecipe) -> Path:
-        facts = {"format": FORMAT, "recipe": asdict(recipe), "data": train.fingerprint}
+    def _file(self, train: Split, recipe: ClassifierRecipe, spec: DataSpec) -> Path:
+        facts = {"format": FORMAT, "recipe": asdict(recipe), "spec": spec.to_json(), "data": train.fingerprint}
         name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return user_folder() / "features" / f"own-{name}.bin"
 
@@ -268,7 +268,7 @@ def trained_network(images: Tensor, y: Tensor, cut: int, recipe: ClassifierRecip
         for _ in with_progress(training, "training features", recipe.epochs):
             pass
     net = training.result()
-    mean, sd, live = statistics(net, train.float() / 255, DEAD)
+    mean, sd, live = statistics(net, (part.float() / 255 for part in batches_of(train)), DEAD)
     chance = float(y[:cut].bincount().max()) / cut
     facts = [accuracy(net, images[:cut].float() / 255, y[:cut]), chance, float(len(labels))]
     tensors = {key: value.contiguous() for key, value in sorted(net.state_dict().items())}
