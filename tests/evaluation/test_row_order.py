@@ -24,6 +24,7 @@ from genkit.features.base import FeatureExtractor
 from genkit.features.classifier import ClassifierFeatures
 from genkit.features.raw import RawFeatures
 from genkit.metrics.base import ProbeMetric
+from genkit.metrics.table_metric import TableMetric
 
 NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "conf/metric").glob("*.yaml"))
 SMALL: dict[str, dict[str, Any]] = {
@@ -55,9 +56,10 @@ def built() -> dict[str, ProbeMetric]:
 
 
 def metrics(spec: DataSpec) -> dict[str, ProbeMetric]:
-    """Every metric of the configuration that samples alone can be scored by."""
+    """Every metric of the configuration that samples alone can be scored by; points have no columns of a table."""
     beyond = {"log_prob", "importance", "reconstruction", "truth", "modes"}
-    return {name: m for name, m in built().items() if spec.modality in m.modalities and not beyond & set(m.requires)}
+    served = {name: m for name, m in built().items() if not isinstance(m, TableMetric)}
+    return {name: m for name, m in served.items() if spec.modality in m.modalities and not beyond & set(m.requires)}
 
 
 def shuffled(split: Split, seed: int) -> Split:
