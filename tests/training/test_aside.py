@@ -68,6 +68,9 @@ def test_scores_that_cannot_be_taken_cost_no_checkpoint_and_are_no_terms(tmp_pat
     class Evaluator:
         metrics = ("fid",)
 
+        def compute_on(self, device: torch.device) -> None:
+            pass
+
         def score_model(self, *args: object, **more: object) -> None:
             raise RuntimeError("out of memory")
 
