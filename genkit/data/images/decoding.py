@@ -2,7 +2,7 @@
 
 JPEG, PNG, WebP, BMP, GIF and TIFF are told by their content, never by their name. Of several frames the first counts.
 
-* Orientation: what EXIF says about turning and mirroring is applied.
+* Orientation: what EXIF or XMP says about turning and mirroring is applied.
 * Palettes become the colours that they name.
 * Alpha: laid over white.
 * 16 bits: the high byte of each value.
@@ -10,7 +10,8 @@ JPEG, PNG, WebP, BMP, GIF and TIFF are told by their content, never by their nam
 * Colour to grey: ITU-R 601-2 luma; grey to colour: three equal channels.
 
 What has no such rule (32-bit float, Lab) and what is larger than LARGEST_PIXELS is refused before it is decoded. JPEG
-is decoded by `simplejpeg` where it is installed (the extra `jpeg`), several times as fast and to the same pixels.
+is decoded by `simplejpeg` where it is installed (the extra `jpeg`), several times as fast and to the same pixels;
+where that is not certain, Pillow decodes.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ WIDE = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 JPEG = b"\xff\xd8\xff"
 TURNED = 0x0112  # the EXIF tag of the orientation
 TURNS = (5, 6, 7, 8)  # its values that exchange width and height
+MAY_BE_TURNED = (b"Exif\0", b"tiff:Orientation")  # EXIF and XMP: the two places where an orientation may stand
 PLAIN_JPEG = ("Gray", "YCbCr", "RGB")
 # What damaged bytes make the decoders raise.
 DAMAGE = (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error)
@@ -71,7 +73,9 @@ def read_header(data: bytes) -> Header:
 def decode(data: bytes, channels: int) -> Pixels:
     """The pixels (H, W, C) of an encoded image, C = 1 or 3. Raises BadImage."""
     if (header := _plain_jpeg(data)) is not None and header.grey == (channels == 1):
-        return _decoded_jpeg(data, channels)
+        quick = _decoded_jpeg(data, channels)
+        if quick is not None:
+            return quick
     with _opened(data) as image:
         return as_pixels(_eight_bits(ImageOps.exif_transpose(image)), channels)
 
@@ -133,9 +137,9 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def _plain_jpeg(data: bytes) -> Header | None:
-    """The header of a JPEG that the quick decoder reads to the same pixels: 8-bit grey or RGB, without EXIF."""
+    """The header of a JPEG that the quick decoder reads to the same pixels: grey or RGB, with no word of turning."""
     quick = _simplejpeg()
-    if quick is None or not data.startswith(JPEG) or b"Exif\0" in data[:65536]:
+    if quick is None or not data.startswith(JPEG) or any(mark in data for mark in MAY_BE_TURNED):
         return None
     try:
         height, width, space, _ = quick.decode_jpeg_header(data)
@@ -146,13 +150,14 @@ def _plain_jpeg(data: bytes) -> Header | None:
     return Header(width, height, space == "Gray")
 
 
-def _decoded_jpeg(data: bytes, channels: int) -> Pixels:
+def _decoded_jpeg(data: bytes, channels: int) -> Pixels | None:
+    """The pixels by the quick decoder; None where it complains, for Pillow to judge: it is the one that all have."""
     quick = _simplejpeg()
     assert quick is not None
     try:
         return np.asarray(quick.decode_jpeg(data, colorspace="GRAY" if channels == 1 else "RGB"))
-    except (ValueError, MemoryError) as error:
-        raise BadImage(f"damaged ({_said(error)})") from error
+    except (ValueError, MemoryError):
+        return None
 
 
 @cache

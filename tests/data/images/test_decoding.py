@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from image_cases import BAD, SIDE, encoded, noise
 from PIL import Image
 
+from genkit.data.images import decoding
 from genkit.data.images.decoding import BadImage, decode, read_header
 from genkit.data.images.framing import Frame, larger
 
@@ -77,14 +80,87 @@ def test_bad_images_have_a_reason(name):
         decode(data, 3)
 
 
-def test_jpeg_is_the_same_with_and_without_the_quick_decoder(monkeypatch):
-    import genkit.data.images.decoding as decoding
+def jpeg(seed: int, height: int = 17, width: int = 23, mode: str = "RGB", **options: object) -> bytes:
+    return encoded(noise(height, width, seed).convert(mode), "JPEG", **options)
 
-    images = [encoded(noise(17, 23, seed, channels), "JPEG", quality=90) for seed in range(3) for channels in (1, 3)]
-    before = [decode(data, channels) for data in images for channels in (1, 3)]
+
+def oriented_by_xmp() -> bytes:
+    """XMP is the other place where a camera may note how it was held."""
+    return jpeg(9, xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6"/></x:xmpmeta>')
+
+
+def with_comment(data: bytes, size: int) -> bytes:
+    """A JPEG with a long comment in front of all else."""
+    return data[:2] + b"\xff\xfe" + struct.pack(">H", size + 2) + bytes(size) + data[2:]
+
+
+def oriented_by_exif(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return jpeg(8, exif=exif)
+
+
+JPEGS = {  # every kind that the quick decoder reads, and those that it must leave to Pillow
+    **{f"quality {q}": jpeg(1, quality=q) for q in (20, 75, 95)},
+    **{f"subsampling {s}": jpeg(2, subsampling=s) for s in (0, 1, 2)},
+    "one pixel": jpeg(3, 1, 1),
+    "progressive": jpeg(3, progressive=True),
+    "restart markers": jpeg(4, restart_marker_blocks=1),
+    "grey": jpeg(5, mode="L"),
+    "CMYK": jpeg(6, mode="CMYK"),
+    "stored as RGB": jpeg(7, keep_rgb=True),
+    **{f"EXIF {o}": oriented_by_exif(o) for o in (1, 3, 6)},
+    "EXIF behind a long comment": with_comment(with_comment(oriented_by_exif(8), 65_000), 65_000),
+    "XMP orientation": oriented_by_xmp(),
+    "cut short": jpeg(10)[:-100],
+    "without its last bytes": jpeg(10)[:-2],
+    "bytes too many": jpeg(10)[:-40] + bytes(30) + jpeg(10)[-40:],
+    "nothing but a start": jpeg(10)[:20],
+}
+
+
+def outcome(data: bytes, channels: int) -> object:
+    try:
+        return read_header(data), decode(data, channels).tolist()
+    except BadImage as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("name", JPEGS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_is_the_same_with_and_without_the_quick_decoder(monkeypatch, name, channels):
+    """Pixels, size, and the reason of a refusal."""
+    pytest.importorskip("simplejpeg")
+    quick = outcome(JPEGS[name], channels)
     monkeypatch.setattr(decoding, "_simplejpeg", lambda: None)
-    after = [decode(data, channels) for data in images for channels in (1, 3)]
-    assert all((one == other).all() for one, other in zip(before, after, strict=True))
+    assert outcome(JPEGS[name], channels) == quick
+
+
+def test_damaged_jpeg_is_the_same_with_and_without_the_quick_decoder(monkeypatch):
+    """What one reads in spite of an odd byte, the other reads to the same pixels."""
+    pytest.importorskip("simplejpeg")
+    draw = np.random.default_rng(0)
+    damaged = []
+    for data in [jpeg(20), jpeg(21, mode="L"), jpeg(22, progressive=True)] * 40:
+        changed = bytearray(data)
+        changed[draw.integers(2, len(data))] = draw.integers(256)
+        damaged.append(bytes(changed))
+    quick = [outcome(data, 3) for data in damaged]
+    assert {str, tuple} == {type(found) for found in quick}  # some are refused, some are read
+    monkeypatch.setattr(decoding, "_simplejpeg", lambda: None)
+    assert [outcome(data, 3) for data in damaged] == quick
+
+
+def test_the_quick_decoder_is_what_reads_plain_jpeg(monkeypatch):
+    pytest.importorskip("simplejpeg")
+    monkeypatch.setattr(decoding, "_opened", None)  # Pillow is not asked
+    assert decode(JPEGS["quality 75"], 3).shape == (17, 23, 3)
+    assert decode(JPEGS["grey"], 1).shape == (17, 23, 1)
+
+
+def test_jpeg_orientation_of_exif_and_xmp_is_applied():
+    for data in (oriented_by_xmp(), JPEGS["EXIF 6"], JPEGS["EXIF behind a long comment"]):
+        assert decode(data, 3).shape == (23, 17, 3)
 
 
 def test_a_frame_shows_the_middle():
