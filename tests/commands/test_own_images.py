@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +62,32 @@ def test_settings_of_pictures_are_checked_before_anything_is_prepared(pictures: 
         answer = genkit(*arguments("vae", "data=images", f"data.root={pictures}", word))
         assert (answer.code, reason in answer.err) in ((2, True), (3, True)), (word, answer.err)
         assert answer.err.count("\n") == 1, answer.err
+
+
+def as_parquet(files: list[Path]) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    Path("rows").mkdir()
+    images = [{"bytes": file.read_bytes(), "path": None} for file in files]
+    parquet.write_table(
+        pa.table({"image": images, "label": [file.parent.name for file in files]}), "rows/train.parquet"
+    )
+
+
+def test_the_same_pictures_in_any_container_are_the_same_run(pictures: Path) -> None:
+    """One data set as a folder, an archive, an array and rows: weights, samples and scores are equal to the last digit."""
+    files = sorted(pictures.rglob("*.bmp"))
+    with zipfile.ZipFile("images.zip", "w") as archive:
+        for file in files:
+            archive.write(file, file.relative_to(pictures))
+    values = np.stack([np.asarray(Image.open(file)) for file in files])
+    np.savez("images.npz", x=values, y=np.array([file.parent.name for file in files]))
+    as_parquet(files)
+    found = []
+    for source, root in (("images", "pictures"), ("images", "images.zip"), ("arrays", "images.npz"), ("hub", "rows")):
+        run = f"run-{len(found)}"
+        done(*arguments("diffusion", f"data={source}", f"data.root={root}", "trainer.max_steps=2", f"run_dir={run}"))
+        done("sample", f"ckpt={run}", "n=3", f"out={run}/samples")
+        done("eval", f"ckpt={run}", *QUICK_EVAL, f"out={run}/scores")
+        score = json.loads(Path(run, "scores", "results.json").read_text())["results"]
+        found.append((np.load(f"{run}/samples/samples.npz")["x"].tolist(), [row["value"] for row in score]))
+    assert all(other == found[0] for other in found[1:])
