@@ -74,7 +74,7 @@ def as_parquet(files: list[Path]) -> None:
 
 
 def test_the_same_pictures_in_any_container_are_the_same_run(pictures: Path) -> None:
-    """One data set as a folder, an archive, an array and rows: weights, samples and scores are equal to the last digit."""
+    """One data set as a folder, an archive, an array and rows: weights, samples and scores are equal."""
     files = sorted(pictures.rglob("*.bmp"))
     with zipfile.ZipFile("images.zip", "w") as archive:
         for file in files:

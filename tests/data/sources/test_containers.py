@@ -1,4 +1,4 @@
-"""The same JPEG pictures as class folders, archives, an array of their pixels, and rows of Parquet: equal prepared data."""
+"""The same JPEG pictures in folders, archives, an array of their pixels and rows of Parquet: equal prepared data."""
 
 from __future__ import annotations
 
