@@ -1,11 +1,12 @@
 r"""The rows that every table should have: what a trivial model reaches.
 
-All are fitted to the training split, their values rounded and clipped to the data's levels:
+All are fitted to the training split, their values rounded and clipped to the data's levels. Their names say what an
+example is made of: "pixel Gaussian", "column marginals".
 
-* pixel Gaussian: x ~ N(m, S), mean and covariance. What does not beat it has learned nothing that two moments do not
+* Gaussian: x ~ N(m, S), mean and covariance. What does not beat it has learned nothing that two moments do not
   say. Of data of more than DECOMPOSED values, S is that of at most GAUSSIAN_ROWS examples.
-* pixel marginals: each value drawn by itself from the values of some training example. No structure at all.
-* pixel mixture: ten Gaussians on the first 32 principal components, by expectation maximisation.
+* marginals: each value, of a table each cell, drawn by itself from some training example. No structure at all.
+* mixture: ten Gaussians on the first 32 principal components, by expectation maximisation.
 * training copies: training examples. The best scores of all against held-out data, and worth nothing; authenticity and
   C_T tell.
 """
@@ -23,6 +24,7 @@ from genkit.data.kinds import Categorical
 from genkit.data.order import drawn
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
+from genkit.data.tables.kind import Tabular
 from genkit.errors import ConfigError
 from genkit.metrics.moments import Moments
 from genkit.models.latent_density import GaussianMixture
@@ -111,22 +113,28 @@ def training_copies(dataset: Dataset, n: int, seed: int) -> Tensor:
 
 
 BASELINES: dict[str, tuple[str, Callable[[Dataset, int, int], Tensor]]] = {
-    "gaussian": ("pixel Gaussian", pixel_gaussian),
-    "marginals": ("pixel marginals", pixel_marginals),
-    "mixture": ("pixel mixture", pixel_mixture),
+    "gaussian": ("{part} Gaussian", pixel_gaussian),
+    "marginals": ("{part} marginals", pixel_marginals),
+    "mixture": ("{part} mixture", pixel_mixture),
     "copies": ("training copies", training_copies),
 }
 REAL = "real"  # real data itself, one repeat of the floor
 OF_TOKENS = ("marginals", "copies")  # no average of tokens is a token, so no Gaussian is fitted to them
 STANDARD = ("gaussian", REAL)
+OF_TABLES = ("gaussian", "marginals", REAL)  # good columns alone are easily had, so their scores stand beside
 
 
 def baselines_of(spec: DataSpec, names: Sequence[str] | None) -> tuple[str, ...]:
     """The baselines `names`, by default the usual ones of such data; raises ConfigError for one that it cannot have."""
     tokens = isinstance(spec.kind, Categorical)
     if names is None:
-        return ("marginals", REAL) if tokens else STANDARD
+        return ("marginals", REAL) if tokens else OF_TABLES if isinstance(spec.kind, Tabular) else STANDARD
     defined = (*(OF_TOKENS if tokens else BASELINES), REAL)
     if unknown := [name for name in names if name not in defined]:
         raise ConfigError(f"baselines=[{unknown[0]}]: there are {', '.join(defined)}")
     return tuple(names)
+
+
+def baseline_name(name: str, spec: DataSpec) -> str:
+    """The name of a baseline in a table of scores of such data."""
+    return BASELINES[name][0].format(part=spec.kind.part)

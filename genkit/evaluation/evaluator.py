@@ -20,7 +20,7 @@ from torch import Tensor
 
 from genkit.data.split import InMemory, Split
 from genkit.errors import ConfigError, DataError
-from genkit.evaluation.baseline import BASELINES, REAL, baselines_of
+from genkit.evaluation.baseline import BASELINES, REAL, baseline_name, baselines_of
 from genkit.evaluation.cache import Cache, NoCache
 from genkit.evaluation.copies import CopySearch, accuses
 from genkit.evaluation.floors import Floors
@@ -28,7 +28,7 @@ from genkit.evaluation.metric_pass import MetricPass
 from genkit.evaluation.neighbours import LOOKED_AT, Neighbourhoods, neighbourhoods
 from genkit.evaluation.probe import OF_FAKES, Prober
 from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record, blank, display_name
-from genkit.evaluation.reference import Reference
+from genkit.evaluation.reference import Floor, Reference
 from genkit.evaluation.source import ModelSource, SampleSource, Source, model_values
 from genkit.features.base import Classifier, FeatureExtractor
 from genkit.metrics.base import ProbeMetric
@@ -110,8 +110,8 @@ class Evaluator:
                     continue
                 rows += self._score(SampleSource(pair.fake, "real data"), pair.real, None, self.metrics, named=False)
             else:
-                label, draw = BASELINES[name]
-                source = SampleSource(InMemory(draw(dataset, n, self.seed)), label)
+                _, draw = BASELINES[name]
+                source = SampleSource(InMemory(draw(dataset, n, self.seed)), baseline_name(name, self.spec))
                 rows += self._score(source, self.reference.data, self.reference.train, self.metrics, named=False)
         return [replace(record, baseline=True) for record in rows if record.scored and record.n_fake is not None]
 
@@ -185,9 +185,13 @@ class Evaluator:
                 records.append(replace(record, status=f"{NOT_APPLICABLE}{blocked[name]}"))
                 continue
             known = _facts_of(passes[name]) | {"ci95": intervals.get(name), "ci95_redrawn": redrawn.get(name)}
-            record = replace(record, floor=floors.get(name), **known)
+            record = replace(record, floor=floors.get(name) or self._expected(passes[name]), **known)
             records.append(self._judged(record, values[name], passes[name].metric))
         return records
+
+    def _expected(self, each: MetricPass) -> Floor | None:
+        value = each.expected() if self.floors.repeats else None
+        return None if value is None else Floor.expected(value)
 
     def _obstacles(
         self, source: Source, real: Split, train: Split | None, metrics: Metrics, named: bool

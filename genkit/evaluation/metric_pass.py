@@ -42,6 +42,9 @@ class MetricPass:
     def bias_corrected(self) -> float | None:
         return self._timed(self.metric.bias_corrected)
 
+    def expected(self) -> float | None:
+        return None if self.metric.has_floor else self._timed(self.metric.expected)
+
     def params(self) -> dict[str, Any]:
         return self._timed(self.metric.params) or {}
 

@@ -7,7 +7,8 @@ between real data and real data, at the same n and N, disjoint, repeated over se
 * a dataset gives its own pairs (`Dataset.real_pair`): train against test, or halves of everything;
 * a reference that came as a file has no N further examples. n of its examples are compared with the other N − n, when
   2n ≤ N, and the samples are scored against the same N − n for the comparison with the floor (`Floor.score`);
-* of what is nearest to training data, held-out examples are compared with the training data.
+* of what is nearest to training data, held-out examples are compared with the training data, or theory says what
+  fresh data would have.
 
 Where the data is too small for that there is no floor, and the reason is said.
 """
@@ -27,6 +28,8 @@ from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.errors import DataError
 from genkit.noise import generator_of
+
+EXPECTED = "what is expected of fresh data"  # where nothing had to be compared
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,20 @@ class Floor:
     values: tuple[float, ...]
     kind: str
     score: float | None = None
+
+    @classmethod
+    def expected(cls, value: float) -> Floor:
+        """A floor that is known and not measured."""
+        return cls((value,), EXPECTED)
+
+    @property
+    def measured(self) -> bool:
+        return self.kind != EXPECTED
+
+    @property
+    def words(self) -> str:
+        """The comparison, and its repeats."""
+        return f"{self.kind} ({len(self.values)} repeats)" if self.measured else self.kind
 
     @property
     def mean(self) -> float:

@@ -71,7 +71,7 @@ class ProbeMetric(Metric, Component, Takes, ABC):
         higher_is_better, units, divergence: How to read it; `divergence` means 0 is perfect and value / floor is shown,
             otherwise value − floor.
         best_at_floor: Whether both a lower and a higher value than real data's are worse; such scores rank nothing.
-        has_floor: Whether real against real is measured; False where theory says what it is.
+        has_floor: Whether real against real is measured; False where theory says what it is (`expected`).
         covers: What the mean in its interval is taken over.
         measures_bound: Whether the value is a bound on the likelihood by name (an ELBO), so that bounds may be ranked.
     """
@@ -118,6 +118,10 @@ class ProbeMetric(Metric, Component, Takes, ABC):
 
     def bias_corrected(self) -> float | None:
         """The value less its bias from few rows; None where there is none to speak of or no formula for it."""
+        return None
+
+    def expected(self) -> float | None:
+        """The score of fresh data where theory or the training data says it: the floor where none is measured."""
         return None
 
     def warnings(self, value: float, floor: float | None) -> Iterator[str]:

@@ -36,7 +36,7 @@ from genkit.metrics.pair_metric import PairMetric
 def authentic(fake: Tensor, train: Tensor) -> Tensor:
     """(n,) bool: which of the samples (n, D) are farther from the training data (m, D) than its points are."""
     distance = nearest_distances(fake, train)[:, 0]
-    which, nearest = _all_nearest(fake, train, distance)
+    which, nearest = all_nearest(fake, train, distance)
     looked_up, place = nearest.unique(return_inverse=True)  # of 60,000 training points, those that are nearest to any
     isolation = nearest_distances(train[looked_up], train, 2)[:, 1]  # the nearest of all is the point itself, at 0
     met = torch.ones(len(fake), dtype=torch.bool)
@@ -44,7 +44,7 @@ def authentic(fake: Tensor, train: Tensor) -> Tensor:
     return met
 
 
-def _all_nearest(points: Tensor, others: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
+def all_nearest(points: Tensor, others: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
     """Pairs (P,), (P,) int64 of a point (n, D) and one of the others (m, D) at its smallest squared distance (n,)."""
     pairs = []
     for part, tile in tiles(len(points), len(others)):

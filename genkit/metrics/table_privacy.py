@@ -7,8 +7,16 @@ r"""Privacy of generated rows: are they nearer to the rows that the model saw th
 
   .. math:: v = \frac{s\,(1 - p)}{s\,(1 - p) + (1 - s)\,p}
 
-  is 1/2 then, 1 for copies, and s itself where N = M. Categories are at distance 1, numbers at the difference of their
-  standard normal scores.
+  is 1/2 then, 1 for copies, and s itself where N = M. Categories of more than two levels are at distance 1, all
+  else at the difference of its standard normal scores.
+
+  Samples that crowd around few real rows say as little as these: which of the rows were held out is chance. Let w_g be
+  the share of the samples that real row g, with all that equal it, is nearest to; then s has for fresh rows the
+  variance of a share of
+
+  .. math:: n_\text{eff} = 1 / \textstyle\sum_g w_g^2
+
+  independent ones, and an interval after Wilson of as many.
 * `ExactCopies`: the share of generated rows that equal a training row in every cell. In tables of few levels real rows
   repeat, and fresh ones would equal a training row as often as a training row equals another one; that share stands
   beside the score. (Between the splits of a table no row is repeated: equal rows fall on one side.)
@@ -19,17 +27,20 @@ Neither is a guarantee: what is far from the nearest row may still tell of a per
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.errors import ConfigError
 from genkit.metrics.base import Probe, Requirement
-from genkit.metrics.distances import as_close, as_rows, comparable_distances, nearest_distances, tiles
+from genkit.metrics.copying import all_nearest
+from genkit.metrics.distances import as_rows, nearest_distances
 from genkit.metrics.interval import wilson_interval
 from genkit.metrics.table_metric import TableMetric
 
+FRESH = 0.5  # v of fresh rows
 EXPOSED = 0.55  # of v, below which nothing is said
 
 
@@ -52,6 +63,32 @@ class TrainingRows(TableMetric):
             self.seen.append(as_rows(probe["train"]))
 
 
+@dataclass(frozen=True)
+class Nearness:
+    """The nearest real rows of the samples, in numbers.
+
+    Attributes:
+        share: s, of the samples whose nearest real row is a training row.
+        prior: p, of the real rows that are training rows.
+        effective: n_eff.
+    """
+
+    share: float
+    prior: float
+    effective: float
+
+    @property
+    def value(self) -> float:
+        """v."""
+        return _balanced(self.share, self.prior)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of v, 95 %."""
+        low, high = wilson_interval(self.share * self.effective, self.effective)
+        return _balanced(low, self.prior), _balanced(high, self.prior)
+
+
 class RowPrivacy(TrainingRows):
     """Nearness of generated rows to training rows against that to held-out ones: ½ for fresh rows, 1 for copies.
 
@@ -61,39 +98,41 @@ class RowPrivacy(TrainingRows):
     """
 
     requires: ClassVar[tuple[Requirement, ...]] = ("real", "fake", "train")
+    covers: ClassVar[str] = "the mean score of n samples over which rows are held out"
 
     def compute(self) -> Tensor:
         """() in [0, 1]."""
-        share, prior, _ = self._found()
-        return torch.tensor(_balanced(share, prior), dtype=torch.float64)
+        return torch.tensor(self._found().value, dtype=torch.float64)
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:
-        share, prior, n = self._found()
-        low, high = wilson_interval(share * n, n)
-        return _balanced(low, prior), _balanced(high, prior)
+        return self._found().interval
+
+    def expected(self) -> float:
+        return FRESH
 
     def findings(self) -> dict[str, Any]:
-        return {"train": len(self._rows_of("seen")), "fresh data": 0.5, "nearest": self._found()[0]}
+        found = self._found()
+        return {"train": len(self._rows_of("seen")), "nearest": found.share, "effective": found.effective}
 
     def warnings(self, value: float, floor: float | None) -> Iterator[str]:
         yield from super().warnings(value, floor)
-        if self.interval(0, 0)[0] > EXPOSED:
+        if self._found().interval[0] > EXPOSED:
             yield f"the samples are nearer to training rows than fresh rows would be ({value:.2f}, not 0.50): copies?"
 
-    def _found(self) -> tuple[float, float, int]:
-        """s, p and the number of samples."""
+    def _found(self) -> Nearness:
         train = self._rows_of("seen")
-        return self.once(lambda real, fake: self._shares(real, fake, train))
+        return self.once(lambda real, fake: self._nearness(real, fake, train))
 
-    def _shares(self, real: Tensor, fake: Tensor, train: Tensor) -> tuple[float, float, int]:
-        rows = [self.kind.coordinates(part) for part in (fake, train, real)]
-        centre = rows[1].mean(0)
-        fakes, seen, fresh = (part - centre for part in rows)
-        nearest = [nearest_distances(fakes, part)[:, 0] for part in (seen, fresh)]
-        least = torch.minimum(*nearest)
-        of_seen, of_fresh = (_count_at(fakes, part, least) for part in (seen, fresh))
-        share = float((of_seen / (of_seen + of_fresh)).mean())
-        return share, len(seen) / (len(seen) + len(fresh)), len(fakes)
+    def _nearness(self, real: Tensor, fake: Tensor, train: Tensor) -> Nearness:
+        rows, place = distinct_rows(torch.cat([train, real]))
+        of_train, of_all = (torch.bincount(part, minlength=len(rows)).double() for part in (place[: len(train)], place))
+        centre = self.kind.coordinates(train).mean(0)
+        points, others = (self.kind.coordinates(part) - centre for part in (fake, rows))
+        sample, row = all_nearest(points, others, nearest_distances(points, others)[:, 0])
+        near = torch.bincount(sample, weights=of_all[row], minlength=len(fake))  # equally near rows of each sample
+        share = (torch.bincount(sample, weights=of_train[row], minlength=len(fake)) / near).mean()
+        weight = torch.bincount(row, weights=of_all[row] / near[sample], minlength=len(rows)) / len(fake)
+        return Nearness(float(share), len(train) / len(place), float(1 / weight.square().sum()))
 
 
 class ExactCopies(TrainingRows):
@@ -114,8 +153,12 @@ class ExactCopies(TrainingRows):
         n = len(self.rows()[1])
         return wilson_interval(self._shares()[0] * n, n)
 
+    def expected(self) -> float:
+        """The share of training rows that equal another one."""
+        return self._shares()[1]
+
     def findings(self) -> dict[str, Any]:
-        return {"train": len(self.rows()[0]), "fresh data": self._shares()[1]}
+        return {"train": len(self.rows()[0])}
 
     def warnings(self, value: float, floor: float | None) -> Iterator[str]:
         yield from super().warnings(value, floor)
@@ -129,25 +172,23 @@ class ExactCopies(TrainingRows):
     def _shares(self) -> tuple[float, float]:
         return self.once(self._compared)
 
-    def _compared(self, train: Tensor, fake: Tensor) -> tuple[float, float]:
+    @staticmethod
+    def _compared(train: Tensor, fake: Tensor) -> tuple[float, float]:
         """Of the samples that equal a training row, and of training rows that equal another one."""
-        if not len(fake):
-            raise ConfigError("exact_copies needs samples")
-        counts: dict[bytes, int] = {}
-        for row in train.numpy():
-            counts[row.tobytes()] = counts.get(row.tobytes(), 0) + 1
-        copied = sum(row.tobytes() in counts for row in fake.numpy())
-        return copied / len(fake), sum(count for count in counts.values() if count > 1) / len(train)
+        rows, place = distinct_rows(torch.cat([train, fake]))
+        seen = torch.bincount(place[: len(train)], minlength=len(rows))[place]
+        copied, repeated = seen[len(train) :] > 0, seen[: len(train)] > 1
+        return float(copied.double().mean()), float(repeated.double().mean())
+
+
+def distinct_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The different rows (k, D) of rows (n, D), and which of them each one is, (n,) int64."""
+    whole = np.ascontiguousarray((rows + 0.0).numpy())  # makes 0 of −0
+    _, first, place = np.unique(
+        whole.view(np.dtype((np.void, whole.shape[1] * whole.itemsize)))[:, 0], return_index=True, return_inverse=True
+    )
+    return rows[torch.from_numpy(first)], torch.from_numpy(place.reshape(-1))
 
 
 def _balanced(share: float, prior: float) -> float:
     return share * (1 - prior) / (share * (1 - prior) + (1 - share) * prior)
-
-
-def _count_at(points: Tensor, others: Tensor, distance: Tensor) -> Tensor:
-    """(n,) how many of the others (m, D) are at a squared distance (n,) from each of the points (n, D)."""
-    count = points.new_zeros(len(points))
-    for part, tile in tiles(len(points), len(others)):
-        found = as_close(comparable_distances(points[part], others[tile]), distance[part][:, None])
-        count[part] += found.sum(1)
-    return count

@@ -79,7 +79,7 @@ def bias_of(record: Record) -> list[str]:
 def remarks(records: Sequence[Record]) -> list[str]:
     """The remarks on what the numbers of a table rest on, each said once."""
     scored = [record for record in records if record.scored]
-    floors = {f"{r.floor.kind} ({len(r.floor.values)} repeats)" for r in scored if r.floor is not None}
+    floors = {record.floor.words for record in scored if record.floor is not None}
     features = {str(record.features["id"]) for record in scored if record.features is not None}
     references = {"{name} {split} ({n:,} examples, {hash:.8})".format(**record.reference) for record in scored}
     covered = {record.covers for record in scored if record.ci95 is not None and record.covers}
@@ -147,7 +147,8 @@ def _cells(record: Record, notes: Sequence[str]) -> list[Text]:
 def _floor(record: Record) -> str:
     if record.floor is None:
         return ""
-    return f"{number(record.floor.mean)} ±{number(record.floor.sd, like=record.floor.mean)}"
+    spread = f" ±{number(record.floor.sd, like=record.floor.mean)}" if record.floor.measured else ""
+    return f"{number(record.floor.mean)}{spread}"
 
 
 def _value(record: Record) -> str:

@@ -102,7 +102,7 @@ class Table(Dataset):
         every = InMemory(x, y)
         self.splits = {split: every[torch.from_numpy(rows)] for split, rows in self.rows.items()}
         self.batch_size = batch_size or default_batch_size(self.spec)
-        self.eval_n = min(len(self.rows["test"]), MOST_SCORED)
+        self.eval_n = min(len(self.rows["test"]), len(self.rows["train"]), MOST_SCORED)  # as many are drawn for floors
         self.notice = self._decided(table.source)
 
     def split(self, name: SplitName) -> Split:
