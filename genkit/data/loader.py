@@ -1,9 +1,9 @@
 """Batches in an exact order: micro-batch m is a pure function of (data, seed, m), so a run can start at any of them.
 
-An epoch is one random permutation of the training examples, a function of (seed, epoch); with B examples in a
-micro-batch and W processes it has N // (B W) micro-batches, and the examples left over are dropped until the next
-permutation. Micro-batch m of the run is number m mod per_epoch of epoch m // per_epoch; process r takes the r-th of its
-W slices. There is no state: only the number m is restored on resume.
+An epoch is one random order of the training examples, a function of (seed, epoch), see `genkit.data.epoch_order`; with
+B examples in a micro-batch and W processes it has N // (B W) micro-batches, and the examples left over are dropped
+until the next epoch. Micro-batch m of the run is number m mod per_epoch of epoch m // per_epoch; process r takes the
+r-th of its W slices. There is no state: only the number m is restored on resume.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from torch import Tensor
 
 from genkit.data.counter_stream import ViewStream
 from genkit.data.dataset import Dataset
+from genkit.data.epoch_order import EpochOrder
 from genkit.data.spec import Batch, DataSpec
 from genkit.data.split import Examples, Split
 from genkit.errors import DataError
-from genkit.noise import generator_of
 
 
 def batch_of(examples: Examples, spec: DataSpec) -> Batch:
@@ -70,8 +70,7 @@ class TrainLoader:
             )
         self.per_epoch = len(self.train) // (self.batch_size * world_size)
         self._stream = ViewStream(seed, 0)
-        self._epoch = -1
-        self._order = torch.empty(0, dtype=torch.int64)
+        self._order: tuple[int, EpochOrder] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         m = self.start
@@ -90,14 +89,13 @@ class TrainLoader:
         """(B,) numbers, in the training split, of the examples of micro-batch m of this process."""
         epoch, number = divmod(m, self.per_epoch)
         low = (number * self.world_size + self.rank) * self.batch_size
-        return self.order(epoch)[low : low + self.batch_size]
+        return self.order(epoch).between(low, low + self.batch_size)
 
-    def order(self, epoch: int) -> Tensor:
-        """(N,) the permutation of one epoch; the latest one is kept."""
-        if epoch != self._epoch:
-            self._order = torch.randperm(len(self.train), generator=generator_of(self.seed, "order", epoch))
-            self._epoch = epoch
-        return self._order
+    def order(self, epoch: int) -> EpochOrder:
+        """The order of one epoch; the latest one is kept."""
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, self.train.epoch_order(self.seed, epoch)
+        return self._order[1]
 
     def stream(self, epoch: int) -> ViewStream:
         """The random numbers of the views of one epoch; the latest one is kept."""

@@ -16,6 +16,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from genkit.data.epoch_order import EpochOrder, WholeOrder
+
 CHUNK = 2**24  # bytes of values that are looked at together where all of a split are
 
 
@@ -76,6 +78,10 @@ class Split(ABC):
     def chunks(self, size: int) -> Iterator[Examples]:
         """All examples in order, `size` at a time; not to be written to."""
         return (self.between(low, min(low + size, len(self))) for low in range(0, len(self), size))
+
+    def epoch_order(self, seed: int, epoch: int) -> EpochOrder:
+        """The order of the examples in an epoch of the training."""
+        return WholeOrder(len(self), seed, epoch)
 
     @property
     def chunk_size(self) -> int:

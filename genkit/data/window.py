@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from genkit.data.epoch_order import EpochOrder
 from genkit.data.split import Examples, Split
 
 
@@ -32,6 +33,9 @@ class CentreWindow(Split):
 
     def between(self, low: int, high: int) -> Examples:
         return self._window(self.frames.between(low, high))
+
+    def epoch_order(self, seed: int, epoch: int) -> EpochOrder:
+        return self.frames.epoch_order(seed, epoch)
 
     def __getitem__(self, index: Tensor) -> Split:
         return CentreWindow(self.frames[index], *self.shape[1:])

@@ -45,6 +45,23 @@ def read_sealed(path: Path, largest: int | None = None) -> bytes | None:
     return content
 
 
+def map_sealed(path: Path) -> NDArray[np.uint8] | None:
+    """The content of a file that `write_sealed` wrote, mapped: memory holds what is looked at.
+
+    None where there is no file; errors as `read_sealed`.
+    """
+    if not os.path.exists(path):
+        return None
+    with open_regular(path) as file:
+        header, digest, size = file.read(HEADER), hashlib.sha256(), 0
+        while block := file.read(BLOCK):
+            digest.update(block)
+            size += len(block)
+        if header != digest.hexdigest().encode() + b"\n" or not size:
+            raise DataError(f"{shown(path)}: damaged")
+        return np.memmap(file, np.uint8, "r", HEADER, (size,))
+
+
 def write_array(path: Path, rows: Iterable[NDArray[np.float64]], size: int) -> None:
     """Put rows (n_i, D) that follow each other at `path`, as `write_sealed` does, without holding them together.
 

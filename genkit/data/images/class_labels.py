@@ -120,8 +120,11 @@ def _content(path: Path) -> bytes:
 
 
 def _rows(path: Path) -> list[tuple[str, str]]:
-    """(image, class) of each row. Raises DataError."""
-    data = _content(path)
+    return label_rows(_content(path), path)
+
+
+def label_rows(data: bytes, path: Path) -> list[tuple[str, str]]:
+    """(image, class) of each row of a file of labels, which `path` names in messages. Raises DataError."""
     try:
         rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")) if row]
     except (UnicodeDecodeError, csv.Error) as error:

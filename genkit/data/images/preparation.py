@@ -134,22 +134,24 @@ class ImagePreparation:
         return classes_of(names, folders, self.options.labels, self.source, self.images.order)
 
     def _refuse_bad(self, survey: Survey) -> None:
-        """Name each file that cannot be used. Raises DataError where there are more than are allowed, or no others."""
-        bad = survey.bad
-        for name, reason in bad[:MOST_NAMED]:
-            self.say(f"{shown(name)}: {reason}")
-        if len(bad) <= self.options.max_bad and survey.good:
-            return
-        total = len(bad) + len(survey.good)
-        raise DataError(
-            f"{shown(self.source)}: {len(bad):,} of {total:,} images cannot be used (named above): take them out, or "
-            f"go on without them by data.max_bad={len(bad)}"
-        )
+        refuse_bad(self.source, survey.bad, len(survey.good), self.options.max_bad, self.say)
 
     def _line(self, n: int, classes: Classes, sizes: str, bad: int) -> str:
         found = f"{len(classes.names):,} classes" if classes.names else classes.note
         left = f", {bad:,} left out" if bad else ""
         return f"{n:,} images, {found}, {sizes}{left}"
+
+
+def refuse_bad(source: Path, bad: Sequence[tuple[str, str]], good: int, max_bad: int, say: Say) -> None:
+    """Name each file that cannot be used. Raises DataError where there are more than are allowed, or no others."""
+    for name, reason in bad[:MOST_NAMED]:
+        say(f"{shown(name)}: {reason}")
+    if len(bad) <= max_bad and good:
+        return
+    raise DataError(
+        f"{shown(source)}: {len(bad):,} of {len(bad) + good:,} images cannot be used (named above): take them out, or "
+        f"go on without them by data.max_bad={len(bad)}"
+    )
 
 
 def duplicates(hashes: NDArray[np.void], splits: Sequence[SplitName]) -> dict[str, int]:

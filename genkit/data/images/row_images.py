@@ -8,8 +8,6 @@ time, so memory does not grow with a file or its row groups. Needs pyarrow (the 
 from __future__ import annotations
 
 import json
-import os
-import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +17,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from genkit.data.dataset import SplitName
 from genkit.data.images.class_labels import NONE
 from genkit.data.images.collection import EncodedImages, Skipped
 from genkit.data.images.decoding import BadImage
-from genkit.data.images.layout import SPLITS
+from genkit.data.images.split_files import SplitFile, split_files
 from genkit.data.source_files import SourceFiles
 from genkit.errors import ConfigError, DataError
 from genkit.printing import shown
@@ -45,19 +42,6 @@ MOST_NAMED = 8
 WANTED = "give data.root=FOLDER of a saved dataset or of Parquet files, or one such file"
 
 
-@dataclass(frozen=True)
-class RowFile:
-    """A file of rows.
-
-    Attributes:
-        path: `.parquet` or `.arrow`.
-        split: That its rows belong to, None where nothing says.
-    """
-
-    path: Path
-    split: SplitName | None = None
-
-
 class RowImages(EncodedImages):
     """The images of some files.
 
@@ -72,7 +56,7 @@ class RowImages(EncodedImages):
         DataError: a file is damaged, or has no such column.
     """
 
-    def __init__(self, root: Path, files: Sequence[RowFile], image: str | None, labels: str | None) -> None:
+    def __init__(self, root: Path, files: Sequence[SplitFile], image: str | None, labels: str | None) -> None:
         if pa is None:
             raise ConfigError(f"data=hub needs pyarrow: {INSTALL}")
         self.root, self.skipped = root, Skipped()
@@ -284,38 +268,6 @@ def _named(reader: RowReader) -> str:
     return ", ".join(map(shown, names[:MOST_NAMED])) + (", …" if len(names) > MOST_NAMED else "")
 
 
-def row_files(root: Path) -> list[RowFile]:
-    """The Parquet or Arrow files of a folder at any depth, or one file, with the splits that their names say.
-
-    Raises:
-        DataError: none, or some are of a split and some are not.
-    """
-    if not root.is_dir():
-        return [RowFile(root)]
-    paths = sorted(
-        Path(folder, name)
-        for folder, folders, names in os.walk(root)
-        for name in names
-        if name.endswith((PARQUET, ARROW))
-        and not name.startswith((".", "cache-", "indices-"))
-        and not any(part.startswith(".") for part in Path(folder).relative_to(root).parts)
-    )
-    if not paths:
-        raise DataError(f"{shown(root)}: no .parquet or .arrow files in it: {WANTED}")
-    files = [RowFile(path, split_of(path.relative_to(root))) for path in paths]
-    if all(file.split != "train" for file in files):
-        return [RowFile(path) for path in paths]
-    if (odd := next((file for file in files if file.split is None), None)) is not None:
-        raise DataError(
-            f"{shown(odd.path)}: of no split, train, val or test, as others beside it are: take it out of {shown(root)}"
-        )
-    return files
-
-
-def split_of(path: Path) -> SplitName | None:
-    """The split that a folder or the start of a file's name says: train/…, train-00000-of-00002.parquet."""
-    *folders, name = (part.lower() for part in path.parts)
-    for word in (*folders, re.split(r"[-_.]", name)[0]):
-        if word in SPLITS:
-            return SPLITS[word]
-    return None
+def row_files(root: Path) -> list[SplitFile]:
+    """The Parquet or Arrow files of a folder at any depth, or one file; errors as `split_files`."""
+    return split_files(root, (PARQUET, ARROW), WANTED)

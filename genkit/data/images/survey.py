@@ -7,6 +7,7 @@ grey if every image is.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,8 +22,37 @@ ENLARGED = 1.25
 Channels = Literal["auto", 1, 3]
 
 
+class ImageSizes(ABC):
+    """The sizes and colours of some images, as far as a choice needs them."""
+
+    @property
+    @abstractmethod
+    def smallest(self) -> tuple[int, int]:
+        """(width, height) of the image of fewest pixels."""
+
+    @property
+    @abstractmethod
+    def largest(self) -> tuple[int, int]:
+        """(width, height) of the image of most pixels."""
+
+    @property
+    @abstractmethod
+    def median_side(self) -> int:
+        """The shorter side of the image in the middle, when they are in the order of these."""
+
+    @property
+    @abstractmethod
+    def one_size(self) -> bool:
+        """Tell whether all are of one size."""
+
+    @property
+    @abstractmethod
+    def grey(self) -> bool:
+        """Tell whether all are grey."""
+
+
 @dataclass
-class Survey:
+class Survey(ImageSizes):
     """Headers of the images that have one.
 
     Attributes:
@@ -37,13 +67,16 @@ class Survey:
 
     @property
     def smallest(self) -> tuple[int, int]:
-        """(width, height) of the image of fewest pixels."""
         return min(((h.width, h.height) for h in self.headers), key=lambda size: (size[0] * size[1], size))
 
     @property
     def largest(self) -> tuple[int, int]:
-        """(width, height) of the image of most pixels."""
         return max(((h.width, h.height) for h in self.headers), key=lambda size: (size[0] * size[1], size))
+
+    @property
+    def median_side(self) -> int:
+        short = sorted(min(h.width, h.height) for h in self.headers)
+        return short[len(short) // 2]
 
     @property
     def one_size(self) -> bool:
@@ -68,7 +101,7 @@ def surveyed(collection: ImageCollection, numbers: Iterable[int]) -> Survey:
     return survey
 
 
-def chosen_frame(survey: Survey, size: Sequence[int] | None, crop: Crop, interpolation: Interpolation) -> Frame:
+def chosen_frame(survey: ImageSizes, size: Sequence[int] | None, crop: Crop, interpolation: Interpolation) -> Frame:
     """The size of the data's images: (height, width) where the user said so, else what the images are."""
     if size is not None:
         height, width = size
@@ -79,14 +112,12 @@ def chosen_frame(survey: Survey, size: Sequence[int] | None, crop: Crop, interpo
     return Frame(height, width, crop, interpolation)
 
 
-def _common_side(survey: Survey) -> int:
+def _common_side(survey: ImageSizes) -> int:
     """The largest of SIDES to which half of the images or more are enlarged by no more than ENLARGED."""
-    short = sorted(min(h.width, h.height) for h in survey.headers)
-    median = short[len(short) // 2]
-    return next((side for side in SIDES if side <= ENLARGED * median), SIDES[-1])
+    return next((side for side in SIDES if side <= ENLARGED * survey.median_side), SIDES[-1])
 
 
-def described(survey: Survey, frame: Frame, channels: int) -> str:
+def described(survey: ImageSizes, frame: Frame, channels: int) -> str:
     """The sizes found and the size chosen, in words: "64x48 to 256x256 RGB -> 64x64 RGB, centre crop"."""
     (w0, h0), (w1, h1) = survey.smallest, survey.largest
     found = f"{w0}x{h0}" if survey.one_size else f"{w0}x{h0} to {w1}x{h1}"

@@ -14,6 +14,7 @@ from typing import Annotated
 from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.data.array_parts import ADVICE, ArrayPart, array_parts
 from genkit.data.batch_size import default_batch_size
+from genkit.data.framed_images import EVAL_N
 from genkit.data.images.class_labels import NONE
 from genkit.data.images.framing import Crop, Interpolation
 from genkit.data.images.pixel_arrays import PixelArrays
@@ -22,7 +23,7 @@ from genkit.data.images.survey import Channels
 from genkit.data.kinds import Interval, Real
 from genkit.data.on_disk import aloud
 from genkit.data.prepared import Writer, prepare
-from genkit.data.prepared_images import EVAL_N, PreparedImages
+from genkit.data.prepared_images import PreparedImages
 from genkit.data.root import find_root
 from genkit.data.source_files import SourceFiles
 from genkit.data.source_state import content_hash_of

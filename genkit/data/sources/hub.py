@@ -14,7 +14,8 @@ from genkit.data.images.class_labels import NONE
 from genkit.data.images.framing import Crop, Interpolation
 from genkit.data.images.layout import SPLITS
 from genkit.data.images.preparation import ImageOptions
-from genkit.data.images.row_images import INSTALL, WANTED, RowFile, RowImages, row_files
+from genkit.data.images.row_images import INSTALL, WANTED, RowImages, row_files
+from genkit.data.images.split_files import SplitFile
 from genkit.data.images.survey import Channels
 from genkit.data.prepared_images import PreparedImages
 from genkit.data.root import find_root
@@ -75,7 +76,7 @@ class Hub(PreparedImages):
         super().__init__(path, collection, options, batch_size=batch_size, flip=flip, shift=shift)
 
 
-def fetched(name: str) -> list[RowFile]:
+def fetched(name: str) -> list[SplitFile]:
     """The files of a dataset that the library `datasets` has or fetches.
 
     Raises:
@@ -101,4 +102,4 @@ def fetched(name: str) -> list[RowFile]:
             f"data.name={name}: has the splits {splits}: put the Parquet files of train, and of validation and test if "
             "it has them, into a folder and give data.root=FOLDER"
         )
-    return [RowFile(Path(file["filename"]), SPLITS[split]) for split in found for file in found[split].cache_files]
+    return [SplitFile(Path(file["filename"]), SPLITS[split]) for split in found for file in found[split].cache_files]

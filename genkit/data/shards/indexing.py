@@ -1,0 +1,154 @@
+"""Shards to their indexes: every image is read once, and decoded once to know that it can be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genkit.data.images.decoding import BadImage, Header, decode, read_header
+from genkit.data.images.split_files import SplitFile
+from genkit.data.on_disk import aloud
+from genkit.data.shards.index_file import ENTRY, HASH, NO_LABEL, ShardIndex, read_index, write_index
+from genkit.data.shards.workers import pool_of
+from genkit.data.shards.zip_shard import ZipShard
+from genkit.data.source_files import file_state
+from genkit.data.source_state import YOUNG
+from genkit.errors import DataError, StorageError
+from genkit.printing import shown
+from genkit.progress import with_progress
+from genkit.storage.atomic import replace_file, sweep
+from genkit.storage.disk import user_folder
+
+AT_ONCE = 256  # images whose results are held
+ROOT = "root.json"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One image after a look at it."""
+
+    digest: bytes
+    header: Header
+
+
+def index_folder(root: Path) -> Path:
+    """The folder of the indexes of the shards in a folder."""
+    return user_folder() / "shards" / hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:32]
+
+
+def indexes_of(
+    root: Path, files: Sequence[SplitFile], check: bool, workers: int, say: Callable[[str], None] = aloud
+) -> list[ShardIndex]:
+    """The indexes of shards, made now or before.
+
+    Args:
+        root: The folder of the shards.
+        files: The shards.
+        check: Whether each image is decoded once, so that what cannot be is known before training.
+        workers: Threads that decode.
+        say: Receives a line where an index is made, made again, or not kept.
+
+    Raises:
+        DataError: a shard is damaged, or of the wrong form.
+    """
+    folder = index_folder(root)
+    known = [_known(folder, file.path, check, say) for file in files]
+    new = [i for i, index in enumerate(known) if index is None]
+    if new:
+        size = sum(files[i].path.stat().st_size for i in new)
+        say(f"{shown(root)}: reading {len(new):,} shards once, {size:,} bytes")
+        keep = _keeper(folder, root, say)
+        for i in with_progress(new, "reading shards", len(new)):
+            known[i] = _made(files[i].path, check, workers, keep)
+    return [index for index in known if index is not None]
+
+
+def _known(folder: Path, path: Path, check: bool, say: Callable[[str], None]) -> ShardIndex | None:
+    for checked in (True,) if check else (True, False):
+        try:
+            found = read_index(folder / _name(path), _facts(path, checked))
+        except DataError as error:
+            say(f"{error}: it is made again")
+            return None
+        if found is not None:
+            return found
+    return None
+
+
+def _made(path: Path, check: bool, workers: int, keep: Callable[[Path, ShardIndex, bool], None]) -> ShardIndex:
+    before, facts = time.time_ns(), _facts(path, check)
+    index = index_of(ZipShard(path), check, workers)
+    settled = max(facts["state"][1:3]) < before - YOUNG and facts == _facts(path, check)
+    if settled:  # else it might change once more within a tick of the clock
+        keep(path, index, check)
+    return index
+
+
+def _keeper(folder: Path, root: Path, say: Callable[[str], None]) -> Callable[[Path, ShardIndex, bool], None]:
+    """A function that keeps indexes, until that fails once."""
+    works = True
+
+    def keep(path: Path, index: ShardIndex, check: bool) -> None:
+        nonlocal works
+        if not works:
+            return
+        try:
+            write_index(folder / _name(path), index, _facts(path, check))
+            if not (folder / ROOT).exists():
+                replace_file(folder / ROOT, json.dumps({"root": str(root.absolute())}).encode())
+        except (StorageError, OSError) as error:
+            works = False
+            say(f"{error}; the shards are read again at each start")
+
+    with suppress(StorageError, OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+    return keep
+
+
+def _facts(path: Path, check: bool) -> dict[str, Any]:
+    return {"path": str(path.absolute()), "state": file_state(path), "checked": check}
+
+
+def _name(path: Path) -> str:
+    return f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]}.index"
+
+
+def index_of(shard: ZipShard, check: bool, workers: int) -> ShardIndex:
+    """The index of a shard, made now."""
+    bad, rows = list(shard.bad), []
+    classes = sorted(set(shard.classes) - {""})
+    number = {name: i for i, name in enumerate(classes)} | {"": NO_LABEL}
+    for i, found in enumerate(_looks(shard, check, workers)):
+        if isinstance(found, BadImage):
+            bad.append((shard.names[i], str(found)))
+            continue
+        member, header = shard.members[i], found.header
+        label = number[shard.classes[i]]
+        place = (member.start, member.size, found.digest)
+        rows.append((*place, header.width, header.height, label, i, header.grey))
+    return ShardIndex(np.array(rows, ENTRY), tuple(classes), tuple(bad))
+
+
+def _looks(shard: ZipShard, check: bool, workers: int) -> Iterator[Looked | BadImage]:
+    def look(i: int) -> Looked | BadImage:
+        try:
+            data = shard.images.read(i)
+            header = read_header(data)
+            if check:
+                decode(data, 1 if header.grey else 3)
+        except BadImage as error:
+            return error
+        return Looked(hashlib.blake2b(data, digest_size=HASH).digest(), header)
+
+    for low in range(0, len(shard), AT_ONCE):
+        numbers = range(low, min(low + AT_ONCE, len(shard)))
+        yield from map(look, numbers) if workers == 1 else pool_of(workers).map(look, numbers)
