@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from genkit.assembly.restore import Restored
+from genkit.assembly.sampling_labels import label_number
 from genkit.assembly.sampling_model import dataset_of, title_of
 from genkit.config.build import build
 from genkit.config.settings import SampleSettings
@@ -57,7 +58,7 @@ def _interpolation(found: Restored, settings: SampleSettings) -> Picture:
     model, rows = found.model, -(-settings.n // PATH)
     assert isinstance(model, Decoder)
     between = build(settings.interpolation, at="interpolation", expect=Interpolation, plugins=settings.plugins)
-    y = labels_for(model, range(rows), settings.y)
+    y = labels_for(model, range(rows), label_number(model.spec, settings.y))
     z = _ends(found, settings, rows, y)
     points = between(z[0::2], z[1::2], torch.linspace(0, 1, PATH)).flatten(0, 1)
     labels = None if y is None else y.repeat_interleave(PATH)
@@ -70,7 +71,7 @@ def _reconstruction(found: Restored, settings: SampleSettings) -> Picture:
     """n held-out examples, those of one label with y=, above their reconstructions."""
     model, n = found.model, settings.n
     assert isinstance(model, Reconstructor)
-    y = labels_for(model, range(n), settings.y)
+    y = labels_for(model, range(n), label_number(model.spec, settings.y))
     x = _held_out(found, settings, n, y)
     restored = _mapped(model, model.reconstruct, x, y, settings.batch_size)
     title = f"{title_of(found)}, held-out examples"

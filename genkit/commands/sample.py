@@ -25,6 +25,7 @@ from genkit.assembly.command_line import command_line
 from genkit.assembly.latent_pictures import Picture, picture_of
 from genkit.assembly.output_folder import check_out, make_out
 from genkit.assembly.restore import Restored
+from genkit.assembly.sampling_labels import label_number, usual_labels
 from genkit.assembly.sampling_model import label_of, origin, restore_for_sampling, title_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import SampleSettings
@@ -60,7 +61,7 @@ def sample(settings: SampleSettings) -> Path:
     check_out(settings.out)
     assert settings.ckpt is not None  # the newest run where none is named
     found = restore_for_sampling(settings.ckpt, settings, console)
-    labels_for(found.model, range(1), settings.y)  # refuses a label before anything is drawn
+    labels_for(found.model, range(1), label_number(found.model.spec, settings.y))  # refused before anything is drawn
     if settings.show is None:
         size = samples_size(found.model.spec, settings.n)  # at most: the file is compressed
         require_free_disk(size, Path(settings.out or "outputs"), "draw fewer (n=)")
@@ -98,12 +99,13 @@ def _show(folder: Path, picture: Picture, found: Restored, settings: SampleSetti
 
 def _write(folder: Path, found: Restored, settings: SampleSettings, console: Console) -> None:
     spec, n = found.model.spec, settings.n
+    label, like = label_number(spec, settings.y), usual_labels(spec)
     started = time.perf_counter()
     kept: list[Tensor] = []
     most = POINTS if spec.drawing == "scatter" else PICTURED
 
     def stored(append: Callable[[Tensor], None]) -> Iterator[tuple[Tensor, Tensor | None]]:
-        stream = stream_samples(found.model, n, seed=settings.seed, batch_size=settings.batch_size, y=settings.y)
+        stream = stream_samples(found.model, n, seed=settings.seed, batch_size=settings.batch_size, y=label, like=like)
         with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
             task, said, done = bar.add_task("sampling", total=n), time.monotonic(), 0
             for x, y in stream:
@@ -114,7 +116,7 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
                 if (missing := most - sum(map(len, kept))) > 0:
                     kept.append(x[:missing])
                 bar.advance(task, len(x))
-                v = spec.unscale(x)
+                v = spec.unscale(x, y)
                 append(v)
                 yield v, y
 

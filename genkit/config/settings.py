@@ -120,7 +120,7 @@ class SampleSettings(DrawingSettings):
 
     ckpt: str | None
     n: PositiveInt
-    y: NonNegativeInt | None
+    y: NonNegativeInt | bool | str | None
     show: Literal["interpolation", "reconstruction"] | None
     interpolation: Node
     data: dict[str, str | None]

@@ -51,6 +51,8 @@ class ValueKind(ABC):
         spreads: Whether it is a bin that a density of points can be spread over.
         part: What one value of an example is called where parts are drawn apart.
         log_volume: log of the volume of a stored value's bin, per dimension; 0 where it has none.
+        label_names: Names of the labels 0, 1, … where the values themselves tell the label; else ().
+        label_counts: Their numbers among the training data.
     """
 
     name: ClassVar[str]
@@ -62,6 +64,14 @@ class ValueKind(ABC):
     spreads: ClassVar[bool] = False
     log_volume: float = 0.0
     part: ClassVar[str] = "pixel"
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def label_counts(self) -> tuple[int, ...]:
+        return ()
 
     @abstractmethod
     def to_model(self, v: Tensor) -> Tensor:
@@ -86,6 +96,10 @@ class ValueKind(ABC):
     def centre(self, x: Tensor) -> Tensor:
         """Any model values (B, *shape) to those of what would be stored of them; the same again changes nothing."""
         return x
+
+    def labelled(self, v: Tensor, y: Tensor) -> Tensor:
+        """Stored values (B, *shape) made to tell the labels y (B,) that they were drawn for, where values tell any."""
+        return v
 
     def clip(self, x: Tensor) -> Tensor:
         """Model values (B, *shape) clipped into the range; unbounded ones come back as they are."""

@@ -119,9 +119,13 @@ class DataSpec:
         """Stored values, channels first (B, *shape), to model values: see `kind.to_model`."""
         return self.kind.to_model(v)
 
-    def unscale(self, x: Tensor) -> Tensor:
-        """Model values (B, *shape) to the stored ones, channels first: see `kind.to_stored`."""
-        return self.kind.to_stored(x)
+    def unscale(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Model values (B, *shape) to the stored ones, channels first: see `kind.to_stored`.
+
+        With the labels y (B,) that they were drawn for they tell these: see `kind.labelled`.
+        """
+        v = self.kind.to_stored(x)
+        return v if y is None else self.kind.labelled(v, y)
 
     def centre(self, x: Tensor) -> Tensor:
         """Any points x (B, *shape) to the centres of their bins; other data comes back as it is."""

@@ -190,7 +190,8 @@ class ModelSource(Source):
             [(x, y)] = stream_samples(self.model, n, seed=seed, batch_size=n, y=self.y, like=like, start=first)
             self._seconds += time.perf_counter() - started
             own = slice(low - first, min(n, chosen.stop - first))
-            yield spec.unscale(x[own]), None if y is None else y[own]
+            labels = None if y is None else y[own]
+            yield spec.unscale(x[own], labels), labels
             low = first + own.stop
 
     def lacks(self, quantity: Requirement, reference: Split) -> str | None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genkit.data.content_split import NAMES
 from genkit.data.inspection.inspection import Inspection
+from genkit.data.inspection.table_columns import ColumnFacts
 from genkit.printing import shown
 from genkit.report.table import number
 
@@ -15,7 +16,8 @@ LABEL = 12  # columns of the word in front
 BAR = 30  # columns of the longest bar
 CLASSES = 20  # that are listed
 COLUMNS = 8  # values of vectors whose moments are listed
-NAMED = 3  # examples and files
+TABLE_COLUMNS = 40  # columns of a table that are listed
+NAMED = 3  # examples, files and levels
 LONGEST_NAME = 24  # letters of a class
 
 
@@ -26,6 +28,7 @@ def lines(found: Inspection) -> Iterator[str]:
     yield _row("data", f"{dataset.spec.modality}s, {dataset.spec.words}")
     yield _row("splits", ", ".join(f"{len(split):,} {name}" for name, split in splits.items()))
     yield from _classes(found)
+    yield from _table(found.columns)
     yield from _moments(found)
     yield from _duplicates(found)
     yield from _near(found)
@@ -61,6 +64,35 @@ def bar(share: float) -> str:
     """A bar of a share in [0, 1] of the longest one, to an eighth of a column."""
     eighths = round(8 * BAR * share)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _table(columns: Sequence[ColumnFacts]) -> Iterator[str]:
+    """Name, kind, missing cells and values of each column."""
+    if not columns:
+        return
+    target = next(column.name for column in columns if column.target)
+    yield _row("columns", f"{len(columns):,}; {shown(target, LONGEST_NAME)} is to be predicted from the others")
+    listed = columns[:TABLE_COLUMNS]
+    names = [shown(column.name, LONGEST_NAME) for column in listed]
+    wide, kinds = max(map(len, names)), max(len(column.kind) for column in listed)
+    for name, column in zip(names, listed, strict=True):
+        gone = f"{column.missing:,} missing; " if column.missing else ""
+        yield f"  {name:<{wide}}  {column.kind:<{kinds}}  {gone}{_values(column)}"
+    if left := len(columns) - len(listed):
+        yield f"  … {left:,} more"
+
+
+def _values(column: ColumnFacts) -> str:
+    """ "3 levels: red 50 %, blue 30 %, …" or "0 … 57.6, 77 different"."""
+    if not column.distinct:
+        return "no value at all"
+    if column.least is not None:
+        return f"{shown(column.least)} … {shown(column.most)}, {column.distinct:,} different"
+    total = max(sum(column.levels.values()), 1)
+    first = list(column.levels.items())[:NAMED]
+    said = ", ".join(f"{shown(name, LONGEST_NAME)} {100 * count / total:.0f} %" for name, count in first)
+    more = ", …" if column.distinct > NAMED else ""
+    return f"{column.distinct:,} level{'s' if column.distinct > 1 else ''}: {said}{more}"
 
 
 def _moments(found: Inspection) -> Iterator[str]:

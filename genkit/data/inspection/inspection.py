@@ -18,6 +18,7 @@ from genkit.data.inspection.statistics import (
     hashes,
     moments,
 )
+from genkit.data.inspection.table_columns import ColumnFacts, column_facts
 from genkit.data.provenance import Provenance
 
 PAIRS = 100  # of equal or similar examples that are named
@@ -31,10 +32,11 @@ class Inspection:
         dataset: It.
         origin: Its provenance.
         classes: Class name -> examples in each split, {} without labels.
-        moments: Of the training data, None of tokens.
+        moments: Of the training data, None of tokens and of the encoded rows of a table.
         duplicates: Equal examples.
         near: Test images that resemble one of training and equal none, the closest first; None where it was not looked.
         names: Of the examples, by split; {} without.
+        columns: Of a table.
     """
 
     dataset: Dataset
@@ -44,6 +46,7 @@ class Inspection:
     duplicates: Duplicates
     near: list[NearDuplicate] | None
     names: Mapping[SplitName, Any]
+    columns: list[ColumnFacts]
 
     def named(self, split: SplitName, number: int) -> str:
         """An example's name in its source, else its number."""
@@ -57,6 +60,7 @@ class Inspection:
             "spec": self.dataset.spec.to_json(),
             "splits": {name: {"n": len(split), "hash": split.fingerprint} for name, split in splits.items()},
             "classes": dict(self.classes),
+            **({"columns": [column.to_json() for column in self.columns]} if self.columns else {}),
             "mean": None if self.moments is None else self.moments.mean.tolist(),
             "std": None if self.moments is None else self.moments.std.tolist(),
             "duplicates": {
@@ -86,6 +90,7 @@ def inspect(dataset: Dataset, ratio: float) -> Inspection:
     spec, origin = dataset.spec, dataset.provenance
     splits: Splits = {name: dataset.split(name) for name in NAMES}
     by_split = {name: hashes(split) for name, split in splits.items()}
+    columns = column_facts(dataset)
     near = None
     if spec.modality == "image" and ratio > 0:
         known = set(by_split["train"])
@@ -95,10 +100,11 @@ def inspect(dataset: Dataset, ratio: float) -> Inspection:
         dataset,
         origin,
         _classes(splits, spec.num_classes, origin.class_names),
-        moments(splits["train"]) if spec.modality != "sequence" else None,
+        moments(splits["train"]) if spec.modality != "sequence" and not columns else None,
         duplicates(by_split, PAIRS),
         near,
         origin.names(),
+        columns,
     )
 
 

@@ -22,6 +22,7 @@ import torch
 from genkit.component import PositiveInt, Range
 from genkit.data.batch_size import default_batch_size
 from genkit.data.dataset import Dataset, SplitName
+from genkit.data.provenance import Provenance
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
 from genkit.data.tables.embedded import CLASS, embedded_table
@@ -107,6 +108,10 @@ class Table(Dataset):
 
     def split(self, name: SplitName) -> Split:
         return self.splits[name]
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(class_names=self.spec.kind.label_names)
 
     @cached_property
     def cells(self) -> dict[SplitName, np.ndarray]:

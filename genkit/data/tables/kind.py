@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.kinds import Drawing, Modality, Real
-from genkit.data.tables.codes import Floats
+from genkit.data.tables.codes import Floats, NominalCode, OrderedCode
 from genkit.data.tables.table_spec import TableSpec
 
 LEAST = 1e-6  # of a probability, whose standard normal quantile is finite
@@ -38,6 +38,25 @@ class Tabular(Real):
     stored_dtype: ClassVar[torch.dtype] = torch.float64  # type: ignore[misc]
     spreads: ClassVar[bool] = True
     part: ClassVar[str] = "column"
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        form = self.table.labelling
+        return () if form is None else form.texts
+
+    @property
+    def label_counts(self) -> tuple[int, ...]:
+        code = self.table.columns[self.table.predicted].code
+        return code.counts if self.label_names and isinstance(code, NominalCode | OrderedCode) else ()
+
+    def labelled(self, v: Tensor, y: Tensor) -> Tensor:
+        """The rows with the labels in the column that is to be predicted."""
+        if not self.label_names:
+            return v
+        own = self.table.slices[self.table.predicted]
+        level = y.cpu().to(torch.float64).numpy()
+        told = torch.from_numpy(self.table.columns[self.table.predicted].code.encode(level)).to(v)
+        return torch.cat([v[:, : own.start], told, v[:, own.stop :]], 1)
 
     def __repr__(self) -> str:
         return f"a table of {len(self.table.columns):,} columns"

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from genkit.data.tables.codes import Code, CoordinateBlock, Floats, code_of
-from genkit.data.tables.forms import CellForm, form_of
+from genkit.data.tables.forms import CellForm, LevelForm, form_of
 from genkit.data.tables.text_table import MOST_COLUMNS, TextColumn, TextTable
 from genkit.errors import DataError
 from genkit.printing import shown
@@ -133,6 +133,12 @@ class TableSpec:
     def predicted(self) -> int:
         """The place of the column that the others are to predict."""
         return len(self.columns) - 1 if self.target is None else self.names.index(self.target)
+
+    @property
+    def labelling(self) -> LevelForm | None:
+        """The levels that label the rows, those of a named target; None where there are none."""
+        form = self.columns[self.predicted].form
+        return form if self.target is not None and isinstance(form, LevelForm) else None
 
     @property
     def width(self) -> int:
