@@ -37,6 +37,7 @@ VERBS = {
     "data show": Verb(
         "genkit.commands.data.show:run", "describe data: splits, classes, duplicates, a contact sheet", hydra=True
     ),
+    "data shard": Verb("genkit.commands.data.shard:run", "write images into large files, read by offset", hydra=True),
     "completion": Verb(
         "genkit.config.hydra.completion:answer", "print tab completion for bash, zsh, fish or powershell"
     ),

@@ -267,8 +267,9 @@ COMPLETIONS = {
     "genkit completion z": ["zsh"],
     "genkit help sa": ["sample"],
     "genkit data p": ["prepare "],
-    "genkit help data s": ["show"],
+    "genkit help data s": ["shard", "show"],
     "genkit data show near": ["near="],
+    "genkit data shard meg": ["megabytes="],
     "genkit data show data=ci": ["data=cifar10"],
 }
 

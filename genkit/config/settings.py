@@ -167,12 +167,21 @@ class ShowDataSettings(DataSettings):
     out: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShardDataSettings(DataSettings):
+    """Of `genkit data shard`; see conf/data_shard.yaml."""
+
+    megabytes: Annotated[int, Range(1, 10**6)]
+    out: str | None
+
+
 VERBS: dict[str, type[Settings]] = {
     "train": TrainSettings,
     "sample": SampleSettings,
     "eval": EvalSettings,
     "data prepare": DataSettings,
     "data show": ShowDataSettings,
+    "data shard": ShardDataSettings,
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from genkit.data.framed_images import FramedImages
@@ -20,11 +22,40 @@ from genkit.printing import shown
 RULES = 1  # of how pixels are made; raised when these change, and all data is prepared again
 
 
+_ONLY_LISTED = ContextVar("only listed", default=False)
+
+
+@contextmanager
+def only_listed() -> Iterator[None]:
+    """Prepared images that are built inside know their `source` and nothing else: none of it is prepared."""
+    token = _ONLY_LISTED.set(True)
+    try:
+        yield
+    finally:
+        _ONLY_LISTED.reset(token)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Images before they are prepared.
+
+    Attributes:
+        path: The file or folder that they come from.
+        images: They.
+        options: What is done to each.
+    """
+
+    path: Path
+    images: ImageCollection
+    options: ImageOptions
+
+
 class PreparedImages(FramedImages):
     """Images of 256 levels in [−1, 1), prepared once from a collection.
 
     Attributes:
         prepared: The arrays on disk and what was written about them.
+        source: What they were made from; None of vectors.
 
     Args:
         source: The file or folder that they come from.
@@ -36,6 +67,7 @@ class PreparedImages(FramedImages):
     """
 
     prepared: Prepared
+    source: ImageSource | None = None
 
     def __init__(
         self,
@@ -47,7 +79,10 @@ class PreparedImages(FramedImages):
         flip: bool,
         shift: int,
     ) -> None:
-        self.prepared = prepared_images(source, collection(), options)
+        self.source = ImageSource(source, collection(), options)
+        if _ONLY_LISTED.get():
+            return
+        self.prepared = prepared_images(source, self.source.images, options)
         about = self.prepared.about
         _, height, width = about["shape"]
         super().__init__(

@@ -51,3 +51,23 @@ def test_what_does_not_apply_is_left_out(data, work):
     assert "left out" not in out
     assert ("similar" in out) == (data == "digits")
     assert done("data", "prepare", f"data={data}") == f"{data}: nothing to prepare: it is read at each start\n"
+
+
+def test_shards_of_any_source_train_like_it(photos, work):
+    """Written whole or not at all, then read by offset: the same images, trained on and scored."""
+    assert genkit("data", "shard", "data=images", f"data.root={photos}").err.count("out= is missing") == 1
+    bad = genkit("data", "shard", "data=images", f"data.root={photos}", "out=shards")
+    assert (bad.code, (work / "shards").exists()) == (3, False)
+    out = done("data", "shard", "data=images", f"data.root={photos}", "data.max_bad=1", "out=shards")
+    assert "written: 49 images" in out
+    assert "1 left out" in out
+    assert "genkit train data=shards data.root=" in out
+    assert genkit("data", "shard", "data=images", f"data.root={photos}", "data.max_bad=1", "out=shards").code == 2
+    words = ["data=shards", "data.root=shards"]
+    assert "49 images in 1 shard, 2 classes, 8x8 RGB" in genkit("data", "prepare", *words).err
+    facts = done("data", "show", *words, "out=described")
+    assert "1 within" in facts
+    few = ["trainer.max_steps=3", "trainer.val_every_n_steps=3", "data.batch_size=8", "samples.n=4"]
+    done("train", "model=vae", *words, *few, "run_dir=run", "data.workers=1")
+    assert "fid" in done("eval", "ckpt=run", "n=4", "metric=fid", "bootstrap=0", "floor_repeats=1")
+    assert "17 levels" in genkit("data", "shard", "data=digits", "out=x").err

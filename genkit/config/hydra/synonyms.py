@@ -202,7 +202,19 @@ SHOW_DATA: dict[str, Term] = DATA | {
     "threshold near_duplicates ratio similar": Term("near"),
 }
 
-TERMS = {"data prepare": DATA, "data show": SHOW_DATA, "train": TRAIN, "check": TRAIN, "sample": SAMPLE, "eval": EVAL}
+SHARD_DATA: dict[str, Term] = DATA | {
+    OUT + " out_dir": Term("out"),
+    "shard_size maxsize max_size shard_mb size_mb mb size_limit": Term("megabytes"),
+}
+TERMS = {
+    "data shard": SHARD_DATA,
+    "data prepare": DATA,
+    "data show": SHOW_DATA,
+    "train": TRAIN,
+    "check": TRAIN,
+    "sample": SAMPLE,
+    "eval": EVAL,
+}
 
 CHECKPOINT = {CKPT: Term("ckpt")}
 PLAIN_TERMS = {
@@ -223,6 +235,7 @@ VERB_WORDS = {
     "datasets": "list data",
     "prepare preprocess build_dataset prepare_data import": "data prepare",
     "inspect explore describe dataset_info stats statistics": "data show",
+    "shards pack webdataset make_shards": "data shard",
     "rank leaderboard diff table": "compare",
     "dry_run dryrun try trial estimate debug": "check",
     "convert save publish package onnx": "export",

@@ -64,7 +64,7 @@ def indexes_of(
     new = [i for i, index in enumerate(known) if index is None]
     if new:
         size = sum(files[i].path.stat().st_size for i in new)
-        say(f"{shown(root)}: reading {len(new):,} shards once, {size:,} bytes")
+        say(f"{shown(root)}: reading {len(new):,} shard{'s' * (len(new) > 1)} once, {size:,} bytes")
         keep = _keeper(folder, root, say)
         for i in with_progress(new, "reading shards", len(new)):
             known[i] = _made(files[i].path, check, workers, keep)

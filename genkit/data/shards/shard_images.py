@@ -79,7 +79,7 @@ class ShardImages:
         ]
         self.store = ShardStore(paths, indexes)
         if not len(self.store) and not self.bad:
-            raise DataError(f"{shown(root)}: no images in its {len(files):,} shards: {WANTED}")
+            raise DataError(f"{shown(root)}: no images in its shards: {WANTED}")
         refuse_bad(root, self.bad, len(self.store), options.max_bad, aloud)
         self.bad = self.bad[:MOST_NAMED]
         parts = [file.split for file in files]
@@ -98,7 +98,7 @@ class ShardImages:
             )
         found = f"{len(classes.names):,} classes" if classes.names else classes.note
         left = f", {len(self.bad):,} left out" if self.bad else ""
-        shards = f"{len(files):,} shard{'s' if len(files) > 1 else ''}"
+        shards = f"{len(files):,} shard{'s' * (len(files) > 1)}"
         self.line = f"{len(self.store):,} images in {shards}, {found}, {described(sizes, self.frame, channels)}{left}"
 
     def names(self) -> dict[SplitName, Sequence[str]]:

@@ -135,10 +135,10 @@ def test_shards_are_read_once_and_verified(root: Path, settled: None, capsys: py
     index.write_bytes(data)
     assert opened() == first
     assert "damaged: it is made again" in said[2]
-    assert "reading 1 shards once" in said[2]
+    assert "reading 1 shard once" in said[2]
     write_zip(root / "part-00003.zip", {"cat/new.png": encoded(noise(12, 12, 77))})
     assert opened() != first
-    assert "reading 1 shards once" in said[3]  # the others are known
+    assert "reading 1 shard once" in said[3]  # the others are known
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(
@@ -186,7 +186,7 @@ def test_what_cannot_be_used(root: Path, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("files", "options", "said"),
     [
-        ({}, {}, "no images in its 1 shards"),
+        ({}, {}, "no images in its shards"),
         ({"x.png": FILES["cat/000.png"]}, {}, "1 different examples to train on"),
         ({"cat/x.png": FILES["cat/000.png"]}, {"labels": "folder"}, "one class"),
         ({"../x.png": FILES["cat/000.png"]}, {}, "leads out of it"),
