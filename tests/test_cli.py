@@ -270,7 +270,7 @@ COMPLETIONS = {
     "genkit help data s": ["shard", "show"],
     "genkit data show near": ["near="],
     "genkit data shard meg": ["megabytes="],
-    "genkit data show data=ci": ["data=cifar10"],
+    "genkit data show data=ci": ["data=cifar10", "data=cifar100"],
 }
 
 

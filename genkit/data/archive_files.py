@@ -177,7 +177,7 @@ class TarFiles(ArchiveFiles):
 
 
 def archive_kind(path: Path) -> Callable[[Path], ArchiveFiles] | None:
-    """What opens a file that is an archive by its first bytes; None where it is none."""
+    """The reader of the files of an archive, which is told by its first bytes; None where it is none."""
     with open_regular(path, advice=ADVICE) as file:
         start = file.read(TAR_MAGIC_AT + len(TAR_MAGIC))
     if start.startswith(ZIP_STARTS):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 from genkit.data.framed_images import FramedImages
@@ -16,6 +17,7 @@ from genkit.data.images.preparation import ImageOptions, ImagePreparation
 from genkit.data.on_disk import aloud
 from genkit.data.prepared import Prepared, Writer, prepare
 from genkit.data.provenance import Provenance
+from genkit.data.source_files import SourceFiles
 from genkit.data.source_state import content_hash_of
 from genkit.printing import shown
 
@@ -41,13 +43,17 @@ class ImageSource:
 
     Attributes:
         path: The file or folder that they come from.
-        images: They.
+        collection: Lists them.
         options: What is done to each.
     """
 
     path: Path
-    images: ImageCollection
+    collection: Callable[[], ImageCollection]
     options: ImageOptions
+
+    @cached_property
+    def images(self) -> ImageCollection:
+        return self.collection()
 
 
 class PreparedImages(FramedImages):
@@ -61,6 +67,8 @@ class PreparedImages(FramedImages):
         source: The file or folder that they come from.
         collection: Lists the images there.
         options: What is done to each.
+        files: All that it is read from, where it is known before the images are listed: then they are listed only to be
+            prepared. None: the collection says what its contents are.
         batch_size: Images in one training micro-batch; None: by their size.
         flip: Whether training images are flipped left to right.
         shift: Training images move by up to so many pixels each way, black coming in.
@@ -75,14 +83,15 @@ class PreparedImages(FramedImages):
         collection: Callable[[], ImageCollection],
         options: ImageOptions,
         *,
+        files: SourceFiles | None = None,
         batch_size: int | None,
         flip: bool,
         shift: int,
     ) -> None:
-        self.source = ImageSource(source, collection(), options)
+        self.source = ImageSource(source, collection, options)
         if _ONLY_LISTED.get():
             return
-        self.prepared = prepared_images(source, self.source.images, options)
+        self.prepared = prepared_images(source, collection, options, files)
         about = self.prepared.about
         _, height, width = about["shape"]
         super().__init__(
@@ -101,14 +110,19 @@ class PreparedImages(FramedImages):
         return Provenance(self.prepared.folder, self.class_names, bad, self.prepared.source_names)
 
 
-def prepared_images(source: Path, images: ImageCollection, options: ImageOptions) -> Prepared:
-    """The arrays of a collection, made now or before."""
-    content = content_hash_of(source, images.state(), images.content)
+def prepared_images(
+    source: Path, collection: Callable[[], ImageCollection], options: ImageOptions, files: SourceFiles | None = None
+) -> Prepared:
+    """The arrays of a collection, made now or before; see `PreparedImages`."""
+    listed = cache(collection)
+    contents = files or listed()
+    content = content_hash_of(source, contents.state(), contents.content)
     facts = {"rules": RULES, "content": content, **asdict(options)}
     if options.labels not in (None, FOLDER, NONE):
         facts["labels"] = labels_file_hash(options.labels)
 
     def make(writer: Writer) -> None:
+        images = listed()
         if len(images):
             aloud(f"{shown(source)}: preparing {len(images):,} images")
         ImagePreparation(source, images, options).write(writer, facts)

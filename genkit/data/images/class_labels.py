@@ -87,27 +87,42 @@ def in_order(names: set[str]) -> list[str]:
 
 
 def _from_file(path: Path, names: Sequence[str]) -> list[str]:
-    rows = _rows(path)
+    label = value_of_each(names, _rows(path), path)
+    if len(set(label)) < 2:
+        raise DataError(f"{shown(path)}: one class only: give two or more, or say data.labels=none")
+    return label
+
+
+def value_of_each(names: Sequence[str], rows: Sequence[tuple[str, str]], path: Path) -> list[str]:
+    """The value that a list gives each image.
+
+    Args:
+        names: Of the images.
+        rows: (image, value): the name of an image, or the last part of it where that is unique.
+        path: The list, for messages.
+
+    Raises:
+        DataError: an image without a row or with two different ones, or a row of another image.
+    """
     last: dict[str, list[str]] = {}
     for name in names:
         last.setdefault(name.rpartition("/")[2], []).append(name)
     full = {**{part: found[0] for part, found in last.items() if len(found) == 1}, **{name: name for name in names}}
-    label: dict[str, str] = {}
+    value_of: dict[str, str] = {}
     unknown: list[str] = []
     for key, value in rows:
         place = full.get(key.removeprefix("./"))
         if place is None:
             unknown.append(key)
-        elif label.setdefault(place, value) != value:
-            raise DataError(f"{shown(path)}: {shown(place)} has the labels {shown(label[place])} and {shown(value)}")
-    missing = [name for name in names if name not in label]
+        elif value_of.setdefault(place, value) != value:
+            one, other = shown(value_of[place]), shown(value)
+            raise DataError(f"{shown(path)}: {shown(place)} has the labels {one} and {other}: leave one of them")
+    missing = [name for name in names if name not in value_of]
     for found, what in ((unknown, "not among the images"), (missing, "without a row")):
         if found:
             few = ", ".join(shown(name) for name in found[:3]) + (", …" if len(found) > 3 else "")
             raise DataError(f"{shown(path)}: {len(found):,} {what} ({few}): every image needs one row, and no others")
-    if len(set(label.values())) < 2:
-        raise DataError(f"{shown(path)}: one class only: give two or more, or say data.labels=none")
-    return [label[name] for name in names]
+    return [value_of[name] for name in names]
 
 
 def labels_file_hash(labels: str) -> str:

@@ -40,12 +40,20 @@ class PixelArrays(ImageCollection):
         arrays: Images of any sizes; either all or none have labels, and either all or none have splits.
         files: What they were read from.
         value_range: (lo, hi) of black and white; None: levels 0 … 255.
+        order: Names of all classes by number, where the source has an order of its own.
 
     Raises:
         DataError: an array has a shape or type that is not that of images.
     """
 
-    def __init__(self, arrays: Sequence[ArrayPart], files: SourceFiles, value_range: Interval | None = None) -> None:
+    def __init__(
+        self,
+        arrays: Sequence[ArrayPart],
+        files: SourceFiles,
+        value_range: Interval | None = None,
+        order: Sequence[str] | None = None,
+    ) -> None:
+        self.order = order
         self.arrays, self.files, self.range, self.skipped = arrays, files, value_range, Skipped()
         self.starts = [0, *accumulate(len(part.rows) for part in arrays)]
         self.names = [f"{part.name}[{i}]" for part in arrays for i in range(len(part.rows))]

@@ -9,6 +9,7 @@ or a file in it:
 Validation is the last twelfth of the training images, 5,000 of 60,000.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -19,23 +20,19 @@ from genkit.component import PositiveInt, Range
 from genkit.data.binarization import Binarize
 from genkit.data.dataset import IMAGE_BATCH, SplitName
 from genkit.data.grey_images import GreyImages
-from genkit.data.idx import read_idx
+from genkit.data.published.files import FolderFiles
+from genkit.data.published.idx import ARRAYS, LARGEST, idx_array, idx_names, published_name
 from genkit.data.root import find_root
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory
 from genkit.errors import DataError
+from genkit.storage.regular import read_regular
 
 SIDE = 28
 CLASSES = 10
 LEVELS = 256
 NPZ = "mnist.npz"
 FOLDERS = ("", "mnist", "MNIST", "MNIST/raw")  # below the root; the last is torchvision's
-IDX = {  # array -> stem of its file and number of dimensions
-    "x_train": ("train-images", 3),
-    "y_train": ("train-labels", 1),
-    "x_test": ("t10k-images", 3),
-    "y_test": ("t10k-labels", 1),
-}
 WANTED = f"put {NPZ} or the four IDX files (train-images-idx3-ubyte …) into a folder and give data.root=FOLDER"
 
 Arrays = dict[str, np.ndarray]
@@ -44,12 +41,12 @@ Arrays = dict[str, np.ndarray]
 def read_arrays(root: Path) -> Arrays:
     """The four arrays from `root`: an .npz file, one of the IDX files, or a folder with either."""
     if root.is_file():
-        return read_npz(root) if root.suffix == ".npz" else read_idx_files(root.parent, idx_files(root.parent))
+        return read_npz(root) if root.suffix == ".npz" else read_idx_files(root.parent, idx_in(root.parent))
     for folder in (root / name for name in FOLDERS):
         if (folder / NPZ).is_file():
             return read_npz(folder / NPZ)
-        if files := idx_files(folder):
-            return read_idx_files(folder, files)
+        if names := idx_in(folder):
+            return read_idx_files(folder, names)
     raise DataError(f"mnist: nothing to read in {root}; {WANTED}")
 
 
@@ -57,31 +54,29 @@ def read_npz(path: Path) -> Arrays:
     """The four arrays of an .npz file; raises DataError with its path where one is missing or cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in IDX}
+            return {name: file[name] for name in ARRAYS}
     except KeyError as error:
-        raise DataError(f"mnist: {path} lacks an array; it must hold {', '.join(IDX)}") from error
+        raise DataError(f"mnist: {path} lacks an array; it must hold {', '.join(ARRAYS)}") from error
     except Exception as error:  # damaged bytes make numpy's parsers raise anything, a TokenError for one
         raise DataError(
             f"mnist: {path} cannot be read ({type(error).__name__}): damaged or no .npz; replace it"
         ) from error
 
 
-def idx_files(folder: Path) -> dict[str, Path]:
-    """Array name to IDX file, of those that are in the folder under any of their usual names."""
-    found = {}
-    for name, (stem, dims) in IDX.items():
-        names = [f"{stem}{dot}idx{dims}-ubyte{gz}" for dot in "-." for gz in ("", ".gz")]
-        if paths := [folder / file for file in names if (folder / file).is_file()]:
-            found[name] = paths[0]
-    return found
+def idx_in(folder: Path) -> dict[str, str]:
+    """Array -> name of its IDX file, of those that are in a folder."""
+    return idx_names(FolderFiles(folder).names) if folder.is_dir() else {}
 
 
-def read_idx_files(folder: Path, files: dict[str, Path]) -> Arrays:
+def read_idx_files(folder: Path, names: Mapping[str, str]) -> Arrays:
     """The four arrays of IDX files; raises DataError naming those that are missing."""
-    missing = [f"{stem}-idx{dims}-ubyte" for name, (stem, dims) in IDX.items() if name not in files]
+    missing = [published_name(array) for array in ARRAYS if array not in names]
     if missing:
         raise DataError(f"mnist: {folder} lacks {', '.join(missing)}; put it there, plain or as .gz")
-    return {name: read_idx(path, IDX[name][1]) for name, path in files.items()}
+    return {
+        array: idx_array(read_regular(folder / names[array], LARGEST), dims, str(folder / names[array]))
+        for array, (_, dims) in ARRAYS.items()
+    }
 
 
 def to_split(arrays: Arrays, part: str, source: Path) -> InMemory:
