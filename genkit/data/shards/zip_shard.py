@@ -1,7 +1,7 @@
 """A shard that is an uncompressed zip of images: its entries lie in the file as they are.
 
 The class of an image is the first folder of its name, or what the entry `labels.csv` says (a header, then rows of name
-and class). Dangerous archives are refused as a whole, see `genkit.data.images.archive`.
+and class). Dangerous archives are refused as a whole, see `genkit.data.archive_files`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from genkit.data.images.archive import DAMAGED_ARCHIVE, Member, ZipImages
+from genkit.data.archive_files import DAMAGED_ARCHIVE, Member
+from genkit.data.images.archive import ZipImages
 from genkit.data.images.class_labels import LARGEST_CSV, label_rows
 from genkit.data.images.layout import class_of
 from genkit.errors import DataError
