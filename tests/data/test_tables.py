@@ -30,6 +30,11 @@ def numbered(*lines: str, n: int = 12, header: str = "a,b") -> str:
     return "\n".join([header, *(f"{i % 5},{i * 1.5}" for i in range(n)), *lines]) + "\n"
 
 
+def column(*cells: object) -> str:
+    """A table of a column `a` of these cells, and of their numbers as a second one."""
+    return "\n".join(["a,b", *(f"{cell},{i}" for i, cell in enumerate(cells))]) + "\n"
+
+
 @pytest.fixture(scope="module")
 def people(mixed_table) -> Table:
     return Table(root=str(mixed_table), columns=ORDINAL, target="grade")
@@ -116,16 +121,37 @@ def test_equal_rows_fall_on_one_side_in_any_order(tmp_path):
 
 
 NAMES = ["categorical", "integer"]
+NUMBERS = ["integer", "numeric"]
 READ = {
-    "a byte-order mark": (b"\xef\xbb\xbf" + numbered().encode(), {}, ["integer", "numeric"]),
-    "UTF-16": (numbered().encode("utf-16"), {}, ["integer", "numeric"]),
-    "latin-1": (numbered(header="a,gr\xf6\xdfe").encode("latin-1"), {"encoding": "latin-1"}, ["integer", "numeric"]),
-    "semicolons": (numbered().replace(",", ";").encode(), {}, ["integer", "numeric"]),
-    "Windows lines": (numbered().replace("\n", "\r\n").encode(), {}, ["integer", "numeric"]),
-    "quoted numbers are names": ("\n".join(["a,b", *(f'"{i % 5}",{i}' for i in range(12))]), {}, NAMES),
+    "a byte-order mark": (b"\xef\xbb\xbf" + numbered().encode(), {}, NUMBERS),
+    "UTF-16": (numbered().encode("utf-16"), {}, NUMBERS),
+    "latin-1": (numbered(header="a,gr\xf6\xdfe").encode("latin-1"), {"encoding": "latin-1"}, NUMBERS),
+    "semicolons": (numbered().replace(",", ";").encode(), {}, NUMBERS),
+    "tabs": (numbered().replace(",", "\t").encode(), {}, NUMBERS),
+    "Windows lines": (numbered().replace("\n", "\r\n").encode(), {}, NUMBERS),
+    "no last line break": (numbered().rstrip(), {}, NUMBERS),
+    "quoted numbers are names": (column(*(f'"{i % 5}"' for i in range(12))), {}, NAMES),
     "all quoted": ("\n".join(['"a","b"', *(f'"{i % 5}","{i}"' for i in range(12))]), {}, ["integer", "integer"]),
-    "a constant column": ("\n".join(["a,b", *(f"7,{i}" for i in range(12))]), {}, ["categorical", "integer"]),
+    "leading zeros": (column(*(f"0{i % 5}" for i in range(12))), {}, NAMES),
+    "a constant column": (column(*[7] * 12), {}, NAMES),
+    "a missing column": (column(*[""] * 12), {}, NAMES),
+    "whole numbers that are missing": (column(*range(20), *[""] * 9), {}, ["integer"] * 2),
+    "truth values": (column(*["True", "False", ""] * 12), {}, NAMES),
+    "numbers with exponents": (column("1e3", "2E3", *range(12), 0.5), {}, ["numeric", "integer"]),
+    "few numbers that are too large": (column(*[2**60 + 1, 2**60 + 2] * 9), {}, NAMES),
+    "a wide range": (column(*range(40), 10**15), {}, ["integer"] * 2),
+    "digits of other scripts": (column(*(chr(0x660 + i % 5) for i in range(12))), {}, NAMES),
+    "a level that means missing elsewhere": (
+        column(*["none", "low", ""] * 9),
+        {"columns": {"a": ("none", "low")}},
+        ["ordinal", "integer"],
+    ),
     "chosen": (numbered(), {"columns": {"a": "categorical"}, "drop": ("b",)}, ["categorical"]),
+    "words that look like numbers": (
+        "\n".join(["2020,b", *(f"{i % 3},{-999 if i == 7 else i}" for i in range(40))]),
+        {"columns": {2020: (0, 1, 2)}, "missing": -999, "target": 2020},
+        ["ordinal", "integer"],
+    ),
     "few rows": ("a,b\n1,2\n3,4\n5,6\n", {}, ["integer", "integer"]),
 }  # fmt: skip
 
@@ -136,10 +162,17 @@ def test_files_that_are_read(case, tmp_path):
     data = table_of(tmp_path, text, **keys)
     assert [column.kind for column in data.table.columns] == kinds
     for name, cells in data.cells.items():
-        np.testing.assert_allclose(data.spec.kind.cells(data.split(name).x), cells)
+        np.testing.assert_allclose(data.spec.kind.cells(data.split(name).x), cells, rtol=1e-9)
+    written = {row for name in data.cells for row in zip(*data.table.write(data.cells[name]), strict=True)}
+    rows = read_table(tmp_path / "table.csv", encoding=keys.get("encoding", "utf-8"))
+    read = set(zip(*(rows.column(name).cells() for name in data.table.names), strict=True))
+    if case not in ("numbers with exponents", "words that look like numbers"):  # -999 is missing: it comes back too
+        assert written == read
 
 
+WIDE = ",".join(f"c{i}" for i in range(10_000))
 REFUSED = {
+    "no such file": (None, {}, "missing"),
     "empty": ("", {}, "empty file"),
     "header only": ("a,b\n", {}, "no rows"),
     "one row": ("a,b\n1,2\n", {}, "1 row"),
@@ -147,30 +180,57 @@ REFUSED = {
     "a name twice": ("a,a\n1,2\n", {}, "two columns are called a"),
     "no name": ("a,\n1,2\n", {}, "column 2 has no name"),
     "ragged": (numbered("1,2,3"), {}, "line 14 has 3 cells and the header 2"),
+    "a short row": (numbered("1"), {}, "line 14 has 1 cells and the header 2"),
+    "another delimiter": (numbered(), {"delimiter": ";"}, 'a comma makes 2: data.delimiter=","'),
+    "no delimiter": (numbered(), {"delimiter": ";;"}, "one character"),
+    "a quote between cells": (numbered(), {"delimiter": '"'}, "one character"),
     "not UTF-8": (numbered("\xe9,1").encode("latin-1"), {}, "line 14 is not utf-8 (byte 0xe9)"),
+    "zero bytes": (numbered("\0,1"), {}, "line 14 holds zero bytes"),
+    "UTF-16 without its mark": (numbered().encode("utf-16-le"), {}, "data.encoding=utf-16-le"),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), {}, "not utf-8"),
     "no such encoding": (numbered(), {"encoding": "klingon"}, "no such encoding"),
     "an open quote": (numbered('"1,2'), {}, "mend its quotes"),
+    "a cell without end": ("a,b\n" + "x" * 2**20 + "y,1\n", {}, "field larger than field limit"),
+    "10,000 columns": (f"{WIDE}\n{WIDE}\n", {}, "10,000 columns; the most that are read are 4,096"),
     "nothing but constants": ("a,b\n1,\n1,\n2,\n3,\n", {"drop": ("a",)}, "different"),
-    "free text": ("\n".join(["a,b", *(f"{i},text {i}" for i in range(90))]), {}, "data.drop=[b]"),
-    "a word among numbers": ("\n".join(["a,b", *(f"{i},{i}" for i in range(90)), "1,oops"]), {}, "oops"),
-    "one class": ("\n".join(["a,b", *(f"{i},x" for i in range(9))]), {"target": "b"}, "every row is x"),
-    "a label missing": ("\n".join(["a,b", *(f"{i},x" for i in range(9)), "1,y", "1,"]), {"target": "b"}, "missing"),
+    "free text": (column(*(f"text {i}" for i in range(90))), {}, "data.drop=[a]"),
+    "a word among numbers": (column(*range(90), "oops"), {}, "oops"),
+    "a word among few numbers": (column(*range(11), "oops"), {}, "data.columns={a: categorical}"),
+    "inf": (column(1, 2, 3, "-inf"), {}, "numbers, and -inf"),
+    "beyond all numbers": (column(1, 2, 3, "1e400"), {}, "numbers, and 1e400"),
+    "too large to be whole": (column(*(2**60 + i for i in range(90))), {}, "beyond 2^53 cannot be held exactly"),
+    "thousands": (column(*(f'"{i},234"' for i in range(90))), {}, "written like 1234.5"),
+    "mixed dates": (column(*(f"2026-01-{i}" for i in range(10, 30)), "1/2/2026"), {}, "dates are read where all"),
+    "one class": (column(*"xxxxxxxxx"), {"target": "a"}, "every row is x"),
+    "a label missing": (column(*"xxxxxxxx", "y", ""), {"target": "a"}, "missing"),
     "no such target": (numbered(), {"target": "c"}, "no column c"),
     "no such column": (numbered(), {"columns": {"c": "integer"}}, "no column c"),
+    "nothing of this name to drop": (numbered(), {"drop": "c"}, "data.drop:"),
+    "the target dropped": (numbered(), {"drop": "b", "target": "b"}, "data.drop= leaves it out"),
     "nothing left": (numbered(), {"drop": ("a", "b")}, "leaves no column"),
     "no integer": (numbered(), {"columns": {"b": "integer"}}, "not whole"),
+    "no number": (column(*"xyzxyz"), {"columns": {"a": "numeric"}}, "x is no number"),
     "no date": (numbered(), {"columns": {"b": "date"}}, "no pattern fits"),
-    "no order": ("\n".join(["a", *"xyzxyz"]), {"columns": {"a": "ordinal"}}, "name them in order"),
-    "a level left out": ("\n".join(["a", *"xyzxyz"]), {"columns": {"a": ("x", "y")}}, "name all its levels"),
+    "no order": (column(*"xyzxyz"), {"columns": {"a": "ordinal"}}, "data.columns={a: [low,high]}"),
+    "a level left out": (column(*"xyzxyz"), {"columns": {"a": ("x", "y")}}, "name all its levels"),
+    "a level twice": (column(*"xyzxyz"), {"columns": {"a": ("x", "y", "z", "x")}}, "named twice"),
+    "too many levels": (column(*range(90)), {"columns": {"a": "categorical"}}, "90 different texts in 90 rows"),
     "no rows for training": (numbered(), {"val": 0.5, "test": 0.5}, "nothing is left for training"),
 }  # fmt: skip
+USAGE = {"no delimiter", "a quote between cells", "no such encoding", "no rows for training"}  # of the command line
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_files_that_are_refused(case, tmp_path):
+    """In one line, with the exit code of the data or of the command line."""
     text, keys, words = REFUSED[case]
-    with pytest.raises(GenkitError, match=re.escape(words)):
-        table_of(tmp_path, text, **keys)
+    path = tmp_path / "table.csv"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(GenkitError, match=re.escape(words)) as refusal:
+        Table(root=str(path), **keys)
+    assert "\n" not in str(refusal.value)
+    assert refusal.value.exit_code == (2 if case in USAGE else 3)
 
 
 SAMPLES = {

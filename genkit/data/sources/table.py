@@ -39,6 +39,8 @@ from genkit.printing import shown
 
 Share = Annotated[float, Range(0.0, 0.9)]
 
+Word = str | int | float  # a text that looks like a number is one on the command line
+
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 MOST_WIDTH = 65_536
 MOST_SCORED = 10_000
@@ -69,10 +71,10 @@ class Table(Dataset):
         self,
         root: str | None = None,
         name: Literal["wine", "breast_cancer"] = "wine",
-        columns: Mapping[str, ColumnKind | tuple[str, ...]] | None = None,
-        target: str | None = None,
-        drop: tuple[str, ...] = (),
-        missing: tuple[str, ...] = MISSING,
+        columns: Mapping[Word, ColumnKind | tuple[Word, ...]] | None = None,
+        target: Word | None = None,
+        drop: Word | tuple[Word, ...] = (),
+        missing: Word | tuple[Word, ...] = MISSING,
         delimiter: str | None = None,
         encoding: str = "utf-8",
         val: Share = 0.1,
@@ -81,23 +83,26 @@ class Table(Dataset):
     ) -> None:
         if val + test >= 1:
             raise ConfigError(f"data.val={val:g} data.test={test:g}: nothing is left for training: lower one of them")
+        choices = {str(name): kind if isinstance(kind, str) else _texts(kind) for name, kind in (columns or {}).items()}
+        said, dropped = None if target is None else str(target), _texts(drop)
+        if said in dropped:
+            raise DataError(f"data.target={shown(said)}: data.drop= leaves it out: name another target, or keep it")
         if root is None:
-            table, target = embedded_table(name).without(drop), target or CLASS
+            table, said = embedded_table(name).without(dropped), said or (None if CLASS in dropped else CLASS)
         else:
-            table = read_table(Path(root), delimiter, encoding, drop)
-        choices = columns or {}
-        _check_names(table, choices, target)
-        gone = frozenset(text.casefold() for text in missing)
+            table = read_table(Path(root), delimiter, encoding, dropped)
+        _check_names(table, choices, said)
+        gone = frozenset(text.casefold() for text in _texts(missing))
         self.columns = [typed(column, gone, choices.get(column.name)) for column in table.columns]
         self.rows = split_rows(table, val, test)
         trained = np.zeros(len(table), dtype=bool)
         trained[self.rows["train"]] = True
-        self.table = TableSpec(tuple(fitted(column, trained) for column in self.columns), target, tuple(sorted(gone)))
+        self.table = TableSpec(tuple(fitted(column, trained) for column in self.columns), said, tuple(sorted(gone)))
         if not 0 < self.table.width <= MOST_WIDTH:
             raise DataError(_unlearnable(self.table, table.source))
         cells = np.stack([column.cells for column in self.columns], 1)
         x = torch.from_numpy(self.table.encode(cells))
-        y, classes = self._labels(target)
+        y, classes = self._labels(said)
         kind = Tabular(table=self.table)
         self.spec = DataSpec((self.table.width,), "vector", num_classes=classes, kind=kind)
         every = InMemory(x, y)
@@ -146,11 +151,16 @@ class Table(Dataset):
         return f"{source}: {n:,} rows ({sizes}) of {len(self.columns):,} columns ({words}){missing} -> {width}"
 
 
+def _texts(words: Word | tuple[Word, ...]) -> tuple[str, ...]:
+    """One word or several as texts."""
+    return tuple(map(str, words)) if isinstance(words, tuple) else (str(words),)
+
+
 def _check_names(table: TextTable, columns: Mapping[str, object], target: str | None) -> None:
     """Raises DataError for a name that is no column's."""
-    for key, name in (*((f"data.columns.{name}", name) for name in columns), ("data.target", target)):
+    for key, name in (*(("data.columns", name) for name in columns), ("data.target", target)):
         if name is not None and name not in table.names:
-            raise DataError(f"{shown(key)}: {table.source} has no column {shown(name)}; it has {listed(table.names)}")
+            raise DataError(f"{key}: {table.source} has no column {shown(name)}; it has {listed(table.names)}")
 
 
 def _unlearnable(table: TableSpec, source: str) -> str:

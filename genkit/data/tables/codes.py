@@ -380,5 +380,5 @@ def _rising(values: Sequence[float]) -> bool:
 
 def _check_counts(counts: Sequence[Any]) -> None:
     sound = all(type(count) is int and 0 <= count < 2**53 for count in counts)
-    if not (sound and 0 < len(counts) <= MOST_LEVELS):
+    if not (sound and 0 < len(counts) <= MOST_LEVELS + 1):  # missing cells are one more
         raise DataError(f"a column of 1 … {MOST_LEVELS} levels, with the number of rows of each")

@@ -26,7 +26,9 @@ from genkit.storage.regular import read_regular
 if TYPE_CHECKING:
     from _csv import Reader
 
-DELIMITERS = (",", ";", "\t", "|")
+WORDS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+DELIMITERS = tuple(WORDS)
+NO_DELIMITERS = ('"', "\n", "\r", "\0")
 LARGEST = 4 * 2**30  # bytes of a file
 SNIFFED = 100  # records from which the delimiter is told
 LOOKED_AT = 2_000  # records in which quotes are looked for
@@ -45,19 +47,27 @@ def read_delimited(path: Path, delimiter: str | None = None, encoding: str = "ut
         encoding: Of a file without a byte-order mark.
 
     Raises:
-        DataError: unreadable, not in this encoding, empty, or lines of different numbers of cells.
-        ConfigError: no such encoding.
+        DataError: unreadable, not in this encoding, no text, empty, or lines of different numbers of cells.
+        ConfigError: no such encoding, or no delimiter.
     """
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in NO_DELIMITERS):
+        raise ConfigError(f"data.delimiter={shown(repr(delimiter))}: one character, such as ';' or a tab (\"\\t\")")
     data = read_regular(path, LARGEST, advice="name a CSV, TSV or parquet file (data.root=)")
     text = _decoded(data, path, encoding)
     if not text.strip():
         raise DataError(f"{shown(path)}: an empty file: give a table with a header")
-    if delimiter is None:
-        delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else delimiter_of(text)
-    records = _records(text, delimiter, path)
+    _check_text(text, path)
+    chosen = delimiter or ("\t" if path.suffix.lower() in (".tsv", ".tab") else delimiter_of(text))
+    records = _records(text, chosen, path)
     _, header = next(records)
     names = tuple(name.strip() for name in header)
     check_header(names, shown(path))
+    if len(names) == 1 and (better := delimiter_of(text)) != chosen and _agreed(text, better) > 1:
+        said = f"data.delimiter={shown(chosen)}" if delimiter else "a tab between cells, as the file's name says,"
+        raise DataError(
+            f"{shown(path)}: {said} makes one column of it, and {WORDS[better]} makes {_agreed(text, better):,}: "
+            f'data.delimiter="{better if better != chr(9) else chr(92) + "t"}"'
+        )
     columns = [ColumnCollector(name) for name in names]
     while batch := list(islice(records, AT_ONCE)):
         for line, cells in batch:
@@ -71,8 +81,19 @@ def read_delimited(path: Path, delimiter: str | None = None, encoding: str = "ut
             column.extend(cell.strip() for cell in down)
         if batch[-1][0] > MOST_ROWS:
             raise DataError(f"{shown(path)}: more than {MOST_ROWS:,} lines, the most that are read")
-    marked = quoted_columns(text, delimiter, len(names))
+    marked = quoted_columns(text, chosen, len(names))
     return TextTable(tuple(c.column(q) for c, q in zip(columns, marked, strict=True)), shown(path))
+
+
+def _check_text(text: str, path: Path) -> None:
+    """Raises DataError for zero characters, which no text has: they are of a binary file, or of another encoding."""
+    at = text.find("\0")
+    if at >= 0:
+        line = text.count("\n", 0, at) + 1
+        raise DataError(
+            f"{shown(path)}: line {line:,} holds zero bytes, which no text has: give a CSV, TSV or parquet file, or "
+            "its encoding (data.encoding=utf-16-le)"
+        )
 
 
 def _decoded(data: bytes, path: Path, encoding: str) -> str:

@@ -41,10 +41,8 @@ def read_table(
     if path.suffix.lower() in PARQUET:
         from genkit.data.tables.parquet import read_parquet  # another package, which is not always there
 
-        table = read_parquet(path, drop)
-    else:
-        table = read_delimited(path, delimiter, encoding)
-    return table.without(drop)
+        return read_parquet(path, drop)
+    return read_delimited(path, delimiter, encoding).without(drop)
 
 
 @contextmanager

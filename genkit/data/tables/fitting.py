@@ -18,6 +18,8 @@ from genkit.data.tables.codes import (
 )
 from genkit.data.tables.inference import TypedColumn
 from genkit.data.tables.table_spec import Column
+from genkit.errors import DataError
+from genkit.printing import shown
 
 Mask = NDArray[np.bool_]
 
@@ -25,6 +27,8 @@ GRID = 0.05  # distinct values as a share of the rows, below which a column of n
 FEW = 12  # distinct numbers that are a grid however few rows there are
 SPIKE, ABOVE = 0.05, 10  # share of the rows, and times the usual share, from which on a value is one of its own
 KNOTS = 65  # of a quantile transform
+MOST_KNOTS = 4_096
+SAME = 1e-9  # relative, of a number with decimals that comes back
 
 
 def fitted(column: TypedColumn, train: Mask) -> Column:
@@ -46,10 +50,11 @@ def code_for(column: TypedColumn, train: Mask) -> Code:
             return OrderedCode(tuple(levels.tolist()), counts_of(cells[train], levels))
         gone = (int(absent[train].sum()),) if absent.any() else ()
         return NominalCode((*counts_of(cells[train], levels), *gone), bool(gone))
-    return _number(cells, train, values, snaps=column.kind == "ordinal")
+    return _number(column, train, values)
 
 
-def _number(cells: Floats, train: Mask, values: Floats, snaps: bool) -> Code:
+def _number(column: TypedColumn, train: Mask, values: Floats) -> Code:
+    cells, snaps = column.cells, column.kind == "ordinal"
     absent = np.isnan(cells)
     n = len(cells) - int(absent.sum())
     grid = len(values) <= MOST_LEVELS and (snaps or len(values) <= FEW or len(values) < GRID * n)
@@ -62,7 +67,8 @@ def _number(cells: Floats, train: Mask, values: Floats, snaps: bool) -> Code:
     elif grid or len(rest) <= FEW:
         number = OrderedCode(tuple(rest.tolist()), counts_of(cells[train & plain], rest))
     else:
-        number = _continuous(cells[plain], cells[train & plain])
+        knots = _quantiles(cells[plain], cells[train & plain])
+        number = _refined(column, *knots, rest)
     if not len(spikes) and not absent.any():
         return number
     gone = (int((absent & train).sum()),) if absent.any() else ()
@@ -76,7 +82,7 @@ def _spikes(cells: Floats, values: Floats) -> Floats:
     return values[(counts > SPIKE * len(cells)) & (counts > ABOVE * len(cells) / len(values))]
 
 
-def _continuous(cells: Floats, train: Floats) -> ContinuousCode:
+def _quantiles(cells: Floats, train: Floats) -> tuple[Floats, Floats]:
     """Knots at quantiles of the training cells that are equally far apart as standard normal scores."""
     train = train if len(np.unique(train)) > 1 else cells
     reach = float(ndtri(1 - 0.5 / len(train)))
@@ -88,7 +94,40 @@ def _continuous(cells: Floats, train: Floats) -> ContinuousCode:
         values, scores = np.insert(values, 0, low), np.insert(scores, 0, scores[0] - step)
     if high > values[-1]:
         values, scores = np.append(values, high), np.append(scores, scores[-1] + step)
-    return ContinuousCode(tuple(values.tolist()), tuple(scores.tolist()))
+    return values, scores
+
+
+def _refined(column: TypedColumn, values: Floats, scores: Floats, cells: Floats) -> ContinuousCode:
+    """The code through these knots, with more of them where a line would not hold the cells (rising) apart.
+
+    Between 1, 2, 3 and 1e15 it would not: a score has 16 digits. Such an interval is cut at the middle one of its cells
+    until all of them come back.
+    """
+    while len(values) <= MOST_KNOTS:
+        code = ContinuousCode(tuple(values.tolist()), tuple(scores.tolist()))
+        wrong = _changed(code.decode(code.encode(cells)), cells, whole=column.form.digits == 0)
+        if not wrong.any():
+            return code
+        left = np.unique(np.searchsorted(values, cells[wrong], side="right") - 1)
+        left = left[left < len(values) - 1]
+        first, last = np.searchsorted(cells, values[left], side="right"), np.searchsorted(cells, values[left + 1])
+        middle = (scores[left] + scores[left + 1]) / 2
+        cut = (first < last) & (scores[left] < middle) & (middle < scores[left + 1])
+        if not cut.any():
+            break
+        values = np.insert(values, left[cut] + 1, cells[(first + last)[cut] // 2])
+        scores = np.insert(scores, left[cut] + 1, middle[cut])
+    name = shown(column.name)
+    rounded = f"data.columns={{{name}: numeric}} rounds them, " if column.kind == "integer" else ""
+    raise DataError(
+        f"column {name}: its numbers, from {cells[0]:g} to {cells[-1]:g}, cannot be held apart on one scale: {rounded}"
+        f"data.drop=[{name}] leaves the column out"
+    )
+
+
+def _changed(found: Floats, cells: Floats, whole: bool) -> Mask:
+    """Mark the cells that did not come back."""
+    return np.round(found) != cells if whole else np.abs(found - cells) > SAME * np.abs(cells)
 
 
 def counts_of(cells: Floats, values: Floats) -> tuple[int, ...]:

@@ -22,8 +22,9 @@ from typing import Any, ClassVar
 from genkit.errors import DataError
 from genkit.printing import shown
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-CODE = re.compile(r"[+-]?0\d")  # 007 is a name: as a number it would come back as 7
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+CODE = re.compile(r"[+-]?0[0-9]")  # 007 is a name: as a number it would come back as 7
+WHOLE = re.compile(r"[+-]?[0-9]+")
 LARGEST = 1e100
 EXACT = 2.0**53  # whole numbers beyond it have no float64 of their own
 MOST_DECIMALS = 12  # of numbers that are rounded when they are written; others are written in full
@@ -38,6 +39,7 @@ PATTERNS: tuple[tuple[str, float], ...] = (
     ("%Y-%m-%dT%H:%M:%S", SECOND),
     ("%Y-%m-%dT%H:%M:%SZ", SECOND),
     ("%Y-%m-%dT%H:%M:%S.%f", MICROSECOND),
+    ("%Y-%m-%dT%H:%M:%S.%fZ", MICROSECOND),
     ("%Y/%m/%d", DAY),
     ("%d.%m.%Y", DAY),
     ("%m/%d/%Y", DAY),
@@ -49,6 +51,11 @@ EPOCH = datetime(1970, 1, 1)
 def is_number(text: str) -> bool:
     """Tell whether a text is a number, and no code with leading zeros."""
     return NUMBER.fullmatch(text) is not None and CODE.match(text) is None and abs(float(text)) <= LARGEST
+
+
+def is_rounded(text: str) -> bool:
+    """Tell whether a number is a whole one that no float64 holds exactly."""
+    return WHOLE.fullmatch(text) is not None and abs(int(text)) > EXACT and int(float(text)) != int(text)
 
 
 class CellForm(ABC):
@@ -116,7 +123,8 @@ class NumberForm(CellForm):
 
     def round(self, cell: float) -> float:
         """The number that is written."""
-        return cell if self.decimals is None or not math.isfinite(cell) else float(round(cell, self.decimals))
+        value = float(cell) + 0.0  # makes 0 of −0
+        return value if self.decimals is None or not math.isfinite(value) else round(value, self.decimals) + 0.0
 
     def write(self, cell: float) -> str:
         value = self.round(cell)
@@ -145,7 +153,7 @@ class LevelForm(CellForm):
 
     def __post_init__(self) -> None:
         if len(set(self.texts)) < len(self.texts) or not all(type(text) is str for text in self.texts):
-            raise DataError("levels of a column: different texts, one or more")
+            raise DataError("levels of a column: different texts")
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -198,13 +206,17 @@ class DateForm(CellForm):
         """Seconds between neighbouring values."""
         return dict(PATTERNS)[self.pattern]
 
+    @property
+    def _step(self) -> timedelta:
+        return timedelta(seconds=self.unit)
+
     def read(self, text: str) -> float:
         if not _is_date(text, self.pattern):
             raise ValueError(f"a date like {EPOCH.strftime(self.pattern)}")
-        return float(round((datetime.strptime(text, self.pattern) - EPOCH) / timedelta(seconds=1) / self.unit))
+        return float((datetime.strptime(text, self.pattern) - EPOCH) // self._step)
 
     def write(self, cell: float) -> str:
-        return (EPOCH + timedelta(seconds=1) * (cell * self.unit)).strftime(self.pattern)
+        return (EPOCH + self._step * round(cell)).strftime(self.pattern)
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "pattern": self.pattern}

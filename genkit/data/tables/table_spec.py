@@ -19,7 +19,6 @@ from genkit.errors import DataError
 from genkit.printing import shown
 
 ColumnKind = Literal["numeric", "integer", "categorical", "ordinal", "date"]
-NAMED = ("categorical", "ordinal")  # kinds whose cells are levels rather than numbers
 
 
 @dataclass(frozen=True)
@@ -52,19 +51,13 @@ class Column:
         return known[column.codes]
 
     def _cell(self, text: str, missing: frozenset[str], source: str) -> float:
-        if is_missing(text, missing) and not (self.kind in NAMED and self.missing is None and self._is_level(text)):
+        level = isinstance(self.form, LevelForm) and text in self.form.places  # what was said to be one is not missing
+        if is_missing(text, missing) and not level:
             return np.nan
         try:
             return self.form.read(text)
         except ValueError as error:
             raise DataError(f"{source}: column {shown(self.name)}: {shown(text)} is not {error}") from error
-
-    def _is_level(self, text: str) -> bool:
-        try:
-            self.form.read(text)
-        except ValueError:
-            return False
-        return True
 
     def write(self, cells: Floats) -> list[str]:
         """The texts of cells (n,)."""

@@ -80,11 +80,9 @@ class TextTable:
         raise DataError(f"{self.source}: no column {shown(name)}; it has {listed(self.names)}")
 
     def without(self, drop: Collection[str]) -> TextTable:
-        """The table without some of its columns. Raises DataError where none is left."""
-        kept = tuple(column for column in self.columns if column.name not in drop)
-        if not kept:
-            raise DataError(f"{self.source}: data.drop= leaves no column: name fewer")
-        return TextTable(kept, self.source)
+        """The table without some of its columns. Raises as `check_drop`."""
+        check_drop(self.names, drop, self.source)
+        return TextTable(tuple(column for column in self.columns if column.name not in drop), self.source)
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """The texts row by row."""
@@ -124,6 +122,14 @@ def check_header(names: Sequence[str], source: str) -> None:
             raise DataError(f"{source}: column {i + 1} has no name: give every column one in the first line")
         if name in names[:i]:
             raise DataError(f"{source}: two columns are called {shown(name)}: rename one of them")
+
+
+def check_drop(names: Sequence[str], drop: Collection[str], source: str) -> None:
+    """Raises DataError for a name that is no column's, or where no column is left."""
+    if unknown := [name for name in drop if name not in names]:
+        raise DataError(f"data.drop: {source} has no column {shown(unknown[0])}; it has {listed(names)}")
+    if not set(names) - set(drop):
+        raise DataError(f"{source}: data.drop= leaves no column: name fewer")
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
