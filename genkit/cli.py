@@ -38,6 +38,8 @@ VERBS = {
         "genkit.commands.data.show:run", "describe data: splits, classes, duplicates, a contact sheet", hydra=True
     ),
     "data shard": Verb("genkit.commands.data.shard:run", "write images into large files, read by offset", hydra=True),
+    "data list": Verb("genkit.commands.data.list:run", "list the data that lies prepared in the cache"),
+    "data clear": Verb("genkit.commands.data.clear:run", "delete prepared data from the cache"),
     "completion": Verb(
         "genkit.config.hydra.completion:answer", "print tab completion for bash, zsh, fish or powershell"
     ),

@@ -271,6 +271,8 @@ COMPLETIONS = {
     "genkit data show near": ["near="],
     "genkit data shard meg": ["megabytes="],
     "genkit data show data=ci": ["data=cifar10", "data=cifar100"],
+    "genkit data l": ["list "],
+    "genkit data clear ol": ["older="],
 }
 
 

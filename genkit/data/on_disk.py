@@ -42,6 +42,7 @@ from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.atomic import discard, publish, sweep, temporary_folder, write_file
 from genkit.storage.disk import require_free_disk, storage_errors, user_folder
+from genkit.storage.held import hold
 from genkit.storage.regular import open_regular, read_regular, size_of
 
 FORMAT = "genkit.split/1"
@@ -126,7 +127,7 @@ def prepared(
     with storage_errors(place, layout.bytes):
         if place.exists():
             try:
-                return OnDisk(place, layout, about)
+                return _held(place, layout, about)
             except DataError as error:
                 say(f"{error}: it is prepared again")
                 with suppress(FileNotFoundError):  # another process was quicker
@@ -142,7 +143,13 @@ def prepared(
             except OSError as error:
                 if error.errno not in TAKEN:
                     raise  # else another process was quicker
-        return OnDisk(place, layout, about)
+        return _held(place, layout, about)
+
+
+def _held(place: Path, layout: Layout, about: Mapping[str, Any]) -> OnDisk:
+    """A prepared split that this process uses from now on."""
+    hold(place, "")
+    return OnDisk(place, layout, about)
 
 
 class OnDisk(Split):

@@ -27,6 +27,7 @@ from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.atomic import discard, publish, sweep, temporary_folder, write_file
 from genkit.storage.disk import storage_errors, user_folder
+from genkit.storage.held import hold
 from genkit.storage.regular import read_regular
 
 FORMAT = "genkit.data/1"
@@ -88,13 +89,16 @@ def data_folder() -> Path:
     return user_folder() / "data"
 
 
-def prepare(facts: Facts, make: Callable[[Writer], None], say: Callable[[str], None] = aloud) -> Prepared:
+def prepare(
+    facts: Facts, make: Callable[[Writer], None], say: Callable[[str], None] = aloud, source: str = ""
+) -> Prepared:
     """Data as it was prepared from these facts, now or before.
 
     Args:
         facts: All that the data depends on, as JSON knows it.
         make: Writes the three splits and the description.
         say: Receives a line where data is prepared again.
+        source: What it is made from, as a person knows it.
 
     Raises:
         DataError: what `make` raises.
@@ -105,7 +109,7 @@ def prepare(facts: Facts, make: Callable[[Writer], None], say: Callable[[str], N
     with storage_errors(place):
         if place.exists():
             try:
-                return opened(place)
+                return _held(place, source)
             except DataError as error:
                 say(f"{error}: it is prepared again")
                 with suppress(FileNotFoundError):  # another process was quicker
@@ -119,7 +123,13 @@ def prepare(facts: Facts, make: Callable[[Writer], None], say: Callable[[str], N
             except OSError as error:
                 if error.errno not in TAKEN:
                     raise  # else another process was quicker
-        return opened(place)
+        return _held(place, source)
+
+
+def _held(place: Path, source: str) -> Prepared:
+    """Prepared data that this process uses from now on."""
+    hold(place, source)
+    return opened(place)
 
 
 def opened(folder: Path) -> Prepared:

@@ -127,4 +127,4 @@ def prepared_images(
             aloud(f"{shown(source)}: preparing {len(images):,} images")
         ImagePreparation(source, images, options).write(writer, facts)
 
-    return prepare(facts, make)
+    return prepare(facts, make, source=str(source.absolute()))

@@ -105,6 +105,8 @@ def candidates(line: str, verbs: Mapping[str, bool]) -> list[str]:
         from genkit.config.hydra.catalog import KINDS
 
         found = KINDS
+    elif verb == "data clear":
+        found = ("all", "older=", *names_in_cache())
     elif not verbs.get(verb):
         found = ()
     elif word.startswith("-"):
@@ -112,6 +114,14 @@ def candidates(line: str, verbs: Mapping[str, bool]) -> list[str]:
     else:
         found = _arguments(verb, parse(before[len(verb.split()) :]), word)
     return sorted({name for name in found if name.startswith(word)})
+
+
+def names_in_cache() -> list[str]:
+    """The names of prepared data, as `genkit data list` prints them; found without what reads it."""
+    from genkit.storage.disk import user_folder
+
+    places = [user_folder() / kind for kind in ("data", "splits", "shards")]
+    return [entry.name[:12] for place in places if place.is_dir() for entry in place.iterdir() if entry.name[0] != "."]
 
 
 def _arguments(verb: str, words: Words, word: str) -> Iterable[str]:

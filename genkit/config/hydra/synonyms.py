@@ -220,6 +220,7 @@ CHECKPOINT = {CKPT: Term("ckpt")}
 PLAIN_TERMS = {
     "export": CHECKPOINT | {OUT: Term("out")},
     "verify": CHECKPOINT | {"steps": Term("replay")},
+    "data clear": {"days age older_than": Term("older"), "prefix id hash": Term("name")},
     "compare": {"metrics score": Term("metric"), OUT: Term("out")},
 }
 
@@ -235,6 +236,8 @@ VERB_WORDS = {
     "datasets": "list data",
     "prepare preprocess build_dataset prepare_data import": "data prepare",
     "inspect explore describe dataset_info stats statistics": "data show",
+    "cache cached prepared": "data list",
+    "clear clean rm remove delete purge prune": "data clear",
     "shards pack webdataset make_shards": "data shard",
     "rank leaderboard diff table": "compare",
     "dry_run dryrun try trial estimate debug": "check",

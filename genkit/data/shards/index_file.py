@@ -1,7 +1,6 @@
 """The index of one shard: where each image lies in it, its size, its class and the hash of its bytes.
 
     <cache>/shards/<root>/<shard>.index     sealed: a line of JSON, then the entries
-                          root.json         the folder that the shards lie in
 
 It is made by reading all of the shard once, and found again as long as the state of the file is what it was then (size,
 times, number; see `genkit.data.source_state`). It is verified when it is opened, and mapped: memory holds what is

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -24,11 +23,12 @@ from genkit.data.source_state import YOUNG
 from genkit.errors import DataError, StorageError
 from genkit.printing import shown
 from genkit.progress import with_progress
-from genkit.storage.atomic import replace_file, sweep
+from genkit.storage.atomic import sweep
 from genkit.storage.disk import user_folder
+from genkit.storage.held import hold
 
 AT_ONCE = 256  # images whose results are held
-ROOT = "root.json"
+INDEX = ".index"
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,10 @@ def indexes_of(
     if new:
         size = sum(files[i].path.stat().st_size for i in new)
         say(f"{shown(root)}: reading {len(new):,} shard{'s' * (len(new) > 1)} once, {size:,} bytes")
-        keep = _keeper(folder, root, say)
+        keep = _keeper(folder, say)
         for i in with_progress(new, "reading shards", len(new)):
             known[i] = _made(files[i].path, check, workers, keep)
+    hold(folder, str(root.absolute()))
     return [index for index in known if index is not None]
 
 
@@ -92,7 +93,7 @@ def _made(path: Path, check: bool, workers: int, keep: Callable[[Path, ShardInde
     return index
 
 
-def _keeper(folder: Path, root: Path, say: Callable[[str], None]) -> Callable[[Path, ShardIndex, bool], None]:
+def _keeper(folder: Path, say: Callable[[str], None]) -> Callable[[Path, ShardIndex, bool], None]:
     """A function that keeps indexes, until that fails once."""
     works = True
 
@@ -102,8 +103,6 @@ def _keeper(folder: Path, root: Path, say: Callable[[str], None]) -> Callable[[P
             return
         try:
             write_index(folder / _name(path), index, _facts(path, check))
-            if not (folder / ROOT).exists():
-                replace_file(folder / ROOT, json.dumps({"root": str(root.absolute())}).encode())
         except (StorageError, OSError) as error:
             works = False
             say(f"{error}; the shards are read again at each start")
@@ -119,7 +118,7 @@ def _facts(path: Path, check: bool) -> dict[str, Any]:
 
 
 def _name(path: Path) -> str:
-    return f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]}.index"
+    return f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]}{INDEX}"
 
 
 def index_of(shard: ZipShard, check: bool, workers: int) -> ShardIndex:

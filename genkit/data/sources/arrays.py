@@ -122,7 +122,7 @@ class Arrays(PreparedImages):
             aloud(f"{files.name}: preparing {sum(len(part.rows) for part in parts):,} vectors")
             write_vectors(writer, parts, facts, value_range=value_range, max_bad=max_bad, source=files.name)
 
-        self.prepared = prepare(facts, make)
+        self.prepared = prepare(facts, make, source=str(files.root.absolute()))
         about = self.prepared.about
         self.class_names = tuple(about["classes"])
         kind = Real(mean=tuple(about["mean"]), std=tuple(about["std"])) if standardise else Real(value_range)
