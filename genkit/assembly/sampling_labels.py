@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.printing import shown
-
-RESOLUTION = 10_000  # labels that stand for the shares of all
 
 
 def label_number(spec: DataSpec, y: int | bool | str | None) -> int | None:
@@ -31,12 +26,3 @@ def label_number(spec: DataSpec, y: int | bool | str | None) -> int | None:
         raise ConfigError(f"y={shown(said)}: the labels of this data have no names: give a number from 0 on")
     some = ", ".join(map(shown, names[:8])) + (f", … ({len(names):,} in all)" if len(names) > 8 else "")
     raise ConfigError(f"y={shown(said)}: no such label; there are {some}")
-
-
-def usual_labels(spec: DataSpec) -> Tensor | None:
-    """Labels (n,) in the shares of the training data, as many as say these; None where the classes come in turn."""
-    counts = torch.tensor(spec.kind.label_counts, dtype=torch.float64)
-    if not len(counts) or not counts.sum():
-        return None
-    shares = counts * min(1.0, RESOLUTION / float(counts.sum()))
-    return torch.arange(len(counts)).repeat_interleave(torch.where(counts > 0, shares.round().clamp(min=1), 0).long())

@@ -25,7 +25,7 @@ from genkit.assembly.command_line import command_line
 from genkit.assembly.latent_pictures import Picture, picture_of
 from genkit.assembly.output_folder import check_out, make_out
 from genkit.assembly.restore import Restored
-from genkit.assembly.sampling_labels import label_number, usual_labels
+from genkit.assembly.sampling_labels import label_number
 from genkit.assembly.sampling_model import label_of, origin, restore_for_sampling, title_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import SampleSettings
@@ -43,7 +43,7 @@ from genkit.storage.disk import require_free_disk
 
 PICTURED = 64  # samples in a grid of images, in rows of tokens or among lines
 PLAIN_SECONDS = 30.0  # between lines on how far it is, where no bar can be drawn
-POINTS = 10_000  # samples in a scatter plot
+POINTS = 10_000  # samples in a scatter plot, or behind the distributions of columns
 DRAWN_WITH = ("n", "seed", "y", "device")  # keys kept beside samples, besides those of how the model samples
 
 
@@ -99,13 +99,13 @@ def _show(folder: Path, picture: Picture, found: Restored, settings: SampleSetti
 
 def _write(folder: Path, found: Restored, settings: SampleSettings, console: Console) -> None:
     spec, n = found.model.spec, settings.n
-    label, like = label_number(spec, settings.y), usual_labels(spec)
+    label = label_number(spec, settings.y)
     started = time.perf_counter()
     kept: list[Tensor] = []
-    most = POINTS if spec.drawing == "scatter" else PICTURED
+    most = POINTS if spec.drawing in ("scatter", "table") else PICTURED
 
     def stored(append: Callable[[Tensor], None]) -> Iterator[tuple[Tensor, Tensor | None]]:
-        stream = stream_samples(found.model, n, seed=settings.seed, batch_size=settings.batch_size, y=label, like=like)
+        stream = stream_samples(found.model, n, seed=settings.seed, batch_size=settings.batch_size, y=label)
         with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
             task, said, done = bar.add_task("sampling", total=n), time.monotonic(), 0
             for x, y in stream:

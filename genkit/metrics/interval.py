@@ -42,7 +42,8 @@ def wilson_interval(hits: float, n: float) -> tuple[float, float]:
     share, z2 = hits / n, Z * Z
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z / (1 + z2 / n) * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    low, high = max(centre - half, 0.0), min(centre + half, 1.0)
+    return 0.0 if hits <= 0 else low, 1.0 if hits >= n else high  # not a rounding error beside them
 
 
 def resamples(n: int, repeats: int, seed: int) -> Iterator[Tensor]:

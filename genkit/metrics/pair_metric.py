@@ -132,7 +132,8 @@ class PairMetric(ProbeMetric, ABC):
         pieces = self.pieces(name)
         n = sum(map(len, pieces))
         if n < self.least:
-            raise ConfigError(f"{self._name} needs at least {self.least:,} {name} samples, got {n:,}: raise n=")
+            advice = "raise n=" if name == "fake" else "hold out more"
+            raise ConfigError(f"{self._name} needs at least {self.least:,} {name} samples, got {n:,}: {advice}")
         if not all(bool(torch.isfinite(piece.sum())) for piece in pieces):  # a sum overflows where a value nearly does
             finite = torch.isfinite(torch.cat(pieces)).all(1)
             if not finite.all():

@@ -13,6 +13,7 @@ from genkit.noise import generator_of
 from genkit.printing import shown
 
 GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 fill [0, 1) most evenly, for any number of them
+RESOLUTION = 10_000  # labels that stand for the shares of all of a table
 
 
 class Conditional(ABC):
@@ -62,6 +63,15 @@ def labels_like(y: Tensor, indices: range, seed: int) -> Tensor:
     u = torch.rand((), generator=generator_of(seed, "labels"), dtype=torch.float64)
     at = torch.tensor(indices, dtype=torch.float64) * GOLDEN + u
     return y.sort().values[((at - at.floor()) * len(y)).long().clamp(max=len(y) - 1)].to(torch.int64)
+
+
+def usual_labels(spec: DataSpec) -> Tensor | None:
+    """Labels (n,) in their shares of the training data, as many as say these; None where nothing asks for them."""
+    counts = torch.tensor(spec.kind.label_counts, dtype=torch.float64)
+    if not len(counts) or not counts.sum():
+        return None
+    shares = counts * min(1.0, RESOLUTION / float(counts.sum()))
+    return torch.arange(len(counts)).repeat_interleave(torch.where(counts > 0, shares.round().clamp(min=1), 0).long())
 
 
 def labels_for(

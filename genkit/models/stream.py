@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genkit.errors import NumericalError
 from genkit.models.base import GenerativeModel
-from genkit.models.conditional import labels_for
+from genkit.models.conditional import labels_for, usual_labels
 from genkit.noise import SampleNoise
 
 
@@ -27,12 +27,13 @@ def stream_samples(
     """Yields (x, y) batches of the samples start … start+n−1: x (B, *shape) on the CPU in model units, y (B,) or None.
 
     The model is used as it is: eval mode and device are the caller's. What `y` and `like` say of the labels: see
-    `labels_for`.
+    `labels_for`; without both, those of a table come in their shares of the training rows.
 
     Raises:
         NumericalError: a sample is not finite.
     """
     device = next(iter(model.parameters())).device
+    like = usual_labels(model.spec) if like is None else like
     for low in range(start, start + n, batch_size):
         indices = range(low, min(low + batch_size, start + n))
         labels = labels_for(model, indices, y, like=like, seed=seed)

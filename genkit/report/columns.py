@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
@@ -61,8 +62,8 @@ def save_columns(
             panel.set_axis_off()
     part = [f"first {MOST} of {len(table.columns):,} columns"] if len(table.columns) > MOST else []
     figure.suptitle("\n".join([*([title] if title else []), *part]))
-    handles, _ = panels[0].get_legend_handles_labels()
-    figure.legend(handles, [said, f"{names[1]} ({len(samples):,})"], loc="outside lower center", ncols=2, frameon=False)
+    marks = [Patch(color=REAL, label=said), Patch(color=FAKE, label=f"{names[1]} ({len(samples):,})")]
+    figure.legend(handles=marks, loc="outside lower center", ncols=2, frameon=False)
     save_figure(path, figure)
 
 
@@ -79,8 +80,7 @@ def _panel(axes: Axes, column: Column, real: Floats, fake: Floats) -> None:
     for cells, colour, filled in ((real, REAL, True), (fake, FAKE, False)):
         here = cells[~np.isnan(cells)]
         shares, _ = np.histogram(here, edges)
-        axes.stairs(shares / max(len(cells), 1), edges, color=colour, fill=filled, label="_")
-    _legend_of(axes)
+        axes.stairs(shares / max(len(cells), 1), edges, color=colour, fill=filled)
     if isinstance(column.form, DateForm):
         ends = [present.min(), present.max()]
         axes.set_xticks(ends, [plain(column.form.write(end)) for end in ends])
@@ -99,9 +99,3 @@ def _bars(axes: Axes, column: Column, real: Floats, fake: Floats, values: Floats
     labels = [label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…" for label in labels]
     slanted = max(map(len, labels), default=0) * len(labels) > 30
     axes.set_xticks(range(len(shown)), labels, rotation=60 if slanted else 0, ha="right" if slanted else "center")
-    _legend_of(axes)
-
-
-def _legend_of(axes: Axes) -> None:
-    for colour, label in ((REAL, "real"), (FAKE, "samples")):
-        axes.bar([], [], color=colour, label=label)

@@ -1,4 +1,4 @@
-"""A sheet of a dataset's training examples: of images with labels a row for each class."""
+"""A sheet of a dataset's training examples: of images with labels a row for each class, of a table its columns."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def save_contact_sheet(path: Path, dataset: Dataset, seed: int, title: str) -> N
     """
     spec, split = dataset.spec, dataset.split("train")
     order = torch.randperm(len(split), generator=generator_of(seed, "contact sheet"))
+    if spec.drawing == "table":  # whose columns say more than its rows
+        test = dataset.split("test")
+        held_out = spec.scale(test.between(0, min(len(test), POINTS)).x)
+        draw(path, held_out, spec, spec.scale(split.take(order[:POINTS]).x), title, ("training rows", "test rows"))
+        return
     if spec.drawing != "grid" or split.labels is None or spec.num_classes is None:
         index = order[: POINTS if spec.drawing == "scatter" else IMAGES]
         x = spec.scale(split.take(index).x)

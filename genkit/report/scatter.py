@@ -3,6 +3,7 @@
 Figures are drawn by the Agg canvas alone: no display, no pyplot, no global state.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def plain(text: str) -> str:
 
 def save_figure(path: str | Path, figure: Figure) -> None:
     """The figure as a PNG; raises StorageError where the disk refuses."""
-    with whole_file(Path(path)) as file:
+    with whole_file(Path(path)) as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # it draws a box, which says as much
         figure.savefig(file, format="png")
 
 
