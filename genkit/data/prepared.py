@@ -5,8 +5,8 @@
                         {train,val,test}/      see `genkit.data.on_disk`
 
 The name is the sha256 of the facts: the contents of the source and what is done to them. The folder appears whole or
-not at all; of two processes that prepare the same at once, both read what the first one published. All of it is
-verified on opening; what was damaged is prepared again, and said so.
+not at all; of two processes that want the same at once, one prepares it and the other waits. All of it is verified on
+opening; what was damaged is prepared again, and said so.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from genkit.storage.atomic import discard, publish, sweep, temporary_folder, wri
 from genkit.storage.disk import storage_errors, user_folder
 from genkit.storage.held import hold
 from genkit.storage.regular import read_regular
+from genkit.storage.turns import own_turn
 
 FORMAT = "genkit.data/1"
 DESCRIPTION, SOURCE_NAMES = "description.json", "names.json"
@@ -106,13 +108,17 @@ def prepare(
     """
     name = hashlib.sha256(_json({"format": FORMAT, "facts": facts})).hexdigest()
     place = data_folder() / name
-    with storage_errors(place):
+    if place.exists():
+        with suppress(DataError):  # said below, by the one that prepares it again
+            return _held(place, source)
+    waiting = partial(say, "another process prepares the same data: waiting for it")
+    with storage_errors(place), own_turn(user_folder() / "turns" / name, waiting):
         if place.exists():
             try:
                 return _held(place, source)
             except DataError as error:
                 say(f"{error}: it is prepared again")
-                with suppress(FileNotFoundError):  # another process was quicker
+                with suppress(FileNotFoundError):  # another machine was quicker
                     discard(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         sweep(place.parent)
@@ -122,7 +128,7 @@ def prepare(
                 publish((temporary, place))
             except OSError as error:
                 if error.errno not in TAKEN:
-                    raise  # else another process was quicker
+                    raise  # else another machine was quicker
         return _held(place, source)
 
 

@@ -26,6 +26,7 @@ def classes_of(
     labels: str | None,
     source: Path,
     order: Sequence[str] | None = None,
+    left_out: Sequence[str] = (),
 ) -> Classes:
     """The class of each image.
 
@@ -35,6 +36,7 @@ def classes_of(
         labels: "folder", "none", the path of a CSV file, or None for folders where they make two classes or more.
         source: For messages.
         order: Names of all classes by number, where the source knows them.
+        left_out: Names of images that cannot be used, of which a file of labels may speak.
 
     Raises:
         DataError: folders were asked for and are no classes, or the file does not fit the images.
@@ -42,20 +44,29 @@ def classes_of(
     if labels == NONE:
         return Classes(None, "no labels")
     if labels not in (None, FOLDER):
-        return Classes(_from_file(Path(labels).expanduser(), names), "")
-    outside = len(names) if folders is None else sum(not name for name in folders)
-    found = set(folders or ()) - {""}
-    if outside or len(found) < 2:
-        reason = f"{outside:,} images lie outside of class folders" if found and outside else "no class folders"
-        reason = "one class" if len(found) == 1 and not outside else reason
-        if labels == FOLDER:
-            raise DataError(
-                f"{shown(source)}: {reason}: put the images of each class into a folder of its own, two classes or "
-                "more, or say data.labels=none"
-            )
-        return Classes(None, "no labels" if not found else f"no labels ({reason})")
+        return Classes(_from_file(Path(labels).expanduser(), names, left_out), "")
+    reason = _no_classes(names, folders)
+    if reason and labels == FOLDER:
+        raise DataError(
+            f"{shown(source)}: {reason}: put the images of each class into a folder of its own, two classes or more, "
+            "or say data.labels=none"
+        )
+    if reason:
+        return Classes(None, f"no labels ({reason})" if any(folders or ()) else "no labels")
     assert folders is not None
     return Classes(folders, "", order)
+
+
+def _no_classes(names: Sequence[str], folders: Sequence[str] | None) -> str:
+    """The reason why folders are no classes, "" where they are."""
+    found = set(folders or ())
+    if found <= {""}:
+        common = {name.rpartition("/")[0].rpartition("/")[2] for name in names}
+        alone = next(iter(common), "") if len(common) == 1 and folders is not None else ""
+        return f"one class only, {shown(alone)}" if alone else "no class folders"
+    if folders is not None and "" in found:
+        return f"{folders.count(''):,} images lie outside of class folders"
+    return f"one class only, {shown(found.pop())}" if len(found) == 1 else ""
 
 
 class Classes:
@@ -86,28 +97,33 @@ def in_order(names: set[str]) -> list[str]:
     return sorted(names)
 
 
-def _from_file(path: Path, names: Sequence[str]) -> list[str]:
-    label = value_of_each(names, _rows(path), path)
+def _from_file(path: Path, names: Sequence[str], left_out: Sequence[str]) -> list[str]:
+    rows = label_rows(_content(path), path, [*names, *left_out])
+    label = value_of_each(names, rows, path, left_out)
     if len(set(label)) < 2:
         raise DataError(f"{shown(path)}: one class only: give two or more, or say data.labels=none")
     return label
 
 
-def value_of_each(names: Sequence[str], rows: Sequence[tuple[str, str]], path: Path) -> list[str]:
+def value_of_each(
+    names: Sequence[str], rows: Sequence[tuple[str, str]], path: Path, left_out: Sequence[str] = ()
+) -> list[str]:
     """The value that a list gives each image.
 
     Args:
         names: Of the images.
         rows: (image, value): the name of an image, or the last part of it where that is unique.
         path: The list, for messages.
+        left_out: Names of images that may have rows and need none.
 
     Raises:
         DataError: an image without a row or with two different ones, or a row of another image.
     """
     last: dict[str, list[str]] = {}
-    for name in names:
+    known = [*names, *left_out]
+    for name in known:
         last.setdefault(name.rpartition("/")[2], []).append(name)
-    full = {**{part: found[0] for part, found in last.items() if len(found) == 1}, **{name: name for name in names}}
+    full = {**{part: found[0] for part, found in last.items() if len(found) == 1}, **{name: name for name in known}}
     value_of: dict[str, str] = {}
     unknown: list[str] = []
     for key, value in rows:
@@ -134,12 +150,17 @@ def _content(path: Path) -> bytes:
     return read_regular(path, LARGEST_CSV, advice="data.labels= is folder, none or a CSV file")
 
 
-def _rows(path: Path) -> list[tuple[str, str]]:
-    return label_rows(_content(path), path)
+def label_rows(data: bytes, path: Path, names: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """(image, class) of each row of a file of labels.
 
+    Args:
+        data: Its content.
+        path: For messages.
+        names: Of the images, which are no headers.
 
-def label_rows(data: bytes, path: Path) -> list[tuple[str, str]]:
-    """(image, class) of each row of a file of labels, which `path` names in messages. Raises DataError."""
+    Raises:
+        DataError: no CSV, no header, or a row without a class.
+    """
     try:
         rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")) if row]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -147,5 +168,10 @@ def label_rows(data: bytes, path: Path) -> list[tuple[str, str]]:
     short = next((i for i, row in enumerate(rows, 1) if len(row) < 2), None)
     if short is not None or len(rows) < 2:
         where = "it has no rows" if short is None else f"row {short} has one column"
-        raise DataError(f"{shown(path)}: {where}: give a header and then, in each row, an image and its class")
-    return [(row[0].strip(), row[1].strip()) for row in rows[1:]]
+        raise DataError(f"{shown(path)}: {where}: give a header and then, in each row, an image, a comma and its class")
+    first, *found = [(row[0].strip(), row[1].strip()) for row in rows]
+    if first[0] in {*names, *(name.rpartition("/")[2] for name in names)}:
+        raise DataError(f"{shown(path)}: no header, its first row is of {shown(first[0])}: put file,class above it")
+    if (empty := next((image for image, label in found if not label), None)) is not None:
+        raise DataError(f"{shown(path)}: no class for {shown(empty)}: give each image one")
+    return found

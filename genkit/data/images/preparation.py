@@ -23,6 +23,7 @@ from genkit.data.images.decoding import BadImage
 from genkit.data.images.framing import Crop, Frame, Interpolation
 from genkit.data.images.survey import Channels, Survey, chosen_frame, described, surveyed
 from genkit.data.on_disk import aloud
+from genkit.data.other_source import instead
 from genkit.data.prepared import Writer
 from genkit.data.scratch import Scratch
 from genkit.errors import DataError
@@ -75,6 +76,7 @@ class ImagePreparation:
         survey = surveyed(images, numbers)
         if not survey.good:
             self._refuse_bad(survey)
+        self._classes(survey.good, [name for name, _ in survey.bad])  # an error of labels comes before the long work
         frame = chosen_frame(survey, options.size, options.crop, options.interpolation)
         channels = (1 if survey.grey else 3) if options.channels == "auto" else options.channels
         shape = (channels, *frame.stored)
@@ -84,7 +86,7 @@ class ImagePreparation:
         with Scratch(writer, shape, "uint8") as scratch:
             kept = self._decode(scratch, survey, frame, channels)
             self._refuse_bad(survey)
-            classes = self._classes(kept)
+            classes = self._classes(kept, [name for name, _ in survey.bad])
             parts = None if images.parts is None else [images.parts[i] for i in kept]
             labels = None if classes.numbers is None else np.array(classes.numbers)
             placed = scratch.place(parts, labels, shown(self.source))
@@ -104,11 +106,11 @@ class ImagePreparation:
             for name, reason in bad[:MOST_NAMED]:
                 self.say(f"{shown(name)}: {reason}")
             others = self.images.skipped.others
-            found = f"{others:,} other files" if others else "nothing else"
+            found = f"{others:,} other file{'s' * (others > 1)}" if others else "nothing else"
             unread = f", {len(bad):,} that cannot be read" if bad else ""
             raise DataError(
                 f"{shown(self.source)}: no images in it ({found}{unread}): give a folder, a .zip or a .tar of "
-                "JPEG, PNG, WebP, BMP, GIF or TIFF files"
+                f"JPEG, PNG, WebP, BMP, GIF or TIFF files{instead(self.source, 'images')}"
             )
 
     def _decode(self, scratch: Scratch, survey: Survey, frame: Frame, channels: int) -> list[int]:
@@ -128,10 +130,10 @@ class ImagePreparation:
         survey.good = kept
         return kept
 
-    def _classes(self, kept: Sequence[int]) -> Classes:
+    def _classes(self, kept: Sequence[int], left_out: Sequence[str]) -> Classes:
         names = [self.images.names[i] for i in kept]
         folders = None if self.images.classes is None else [self.images.classes[i] for i in kept]
-        return classes_of(names, folders, self.options.labels, self.source, self.images.order)
+        return classes_of(names, folders, self.options.labels, self.source, self.images.order, left_out)
 
     def _refuse_bad(self, survey: Survey) -> None:
         refuse_bad(self.source, survey.bad, len(survey.good), self.options.max_bad, self.say)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from genkit.data.dataset import SplitName
 from genkit.data.images.layout import SPLITS
+from genkit.data.other_source import instead
 from genkit.errors import DataError
 from genkit.printing import shown
 
@@ -50,7 +51,7 @@ def split_files(root: Path, suffixes: tuple[str, ...], wanted: str) -> list[Spli
         and not any(part.startswith(".") for part in Path(folder).relative_to(root).parts)
     )
     if not paths:
-        raise DataError(f"{shown(root)}: no {' or '.join(suffixes)} files in it: {wanted}")
+        raise DataError(f"{shown(root)}: no {' or '.join(suffixes)} files in it: {wanted}{instead(root)}")
     files = [SplitFile(path, split_of(path.relative_to(root))) for path in paths]
     if all(file.split != "train" for file in files):
         return [SplitFile(path) for path in paths]

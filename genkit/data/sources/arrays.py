@@ -22,6 +22,7 @@ from genkit.data.images.preparation import ImageOptions
 from genkit.data.images.survey import Channels
 from genkit.data.kinds import Interval, Real
 from genkit.data.on_disk import aloud
+from genkit.data.other_source import instead
 from genkit.data.prepared import Writer, prepare
 from genkit.data.prepared_images import PreparedImages
 from genkit.data.root import find_root
@@ -29,7 +30,7 @@ from genkit.data.source_files import SourceFiles
 from genkit.data.source_state import content_hash_of
 from genkit.data.spec import DataSpec
 from genkit.data.vectors import write_vectors
-from genkit.errors import ConfigError
+from genkit.errors import ConfigError, DataError
 from genkit.printing import shown
 
 RULES = 1  # of how vectors are made; raised when these change, and all data is prepared again
@@ -81,6 +82,8 @@ class Arrays(PreparedImages):
         path = find_root(root, "arrays", ADVICE)
         if range is not None and not range[0] < range[1]:
             raise ConfigError(f"data.range=[{range[0]:g},{range[1]:g}]: give [lo,hi] with lo < hi")
+        if path.is_dir():
+            raise DataError(f"{shown(path)}: a folder: {ADVICE}{instead(path, 'arrays')}")
         parts = array_parts(path, labels)
         chosen = [Path(labels).expanduser()] if labels not in (None, NONE) else []
         files = SourceFiles(path, [path, *chosen], ["arrays", range, labels == NONE])

@@ -16,6 +16,7 @@ from genkit.data.images.folder import FolderImages
 from genkit.data.images.framing import Crop, Interpolation
 from genkit.data.images.preparation import ImageOptions
 from genkit.data.images.survey import Channels
+from genkit.data.other_source import instead
 from genkit.data.prepared_images import PreparedImages
 from genkit.data.root import find_root
 from genkit.errors import DataError
@@ -72,5 +73,5 @@ def collection_of(path: Path) -> ImageCollection:
         return FolderImages(path)
     reader = archive_reader(path)
     if reader is None:
-        raise DataError(f"{shown(path)}: neither a folder nor a .zip or .tar: {WANTED}")
+        raise DataError(f"{shown(path)}: neither a folder nor a .zip or .tar: {WANTED}{instead(path, 'images')}")
     return reader(path)

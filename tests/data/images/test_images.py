@@ -106,6 +106,12 @@ LABELS = {  # name -> (what the file says, part of the refusal or None)
     "one class": ("f,c\n" + "".join(f"{name},cat\n" for name in FILES), "one class only"),
     "twice": ("f,c\n" + "".join(f"{name},{c}\n" for name in FILES for c in "ab"), "has the labels"),
     "one column": ("file\ncat/000.png\n", "one column"),
+    "semicolons": ("file;class\ncat/000.png;cat\n", "one column: .* a comma"),
+    "no header": ("".join(f"{name},{name[:3]}\n" for name in FILES), "no header, its first row is of cat/000.png"),
+    "no class": (
+        "f,c\n" + "".join(f"{name},{name[:3] if i else ' '}\n" for i, name in enumerate(FILES)),
+        "no class for",
+    ),
     "no text": ("\udcff\udcfe", "no CSV in UTF-8"),
 }
 
@@ -121,6 +127,21 @@ def test_labels_from_a_file(tmp_path, name):
     else:
         with pytest.raises(DataError, match=refusal):
             Images(str(root), labels=str(file))
+
+
+@pytest.mark.parametrize("spoken_of", [False, True])
+def test_a_file_of_labels_may_speak_of_an_image_that_was_left_out(tmp_path, spoken_of):
+    (tmp_path / "labels.csv").write_text(LABELS["paths"][0] + "cat/zero.png,cat\n" * spoken_of)
+    root = write_folder(tmp_path / "x", {**FILES, "cat/zero.png": b""})
+    data = Images(str(root), labels=str(tmp_path / "labels.csv"), max_bad=1)
+    assert sum(len(data.split(name)) for name in NAMES) == 20
+
+
+def test_wrong_labels_are_refused_before_anything_is_decoded(tmp_path, monkeypatch):
+    (tmp_path / "labels.csv").write_text(LABELS["missing"][0])
+    monkeypatch.setattr("genkit.data.images.collection.decode", None)
+    with pytest.raises(DataError, match="1 without a row"):
+        Images(str(write_folder(tmp_path / "x", FILES)), labels=str(tmp_path / "labels.csv"))
 
 
 def test_a_messy_folder_names_each_bad_file_once(tmp_path, capsys):
@@ -203,6 +224,41 @@ def test_too_little_is_one_line(tmp_path, cache, name):
     with pytest.raises(DataError, match=reason):
         Images(str(make(tmp_path)))
     assert not list((cache / "data").glob("*"))  # nothing half-written stays
+
+
+ONE_CLASS = {  # name -> (files, what is wrong with them as classes)
+    "one folder": ({f"cat/{i}.png": data for i, data in enumerate(FILES.values())}, "one class only, cat"),
+    "one folder in each split": (
+        {f"{'train' if i else 'test'}/cat/{i}.png": data for i, data in enumerate(FILES.values())},
+        "one class only, cat",
+    ),
+    "no folders": ({f"{i}.png": data for i, data in enumerate(FILES.values())}, "no class folders"),
+}
+
+
+@pytest.mark.parametrize("name", ONE_CLASS)
+def test_one_class_is_none(tmp_path, name):
+    files, reason = ONE_CLASS[name]
+    root = str(write_folder(tmp_path / "x", files))
+    assert Images(root).spec.num_classes is None
+    with pytest.raises(DataError, match=f"{reason}: put the images of each class into a folder of its own"):
+        Images(root, labels="folder")
+
+
+OTHERS = {  # file -> the source that its refusal names
+    "x.npz": "arrays",
+    "x.csv": "table",
+    "x/train.parquet": "hub",
+    "x/y/a.npy": "arrays",
+}
+
+
+@pytest.mark.parametrize("file", OTHERS)
+def test_what_another_source_reads_is_said(tmp_path, file):
+    data = write_zip(tmp_path / "zip", {"x.npy": b"1"}).read_bytes() if file.endswith("npz") else b"a,b"
+    write_folder(tmp_path, {file: data})
+    with pytest.raises(DataError, match=f"; data={OTHERS[file]} reads "):
+        Images(str(tmp_path / file.split("/")[0]))
 
 
 def test_class_folders_that_were_asked_for_must_be_there(tmp_path):

@@ -1,0 +1,47 @@
+"""Turns: of several that want to make the same thing, one makes it and the others wait."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from pathlib import Path
+
+from genkit.storage.turns import own_turn
+
+FORK = multiprocessing.get_context("fork")
+
+
+def test_one_is_inside_at_a_time(tmp_path: Path) -> None:
+    inside, most, waited = [], [], []
+
+    def work(number: int) -> None:
+        with own_turn(tmp_path / "turns" / "x", lambda: waited.append(number)):
+            inside.append(number)
+            most.append(len(inside))
+            threading.Event().wait(0.01)
+            inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1, 1]
+    assert len(waited) == len(set(waited)) == 3  # each said it once
+
+
+def test_a_process_that_dies_gives_its_turn_back(tmp_path: Path) -> None:
+    holds = FORK.Event()
+
+    def die() -> None:
+        with own_turn(tmp_path / "x", lambda: None):
+            holds.set()
+            os._exit(1)
+
+    child = FORK.Process(target=die)
+    child.start()
+    assert holds.wait(20)
+    child.join()
+    with own_turn(tmp_path / "x", lambda: None):
+        assert (tmp_path / "x").read_bytes() == b""
