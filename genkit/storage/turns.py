@@ -12,7 +12,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from genkit.storage.disk import storage_errors
@@ -23,7 +23,7 @@ _PAUSE = 0.1  # seconds
 
 @contextmanager
 def own_turn(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of a file, which is made where it is missing and stays, empty.
+    """Hold the lock of a file, which is made for it and deleted afterwards.
 
     Args:
         path: The file.
@@ -32,17 +32,38 @@ def own_turn(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     Raises:
         StorageError: the file cannot be made.
     """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    descriptor, told, mine = _opened(path), False, False
     try:
-        if not _taken(descriptor):
-            waiting()
-            while not _taken(descriptor):
-                time.sleep(_PAUSE)
+        while not (_taken(descriptor) and _is_at(descriptor, path)):
+            if not _is_at(descriptor, path):  # the one before deleted it
+                os.close(descriptor)
+                descriptor = _opened(path)
+                continue
+            if not told:
+                waiting()
+                told = True
+            time.sleep(_PAUSE)
+        mine = True
         yield
     finally:
+        if mine:
+            with suppress(OSError):
+                path.unlink()
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether the opened file is the one of this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _taken(descriptor: int) -> bool:
