@@ -17,17 +17,29 @@ from typing import NamedTuple
 
 
 class Verb(NamedTuple):
-    """A verb's function ("module:function"), its help line, and whether Hydra composes its configuration."""
+    """A verb: its function ("module:function"), its help line, whether Hydra composes its configuration.
+
+    `jobs` is the class that knows the jobs of its sweeps ("module:class"), where they have folders that are matched.
+    """
 
     target: str
     help: str
     hydra: bool = False
+    jobs: str = ""
 
 
+SWEEPS, OUTPUTS = "genkit.assembly.training_jobs", "genkit.assembly.output_jobs"
 VERBS = {
-    "train": Verb("genkit.commands.train:run", "train a model", hydra=True),
-    "sample": Verb("genkit.commands.sample:run", "draw samples from a checkpoint", hydra=True),
-    "eval": Verb("genkit.commands.evaluate:run", "score a checkpoint, or samples from files", hydra=True),
+    "train": Verb("genkit.commands.train:run", "train a model", hydra=True, jobs=f"{SWEEPS}:Trainings"),
+    "sample": Verb(
+        "genkit.commands.sample:run", "draw samples from a checkpoint", hydra=True, jobs=f"{OUTPUTS}:Samplings"
+    ),
+    "eval": Verb(
+        "genkit.commands.evaluate:run",
+        "score a checkpoint, or samples from files",
+        hydra=True,
+        jobs=f"{OUTPUTS}:Scorings",
+    ),
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
@@ -180,7 +192,7 @@ def _run_hydra(name: str, argv: list[str]) -> int:
         return 0
     from genkit.config.hydra.launch import launch
 
-    return launch(name, VERBS[name].target, words)
+    return launch(name, VERBS[name].target, words, VERBS[name].jobs)
 
 
 def _run_plain(name: str, argv: list[str]) -> int:

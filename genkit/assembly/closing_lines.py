@@ -11,28 +11,24 @@ next:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
-from genkit.assembly.labels import label_in_words
 from genkit.checkpoint.retention import newest_step, pointed
 from genkit.checkpoint.run_folder import METRICS
 from genkit.config.hydra.launch import current_job
-from genkit.config.hydra.sweep import Sweep, short_keys
+from genkit.config.hydra.sweep import current_sweep
 from genkit.printing import pasteable, shell_word, shown
 
 LOSSES = "loss.png"
-SWEEP = "sweep.png"
-TITLED = 2  # models in a title
 
 
 def close(console: Console, headline: str, made: Mapping[str, object], commands: Sequence[str]) -> None:
     """Print the lines, each path in one line however long it is; of a job of a sweep the headline alone."""
-    if current_job().multirun:
+    if current_job().multirun or current_sweep().verb:
         made, commands = {}, ()
     width = max(map(len, made), default=0)
     lines = [headline, *(f"  {name:<{width}}  {shown(path)}" for name, path in made.items())]
@@ -66,22 +62,3 @@ def draw_losses(run: Path, name: str) -> None:
         from genkit.report.curve import save_loss_curves  # matplotlib costs half a second, which no start need pay
 
         save_loss_curves(run / LOSSES, run / METRICS, f"{name}, step {newest_step(run):,}")
-
-
-def draw_sweep(sweep: Sweep) -> None:
-    """Draw the scores of a sweep so far into its folder, where two jobs have one; where that fails, it has none."""
-    scored = [row for _, row in sorted(sweep.rows.items()) if row.score is not None and math.isfinite(row.score)]
-    if sweep.folder is None or len(scored) < 2:
-        return
-    with suppress(Exception):
-        from genkit.report.sweep_curve import Point, save_sweep  # as above
-
-        names = short_keys(sweep.keys)
-        points = [
-            Point({names[key]: value for key, value in row.values.items()}, float(row.score or 0.0)) for row in scored
-        ]
-        trained = dict.fromkeys(label_in_words(row.label) for row in scored)
-        what = shown(", ".join(trained), 80) if len(trained) <= TITLED else f"{len(trained):,} models"
-        mode = sweep.mode if sweep.rankable else None
-        save_sweep(sweep.folder / SWEEP, points, shown(sweep.score, 80), mode, f"{what}: {len(points):,} jobs")
-        sweep.picture = sweep.folder / SWEEP

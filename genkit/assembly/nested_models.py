@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from genkit.assembly.recorded_keys import EMBEDDED
 from genkit.assembly.restore import Restored, restore
 from genkit.checkpoint.manifest import MODEL
 from genkit.config.build import schema_of
@@ -27,8 +28,6 @@ from genkit.data.spec import DataSpec
 from genkit.errors import CheckpointError, ConfigError
 from genkit.models.base import GenerativeModel, ModelFactory
 from genkit.printing import shown
-
-EMBEDDED = "embedded"
 
 Given = Mapping[str, Restored]  # argument of the model -> the trained model in its place
 

@@ -30,17 +30,8 @@ def make_out(out: str | None, verb: str, label: str, fill: Callable[[Path], None
         name = job_name(time.strftime("%Y%m%d-%H%M%S"), f"{label}-{values}" if values else label)
         folder = make_stamped(Path("outputs", verb, name), fill)
     if job.multirun:
-        current_sweep().row(job.number, job.overrides).folder = folder
+        current_sweep().job(job.number, job.overrides).folder = folder
     return folder
-
-
-def report_score(value: float | None, name: str, direction: str) -> None:
-    """Tells the sweep, if this is a job of one, its first score."""
-    job = current_job()
-    if job.multirun:
-        sweep = current_sweep()
-        sweep.row(job.number, job.overrides).score = value
-        sweep.score, sweep.mode = name, direction if direction in ("min", "max") else None
 
 
 def _out(out: str) -> Path:

@@ -18,6 +18,7 @@ from genkit.assembly.machine import device_name
 from genkit.assembly.monitors import check_monitors, monitored
 from genkit.assembly.nested_models import Given, check_fit, filling
 from genkit.assembly.quick_scores import quick_of
+from genkit.assembly.recorded_keys import TYPED_ALONE
 from genkit.assembly.start_weights import Start
 from genkit.checkpoint import strict_json
 from genkit.config.build import build, build_factory
@@ -40,7 +41,6 @@ from genkit.training.runner import make_trainer
 
 LOCAL_LOGGERS = tuple(f"lightning.pytorch.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger"))
 EXTRAS = {"TensorBoardLogger": "pip install 'genkit-toolkit[tensorboard]'"}
-TYPED_ALONE = ("resume", "allow", "run_dir", "debug")  # keys of one command, which no run remembers
 
 
 @dataclass(frozen=True)

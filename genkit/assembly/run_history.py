@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from genkit.assembly.command_line import command_line
 from genkit.assembly.machine import machine
-from genkit.assembly.run import TYPED_ALONE
+from genkit.assembly.recorded_keys import TYPED_ALONE
 from genkit.checkpoint.run_folder import utc
 from genkit.config.dotted_keys import changes
 from genkit.config.migrate import SCHEMA

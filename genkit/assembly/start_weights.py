@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from genkit.assembly.labels import class_name
+from genkit.assembly.recorded_keys import START
 from genkit.checkpoint.read import Checkpoint, find_checkpoint, open_checkpoint
 from genkit.checkpoint.weights import weights_file, without_prefix
 from genkit.config.migrate import config_of
@@ -24,7 +25,6 @@ from genkit.models.base import GenerativeModel
 from genkit.printing import shown
 from genkit.upgrade import upgraded
 
-START = "start"
 LISTED = 2  # names of tensors in a message
 BEGIN, LEFT = "begin afresh", "of the checkpoint left out"
 

@@ -24,7 +24,7 @@ from genkit.assembly.command_line import command_line
 from genkit.assembly.data_changes import say_changed
 from genkit.assembly.labels import dataset_name
 from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
-from genkit.assembly.output_folder import check_out, make_out, report_score
+from genkit.assembly.output_folder import check_out, make_out
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_model import (
     data_node,
@@ -137,7 +137,6 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
         folder = _write(records, settings, models, knob, neighbours, time.perf_counter() - started)
         made = {"scores": folder / "results.csv"} | {path.stem: path for path in sorted(folder.glob("*.png"))}
         close(console, f"results: {shown(folder)}", made, [pasteable("compare", str(folder))])
-    report_score(records[0].value, records[0].metric, records[0].direction)
     return Scored(records, folder)
 
 

@@ -5,7 +5,6 @@ Nothing is written before all of the configuration was built: a refused command 
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import time
@@ -16,11 +15,11 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from genkit.assembly.closing_lines import close_training, draw_losses, draw_sweep, next_command
+from genkit.assembly.closing_lines import close_training, draw_losses, next_command
 from genkit.assembly.command_line import command_line
 from genkit.assembly.continuation import best_score, best_until, fits_of, recorded, same_data, taking_over
 from genkit.assembly.early_end import stopped, stopped_line
-from genkit.assembly.job_folder import find_same_run, identity, new_folder, sweep_folder, write_index
+from genkit.assembly.identity import identity, with_absolute_data
 from genkit.assembly.labels import class_name, dataset_name, label_in_words
 from genkit.assembly.machine import inexact, machine, other_views
 from genkit.assembly.nested_models import as_recorded, embed, embedded_again
@@ -35,12 +34,11 @@ from genkit.checkpoint.place import is_run_folder, locate
 from genkit.checkpoint.read import Checkpoint, find_checkpoint
 from genkit.checkpoint.retention import newest_step, step_folders
 from genkit.checkpoint.rollback import is_at, is_unfinished, run_of, set_aside
-from genkit.checkpoint.run_folder import RUN, RunFolder, read_info, utc
+from genkit.checkpoint.run_folder import RunFolder, utc
 from genkit.config.build import refuse_interpolations
 from genkit.config.dotted_keys import lookup
 from genkit.config.hydra.launch import current_job
 from genkit.config.hydra.sweep import current_sweep, swept_values
-from genkit.config.hydra.sweep_table import near
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import RunSettings, TrainSettings
 from genkit.errors import ConfigError, GenkitError, NumericalError
@@ -78,11 +76,11 @@ def train(settings: TrainSettings) -> Trained:
 
 
 def _continue_or_begin(settings: TrainSettings, console: Console) -> Trained:
-    """resume=auto: the run in run_dir= where there is one, else a new one; a sweep finds its jobs by itself."""
+    """resume=auto: the run in run_dir= where there is one, else a new one."""
     run_dir = settings.run_dir
     if run_dir is None:
         raise ConfigError("resume=auto: it continues what is in run_dir=, or begins it there: name run_dir=")
-    if current_job().multirun or not is_run_folder(Path(run_dir)):
+    if not is_run_folder(Path(run_dir)):
         return _start(settings.replaced(resume=None), console)
     return _resume(settings.replaced(resume=run_dir), console, own=("run_dir",))
 
@@ -93,14 +91,11 @@ def _start(typed: TrainSettings, console: Console) -> Trained:
     notices = [found.checkpoint.notice for found in given.values()] + ([start.notice] if start is not None else [])
     for notice in filter(None, notices):
         console.print(notice, soft_wrap=True)
-    settings = RunSettings.of(_with_absolute_data(config))
-    label, job = _label(settings), current_job()
-    if job.multirun and typed.run_dir is not None and (same := find_same_run(Path(typed.run_dir), settings.config)):
-        return _again(same, typed, console)
+    settings = RunSettings.of(with_absolute_data(config))
+    label, target = _label(settings), _path(typed.run_dir)
     parts = build_parts(settings, given=given, start=start)
     if parts.dataset.notice:
         console.print(parts.dataset.notice, soft_wrap=True, highlight=False)
-    target = new_folder(sweep_folder(typed.run_dir), label) if job.multirun else _path(typed.run_dir)
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
     config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
@@ -111,35 +106,6 @@ def _start(typed: TrainSettings, console: Console) -> Trained:
     with StopSignal() as stop, RunFolder.create(target, "train", label, config=text, info=info) as folder:
         console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)
         return _fit(folder, parts, config, settings, console, label, None, stop)
-
-
-def _again(path: Path, typed: TrainSettings, console: Console) -> Trained:
-    """A job of a sweep whose run stands: skipped where it was trained so far, else continued."""
-    sweep_folder(typed.run_dir)
-    info, wanted = read_info(path / RUN), lookup(typed.config, MAX_STEPS)
-    made_for = lookup(recorded(path, None), MAX_STEPS)
-    if info["status"] != "done" or made_for < wanted:
-        own = ("run_dir", MAX_STEPS) if made_for > wanted else ("run_dir",)
-        return _resume(typed.replaced(resume=str(path)), console, own=own)
-    longer = f", and longer: {made_for:,} steps" if made_for > wanted else ""
-    console.print(f"{shown(path)}: done before{longer}: skipped", soft_wrap=True)
-    _report(path, info, "skipped", typed.plugins)
-    return Trained(path, value_of_run(path, typed.checkpoint))
-
-
-def _report(path: Path, info: Mapping[str, Any], status: str, plugins: Sequence[str]) -> None:
-    """Tells the sweep, if this is a job of one, what became of it."""
-    job = current_job()
-    if not job.multirun:
-        return
-    sweep, best = current_sweep(), info.get("best") or {}
-    row = sweep.row(job.number, job.overrides)
-    row.status, row.folder, row.score, row.label = status, path, best.get("value"), str(info.get("label", ""))
-    sweep.score, sweep.mode = str(best.get("monitor") or sweep.score), best.get("mode") or sweep.mode
-    if sweep.folder is not None:
-        sweep.next = next_command(plugins, "eval", f"ckpt={near(sweep.folder)}")
-    write_index()
-    draw_sweep(sweep)
 
 
 def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> Trained:
@@ -154,7 +120,7 @@ def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> 
         drift, allowed = list[str](), tuple(typed.allow)
         now = as_begun(as_recorded(typed.config, base), base)
         keys = [key for key in current_job().keys if key not in (*own, "weights")]
-        config = _with_absolute_data(merged(base, now, keys, allowed, drift))
+        config = with_absolute_data(merged(base, now, keys, allowed, drift))
         config["plugins"] = typed.plugins  # a checkpoint cannot choose its own
         refuse_interpolations(config, at="resume")
         settings, max_steps = RunSettings.of(config), lookup(config, MAX_STEPS)
@@ -163,7 +129,6 @@ def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> 
             console.print(line, soft_wrap=True)
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
                 _note_done(folder, checkpoint.step, settings)
-            _report(folder.path, folder.info, "done", settings.plugins)
             return Trained(folder.path, value_of_run(folder.path, settings.checkpoint))
         given, start = (embedded_again(config), begin_again(config)) if checkpoint is None else ({}, None)
         fits = fits_of(checkpoint, base["model"], settings)
@@ -252,7 +217,6 @@ def _fit(
             cost = _work_done(parts, step) | meter.read()
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
             folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost)
-            _report(folder.path, folder.info, status, settings.plugins)
         draw_losses(folder.path, label_in_words(label))
     if stop.received:
         kept = f"at step {step:,}" if step else "before its first checkpoint"
@@ -333,15 +297,6 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, reaso
         console.print(checkpoint.notice, soft_wrap=True)
     exact = f"not exact: {'; '.join(reasons)}" if reasons else "exact"
     console.print(f"{shown(path)}: resuming at step {checkpoint.step:,} ({exact})", soft_wrap=True)
-
-
-def _with_absolute_data(config: dict[str, Any]) -> dict[str, Any]:
-    """Make relative paths of data absolute, so that a run may be resumed from another folder."""
-    data = config["data"]
-    paths = [key for key in ("root", "labels") if type(data.get(key)) is str]
-    absolute = {key: os.path.abspath(os.path.expanduser(data[key])) for key in paths}
-    files = {key: path for key, path in absolute.items() if key == "root" or os.path.isfile(path)}
-    return {**config, "data": {**data, **files}}
 
 
 def _label(settings: RunSettings, folder: RunFolder | None = None) -> str:

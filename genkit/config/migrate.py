@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genkit.checkpoint.manifest import CONFIG
-from genkit.checkpoint.read import Checkpoint
 from genkit.config.first_defaults import with_first_defaults
 from genkit.config.names import with_current_names
 from genkit.errors import CheckpointError
 from genkit.printing import shown
 from genkit.storage.version import version_of
+
+if TYPE_CHECKING:
+    from genkit.checkpoint.read import Checkpoint  # takes torch, which a sweep that is read again need not import
 
 SCHEMA = "genkit.config/2"
 

@@ -42,6 +42,11 @@ def current() -> Process:
     return Process(os.getpid(), socket.gethostname(), _own_start(), _boot())
 
 
+def of_pid(pid: int) -> Process:
+    """A process of this machine that is alive."""
+    return Process(pid, socket.gethostname(), _start(pid), _boot())
+
+
 @functools.cache
 def _own_start() -> int | None:
     return _start(os.getpid())

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,6 @@ from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
 from genkit.training.signals import StopNow, StopSignal
 from genkit.training.state_checks import damaged
-
-ALL_THREADS = torch.get_num_threads()  # torch's own choice, which the jobs of a sweep come back to
 
 
 class NoProfiler(Profiler):
@@ -81,6 +80,12 @@ class TrainingRun:
     quick: Quick | None = None
 
 
+@cache
+def all_threads() -> int:
+    """The threads of this process before a training set any, which the next training comes back to."""
+    return torch.get_num_threads()
+
+
 def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
     """Lightning's Trainer as genkit uses it; also made before a run folder is, since it knows what this machine lacks.
 
@@ -88,7 +93,7 @@ def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
         ConfigError: the device, the number format or the strategy is not to be had here.
     """
     _quieten()
-    torch.set_num_threads(options.threads or ALL_THREADS)
+    torch.set_num_threads(options.threads or all_threads())
     try:
         trainer = _trainer(options, **more)
     except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:

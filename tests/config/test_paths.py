@@ -51,8 +51,9 @@ def test_a_path_survives_composition_and_a_sweep(genkit):
         code, (config,), _ = genkit("train", f"run_dir={path}", f"resume={path}")
         assert code == 0
         assert config["run_dir"] == config["resume"] == path
-        _, jobs, _ = genkit("train", "-m", f"run_dir={path}", "seed=0,1")
-        assert [job["run_dir"] for job in jobs] == [path, path]
+        (Path(path) / "S").mkdir()
+        _, jobs, _ = genkit("train", "-m", f"run_dir={path}/S", "seed=0,1", "hydra/launcher=basic")
+        assert [job["run_dir"] for job in jobs] == [f"{path}/S/0-seed=0", f"{path}/S/1-seed=1"]
 
 
 @pytest.mark.parametrize("word", ["ckpt=null", "ckpt=", "seed=1,2", "model=[a,b]", "~out", "ckpt"])

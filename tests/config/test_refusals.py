@@ -68,14 +68,14 @@ def test_debug_shows_the_traceback(genkit):
 
 
 def test_a_sweep_goes_on_after_a_failure_and_ends_with_its_code(genkit, tmp_path):
-    code, ran, err = genkit("train", "-m", "seed=1,2,3,4", "run_dir=a, b")
+    code, ran, err = genkit("train", "-m", "seed=1,2,3,4", "run_dir=a, b", "hydra/launcher=basic")
     assert code == 3
     assert [config["seed"] for config in ran] == [1, 2, 3, 4]
-    assert {config["run_dir"] for config in ran} == {"a, b"}
+    assert [config["run_dir"] for config in ran] == [f"a, b/{number}-seed={number + 1}" for number in range(4)]
     assert "2 of 4 jobs failed" in err
     assert "job 1  exit 3  seed=2" in err
     assert "job 2  exit 1  seed=3" in err
-    assert not list((tmp_path / "work").iterdir())
+    assert sorted(path.name for path in (tmp_path / "work" / "a, b").iterdir()) == [".lock", "sweep.csv", "sweep.json"]
 
 
 def test_signals_pass_through_a_job(genkit, monkeypatch):
@@ -84,7 +84,7 @@ def test_signals_pass_through_a_job(genkit, monkeypatch):
     monkeypatch.setitem(cli.VERBS, "train", cli.VERBS["train"]._replace(target=f"{__name__}:interrupted"))
     assert genkit("train")[0] == 130
     monkeypatch.setitem(cli.VERBS, "train", cli.VERBS["train"]._replace(target=f"{__name__}:terminated"))
-    assert genkit("train", "-m", "seed=1,2")[0] == 143
+    assert genkit("train", "-m", "seed=1,2", "hydra/launcher=basic")[0] == 143
 
 
 def interrupted(config):

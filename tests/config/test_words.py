@@ -166,7 +166,7 @@ def test_other_tools_words_mean_what_there_is(verb):
         for meant in term.key.split("|"):
             top = meant.partition("=")[0].partition(".")[0]
             assert top in own or meant.startswith("--"), meant
-        assert not (set(words.split()) - {term.key}) & (own - {"weights", "backbone", "guidance", "samples"})
+        assert not (set(words.split()) - {term.key}) & (own - {"weights", "backbone", "guidance", "samples", "sweep"})
 
 
 def test_other_tools_verbs_lead_to_ours():

@@ -16,6 +16,10 @@ from typing import Any
 
 from genkit.config.hydra.catalog import conf_dir, primary_name
 
+NAMESPACE = "hydra_plugins"  # Hydra takes plugins from this package alone
+PACKAGE = f"{NAMESPACE}.genkit"
+OWN = {("sweeper", "genkit"): f"{PACKAGE}.GridSweeper", ("launcher", "processes"): f"{PACKAGE}.ProcessLauncher"}
+
 
 def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) -> None:
     """Compose `conf/<verb>.yaml` for `argv` and call `job` with it, once, or once per job of a multirun.
@@ -28,6 +32,7 @@ def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) 
         return job(config)
 
     task.__module__ = "genkit"  # Hydra names the application after it
+    _offer_own_plugins()
     with _process(argv), _one_composition(argv):
         hydra.main(config_path=str(conf_dir()), config_name=primary_name(verb), version_base="1.3")(task)()
 
@@ -60,6 +65,14 @@ def beside_another() -> Iterator[None]:
         yield
     finally:
         state.hydra, job.cfg = before, config
+
+
+def _offer_own_plugins() -> None:
+    """Let a configuration choose genkit's sweeper and launcher; the classes are there where one runs."""
+    from hydra.core.config_store import ConfigStore
+
+    for (group, name), target in OWN.items():
+        ConfigStore.instance().store(group=f"hydra/{group}", name=name, node={"_target_": target}, provider="genkit")
 
 
 @contextlib.contextmanager

@@ -153,14 +153,14 @@ class Catalog:
 
     @property
     def launchers(self) -> list[str]:
-        """List the values of `hydra/launcher=`: Hydra's own one and those of plugins that are installed."""
+        """List the values of `hydra/launcher=`: genkit's and Hydra's own, and those of plugins that are installed."""
         from importlib.util import find_spec
         from pkgutil import iter_modules
 
         plugins = find_spec("hydra_plugins")
         places = list(plugins.submodule_search_locations or ()) if plugins is not None else []
         names = (re.fullmatch(r"hydra_(\w+)_launcher", module.name) for module in iter_modules(places))
-        return ["basic", *sorted(name.group(1) for name in names if name)]
+        return ["processes", "basic", *sorted(name.group(1) for name in names if name)]
 
     def placeholders(self, verb: str) -> dict[str, dict[str, None]]:
         """Null keys of groups that the primary configuration itself holds: `sampler: {steps: null}`."""

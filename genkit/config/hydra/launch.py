@@ -1,7 +1,7 @@
 """A verb as a Hydra application that writes nothing, prints no Hydra noise, and leaves genkit's exit codes.
 
-Hydra composes the configuration and runs the sweep; errors are ours. A job never raises out of its task, since Hydra
-would print its own report and a sweep would stop: the task records the failure, and `launch` returns its code.
+Hydra composes the configuration and spells out the sweep; errors are ours. A job never raises out of its task, since
+Hydra would print its own report and a sweep would stop: the task records the failure, and `launch` returns its code.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import importlib
 import math
 import os
 import shlex
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from genkit.component import PositiveInt
 from genkit.config.hydra.app import beside_another, run_app
 from genkit.config.hydra.catalog import Catalog, conf_dir, with_nulls
 from genkit.config.hydra.closed_keys import faults
@@ -27,14 +29,19 @@ from genkit.config.hydra.failure import Failure, tell
 from genkit.config.hydra.paths import quoted
 from genkit.config.hydra.precheck import precheck
 from genkit.config.hydra.seed import with_drawn_seeds
-from genkit.config.hydra.sweep import current_sweep, sweeping
-from genkit.config.hydra.sweep_table import print_table
+from genkit.config.hydra.sweep import DONE, Sweep, current_sweep, sweeping, swept_keys
+from genkit.config.hydra.sweep_table import near, print_table
 from genkit.config.hydra.unambiguous import accepted, doubtful
 from genkit.config.hydra.words import Words
 from genkit.config.names import TARGET, current
-from genkit.config.schema import is_node
+from genkit.config.schema import is_node, read
 from genkit.config.settings import Settings, settings_of
 from genkit.errors import ConfigError
+from genkit.printing import shell_word
+
+AT_ONCE = "sweep.jobs"
+LAUNCHER = "hydra/launcher"
+SIGNALS = 128  # exit codes above are of signals
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Job:
     """The running job, as Hydra knows it.
 
     Attributes:
-        multirun: Whether it is one of a sweep.
+        multirun: Whether it is one of a sweep whose jobs are not matched; a matched one is a command of its own.
         number: Its number in the sweep, from 0.
         overrides: Its overrides as Hydra's grammar writes them (paths quoted).
     """
@@ -65,7 +72,7 @@ def current_job() -> Job:
     if not HydraConfig.initialized():
         return Job(multirun=False, number=0, overrides=())
     config = HydraConfig.get()
-    multirun = config.mode == RunMode.MULTIRUN
+    multirun = config.mode == RunMode.MULTIRUN and not current_sweep().verb
     return Job(multirun, config.job.num if multirun else 0, tuple(config.overrides.task))
 
 
@@ -98,11 +105,64 @@ def compose_option(group: str, option: str) -> Any:
     return OmegaConf.to_container(OmegaConf.select(config, group.replace("/", ".")), resolve=True)
 
 
-def launch(verb: str, target: str, words: Words) -> int:
-    """Run `target` ("module:function") under Hydra for a command line; returns the exit code."""
-    task = Task(verb, target, words, Catalog.of(words))
+def launch(verb: str, target: str, words: Words, jobs: str = "") -> int:
+    """Run `target` ("module:function") under Hydra for a command line; returns the exit code.
+
+    Args:
+        verb: Of the command line.
+        target: The verb's function.
+        words: The command line without its verb.
+        jobs: The `JobKind` of the verb ("module:class"), where it has sweeps of matched jobs.
+    """
+    if not words.multirun and (typed := [word for word in words.overrides if key_of(word) == AT_ONCE]):
+        raise ConfigError(f"{typed[0]}: it is of a sweep: add -m, or leave it out")
+    catalog = Catalog.of(words)
+    if words.multirun and jobs and not words.flags.keys() & {"--cfg", "-c", "--info", "-i"}:
+        return sweep(SweepTask(verb, target, words, catalog), jobs)
+    task = Task(verb, target, words, catalog)
     perform(task)
     return task.conclude()
+
+
+def sweep(task: SweepTask, jobs: str) -> int:
+    """Run a sweep of matched jobs, and print its table; returns the exit code."""
+    from genkit.config.hydra.grid import JobGrid
+    from genkit.config.hydra.sweeper import register, running
+
+    register()
+    module, _, name = jobs.partition(":")
+    state = Sweep(task.verb)
+    grid = JobGrid(task, state, getattr(importlib.import_module(module), name)())
+    try:
+        with sweeping(state), running(grid):
+            perform(task)
+    except SystemExit as stop:
+        print_table(state)
+        if isinstance(stop.code, int) and stop.code > SIGNALS:
+            print(stopped_line(state, stop.code, grid.kind.key), file=sys.stderr)
+        raise
+    print_table(state)
+    return conclude_sweep(state)
+
+
+def stopped_line(sweep: Sweep, code: int, key: str) -> str:
+    """Say by which signal a sweep was stopped, and with which words it goes on."""
+    done, name = sum(job.finished for job in sweep.jobs.values()), signal.Signals(code - SIGNALS).name
+    own = [] if sweep.folder is None or f" {key}=" in sweep.command or f"'{key}=" in sweep.command else [sweep.folder]
+    again = " ".join([sweep.command, *(shell_word(f"{key}={near(folder)}") for folder in own)])
+    return f"genkit: stopped by {name}: {done:,} of {len(sweep.jobs):,} jobs done; to continue: {again}"
+
+
+def conclude_sweep(sweep: Sweep) -> int:
+    """Print what failed; the exit code."""
+    failed = [job for job in sweep.jobs.values() if job.failed]
+    if not failed:
+        return 0
+    print(f"genkit: {len(failed):,} of {len(sweep.jobs):,} jobs failed", file=sys.stderr)
+    for job in failed:
+        words = " ".join(f"{key}={value}" for key, value in job.values.items())
+        print(f"  job {job.number}  {job.status}  {words}: {job.line}", file=sys.stderr)
+    return failed[0].exit_code or 1
 
 
 def call(verb: str, target: str, words: Words) -> Any:
@@ -131,11 +191,12 @@ def perform(task: Task) -> None:
     if "--quoted" not in words.flags:
         overrides = with_drawn_seeds(accepted(overrides, verb, catalog, words.multirun))
     try:
-        command = shlex.join(["genkit", *verb.split(), "-m", *words.overrides])
-        swept = overrides if words.multirun else ()
-        with _sweep_folder(words.multirun) as scratch, sweeping(swept, command) as sweep:
+        if isinstance(task, SweepTask):
+            task.begin(overrides)
+            run_app(verb, [*words.kept_flags, *overrides, "hydra/sweeper=genkit"], task)
+            return
+        with _sweep_folder(words) as scratch, _told(words, overrides):
             run_app(verb, [*words.kept_flags, *overrides, *scratch], task)
-            print_table(sweep)
     except Exception as error:  # before any job, or one that a launcher brought back from another process
         foreign = type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "antlr4", "yaml")
         if foreign or type(error) is ValueError:
@@ -144,13 +205,25 @@ def perform(task: Task) -> None:
 
 
 @contextmanager
-def _sweep_folder(multirun: bool) -> Iterator[list[str]]:
+def _told(words: Words, overrides: Sequence[str]) -> Iterator[None]:
+    """The table of a sweep whose jobs run one after the other in this process and are not matched."""
+    if not words.multirun:
+        yield
+        return
+    with sweeping(Sweep(keys=swept_keys(overrides))) as state:
+        yield
+        print_table(state)
+
+
+@contextmanager
+def _sweep_folder(words: Words) -> Iterator[list[str]]:
     """Overrides that keep the multirun.yaml, which Hydra always writes, out of the user's folders."""
-    if not multirun:
+    if not words.multirun:
         yield []
         return
     with tempfile.TemporaryDirectory(prefix="genkit-sweep-") as scratch:
-        yield [f"hydra.sweep.dir={quoted(scratch)}"]
+        here = [] if any(key_of(word) == LAUNCHER for word in words.overrides) else [f"{LAUNCHER}=basic"]
+        yield [f"hydra.sweep.dir={quoted(scratch)}", *here]
 
 
 @dataclass
@@ -171,9 +244,9 @@ class Task:
         if job.multirun:
             print(f"genkit: job {job.number}: {' '.join(job.overrides)}", flush=True)
         try:
-            settings = self.prepare(config)
+            settings = self.prepare(config, job.multirun)
             if job.multirun:
-                current_sweep().row(job.number, job.overrides)
+                current_sweep().job(job.number, job.overrides).status = DONE
             with _relaunchable(self.verb, self.words, job):
                 value: float | None = self.function()(settings)
                 return value
@@ -183,7 +256,7 @@ class Task:
             debug = self.words.debug or bool(config.get("debug"))
             self.failures.append((job, tell(self.as_typed(error, config), debug)))
             if job.multirun:
-                current_sweep().row(job.number, job.overrides).status = f"exit {self.failures[-1][1].code}"
+                current_sweep().job(job.number, job.overrides).status = f"exit {self.failures[-1][1].code}"
         return math.inf  # the worst that a sweeper can receive: it minimises
 
     def as_typed(self, error: Exception, config: Any) -> Exception:
@@ -201,7 +274,7 @@ class Task:
         found: Callable[[Any], Any] = getattr(importlib.import_module(module), name)
         return found
 
-    def prepare(self, config: Any) -> Settings:
+    def prepare(self, config: Any, multirun: bool = False) -> Settings:
         """The settings in a composed configuration; refuses what Hydra composes and no verb can use."""
         from omegaconf import OmegaConf
 
@@ -215,12 +288,24 @@ class Task:
         plain = with_nulls(_plain(config), self.catalog.plugins_keys(self.verb))
         try:
             self.refuse_unknown(plain)
+            self.take_at_once(plain)
             settings = settings_of(self.verb, self.without_placeholders(plain))
-            precheck(self.verb, settings.config, current_job().multirun)
+            precheck(self.verb, settings.config, multirun)
         except ConfigError as error:
             raise self.with_next_command(error, plain) from None
         newest = newest_for(self.verb, settings.config)
         return settings if newest is None else settings.replaced(ckpt=newest)
+
+    def take_at_once(self, config: dict[str, Any]) -> int:
+        """Take `sweep.jobs`, which is the command's and no job's, out of a configuration; its value, checked."""
+        sweep = dict(config.get("sweep") or {})
+        if "jobs" not in sweep:
+            return 1
+        value: int = read(sweep.pop("jobs"), PositiveInt, AT_ONCE, lambda *_: None)
+        config.pop("sweep")
+        if sweep:
+            config["sweep"] = sweep
+        return value
 
     def without_placeholders(self, config: dict[str, Any]) -> dict[str, Any]:
         """The configuration without the null keys of a chosen group that nobody set: its option may not know them."""
@@ -272,6 +357,74 @@ class Call(Task):
                 self.result = self.function()(settings)
         except Exception as error:
             self.error = self.as_typed(error, config)
+
+
+class Outcome(NamedTuple):
+    """The end of a job of a sweep: its exit code, and why it failed."""
+
+    code: int
+    line: str = ""
+
+
+@dataclass
+class SweepTask(Task):
+    """A job of a sweep, in any process: a command line of its own, whose failure is its outcome.
+
+    Attributes:
+        keys: The swept keys.
+        command: The sweep as it was typed.
+        outcome: Of the last job that ran in this process.
+        newest: The checkpoint of all jobs where none was named.
+    """
+
+    keys: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+    newest: str | None = None
+
+    def begin(self, overrides: Sequence[str]) -> None:
+        """Note the keys of the sweep that these overrides of the command make."""
+        state = current_sweep()
+        self.keys = state.keys = swept_keys(overrides)
+        if AT_ONCE in self.keys:
+            raise ConfigError(f"{AT_ONCE}: it is of the whole sweep: give it one value")
+        state.command = shlex.join(["genkit", *self.verb.split(), "-m", *self.words.overrides])
+
+    def take_at_once(self, config: dict[str, Any]) -> int:
+        """Note for the sweep how many of its jobs run at once."""
+        current_sweep().at_once = super().take_at_once(config)
+        return current_sweep().at_once
+
+    def prepare(self, config: Any, multirun: bool = False) -> Settings:
+        """As that of any job; the newest run is looked up once for all."""
+        if self.newest is not None and config.get("ckpt") is None:
+            config.ckpt = self.newest
+        settings = super().prepare(config, multirun)
+        if "ckpt" in config and config.ckpt is None:
+            self.newest = settings.config["ckpt"]
+        return settings
+
+    def __call__(self, config: Any) -> Any:
+        """The outcome of one job, which knows the sweep's keys wherever it runs."""
+        here = current_sweep() if current_sweep().keys == self.keys else Sweep(self.verb, self.keys)
+        with sweeping(here):
+            try:
+                settings = self.prepare(config)
+                with _relaunchable(self.verb, self.words, current_job()):
+                    self.function()(settings)
+                self.outcome = Outcome(0)
+            except Exception as error:
+                debug = self.words.debug or bool(config.get("debug"))
+                failure = tell(self.as_typed(error, config), debug)
+                self.outcome = Outcome(failure.code, failure.line)
+        return self.outcome
+
+    def alone(self, words: Sequence[str]) -> Outcome:
+        """Compose and run the job of these overrides as the one job of this process."""
+        flags = [flag for flag in self.words.kept_flags if flag not in ("-m", "--multirun")]
+        kept = [word for word in self.words.overrides if word.startswith("hydra.searchpath=")]
+        run_app(self.verb, [*flags, *words, *kept], self)
+        assert self.outcome is not None
+        return self.outcome
 
 
 def take_current_names(config: Any) -> None:

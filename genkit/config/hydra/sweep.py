@@ -1,4 +1,4 @@
-"""The common state of the jobs of one `-m` command: the keys that are swept, the folder, what became of each job.
+"""The state of one `-m` command: the keys that are swept, the folder, and its jobs with what became of each.
 
 A job's folder is called after its number and the swept values, `0-model=vae,seed=1`, in letters that every file system
 takes and never longer than one takes.
@@ -16,26 +16,57 @@ from pathlib import Path
 from genkit.config.hydra.explanation import key_of
 
 LONGEST = 80  # letters of the values in a name
+WAITING, RUNNING, DONE, SKIPPED, INTERRUPTED = "waiting", "running", "done", "skipped", "interrupted"
+TABLE = "sweep.csv"  # in the sweep's folder
 _CURRENT: list[Sweep] = []
 
 
 @dataclass
-class Row:
-    """A job for the closing table.
+class SweepJob:
+    """One job of a sweep.
 
     Attributes:
+        number: Its place in the grid, from 0.
+        overrides: Its words, as Hydra's sweeper spells them.
         values: The swept keys with this job's values, as text.
-        status: "done", "skipped", "exit 5", …
-        folder: What it wrote, None where it wrote nothing.
+        status: "waiting", "running", "done", "skipped" (it was done before), "interrupted", "exit 5".
+        folder: What it writes into, None where it writes nothing.
+        words: The overrides that it is started with.
+        identity: What it is found by when the sweep is typed again.
         score: Its best monitored value or its first score, None where there is none.
         label: What was trained, as "vae-digits".
+        step: How far a training is, None where there is none.
+        steps: How far it is to go.
+        seconds: Wall time of this command's part of it, None while it has not ended.
+        exit_code: None while it has not ended.
+        line: Why it failed.
+        pid: Of its own process, while it runs.
     """
 
+    number: int
+    overrides: tuple[str, ...]
     values: Mapping[str, str]
-    status: str = "done"
+    status: str = WAITING
     folder: Path | None = None
+    words: tuple[str, ...] = ()
+    identity: Mapping[str, object] = field(default_factory=dict)
     score: float | None = None
     label: str = ""
+    step: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    exit_code: int | None = None
+    line: str = ""
+    pid: int | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.status.startswith("exit")
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether its results stand."""
+        return self.status in (DONE, SKIPPED)
 
 
 @dataclass
@@ -43,23 +74,27 @@ class Sweep:
     """The running command.
 
     Attributes:
+        verb: Of the command.
         keys: The keys that take several values.
         command: As it was typed.
-        folder: Where the jobs' folders lie, None as long as no job has needed one.
-        rows: What became of the jobs, by number.
+        at_once: How many jobs run at the same time in processes of their own.
+        folder: Where the jobs' folders lie, None where there is none.
+        jobs: By number.
         score: What the scores are of, e.g. "val/loss".
         mode: "min" or "max": which score is best, None where they cannot be compared.
-        next: The command to type next, None for none.
+        next: The commands to type next.
         picture: Of the scores, None where there is none.
     """
 
+    verb: str = ""
     keys: tuple[str, ...] = ()
     command: str = ""
+    at_once: int = 1
     folder: Path | None = None
-    rows: dict[int, Row] = field(default_factory=dict)
+    jobs: dict[int, SweepJob] = field(default_factory=dict)
     score: str = "score"
     mode: str | None = None
-    next: str | None = None
+    next: list[str] = field(default_factory=list)
     picture: Path | None = None
 
     @property
@@ -67,22 +102,31 @@ class Sweep:
         """Tell whether its scores are of one kind: losses of two models or of two data sets are not."""
         return self.score.startswith("quick/") or not {"model", "data", "experiment"} & {*self.keys}
 
-    def row(self, number: int, overrides: Sequence[str] = ()) -> Row:
-        """The row of a job, made at the first call."""
-        return self.rows.setdefault(number, Row(swept_values(overrides, self.keys)))
+    @property
+    def best(self) -> SweepJob | None:
+        """The job with the best score, None where there are fewer than two or they cannot be ranked."""
+        scored = [job for job in self.jobs.values() if job.score is not None]
+        if self.mode is None or len(scored) < 2 or not self.rankable:
+            return None
+        return min(scored, key=lambda job: (job.score or 0.0) * (-1 if self.mode == "max" else 1))
+
+    def job(self, number: int, overrides: Sequence[str] = ()) -> SweepJob:
+        """The job of a number, made at the first call."""
+        made = SweepJob(number, tuple(overrides), swept_values(overrides, self.keys))
+        return self.jobs.setdefault(number, made)
 
 
 def current_sweep() -> Sweep:
-    """The sweep of the running command; one without keys where there is none, or in a launcher's own process."""
+    """The sweep of the running command; one without keys where there is none."""
     return _CURRENT[-1] if _CURRENT else Sweep()
 
 
 @contextmanager
-def sweeping(overrides: Sequence[str], command: str) -> Iterator[Sweep]:
-    """Makes a sweep over these overrides the current one."""
-    _CURRENT.append(Sweep(swept_keys(overrides), command))
+def sweeping(sweep: Sweep) -> Iterator[Sweep]:
+    """Makes a sweep the current one."""
+    _CURRENT.append(sweep)
     try:
-        yield _CURRENT[-1]
+        yield sweep
     finally:
         _CURRENT.pop()
 

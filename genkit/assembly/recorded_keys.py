@@ -1,0 +1,6 @@
+"""Keys that a run remembers under a name of their own, and keys that no run remembers."""
+
+from __future__ import annotations
+
+START, EMBEDDED = "start", "embedded"  # where weights come from: of start=, and of models inside the model
+TYPED_ALONE = ("resume", "allow", "run_dir", "debug")  # keys of one command

@@ -1,0 +1,141 @@
+"""The jobs of `genkit train -m`: runs, matched by configuration and not by number.
+
+A sweep is typed again, longer or with other values in front, and every job finds the run that has its configuration: it
+is left alone where it was trained that far, continued where it broke or should become longer. Runs say themselves what
+they are, in run.json, so a sweep survives without its sweep.json.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+from genkit.assembly.closing_lines import next_command
+from genkit.assembly.identity import identity_of, identity_to_be
+from genkit.assembly.labels import label_in_words
+from genkit.assembly.resume_checks import MAX_STEPS
+from genkit.checkpoint.place import runs_below
+from genkit.checkpoint.run_folder import METRICS, RUN, read_info
+from genkit.config.dotted_keys import lookup
+from genkit.config.hydra.grid import without
+from genkit.config.hydra.job_kind import JobKind, Known
+from genkit.config.hydra.paths import quoted
+from genkit.config.hydra.sweep import SKIPPED, Sweep, SweepJob, short_keys
+from genkit.config.hydra.sweep_table import near
+from genkit.config.settings import Settings, TrainSettings
+from genkit.errors import GenkitError
+from genkit.printing import shown
+from genkit.storage.tail import last_line
+
+PICTURE = "sweep.png"
+TITLED = 2  # models in a title
+
+
+class Trainings(JobKind):
+    """Runs below `run_dir=`."""
+
+    key = "run_dir"
+
+    def place(self, settings: Settings) -> Path | None:
+        """The run that a job continues because it was typed so."""
+        resume = cast(TrainSettings, settings).resume
+        return None if resume is None or resume == "auto" else Path(resume)
+
+    def match(self, folder: Path, jobs: Sequence[tuple[SweepJob, Settings]], known: Sequence[Known]) -> None:
+        for job, settings in jobs:
+            job.steps = lookup(settings.config, MAX_STEPS)
+        found = [(path, about) for path in runs_below(folder) if (about := identity_of(path)) is not None]
+        if not found:
+            return
+        steps_swept = any(MAX_STEPS in job.values for job, _ in jobs)
+        for job, settings in jobs:
+            typed = cast(TrainSettings, settings)
+            wanted = identity_to_be(typed)
+            alike = [(path, about["max_steps"]) for path, about in found if _same(about, wanted)]
+            exact = [path for path, steps in alike if steps == wanted["max_steps"]]
+            if exact:
+                _goes_on(job, exact[0], wanted["max_steps"], wanted["max_steps"])
+            elif alike and not steps_swept:
+                _goes_on(job, *max(alike, key=lambda each: each[1]), wanted["max_steps"])
+
+    def taken(self, folder: Path) -> list[str]:
+        return [path.name for path in runs_below(folder)]
+
+    def refresh(self, job: SweepJob, sweep: Sweep) -> None:
+        if job.folder is None or not (job.folder / RUN).is_file():
+            return
+        try:
+            info = read_info(job.folder / RUN)
+        except GenkitError:
+            return
+        best = info.get("best") or {}
+        job.label, job.score = str(info.get("label", "")), _finite(best.get("value"))
+        job.step = info.get("step") if job.exit_code is not None or job.pid is None else _step_of(job.folder)
+        sweep.score, sweep.mode = str(best.get("monitor") or sweep.score), best.get("mode") or sweep.mode
+
+    def conclude(self, sweep: Sweep) -> None:
+        scored = [job for job in sweep.jobs.values() if job.score is not None]
+        if sweep.folder is None or not any(
+            job.folder is not None and (job.folder / RUN).is_file() for job in sweep.jobs.values()
+        ):
+            return
+        if len(scored) > 1:
+            with suppress(Exception):  # a picture that fails takes nothing away
+                _draw(sweep, scored)
+        plugins = _plugins(sweep)
+        best = sweep.best
+        if best is not None and best.folder is not None:
+            sweep.next.append(next_command(plugins, "eval", f"ckpt={near(best.folder)}"))
+        sweep.next.append(next_command(plugins, "eval", f"ckpt={near(sweep.folder)}"))
+
+
+def _same(about: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return bool(about["config_sha256"] == wanted["config_sha256"])
+
+
+def _goes_on(job: SweepJob, path: Path, made_for: int, wanted: int) -> None:
+    """Note that a job's run stands: it is done, or the words continue it."""
+    job.folder = path
+    done = False
+    with suppress(GenkitError):  # a damaged run.json is the job's own to refuse
+        done = read_info(path / RUN)["status"] == "done"
+    if done and made_for >= wanted:
+        job.status = SKIPPED
+        return
+    longer = [MAX_STEPS] if made_for > wanted else []
+    job.words = (*without(job.words, "run_dir", "resume", "allow", *longer), f"resume={quoted(str(path))}")
+
+
+def _step_of(run: Path) -> int | None:
+    """The step of the last line of metrics.jsonl."""
+    record = last_line(run / METRICS)
+    return record.get("step") if isinstance(record, dict) else None
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _plugins(sweep: Sweep) -> list[str]:
+    """The packages that the jobs were started with."""
+    from genkit.config.hydra.words import parse
+
+    return [*parse([word for job in sweep.jobs.values() for word in job.overrides], lenient=True).plugins]
+
+
+def _draw(sweep: Sweep, scored: Sequence[SweepJob]) -> None:
+    from genkit.report.sweep_curve import Point, save_sweep  # matplotlib costs half a second
+
+    assert sweep.folder is not None
+    names = short_keys(sweep.keys)
+    points = [
+        Point({names[key]: value for key, value in job.values.items()}, float(job.score or 0.0)) for job in scored
+    ]
+    trained = dict.fromkeys(label_in_words(job.label) for job in scored)
+    what = shown(", ".join(trained), 80) if len(trained) <= TITLED else f"{len(trained):,} models"
+    mode = sweep.mode if sweep.rankable else None
+    save_sweep(sweep.folder / PICTURE, points, shown(sweep.score, 80), mode, f"{what}: {len(points):,} jobs")
+    sweep.picture = sweep.folder / PICTURE

@@ -1,0 +1,235 @@
+"""Jobs of a sweep in processes of their own, several at once, on this machine.
+
+On Linux they are forked from a server that has imported the verb and done nothing else, so a job starts in
+milliseconds; elsewhere each is a fresh interpreter. A job leads its own process group: Ctrl-C reaches the command
+alone, which passes on what it receives, once. A job whose command has died stops as if it had been told to.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import connection
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from genkit.config.hydra.cores import cores
+from genkit.config.hydra.failure import failure_of
+from genkit.config.hydra.launch import Outcome, SweepTask
+from genkit.config.hydra.sweep import SweepJob
+from genkit.config.hydra.sweep_display import Display
+from genkit.signals import ECHO, Unwind, exit_code, give_back, take_over
+
+if TYPE_CHECKING:
+    from genkit.config.hydra.grid import JobGrid
+
+LOGS = "logs"  # in the sweep's folder
+TICK = 0.2  # seconds between looks at signals and at what to show
+WARM = "genkit.config.hydra.warm"
+KILLED_AT = 3  # signals after which jobs that do not end are killed
+
+
+@dataclass(frozen=True)
+class Order:
+    """The work of one process.
+
+    Attributes:
+        task: What is called.
+        words: The overrides of the job.
+        log: Where it prints to.
+        threads: For torch, None for its own choice.
+        program: argv[0] of the command.
+    """
+
+    task: SweepTask
+    words: tuple[str, ...]
+    log: Path
+    threads: int | None
+    program: str
+
+
+class Processes:
+    """The processes of one sweep."""
+
+    def __init__(self, grid: JobGrid) -> None:
+        self.grid = grid
+        self.at_once = grid.sweep.at_once
+        self.threads = max(1, cores() // self.at_once) if self.at_once > 1 else None
+        self.stop = Stop()
+        self.running: dict[Any, tuple[SweepJob, Any, connection.Connection, float]] = {}
+
+    def run(self, jobs: Sequence[Sequence[str]]) -> list[Outcome]:
+        """Run jobs of these words; the outcome of each.
+
+        Raises:
+            SystemExit: a signal asked for an end, with its exit code; all have ended.
+        """
+        waiting = [self.grid.job_of(words) for words in jobs]
+        outcomes = dict[int, Outcome]()
+        before = take_over(self.stop)
+        try:
+            with Display(self.grid.sweep) as display:
+                order = list(waiting)
+                while (order and not self.stop.received) or self.running:
+                    while order and len(self.running) < self.at_once and not self.stop.received:
+                        job = order.pop(0)
+                        self._start(job)
+                        display.started(job)
+                    self.stop.pass_on(process for _, process, _, _ in self.running.values())
+                    for job, outcome in self._ended():
+                        outcomes[job.number] = outcome
+                        display.ended(job)
+                    display.tick(self.grid.kind.refresh)
+        finally:
+            for _, process, _, _ in self.running.values():
+                process.kill()
+            give_back(before)
+        if self.stop.received:
+            raise SystemExit(exit_code(self.stop.received))
+        return [outcomes[job.number] for job in waiting]
+
+    def _start(self, job: SweepJob) -> None:
+        assert self.grid.sweep.folder is not None
+        logs = self.grid.sweep.folder / LOGS
+        logs.mkdir(exist_ok=True)
+        name = str(job.number) if job.folder is None else job.folder.name
+        order = Order(self.grid.task, job.words, logs / f"{name}.log", self.threads, sys.argv[0])
+        context = _context(self.grid.task.target.partition(":")[0])
+        receiving, sending = context.Pipe(duplex=False)
+        process = context.Process(target=work, args=(order, sending))
+        process.start()
+        sending.close()
+        self.running[process.sentinel] = (job, process, receiving, time.monotonic())
+        self.grid.started(job, process.pid)
+
+    def _ended(self) -> list[tuple[SweepJob, Outcome]]:
+        """The jobs whose processes have ended meanwhile, noted."""
+        found = []
+        for sentinel in connection.wait(list(self.running), timeout=TICK):
+            job, process, receiving, began = self.running.pop(sentinel)
+            process.join()
+            outcome = _received(receiving, process.exitcode)
+            self.grid.ended(job, outcome.code, outcome.line, time.monotonic() - began)
+            found.append((job, outcome))
+        return found
+
+
+class Stop:
+    """The handler of signals while jobs run in processes of their own: each is passed on to all of them, once.
+
+    Attributes:
+        received: The first signal, 0 while none came.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._count, self._passed = 0, 0
+        self._last = float("-inf")
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        before, self._last = self._last, time.monotonic()
+        if self._last - before > ECHO:
+            self.received = self.received or number
+            self._count += 1
+
+    def pass_on(self, processes: Any) -> None:
+        """Send what was received since the last call."""
+        if self._count == self._passed:
+            return
+        self._passed = self._count
+        number = signal.SIGKILL if self._count >= KILLED_AT else self.received
+        for process in processes:
+            if process.is_alive():
+                os.kill(process.pid, number)
+
+
+def work(order: Order, results: connection.Connection) -> None:
+    """The job, in its process."""
+    os.setsid()
+    _redirect(order.log)
+    unwind = Unwind()
+    take_over(unwind)
+    threading.Thread(target=_watch_command, daemon=True).start()
+    sys.argv = [order.program]
+    if order.threads is not None:
+        _limit_threads(order.threads)
+    outcome = _outcome(order)
+    unwind.settle()
+    if unwind.received and outcome.code == 0:
+        outcome = Outcome(exit_code(unwind.received), "")
+    results.send(outcome)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sys.exit(outcome.code)
+
+
+def _outcome(order: Order) -> Outcome:
+    try:
+        return order.task.alone(order.words)
+    except SystemExit as stop:
+        return Outcome(stop.code if isinstance(stop.code, int) else 1, "")
+    except KeyboardInterrupt:
+        return Outcome(exit_code(signal.SIGINT), "")
+    except Exception as error:
+        failure = failure_of(error)
+        failure.show()
+        return Outcome(failure.code, failure.line)
+
+
+def _redirect(log: Path) -> None:
+    """Standard input from nowhere, output and error to the end of a file."""
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for source, targets in ((nowhere, (0,)), (file, (1, 2))):
+        for target in targets:
+            os.dup2(source, target)
+        os.close(source)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = os.fdopen(os.dup(number), "w", buffering=1, errors="replace", encoding="utf-8")
+        setattr(sys, name, stream)
+
+
+def _limit_threads(threads: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # of the processes that it starts
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _watch_command() -> None:
+    """Stop this job when the command that started it is no more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _received(receiving: connection.Connection, code: int | None) -> Outcome:
+    """The outcome that a job sent, or what can be known of one that was killed."""
+    try:
+        found: Outcome = receiving.recv()
+        return found
+    except (EOFError, OSError):
+        number = -(code or 0)
+        if number > 0:
+            name = signal.Signals(number).name if number in signal.Signals._value2member_map_ else str(number)
+            return Outcome(exit_code(number), f"error: its process was killed by {name}")
+        return Outcome(code or 1, "error: its process ended without a word")
+    finally:
+        receiving.close()
+
+
+def _context(module: str) -> Any:
+    """The way to start processes here; on a Mac a fork is not safe once the system's libraries are loaded."""
+    if not sys.platform.startswith("linux"):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([WARM, module])
+    return context

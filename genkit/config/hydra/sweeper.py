@@ -1,0 +1,101 @@
+"""genkit's own sweeper and launcher for Hydra: grids whose jobs are matched, each in a process of its own.
+
+They are registered in this process alone, so that other Hydra applications of the environment do not see them. Hydra
+takes plugins from the package `hydra_plugins` alone, so this module gets a second name there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from omegaconf import flag_override
+
+from genkit.config.hydra.app import NAMESPACE, PACKAGE
+from genkit.config.hydra.grid import JobGrid
+from genkit.config.hydra.job_process import Processes
+
+_GRIDS: list[JobGrid] = []
+
+
+class GridSweeper(Sweeper):
+    """Every combination of the values, by the grid of the running command."""
+
+    def __init__(self) -> None:
+        self.context: Any = None
+        self.config: Any = None
+        self.launcher: Any = None
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        self.context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[float]:
+        from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        loader = self.context.config_loader
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+        (grid,) = BasicSweeper.split_arguments(overrides, None)
+
+        def compose(words: Sequence[str]) -> Any:
+            config = loader.load_sweep_config(self.config, list(words))
+            with flag_override(config, ["struct", "readonly"], [False, False]):
+                del config["hydra"]
+            return config
+
+        def launch(jobs: Sequence[Sequence[str]]) -> list[Any]:
+            # what the launchers of batch systems write lies on the same disk
+            self.config.hydra.sweep.dir = str(_GRIDS[-1].sweep.folder)
+            returns = self.launcher.launch([list(words) for words in jobs], initial_job_idx=0)
+            return [found.return_value for found in returns]  # raises what a launcher brought back
+
+        own = isinstance(self.launcher, ProcessLauncher)
+        other = None if own else str(self.config.hydra.runtime.choices.get("hydra/launcher"))
+        return _GRIDS[-1].run(grid, compose, launch, other)
+
+
+class ProcessLauncher(Launcher):
+    """Each job in a process of its own, `sweep.jobs` of them at once."""
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None: ...
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        outcomes = Processes(_GRIDS[-1]).run(job_overrides)
+        return [JobReturn(_return_value=outcome, status=JobStatus.COMPLETED) for outcome in outcomes]
+
+
+def register() -> None:
+    """Make the sweeper and the launcher known to Hydra."""
+    plugins = Plugins.instance()  # looks for those that are installed, so before the namespace is made
+    if NAMESPACE not in sys.modules and find_spec(NAMESPACE) is None:
+        sys.modules[NAMESPACE] = module_from_spec(ModuleSpec(NAMESPACE, None, is_package=True))
+    setattr(importlib.import_module(NAMESPACE), PACKAGE.rpartition(".")[2], sys.modules[__name__])
+    sys.modules[PACKAGE] = sys.modules[__name__]
+    for cls in (GridSweeper, ProcessLauncher):
+        cls.__module__ = PACKAGE
+        plugins.register(cls)
+
+
+class running:
+    """The grid of the command that runs."""
+
+    def __init__(self, grid: JobGrid) -> None:
+        self.grid = grid
+
+    def __enter__(self) -> JobGrid:
+        _GRIDS.append(self.grid)
+        return self.grid
+
+    def __exit__(self, *_: object) -> None:
+        _GRIDS.pop()
