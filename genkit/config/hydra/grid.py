@@ -199,7 +199,8 @@ class JobGrid:
         for job in self.sweep.jobs.values():
             if job.status == SKIPPED:
                 self.kind.refresh(job, self.sweep)
-                job.status = SKIPPED
+            if job.folder is not None and not job.folder.is_dir():
+                job.folder = None  # nothing came of it
         self.kind.conclude(self.sweep)
         self._write_index()
         if self.index is not None and self.index.folder.is_dir():
