@@ -154,7 +154,7 @@ def test_a_disk_that_refuses_from_some_step_on(work: Path, monkeypatch: pytest.M
 
 def test_a_signal_ends_a_sweep_too(work: Path) -> None:
     answer = Child(
-        ["train", "-m", "seed=1,2", *arguments("vae", *PLAN, "run_dir=runs")[1:]],
+        ["train", "-m", "seed=1,2", "hydra/launcher=basic", *arguments("vae", *PLAN, "run_dir=runs")[1:]],
         work,
         work / "log",
         {6: [signal.SIGTERM]},

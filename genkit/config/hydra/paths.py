@@ -64,8 +64,12 @@ def quoted(path: str) -> str:
     """The path as a quoted string of Hydra's grammar that OmegaConf takes literally, `~` expanded."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
-    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", os.path.expanduser(path))
-    return QuotedString(text=text, quote=Quote.single).with_quotes()
+    return QuotedString(text=literal(os.path.expanduser(path)), quote=Quote.single).with_quotes()
+
+
+def literal(text: str) -> str:
+    """The text as OmegaConf takes it literally, whatever interpolation it looks like."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
 
 
 def resolved(path: str, key: str) -> str:

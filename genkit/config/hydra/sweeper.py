@@ -22,6 +22,7 @@ from omegaconf import flag_override
 from genkit.config.hydra.app import NAMESPACE, PACKAGE
 from genkit.config.hydra.grid import JobGrid
 from genkit.config.hydra.job_process import Processes
+from genkit.config.hydra.paths import literal
 
 _GRIDS: list[JobGrid] = []
 
@@ -56,7 +57,7 @@ class GridSweeper(Sweeper):
 
         def launch(jobs: Sequence[Sequence[str]]) -> list[Any]:
             # what the launchers of batch systems write lies on the same disk
-            self.config.hydra.sweep.dir = str(_GRIDS[-1].sweep.folder)
+            self.config.hydra.sweep.dir = literal(str(_GRIDS[-1].sweep.folder))
             returns = self.launcher.launch([list(words) for words in jobs], initial_job_idx=0)
             return [found.return_value for found in returns]  # raises what a launcher brought back
 
