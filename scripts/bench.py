@@ -1,10 +1,11 @@
-"""Speed as ratios, both sides measured in turns within one run: `python scripts/bench.py [trainer|save|start|metrics]`.
+"""Speed as ratios, both sides measured in turns within one run: `python scripts/bench.py [NAME …]`.
 
 * trainer: genkit's trainer against a plain PyTorch loop of the same model, data, optimizer, average and clipping.
 * save: a checkpoint and `latest` (hashes, fsync) against one safetensors file and fsync.
 * start: what a command costs before it does anything.
 * metrics: scores of 10,000 against 10,000 rows of 128 features, against torchmetrics' and prdc's of the same rows, in
   CPU seconds of all threads; prdc only where it is installed.
+* loader: CIFAR-10 decoded, prepared and read, against a DataLoader that decodes each image; see `bench_loader.py`.
 
 Ratios are medians over rounds; run it on an idle machine.
 """
@@ -30,6 +31,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from bench_loader import bench_loader
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save_file
@@ -310,7 +312,13 @@ def six_of_peers(real: Tensor, fake: Tensor) -> list[float]:
     return [*frechet_of_torchmetrics(real, fake), *kid_of_torchmetrics(real, fake), *balls_of_prdc(real, fake)]
 
 
-BENCHES = {"trainer": bench_trainer, "save": bench_save, "start": bench_start, "metrics": bench_metrics}
+BENCHES = {
+    "trainer": bench_trainer,
+    "save": bench_save,
+    "start": bench_start,
+    "metrics": bench_metrics,
+    "loader": bench_loader,
+}
 
 
 def main() -> None:
