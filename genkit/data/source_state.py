@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from genkit.errors import GenkitError
+from genkit.errors import GenkitError, StorageError
 from genkit.storage.atomic import replace_file
 from genkit.storage.disk import user_folder
 from genkit.storage.regular import read_regular
@@ -45,7 +45,7 @@ def content_hash_of(source: Path, state: Sequence[Sequence[object]], read: Calla
     before = time.time_ns()
     content = read()
     if _newest(state) < before - YOUNG:
-        with suppress(OSError):  # it is a saving of time, no more
+        with suppress(OSError, StorageError):  # it is a saving of time, no more
             place.parent.mkdir(parents=True, exist_ok=True)
             found = {"source": str(source.absolute()), "state": now, "content": content}
             replace_file(place, json.dumps(found).encode())
