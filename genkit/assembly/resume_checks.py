@@ -14,7 +14,15 @@ from genkit import printing
 from genkit.config.dotted_keys import ABSENT, changes, is_below, lookup, put
 from genkit.errors import ConfigError
 
-FREE = ("checkpoint", "logger", "debug", "data.root", "data.workers", "plugins")  # a key, or a prefix of keys
+FREE = (
+    "checkpoint",
+    "logger",
+    "debug",
+    "data.root",
+    "data.workers",
+    "data.download",
+    "plugins",
+)  # a key, or a prefix of keys
 MAX_STEPS = "trainer.max_steps"
 LISTED = 10  # differences shown
 NO_CHANGE = ("resume", "allow")

@@ -8,6 +8,7 @@ numbered as published, whatever the form.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from genkit.data.images.folder import FolderImages
 from genkit.data.images.pixel_arrays import PixelArrays
 from genkit.data.images.preparation import ImageOptions
 from genkit.data.prepared_images import PreparedImages
+from genkit.data.published.download import Download, fetch_missing, root_of_downloads
 from genkit.data.published.files import ArchivedFiles, FolderFiles
 from genkit.data.published.forms import FoundFiles, NpzForm, PublishedForm, form_in, named
 from genkit.data.root import find_root
@@ -42,6 +44,8 @@ class Benchmark:
         own_names: Whether the names of the files are those of no other benchmark. If not, they are looked for in
             folders below $GENKIT_DATA, as those in itself may be of another.
         variant: Of the labels, where they are not the usual ones.
+        downloads: The files of one of the forms, or an archive of them.
+        home: Folder below the root into which they are put.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Benchmark:
     pictures: Sequence[str] = ()
     own_names: bool = True
     variant: str = ""
+    downloads: Sequence[Download] = ()
+    home: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,45 +83,87 @@ class BenchmarkImages(PreparedImages):
     Args:
         benchmark: The one.
         root: Folder or file that the user gave; None: $GENKIT_DATA.
+        download: Whether the original files are fetched where they are not there.
         batch_size: Images in one training micro-batch; None: by their size.
         flip: Whether training images are flipped left to right.
         shift: Training images move by up to so many pixels each way, black coming in.
 
     Raises:
-        DataError: it is not there, or a file is damaged.
+        DataError: it is not there, cannot be fetched, or a file is damaged.
     """
 
     def __init__(
-        self, benchmark: Benchmark, root: str | None, *, batch_size: int | None, flip: bool, shift: int
+        self,
+        benchmark: Benchmark,
+        root: str | None,
+        *,
+        download: bool,
+        batch_size: int | None,
+        flip: bool,
+        shift: int,
     ) -> None:
         height, width, channels = benchmark.shape
         options = ImageOptions((height, width), channels=1 if channels == 1 else 3, labels=FOLDER)
-        place = find(benchmark, root)
+        place = find(benchmark, fetched(benchmark, root) if download else root)
         super().__init__(
             place.root, place.images, options, files=place.files, batch_size=batch_size, flip=flip, shift=shift
         )
 
 
+def fetched(benchmark: Benchmark, root: str | None) -> str:
+    """The place of the original files, fetched where they are not there: the root, $GENKIT_DATA or the cache.
+
+    Raises:
+        DataError: they cannot be fetched.
+        StorageError: the disk has no room or refuses.
+    """
+    path = root_of_downloads(root)
+    if not path.is_file():
+        with suppress(DataError):  # some of the files are missing
+            if _original_files(benchmark, path, itself=root is not None) is not None:
+                return str(path)
+        fetch_missing(benchmark.downloads, path / benchmark.home)
+    return str(path)
+
+
 def find(benchmark: Benchmark, root: str | None) -> FoundImages:
     """The files of a benchmark. Raises DataError where there are none, or some are missing."""
-    path = find_root(root, benchmark.name, benchmark.wanted)
+    path = find_root(root, benchmark.name, f"{benchmark.wanted}, or data.download=true")
     if not path.is_dir():
         return _in_file(benchmark, path)
-    search_itself = benchmark.own_names or root is not None
-    folders = [path / name for name in benchmark.folders if (name or search_itself) and (path / name).is_dir()]
-    for folder in folders:
-        if (found := form_in(FolderFiles(folder), benchmark.forms)) is not None:
-            return _originals(benchmark, found)
-    for folder in dict.fromkeys([path, *folders]):
-        for name in benchmark.archives:
-            if (folder / name).is_file():
-                return _archive(benchmark, folder / name)
+    if (originals := _original_files(benchmark, path, itself=root is not None)) is not None:
+        return originals
     for name in benchmark.pictures:
         if (path / name).exists():
             return _pictures(benchmark, path / name)
     if root is None:
-        raise DataError(f"{benchmark.name}: nothing of it in {shown(path)}; {benchmark.wanted}")
+        raise DataError(f"{benchmark.name}: nothing of it in {shown(path)}; {benchmark.wanted}, or data.download=true")
     return _pictures(benchmark, path)
+
+
+def _original_files(benchmark: Benchmark, path: Path, itself: bool) -> FoundImages | None:
+    """The original files or an archive of them in a folder; in itself, too, where `itself` or their names allow it.
+
+    Raises DataError where some of them are missing.
+    """
+    itself |= benchmark.own_names
+    folders = [path / name for name in benchmark.folders if (name or itself) and (path / name).is_dir()]
+    lacking: DataError | None = None
+    for folder in folders:
+        try:
+            found = form_in(FolderFiles(folder), benchmark.forms)
+        except DataError as error:
+            lacking = lacking or error
+        else:
+            if found is not None:
+                return _originals(benchmark, found)
+    for folder in dict.fromkeys([path, *folders]):
+        for name in benchmark.archives:
+            if (folder / name).is_file():
+                return _archive(benchmark, folder / name)
+    if lacking is not None:
+        raise lacking
+    return None
 
 
 def _in_file(benchmark: Benchmark, path: Path) -> FoundImages:
@@ -161,7 +209,7 @@ def _pictures(benchmark: Benchmark, path: Path) -> FoundImages:
 def _with_classes(benchmark: Benchmark, images: ImageCollection, path: Path) -> ImageCollection:
     """Pictures in folders named after the classes, or numbered as they are, have the published numbers."""
     if len(images) == 0 and not images.skipped.bad:
-        raise DataError(f"{benchmark.name}: nothing of it in {shown(path)}; {benchmark.wanted}")
+        raise DataError(f"{benchmark.name}: nothing of it in {shown(path)}; {benchmark.wanted}, or data.download=true")
     found = set(images.classes or ())
     if "" in found or len(found) < 2:
         raise DataError(f"{benchmark.name}: the pictures in {shown(path)} are in no class folders; {benchmark.wanted}")

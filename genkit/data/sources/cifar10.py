@@ -9,6 +9,7 @@ from __future__ import annotations
 from genkit.component import NonNegativeInt, PositiveInt
 from genkit.data.published.benchmark import Benchmark, BenchmarkImages
 from genkit.data.published.cifar import SIDE, CifarBinary, CifarPickles
+from genkit.data.published.download import downloads
 from genkit.data.published.forms import NpzForm
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -24,6 +25,16 @@ CIFAR10_FILES = Benchmark(
     folders=("", "cifar-10-batches-bin", "cifar-10-batches-py", "cifar10", "cifar10/cifar-10-batches-py"),
     archives=("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"),
     pictures=("cifar10", "cifar10.zip", "cifar10.tar", "cifar10_jpeg.zip", "cifar10_png.zip", "CIFAR-10-images"),
+    downloads=downloads(
+        "https://www.cs.toronto.edu/~kriz/",
+        [
+            (
+                "cifar-10-binary.tar.gz",
+                170_052_171,
+                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            )
+        ],
+    ),
 )
 
 
@@ -36,9 +47,10 @@ class CIFAR10(BenchmarkImages):
         flip: Whether training images are flipped left to right.
         shift: Training images move by up to so many pixels each way, black coming in.
         batch_size: Images in one training micro-batch; null: by their size.
+        download: Whether the original files are fetched where they are not there.
 
     Raises:
-        DataError: it is not there, or a file is damaged.
+        DataError: it is not there, cannot be fetched, or a file is damaged.
     """
 
     features = "cifar"
@@ -49,5 +61,6 @@ class CIFAR10(BenchmarkImages):
         flip: bool = True,
         shift: NonNegativeInt = 0,
         batch_size: PositiveInt | None = None,
+        download: bool = False,
     ) -> None:
-        super().__init__(CIFAR10_FILES, root, batch_size=batch_size, flip=flip, shift=shift)
+        super().__init__(CIFAR10_FILES, root, download=download, batch_size=batch_size, flip=flip, shift=shift)

@@ -11,6 +11,7 @@ from typing import Literal
 from genkit.component import NonNegativeInt, PositiveInt
 from genkit.data.published.benchmark import Benchmark, BenchmarkImages
 from genkit.data.published.cifar import SIDE, CifarBinary, CifarPickles
+from genkit.data.published.download import downloads
 from genkit.data.published.forms import NpzForm
 
 SHAPE = (SIDE, SIDE, 3)
@@ -52,6 +53,16 @@ def cifar100_files(labels: Labels) -> Benchmark:
         pictures=("cifar100", "cifar100.zip", "cifar100.tar"),
         own_names=False,
         variant="" if labels == "fine" else labels,
+        downloads=downloads(
+            "https://www.cs.toronto.edu/~kriz/",
+            [
+                (
+                    "cifar-100-binary.tar.gz",
+                    168_513_733,
+                    "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+                )
+            ],
+        ),
     )
 
 
@@ -65,9 +76,10 @@ class CIFAR100(BenchmarkImages):
         flip: Whether training images are flipped left to right.
         shift: Training images move by up to so many pixels each way, black coming in.
         batch_size: Images in one training micro-batch; null: by their size.
+        download: Whether the original files are fetched where they are not there.
 
     Raises:
-        DataError: it is not there, or a file is damaged.
+        DataError: it is not there, cannot be fetched, or a file is damaged.
     """
 
     def __init__(
@@ -77,5 +89,6 @@ class CIFAR100(BenchmarkImages):
         flip: bool = True,
         shift: NonNegativeInt = 0,
         batch_size: PositiveInt | None = None,
+        download: bool = False,
     ) -> None:
-        super().__init__(cifar100_files(labels), root, batch_size=batch_size, flip=flip, shift=shift)
+        super().__init__(cifar100_files(labels), root, download=download, batch_size=batch_size, flip=flip, shift=shift)

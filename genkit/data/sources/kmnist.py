@@ -14,6 +14,7 @@ from genkit.component import NonNegativeInt, PositiveInt
 from genkit.data.array_parts import ArrayPart
 from genkit.data.dataset import SplitName
 from genkit.data.published.benchmark import Benchmark, BenchmarkImages
+from genkit.data.published.download import downloads
 from genkit.data.published.files import NamedFiles
 from genkit.data.published.forms import NpzForm, PublishedForm, labelled_part, only_array, require_shape
 from genkit.data.published.idx import SHAPE, IdxForm
@@ -57,6 +58,32 @@ KMNIST_FILES = Benchmark(
     archives=("kmnist.zip",),
     pictures=("kmnist",),
     own_names=False,
+    downloads=downloads(
+        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        [
+            (
+                "train-images-idx3-ubyte.gz",
+                18_165_135,
+                "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            ),
+            (
+                "train-labels-idx1-ubyte.gz",
+                29_497,
+                "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            ),
+            (
+                "t10k-images-idx3-ubyte.gz",
+                3_041_136,
+                "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            ),
+            (
+                "t10k-labels-idx1-ubyte.gz",
+                5_120,
+                "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+            ),
+        ],
+    ),
+    home="kmnist",
 )
 
 
@@ -69,9 +96,10 @@ class KMNIST(BenchmarkImages):
         flip: Whether training images are flipped left to right (a flipped character is none).
         shift: Training images move by up to so many pixels each way, black coming in.
         batch_size: Images in one training micro-batch; null: by their size.
+        download: Whether the original files are fetched where they are not there.
 
     Raises:
-        DataError: it is not there, or a file is damaged.
+        DataError: it is not there, cannot be fetched, or a file is damaged.
     """
 
     def __init__(
@@ -80,5 +108,6 @@ class KMNIST(BenchmarkImages):
         flip: bool = False,
         shift: NonNegativeInt = 0,
         batch_size: PositiveInt | None = None,
+        download: bool = False,
     ) -> None:
-        super().__init__(KMNIST_FILES, root, batch_size=batch_size, flip=flip, shift=shift)
+        super().__init__(KMNIST_FILES, root, download=download, batch_size=batch_size, flip=flip, shift=shift)

@@ -20,6 +20,7 @@ from genkit.component import PositiveInt, Range
 from genkit.data.binarization import Binarize
 from genkit.data.dataset import IMAGE_BATCH, SplitName
 from genkit.data.grey_images import GreyImages
+from genkit.data.published.download import downloads, fetch_missing, root_of_downloads
 from genkit.data.published.files import FolderFiles
 from genkit.data.published.idx import ARRAYS, LARGEST, idx_array, idx_names, published_name
 from genkit.data.root import find_root
@@ -35,7 +36,45 @@ NPZ = "mnist.npz"
 FOLDERS = ("", "mnist", "MNIST", "MNIST/raw")  # below the root; the last is torchvision's
 WANTED = f"put {NPZ} or the four IDX files (train-images-idx3-ubyte …) into a folder and give data.root=FOLDER"
 
+HOME = "mnist"  # folder below the root that fetched files go to
+DOWNLOADS = downloads(
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    [
+        (
+            "train-images-idx3-ubyte.gz",
+            9_912_422,
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        ),
+        (
+            "train-labels-idx1-ubyte.gz",
+            28_881,
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        ),
+        (
+            "t10k-images-idx3-ubyte.gz",
+            1_648_877,
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        ),
+        (
+            "t10k-labels-idx1-ubyte.gz",
+            4_542,
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+    ],
+)
+
 Arrays = dict[str, np.ndarray]
+
+
+def fetched(root: str | None) -> str:
+    """The place of MNIST, whose files are fetched where there are none. Raises DataError where they cannot be."""
+    path = root_of_downloads(root)
+    there = path.is_file() or any(
+        (path / name / NPZ).is_file() or len(idx_in(path / name)) == len(ARRAYS) for name in FOLDERS
+    )
+    if not there:
+        fetch_missing(DOWNLOADS, path / HOME)
+    return str(path)
 
 
 def read_arrays(root: Path) -> Arrays:
@@ -103,9 +142,10 @@ class MNIST(GreyImages):
         shift: Training images move by up to so many pixels each way, the background coming in.
         binarize: "none"; "threshold" at half intensity; "dynamic": a pixel is on with its intensity as probability,
             redrawn every epoch (one fixed draw for validation, test and floors). Binary images have 2 levels.
+        download: Whether the files are fetched where they are not there.
 
     Raises:
-        DataError: a file is missing, damaged, or not MNIST.
+        DataError: a file is missing, damaged, cannot be fetched, or is not MNIST.
     """
 
     features = "mnist"
@@ -120,9 +160,10 @@ class MNIST(GreyImages):
         flip: bool = False,
         shift: Annotated[int, Range(0, SIDE - 1)] = 0,
         binarize: Binarize = "none",
+        download: bool = False,
     ) -> None:
         super().__init__(LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize)
-        path = find_root(root, "mnist", WANTED)
+        path = find_root(fetched(root) if download else root, "mnist", WANTED)
         arrays = read_arrays(path)
         train, test = to_split(arrays, "train", path), to_split(arrays, "test", path)
         first = len(train) - max(1, len(train) // 12)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from genkit.component import NonNegativeInt, PositiveInt
 from genkit.data.published.benchmark import Benchmark, BenchmarkImages
+from genkit.data.published.download import downloads
 from genkit.data.published.forms import NpzForm
 from genkit.data.published.matlab import MatlabForm
 
@@ -27,6 +28,21 @@ SVHN_FILES = Benchmark(
     "svhn, into a folder and give data.root=FOLDER",
     folders=("", "svhn", "SVHN"),
     pictures=("svhn", "svhn.zip", "svhn.tar"),
+    downloads=downloads(
+        "http://ufldl.stanford.edu/housenumbers/",
+        [
+            (
+                "train_32x32.mat",
+                182_040_794,
+                "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+            ),
+            (
+                "test_32x32.mat",
+                64_275_384,
+                "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+            ),
+        ],
+    ),
 )
 
 
@@ -39,9 +55,10 @@ class SVHN(BenchmarkImages):
         flip: Whether training images are flipped left to right (a flipped digit is mostly no digit).
         shift: Training images move by up to so many pixels each way, black coming in.
         batch_size: Images in one training micro-batch; null: by their size.
+        download: Whether the original files are fetched where they are not there.
 
     Raises:
-        DataError: it is not there, or a file is damaged.
+        DataError: it is not there, cannot be fetched, or a file is damaged.
     """
 
     def __init__(
@@ -50,5 +67,6 @@ class SVHN(BenchmarkImages):
         flip: bool = False,
         shift: NonNegativeInt = 0,
         batch_size: PositiveInt | None = None,
+        download: bool = False,
     ) -> None:
-        super().__init__(SVHN_FILES, root, batch_size=batch_size, flip=flip, shift=shift)
+        super().__init__(SVHN_FILES, root, download=download, batch_size=batch_size, flip=flip, shift=shift)
