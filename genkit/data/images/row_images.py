@@ -134,9 +134,17 @@ class ParquetRows(RowReader):
         self.n, self.schema = self.file.metadata.num_rows, self.file.schema_arrow
 
     def _batches(self, column: str) -> Iterator[Any]:
-        kind = self.schema.field(column).type
-        path = f"{column}.bytes" if pa.types.is_struct(kind) else column
-        return self.file.iter_batches(batch_size=ROWS, columns=[path], use_threads=False)
+        return self.file.iter_batches(batch_size=ROWS, columns=[self._path(column)], use_threads=False)
+
+    def group(self, number: int, column: str) -> Any:
+        """The values of a column in one row group, or of its field "bytes", in one array of Arrow."""
+        values = self.file.read_row_group(number, columns=[self._path(column)], use_threads=False).column(0)
+        whole = values.combine_chunks()
+        whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+        return whole.flatten()[whole.type.get_field_index("bytes")] if pa.types.is_struct(whole.type) else whole
+
+    def _path(self, column: str) -> str:
+        return f"{column}.bytes" if pa.types.is_struct(self.schema.field(column).type) else column
 
 
 class ArrowRows(RowReader):

@@ -22,11 +22,11 @@ from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.sealed import map_sealed, write_sealed
 
-FORMAT = "genkit.shard-index/1"
+FORMAT = "genkit.shard-index/2"
 HASH = 16  # bytes of the hash of an image's bytes
 NO_LABEL = -1
 ENTRY = np.dtype([
-    ("at", "<u8"),  # offset of its bytes in the file
+    ("at", "<u8"),  # offset of its bytes in the file; in a Parquet file, its row group
     ("size", "<u8"),  # number of them
     ("hash", f"V{HASH}"),
     ("width", "<u4"),
@@ -45,16 +45,19 @@ class ShardIndex:
         entries: (n,) of ENTRY, in the order of the file.
         classes: Names of the classes by number.
         bad: (name, reason) of what cannot be used.
+        ordered: Whether the classes stand in an order of the shard's own, those without an image too.
     """
 
     entries: NDArray[np.void]
     classes: tuple[str, ...]
     bad: tuple[tuple[str, str], ...]
+    ordered: bool = False
 
 
 def write_index(path: Path, index: ShardIndex, facts: Mapping[str, Any]) -> None:
     """Keep an index of a shard of which these facts are true. Raises StorageError."""
-    about = {"format": FORMAT, "facts": dict(facts), "classes": index.classes, "bad": index.bad}
+    about: dict[str, Any] = {"format": FORMAT, "facts": dict(facts), "classes": index.classes, "bad": index.bad}
+    about["ordered"] = index.ordered
     write_sealed(path, json.dumps(about).encode() + b"\n" + index.entries.tobytes())
 
 
@@ -76,7 +79,7 @@ def read_index(path: Path, facts: Mapping[str, Any]) -> ShardIndex | None:
             return None
         entries = np.frombuffer(content[len(line) :], ENTRY)
         bad = tuple((str(name), str(reason)) for name, reason in about["bad"])
-        return ShardIndex(entries, tuple(map(str, about["classes"])), bad)
+        return ShardIndex(entries, tuple(map(str, about["classes"])), bad, about["ordered"] is True)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged from error
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from genkit.data.images.decoding import BadImage, Header, decode, read_header
 from genkit.data.images.split_files import SplitFile
 from genkit.data.on_disk import aloud
 from genkit.data.shards.index_file import ENTRY, HASH, NO_LABEL, ShardIndex, read_index, write_index
+from genkit.data.shards.open_shard import open_shard
+from genkit.data.shards.shard import Shard
 from genkit.data.shards.workers import pool_of
-from genkit.data.shards.zip_shard import ZipShard
 from genkit.data.source_files import file_state
 from genkit.data.source_state import YOUNG
 from genkit.errors import DataError, StorageError
@@ -27,7 +29,7 @@ from genkit.storage.atomic import sweep
 from genkit.storage.disk import user_folder
 from genkit.storage.held import hold
 
-AT_ONCE = 256  # images whose results are held
+AT_ONCE = 64  # images whose results are held
 INDEX = ".index"
 
 
@@ -36,6 +38,7 @@ class Looked:
     """One image after a look at it."""
 
     digest: bytes
+    size: int
     header: Header
 
 
@@ -86,7 +89,7 @@ def _known(folder: Path, path: Path, check: bool, say: Callable[[str], None]) ->
 
 def _made(path: Path, check: bool, workers: int, keep: Callable[[Path, ShardIndex, bool], None]) -> ShardIndex:
     before, facts = time.time_ns(), _facts(path, check)
-    index = index_of(ZipShard(path), check, workers)
+    index = index_of(open_shard(path), check, workers)
     settled = max(facts["state"][1:3]) < before - YOUNG and facts == _facts(path, check)
     if settled:  # else it might change once more within a tick of the clock
         keep(path, index, check)
@@ -121,33 +124,32 @@ def _name(path: Path) -> str:
     return f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]}{INDEX}"
 
 
-def index_of(shard: ZipShard, check: bool, workers: int) -> ShardIndex:
+def index_of(shard: Shard, check: bool, workers: int) -> ShardIndex:
     """The index of a shard, made now."""
     bad, rows = list(shard.bad), []
-    classes = sorted(set(shard.classes) - {""})
+    classes = list(shard.order or sorted(set(shard.classes) - {""}))
     number = {name: i for i, name in enumerate(classes)} | {"": NO_LABEL}
     for i, found in enumerate(_looks(shard, check, workers)):
         if isinstance(found, BadImage):
             bad.append((shard.names[i], str(found)))
             continue
-        member, header = shard.members[i], found.header
-        label = number[shard.classes[i]]
-        place = (member.start, member.size, found.digest)
-        rows.append((*place, header.width, header.height, label, i, header.grey))
-    return ShardIndex(np.array(rows, ENTRY), tuple(classes), tuple(bad))
+        header, place = found.header, (shard.place(i), found.size, found.digest)
+        rows.append((*place, header.width, header.height, number[shard.classes[i]], i, header.grey))
+    return ShardIndex(np.array(rows, ENTRY), tuple(classes), tuple(bad), shard.order is not None)
 
 
-def _looks(shard: ZipShard, check: bool, workers: int) -> Iterator[Looked | BadImage]:
-    def look(i: int) -> Looked | BadImage:
+def _looks(shard: Shard, check: bool, workers: int) -> Iterator[Looked | BadImage]:
+    def look(data: bytes | BadImage) -> Looked | BadImage:
+        if isinstance(data, BadImage):
+            return data
         try:
-            data = shard.images.read(i)
             header = read_header(data)
             if check:
                 decode(data, 1 if header.grey else 3)
         except BadImage as error:
             return error
-        return Looked(hashlib.blake2b(data, digest_size=HASH).digest(), header)
+        return Looked(hashlib.blake2b(data, digest_size=HASH).digest(), len(data), header)
 
-    for low in range(0, len(shard), AT_ONCE):
-        numbers = range(low, min(low + AT_ONCE, len(shard)))
-        yield from map(look, numbers) if workers == 1 else pool_of(workers).map(look, numbers)
+    contents = shard.contents()
+    while some := list(islice(contents, AT_ONCE)):
+        yield from map(look, some) if workers == 1 else pool_of(workers).map(look, some)

@@ -27,8 +27,8 @@ from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.regular import read_regular
 
-SUFFIXES = (".zip",)
-WANTED = "give data.root=FOLDER of uncompressed zips, as genkit data shard writes them"
+SUFFIXES = (".zip", ".parquet")
+WANTED = "give data.root=FOLDER of uncompressed zips, as genkit data shard writes them, or of Parquet files"
 DESCRIPTION, FORMAT, LARGEST = "shards.json", "genkit.shards/1", 2**24
 
 
@@ -88,13 +88,14 @@ class ShardImages:
         self.frame = chosen_frame(sizes, options.size, options.crop, options.interpolation)
         channels = (1 if sizes.grey else 3) if options.channels == "auto" else options.channels
         self.class_names = classes.names
+        window = self.store.window_of(reading.window)
         number = self._split_numbers(parts)
         self.splits: dict[SplitName, ShardSplit] = {}
         for i, name in enumerate(NAMES):
             rows = np.flatnonzero(number == i)
             labels = None if classes.numbers is None else torch.from_numpy(classes.numbers[rows])
             self.splits[name] = ShardSplit(
-                self.store, rows, labels, self.frame, channels, window=reading.window, workers=reading.workers
+                self.store, rows, labels, self.frame, channels, window=window, workers=reading.workers
             )
         found = f"{len(classes.names):,} classes" if classes.names else classes.note
         left = f", {len(self.bad):,} left out" if self.bad else ""
@@ -158,7 +159,9 @@ class ShardClasses:
                     "labels.csv; or say data.labels=none"
                 )
             return cls((), None, "no labels" if not found else f"no labels ({reason})")
-        names = _known_order(root, found)
+        orders = {index.classes if index.ordered else None for index in indexes}
+        (order,) = orders if len(orders) == 1 else (None,)
+        names = list(order or _known_order(root, found))
         number = {name: i for i, name in enumerate(names)}
         parts = [
             np.array([number[name] for name in index.classes], np.int64)[index.entries["label"]] for index in indexes

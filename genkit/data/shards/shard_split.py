@@ -64,18 +64,19 @@ class ShardSplit(Split):
 
     def take(self, index: Tensor) -> Examples:
         """Raises DataError where a shard was changed meanwhile, or an image cannot be decoded."""
-        numbers = self.rows[index.numpy()].tolist()
+        numbers = self.rows[index.numpy()]
         out = torch.empty((len(numbers), *self.shape), dtype=torch.uint8)
-        shares = [range(k, len(numbers), self.workers) for k in range(min(self.workers, len(numbers)))]
+        places = numbers.argsort(kind="stable")  # what lies beside each other is read one after the other
+        shares = [share.tolist() for share in np.array_split(places, min(self.workers, max(1, len(places))))]
 
         def fill(share: Sequence[int]) -> None:
             values = out.numpy()
             for i in share:
-                values[i] = self._pixels(numbers[i])
+                values[i] = self._pixels(int(numbers[i]))
 
         if len(shares) > 1:
             list(pool_of(self.workers).map(fill, shares))
-        elif shares:
+        else:
             fill(shares[0])
         return Examples(out, None if self._labels is None else self._labels.index_select(0, index))
 
@@ -87,7 +88,7 @@ class ShardSplit(Split):
         return Subset(self, torch.arange(len(self))[index])
 
     def epoch_order(self, seed: int, epoch: int) -> EpochOrder:
-        return WindowedShards(np.searchsorted(self.rows, self.store.starts), self.window, seed, epoch)
+        return WindowedShards(np.searchsorted(self.rows, self.store.blocks), self.window, seed, epoch)
 
     @cached_property
     def values_hash(self) -> str:

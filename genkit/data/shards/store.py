@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genkit.data.shards.index_file import HASH, ShardIndex
-from genkit.data.shards.zip_shard import ZipShard
+from genkit.data.shards.open_shard import open_shard
+from genkit.data.shards.parquet_shard import SUFFIX, RowGroups, window_of
 from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.regular import open_regular
@@ -26,6 +27,7 @@ class ShardStore:
 
     Attributes:
         starts: (S + 1,) number of the first image of each shard, and N.
+        blocks: (B + 1,) number of the first image of each part that is read together, and N: a zip, or a row group.
 
     Args:
         paths: The shards.
@@ -35,12 +37,21 @@ class ShardStore:
     def __init__(self, paths: Sequence[Path], indexes: Sequence[ShardIndex]) -> None:
         self.paths, self.indexes = paths, indexes
         self.starts = np.array([0, *accumulate(len(index.entries) for index in indexes)])
-        self._open = [_opened(path) for path in paths[:KEPT_OPEN]]
-        for descriptor in self._open:
-            weakref.finalize(self, os.close, descriptor)
+        self._grouped = [path.suffix == SUFFIX for path in paths]
+        self._groups = RowGroups()
+        self.blocks = self._blocks()
+        self._open: dict[int, int] = {}
+        for shard, path in enumerate(paths[:KEPT_OPEN]):
+            if not self._grouped[shard]:
+                self._open[shard] = _opened(path)
+                weakref.finalize(self, os.close, self._open[shard])
 
     def __len__(self) -> int:
         return int(self.starts[-1])
+
+    def window_of(self, asked: int) -> int:
+        """The images that an epoch mixes with each other; raises DataError where a row group is too large."""
+        return window_of(asked, [index for index, grouped in zip(self.indexes, self._grouped, strict=True) if grouped])
 
     def column(self, name: str) -> NDArray[np.generic]:
         """(N,) one field of all entries, see `index_file.ENTRY`."""
@@ -55,7 +66,7 @@ class ShardStore:
         """The bytes of an image. Raises DataError where they are no longer what was indexed."""
         shard, row = self.place(number)
         entry = self.indexes[shard].entries[row]
-        data = self._read(shard, int(entry["size"]), int(entry["at"]))
+        data = self._read(shard, entry)
         if hashlib.blake2b(data, digest_size=HASH).digest() != entry["hash"].tobytes():
             raise DataError(
                 f"{shown(self.paths[shard])}: {shown(self.name(number))} was changed while it was in use: begin again"
@@ -70,12 +81,23 @@ class ShardStore:
     def names(self, shard: int) -> Sequence[str]:
         """The names of the images of a shard, those that cannot be used too, read from it."""
         try:
-            return ZipShard(self.paths[shard]).names
+            return open_shard(self.paths[shard]).names
         except DataError:  # it was replaced since
             return _Unknown()
 
-    def _read(self, shard: int, size: int, at: int) -> bytes:
-        if shard < KEPT_OPEN:
+    def _blocks(self) -> NDArray[np.int64]:
+        starts: list[int] = []
+        for first, index, grouped in zip(self.starts.tolist(), self.indexes, self._grouped, strict=False):
+            groups = index.entries["at"]
+            changes = np.flatnonzero(groups[1:] != groups[:-1]) + 1 if grouped else np.empty(0, np.int64)
+            starts += [first, *(first + changes).tolist()]
+        return np.array([*starts, len(self)])
+
+    def _read(self, shard: int, entry: np.void) -> bytes:
+        size, at = int(entry["size"]), int(entry["at"])
+        if self._grouped[shard]:
+            return self._groups.read(self.paths[shard], at, int(entry["number"]))
+        if shard in self._open:
             return os.pread(self._open[shard], size, at)
         descriptor = _opened(self.paths[shard])
         try:

@@ -6,26 +6,26 @@ and class). Dangerous archives are refused as a whole, see `genkit.data.archive_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from genkit.data.archive_files import DAMAGED_ARCHIVE, Member
+from genkit.data.archive_files import DAMAGED_ARCHIVE
 from genkit.data.images.archive import ZipImages
 from genkit.data.images.class_labels import LARGEST_CSV, label_rows
+from genkit.data.images.decoding import BadImage
 from genkit.data.images.layout import class_of
+from genkit.data.shards.shard import Shard
 from genkit.errors import DataError
 from genkit.printing import shown
 
 LABELS = "labels.csv"
 
 
-class ZipShard:
-    """The images of a shard, in the order of the file.
+class ZipShard(Shard):
+    """The images of a zip, in the order of the file.
 
     Attributes:
         images: The archive.
-        classes: The name of each one's class, "" without.
-        bad: (name, reason) of entries that should be images and are none.
 
     Args:
         path: The file.
@@ -43,18 +43,19 @@ class ZipShard:
                 "write shards with genkit data shard, or any zip without compression (zip -0)"
             )
         self.classes = self._classes()
-        self.bad = self.images.skipped.bad
+        self.bad, self.names = self.images.skipped.bad, self.images.names
 
-    def __len__(self) -> int:
-        return len(self.images)
+    def place(self, i: int) -> int:
+        start = self.images.members[i].start
+        assert start is not None
+        return start
 
-    @property
-    def members(self) -> Sequence[Member]:
-        return self.images.members
-
-    @property
-    def names(self) -> Sequence[str]:
-        return self.images.names
+    def contents(self) -> Iterator[bytes | BadImage]:
+        for i in range(len(self)):
+            try:
+                yield self.images.read(i)
+            except BadImage as error:
+                yield error
 
     def _classes(self) -> list[str]:
         archive, names = self.images.archive, self.images.names

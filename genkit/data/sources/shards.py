@@ -1,7 +1,8 @@
 """Images in shards: a few large files that are read by offset and decoded when they are asked for.
 
 For data that is larger than the disk that prepared arrays would lie on. A shard is a zip without compression, as
-`genkit data shard` writes them; the first folder of an entry's name is its class. Shards called train-…, val-… and
+`genkit data shard` writes them, where the first folder of an entry's name is its class; or a Parquet file as those of
+Hugging Face `datasets`, of which a row group is read at a time. Shards called train-…, val-… and
 test-… are these splits; else each image's split is that of the hash of its bytes. See `genkit.data.epoch_order` for the
 order, which depends neither on the number of threads nor on that of processes.
 """
@@ -42,7 +43,7 @@ class Shards(FramedImages):
         shift: Training images move by up to so many pixels each way, black coming in.
         max_bad: Images that cannot be used and are left out, beyond which there is an error.
         batch_size: Images in one training micro-batch; null: by their size.
-        window: Images that an epoch mixes with each other.
+        window: Images that an epoch mixes with each other; of Parquet files, at most as many as 512 MiB hold.
         check: Whether each image is decoded once when its shard is first seen; else one that cannot be ends the
             training that comes to it.
         workers: Threads that decode; null: one for each core, at most 8.

@@ -200,7 +200,7 @@ def test_refusals(tmp_path: Path, files: dict[str, bytes], options: dict[str, An
 
 def test_compressed_and_missing_shards_are_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match=r"no \.zip files in it"):
+    with pytest.raises(DataError, match=r"no \.zip or \.parquet files in it"):
         Shards(str(tmp_path / "folder"))
     write_zip(tmp_path / "folder" / "x.zip", {"cat/a.bmp": encoded(noise(12, 12, 0), "BMP")}, zipfile.ZIP_DEFLATED)
     with pytest.raises(DataError, match="is compressed"):
