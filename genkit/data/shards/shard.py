@@ -31,7 +31,7 @@ class Shard(ABC):
 
     @abstractmethod
     def place(self, i: int) -> int:
-        """Where image i is read: the offset of its bytes, or the number of its row group."""
+        """The place of image i: the offset of its bytes, or the number of its row group."""
 
     @abstractmethod
     def contents(self) -> Iterator[bytes | BadImage]:
