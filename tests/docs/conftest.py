@@ -28,13 +28,15 @@ def work(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny_mnist(work):
-    """A file of MNIST's form with a handful of images."""
+    """A file of MNIST's form with a handful of images, and the same as Fashion-MNIST."""
     draw = np.random.default_rng(0)
     arrays = {}
     for part, n in (("train", 24), ("test", 16)):
         arrays[f"x_{part}"] = draw.integers(0, 256, (n, 28, 28), dtype=np.uint8)
         arrays[f"y_{part}"] = np.arange(n) % 10
     np.savez(work / "mnist.npz", **arrays)
+    (work / "downloads").mkdir()
+    np.savez(work / "downloads" / "fashion_mnist.npz", **arrays)
 
 
 @pytest.fixture
