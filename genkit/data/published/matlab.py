@@ -51,5 +51,5 @@ class MatlabForm(PublishedForm):
         if x.ndim != 4 or not isinstance(y, np.ndarray) or y.dtype.kind not in "uif" or (y != np.floor(y)).any():
             raise DataError(f"{place}: no labels y of the images X in it: {AGAIN}")
         labels = y.reshape(-1).astype(np.int64)
-        images = np.ascontiguousarray(x.transpose(3, 0, 1, 2))
+        images = x.transpose(3, 0, 1, 2)  # MATLAB's order: an image is contiguous as it is
         return labelled_part(split, images, np.where(labels == TEN, 0, labels), self.classes, split=split, place=place)

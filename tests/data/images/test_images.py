@@ -278,6 +278,26 @@ def test_sizes_are_chosen_from_the_images_and_said(tmp_path, capsys):
     assert Images(str(tmp_path / "y"), channels=3, size=(8, 16), crop="none").spec.shape == (3, 8, 16)
 
 
+def coloured(*modes: str) -> dict[str, bytes]:
+    """Six images of these modes by turns."""
+    return {f"{i}.png": encoded(noise(SIDE, SIDE + 4, i).convert(modes[i % len(modes)])) for i in range(6)}
+
+
+FOLDERS = {  # modes of the images -> the shape of what a model sees
+    ("L",): (1, SIDE, SIDE + 4),
+    ("LA", "L"): (1, SIDE, SIDE + 4),
+    ("RGBA",): (3, SIDE, SIDE + 4),
+    ("L", "RGB"): (3, SIDE, SIDE + 4),
+    ("P", "1", "I;16"): (3, SIDE, SIDE + 4),
+}
+
+
+@pytest.mark.parametrize("modes", FOLDERS, ids="+".join)
+def test_a_folder_of_one_kind_or_of_several_has_one_shape(tmp_path, modes):
+    data = Images(str(write_folder(tmp_path / "x", coloured(*modes))))
+    assert data.spec.shape == data.split("train").take(torch.arange(1)).x[0].shape == FOLDERS[modes]
+
+
 def test_random_windows_of_a_frame(tmp_path):
     files = {f"{i}.png": encoded(noise(40, 40, i)) for i in range(12)}
     data = Images(str(write_folder(tmp_path / "x", files)), size=16, crop="random", flip=True)
