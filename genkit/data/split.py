@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genkit.data.epoch_order import EpochOrder, WholeOrder
@@ -82,6 +84,13 @@ class Split(ABC):
     def epoch_order(self, seed: int, epoch: int) -> EpochOrder:
         """The order of the examples in an epoch of the training."""
         return WholeOrder(len(self), seed, epoch)
+
+    def content_keys(self) -> NDArray[np.void] | None:
+        """(N,) bytes that are equal where examples are the same file, in place of values that would cost much to read.
+
+        None: the values themselves are at hand.
+        """
+        return None
 
     @property
     def chunk_size(self) -> int:
@@ -167,6 +176,10 @@ class Subset(Split):
 
     def __getitem__(self, index: Tensor) -> Subset:
         return Subset(self.whole, self.index[index])
+
+    def content_keys(self) -> NDArray[np.void] | None:
+        keys = self.whole.content_keys()
+        return None if keys is None else keys[self.index.numpy()]
 
 
 def content_hash(x: Tensor) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genkit.data.epoch_order import EpochOrder
@@ -36,6 +38,9 @@ class CentreWindow(Split):
 
     def epoch_order(self, seed: int, epoch: int) -> EpochOrder:
         return self.frames.epoch_order(seed, epoch)
+
+    def content_keys(self) -> NDArray[np.void] | None:
+        return self.frames.content_keys()
 
     def __getitem__(self, index: Tensor) -> Split:
         return CentreWindow(self.frames[index], *self.shape[1:])

@@ -101,7 +101,7 @@ TRAIN: dict[str, Term] = {
     "cuda_visible_devices": Term("trainer=gpu", ONE_GPU),
     "threads num_threads n_jobs nproc cpus num_cpus n_threads": Term("trainer.threads"),
     "workers num_workers n_workers dataloader_num_workers j":
-        Term("trainer.threads", "data lies in memory and needs no workers", counts_other=True),
+        Term("trainer.threads", "data needs no worker processes", counts_other=True),
     OUT + " out work_dir workdir default_root_dir ckpt_dir checkpoint_dir model_dir run_name exp_name experiment_name "
     "run save_folder logs exp_dir root_dir tag": Term("run_dir"),
     "resume_from resume_from_checkpoint continue continue_from ckpt ckpt_path checkpoint_path resume_path restart "

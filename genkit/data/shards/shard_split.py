@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -90,16 +91,25 @@ class ShardSplit(Split):
     def epoch_order(self, seed: int, epoch: int) -> EpochOrder:
         return WindowedShards(np.searchsorted(self.rows, self.store.blocks), self.window, seed, epoch)
 
+    def content_keys(self) -> NDArray[np.void]:
+        """The hashes of the encoded images."""
+        return np.concatenate(self._hashes())
+
     @cached_property
     def values_hash(self) -> str:
         """sha256 of the hashes of the encoded images and of what becomes of them: nothing is decoded for it."""
         made = {"rules": RULES, "channels": self.channels, "frame": asdict(self.frame), "n": len(self)}
         digest = hashlib.sha256(b"shards " + json.dumps(made, sort_keys=True).encode())
-        bounds = np.searchsorted(self.rows, self.store.starts)
-        for shard, index in enumerate(self.store.indexes):
-            own = self.rows[bounds[shard] : bounds[shard + 1]] - self.store.starts[shard]
-            digest.update(index.entries["hash"][own].tobytes())
+        for hashes in self._hashes():
+            digest.update(hashes.tobytes())
         return digest.hexdigest()
+
+    def _hashes(self) -> list[NDArray[np.void]]:
+        """Of the images of each shard."""
+        bounds, starts = np.searchsorted(self.rows, self.store.starts), self.store.starts
+        own = (self.rows[low:high] for low, high in pairwise(bounds))
+        found = zip(self.store.indexes, own, starts.tolist(), strict=False)
+        return [index.entries["hash"][rows - start] for index, rows, start in found]
 
     def _pixels(self, number: int) -> NDArray[np.uint8]:
         """(C, H, W) of one image."""

@@ -16,6 +16,7 @@ from genkit.data.content_split import NAMES
 from genkit.data.dataset import Dataset, check_finite
 from genkit.data.images import class_labels
 from genkit.data.loader import TrainLoader
+from genkit.data.order import drawn
 from genkit.data.shards import indexing, store
 from genkit.data.sources.images import Images
 from genkit.data.sources.shards import Shards
@@ -224,6 +225,24 @@ def test_sizes_are_chosen_as_of_a_folder(tmp_path: Path) -> None:
     shards, photos = Shards(str(shard_files(tmp_path / "shards", files))), Images(str(tmp_path / "photos"))
     assert shards.spec == photos.spec
     assert shards.spec.shape[0] == 1
+
+
+def test_random_choices_depend_on_the_set_alone_and_decode_nothing_else(tmp_path: Path) -> None:
+    """The same images in other shards: the same are chosen, and only these are read."""
+    chosen = []
+    for k, files in enumerate((FILES, dict(reversed(FILES.items())))):
+        data = Shards(str(shard_files(tmp_path / f"{k}", files, 2 + k)), workers=1)
+        read: list[int] = []
+        original = data.images.store.read
+
+        def counted(number: int, original: Any = original, read: list[int] = read) -> bytes:
+            read.append(number)
+            return bytes(original(number))
+
+        data.images.store.read = counted  # type: ignore[method-assign]
+        chosen.append(drawn(data.split("train"), 5, 3))
+        assert len(read) == 5
+    assert torch.equal(chosen[0].x, chosen[1].x)
 
 
 def test_a_check_of_values_decodes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
