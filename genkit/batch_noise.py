@@ -51,11 +51,15 @@ class Share(Division):
         self.seed, self.rank, self.world_size = seed, rank, world_size
         self.generators: dict[torch.device, torch.Generator] = {}
 
-    def rows(self, fill: Fill, shape: Shape, dim: int, device: torch.device) -> Tensor:
+    def generator(self, device: torch.device) -> torch.Generator:
+        """The generator of the whole batch, in the same state in all processes."""
         if device not in self.generators:
             self.generators[device] = torch.Generator(device).manual_seed(self.seed)
+        return self.generators[device]
+
+    def rows(self, fill: Fill, shape: Shape, dim: int, device: torch.device) -> Tensor:
         n = shape[dim]
-        whole = fill(_resized(shape, dim, n * self.world_size), self.generators[device])
+        whole = fill(_resized(shape, dim, n * self.world_size), self.generator(device))
         return whole.narrow(dim, self.rank * n, n)
 
 
@@ -151,6 +155,13 @@ def stratified(n: int, device: torch.device) -> Tensor:
 def integers(high: int, *shape: int, device: torch.device) -> Tensor:
     """Uniform in 0 … high − 1, int64."""
     return drawn(lambda size, g: torch.randint(high, size, generator=g, device=device), shape, device)
+
+
+def permutation(n: int, device: torch.device) -> Tensor:
+    """(n,) 0 … n − 1 in a random order, the same one in all processes."""
+    division = _division.get()
+    generator = division.generator(device) if isinstance(division, Share) else None
+    return torch.randperm(n, generator=generator, device=device)
 
 
 def signs_like(x: Tensor) -> Tensor:

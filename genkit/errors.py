@@ -50,5 +50,9 @@ class StorageError(GenkitError):
     exit_code = 6
 
 
+class RankError(GenkitError):
+    """Another process of the same command has failed; what went wrong is in its output."""
+
+
 class OutOfMemory(GenkitError):
     """The memory that was asked for is not there."""

@@ -31,6 +31,8 @@ BOTTOM = {
     "distributions",
     "noise",
     "batch_noise",
+    "ranks",
+    "environment",
     "component",
     "errors",
     "printing",

@@ -16,6 +16,7 @@ from genkit.checkpoint.run_folder import versions
 from genkit.config.dotted_keys import ABSENT, lookup
 from genkit.data.counter_stream import NAME
 from genkit.data.dataset import Dataset
+from genkit.environment import this_launch
 
 NOISE = "by example"  # how the noise of a validation is drawn; before this was recorded, by batch
 COMPARED = ("device", "threads", "versions.genkit", "versions.lightning", "versions.torch")
@@ -32,6 +33,7 @@ def machine(device: str) -> dict[str, Any]:
     return {
         "device": device,
         "threads": torch.get_num_threads(),
+        "processes": this_launch().size,
         "views": NAME,
         "noise": NOISE,
         "versions": versions() | {name: importlib.metadata.version(package) for name, package in FRAMEWORKS.items()},
@@ -47,6 +49,8 @@ def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """
     for key in COMPARED:
         yield from differences(key, lookup(before, key, ABSENT), lookup(now, key, ABSENT))
+    if (processes := before.get("processes", 1)) != now["processes"]:
+        yield f"processes: {processes} became {now['processes']}, each with a batch of its own"
     if before.get("noise") != now["noise"]:
         yield f"noise: a validation's was drawn by batch and is drawn {now['noise']}, so its losses change"
     if now["device"] != "cpu":

@@ -14,6 +14,7 @@ from genkit import printing
 from genkit.config.dotted_keys import ABSENT, changes, is_below, lookup, put
 from genkit.errors import ConfigError
 
+# keys, or prefixes of keys
 FREE = (
     "checkpoint",
     "logger",
@@ -22,7 +23,9 @@ FREE = (
     "data.workers",
     "data.download",
     "plugins",
-)  # a key, or a prefix of keys
+    "trainer.devices",
+    "trainer.num_nodes",
+)
 MAX_STEPS = "trainer.max_steps"
 LISTED = 10  # differences shown
 NO_CHANGE = ("resume", "allow")

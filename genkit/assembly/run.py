@@ -32,6 +32,7 @@ from genkit.errors import ConfigError
 from genkit.models.base import GenerativeModel
 from genkit.noise import seed_of
 from genkit.printing import shown
+from genkit.ranks import in_turn
 from genkit.training.callbacks.quick_scores import Quick
 from genkit.training.ema import EMA
 from genkit.training.lr_schedule import LRSchedule
@@ -87,7 +88,8 @@ def build_parts(
     schedule, ema, optimizer = make("lr_schedule", LRSchedule), make.optional("ema", EMA), make.optimizer()
     loggers, callbacks = make.loggers(), make.callbacks()
     watched = monitored(checkpoint, callbacks)
-    dataset = make("data", Dataset)
+    with in_turn():
+        dataset = make("data", Dataset)
     check_finite(dataset)
     check_fit(given, dataset.spec)
     fits(dataset.spec)

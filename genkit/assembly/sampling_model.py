@@ -15,14 +15,21 @@ from genkit.assembly.training_cost import training_of
 from genkit.config.build import build
 from genkit.config.settings import DrawingSettings
 from genkit.data.dataset import Dataset
+from genkit.environment import this_launch
 from genkit.errors import CheckpointError, ConfigError
 from genkit.printing import shown
 
 
 def device_of(name: str) -> torch.device:
-    """ "auto" or torch's name of a device; raises ConfigError for one that this machine lacks."""
+    """ "auto" or torch's name of a device; raises ConfigError for one that this machine lacks.
+
+    Of several processes on a machine each has a GPU of its own.
+    """
+    if name in ("auto", "cuda") and torch.cuda.is_available():
+        launch = this_launch()
+        return torch.device("cuda", launch.local_rank) if launch.size > 1 else torch.device("cuda")
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

@@ -38,7 +38,7 @@ SCHEMA = "genkit.run/1"
 KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("verb", "status", "started", "label", "host"), (str,)),
     **dict.fromkeys(("device", "data_fingerprint", "signal", "noise"), (str, type(None))),
-    **dict.fromkeys(("exit_code", "threads", "seed", "step"), (int, type(None))),
+    **dict.fromkeys(("exit_code", "threads", "processes", "seed", "step"), (int, type(None))),
     "best": (dict, type(None)),
     "wall_time": (int, float, type(None)),
     "versions": (dict,),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +24,10 @@ from genkit.assembly.closing_lines import close
 from genkit.assembly.command_line import command_line
 from genkit.assembly.data_changes import say_changed
 from genkit.assembly.labels import dataset_name
+from genkit.assembly.launcher import run_processes
 from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
 from genkit.assembly.output_folder import check_out, make_out
+from genkit.assembly.processes import accelerator_of, to_start
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_model import (
     data_node,
@@ -45,17 +48,18 @@ from genkit.data.kinds import Drawing
 from genkit.data.order import random_order
 from genkit.data.samples import read_samples, spec_of
 from genkit.data.spec import DataSpec
+from genkit.environment import Report, is_first, report
 from genkit.errors import ConfigError
 from genkit.evaluation import copies
 from genkit.evaluation.cache import Cache, NoCache
 from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.neighbours import Neighbourhoods
-from genkit.evaluation.processes import together
 from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record
 from genkit.evaluation.reference import Reference
 from genkit.evaluation.source import ModelSource, SampleSource, Source
 from genkit.metrics.base import ProbeMetric
 from genkit.printing import pasteable, shown
+from genkit.ranks import joined
 from genkit.report.console import make_console
 from genkit.report.picture import draw_neighbours
 from genkit.report.results import write_csv, write_json
@@ -89,9 +93,14 @@ def run(settings: EvalSettings) -> float:
 
 
 def evaluate(settings: EvalSettings) -> Scored:
-    """As `run`; returns everything."""
-    with together() as first:
-        return _scored(settings, make_console() if first else Console(quiet=True), first)
+    """As `run`, in as many processes as are wanted; returns everything."""
+    if n := to_start({"devices": settings.devices, "num_nodes": None, "accelerator": accelerator_of(settings.device)}):
+        path, records = run_processes(n)
+        return Scored([Record.of(record) for record in records], Path(path))
+    with joined():
+        scored = _scored(settings, make_console(), is_first())
+        report(Report([str(scored.path), [asdict(record) for record in scored.records]]))
+        return scored
 
 
 def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:

@@ -23,7 +23,9 @@ from genkit import __version__
 from genkit.assembly.closing_lines import close, next_command
 from genkit.assembly.command_line import command_line
 from genkit.assembly.latent_pictures import Picture, picture_of
+from genkit.assembly.launcher import run_processes
 from genkit.assembly.output_folder import check_out, make_out
+from genkit.assembly.processes import accelerator_of, to_start
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_labels import label_number
 from genkit.assembly.sampling_model import label_of, origin, restore_for_sampling, title_of
@@ -31,10 +33,12 @@ from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import SampleSettings
 from genkit.data.samples import NOTE, ROWS, SAMPLES, SCHEMA, samples_size, stream_samples_to
 from genkit.data.tables.samples import written_rows
+from genkit.environment import Report, is_first, report
 from genkit.models.base import Stepwise
 from genkit.models.conditional import labels_for
-from genkit.models.stream import stream_samples
+from genkit.models.stream import shared_samples
 from genkit.printing import shown
+from genkit.ranks import joined
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
 from genkit.report.preview import print_rows
@@ -56,7 +60,16 @@ def run(settings: SampleSettings) -> None:
 
 
 def sample(settings: SampleSettings) -> Path:
-    """As `run`; returns the output folder."""
+    """As `run`, in as many processes as are wanted; returns the output folder."""
+    if n := to_start({"devices": settings.devices, "num_nodes": None, "accelerator": accelerator_of(settings.device)}):
+        return Path(run_processes(n))
+    with joined():
+        folder = _sample(settings)
+        report(Report(str(folder)))
+        return folder
+
+
+def _sample(settings: SampleSettings) -> Path:
     console = make_console()
     check_out(settings.out)
     assert settings.ckpt is not None  # the newest run where none is named
@@ -74,9 +87,24 @@ def sample(settings: SampleSettings) -> Path:
             _show(folder, picture, found, settings)
 
     with memory_errors(smaller_batch("batch_size", min(settings.batch_size, settings.n))):
+        if not is_first():
+            return _help(found, settings)
         folder = make_out(settings.out, "sample", label_of(found), fill)
     _close(folder, found, settings, console)
     return folder
+
+
+def _help(found: Restored, settings: SampleSettings) -> Path:
+    """Draws this process's share for the first one, which writes; returns no folder."""
+    if settings.show is None:
+        for _ in _stream(found, settings):
+            pass
+    return Path()
+
+
+def _stream(found: Restored, settings: SampleSettings) -> Iterator[tuple[Tensor, Tensor | None]]:
+    label = label_number(found.model.spec, settings.y)
+    return shared_samples(found.model, settings.n, seed=settings.seed, batch_size=settings.batch_size, y=label)
 
 
 def _close(folder: Path, found: Restored, settings: SampleSettings, console: Console) -> None:
@@ -99,16 +127,14 @@ def _show(folder: Path, picture: Picture, found: Restored, settings: SampleSetti
 
 def _write(folder: Path, found: Restored, settings: SampleSettings, console: Console) -> None:
     spec, n = found.model.spec, settings.n
-    label = label_number(spec, settings.y)
     started = time.perf_counter()
     kept: list[Tensor] = []
     most = POINTS if spec.drawing in ("scatter", "table") else PICTURED
 
     def stored(append: Callable[[Tensor], None]) -> Iterator[tuple[Tensor, Tensor | None]]:
-        stream = stream_samples(found.model, n, seed=settings.seed, batch_size=settings.batch_size, y=label)
         with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
             task, said, done = bar.add_task("sampling", total=n), time.monotonic(), 0
-            for x, y in stream:
+            for x, y in _stream(found, settings):
                 done += len(x)
                 if not console.is_interactive and time.monotonic() - said > PLAIN_SECONDS:
                     said = time.monotonic()

@@ -21,12 +21,15 @@ from genkit.assembly.continuation import best_score, best_until, fits_of, record
 from genkit.assembly.early_end import stopped, stopped_line
 from genkit.assembly.identity import identity, with_absolute_data
 from genkit.assembly.labels import class_name, dataset_name, label_in_words
+from genkit.assembly.launcher import run_processes
 from genkit.assembly.machine import inexact, machine, other_views
 from genkit.assembly.nested_models import as_recorded, embed, embedded_again
+from genkit.assembly.processes import to_start
 from genkit.assembly.resume_checks import MAX_STEPS, merged
 from genkit.assembly.run import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.assembly.run_history import changed_keys, config_text, entry, history_of
 from genkit.assembly.run_length import short_run
+from genkit.assembly.shared_folder import shared
 from genkit.assembly.start_weights import as_begun, begin, begin_again
 from genkit.assembly.sweep_value import value_of_run
 from genkit.assembly.training_cost import Meter
@@ -41,8 +44,10 @@ from genkit.config.hydra.launch import current_job
 from genkit.config.hydra.sweep import current_sweep, swept_values
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import RunSettings, TrainSettings
+from genkit.environment import Report, is_first, report
 from genkit.errors import ConfigError, GenkitError, NumericalError
 from genkit.printing import shown
+from genkit.ranks import joined, wait, world
 from genkit.report.console import make_console
 from genkit.storage.disk import require_free_disk
 from genkit.training.runner import TrainingRun, fit
@@ -66,7 +71,24 @@ def run(settings: TrainSettings) -> float:
 
 
 def train(settings: TrainSettings) -> Trained:
-    """Begin or continue the run that the settings describe."""
+    """Begin or continue the run that the settings describe, in as many processes as it wants."""
+    if n := to_start(_trainer(settings), "trainer."):
+        path, value = run_processes(n)
+        return Trained(Path(path), float(value))
+    with joined():
+        trained = _train(settings)
+        report(Report([str(trained.path), trained.value]))
+        return trained
+
+
+def _trainer(settings: TrainSettings) -> Mapping[str, Any]:
+    """The node of the trainer, that of the run which is to be continued unless its devices are typed."""
+    if settings.resume in (None, AUTO) or {"trainer", "trainer.devices"} & {*current_job().keys}:
+        return lookup(settings.config, "trainer")
+    return lookup(recorded(run_of(locate(Path(settings.resume)), "resume"), None), "trainer")
+
+
+def _train(settings: TrainSettings) -> Trained:
     console = make_console()
     if settings.resume == AUTO:
         return _continue_or_begin(settings, console)
@@ -103,7 +125,11 @@ def _start(typed: TrainSettings, console: Console) -> Trained:
         console.print(start.line(parts.module.model), soft_wrap=True)
         info["start"] = start.taken(parts.module.model)
     text = config_text(settings.config, info["history"])
-    with StopSignal() as stop, RunFolder.create(target, "train", label, config=text, info=info) as folder:
+
+    def create() -> RunFolder:
+        return RunFolder.create(target, "train", label, config=text, info=info)
+
+    with StopSignal() as stop, shared(create) as folder:
         console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)
         return _fit(folder, parts, config, settings, console, label, None, stop)
 
@@ -114,7 +140,7 @@ def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> 
     path = Path(typed.resume)
     place = locate(path)
     run = run_of(place, "resume")
-    with RunFolder.open(run) as folder:
+    with shared(lambda: RunFolder.open(run)) as folder:
         checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
         base = recorded(folder.path, checkpoint)
         drift, allowed = list[str](), tuple(typed.allow)
@@ -140,6 +166,7 @@ def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> 
             parts = taking_over(parts, checkpoint, lookup(base, "optimizer._target_"), settings)
         moved = [*inexact(folder.info, machine(parts.device)), *other_views(folder.info, parts.dataset)]
         reasons = [*drift, *moved, *_bent(parts, lookup(base, MAX_STEPS))]
+        wait()  # for all to have read what the first one now sets aside
         if checkpoint is not None and (reasons or place.pointer != "latest" or is_unfinished(run, checkpoint.step)):
             _go_back(folder, checkpoint, settings, console)
         _announce(console, path, checkpoint, reasons)
@@ -165,7 +192,7 @@ def _go_back(folder: RunFolder, checkpoint: Checkpoint, settings: RunSettings, c
         now = {"status": "running", "exit_code": None, "signal": None, "stopped": None, "step": checkpoint.step}
         folder.update(**now, best=_best(folder.path, settings))
 
-    if kept := set_aside(folder.path, checkpoint.step, best, note):
+    if is_first() and (kept := set_aside(folder.path, checkpoint.step, best, note)):
         line = f"{shown(folder.path)}: going back from {newest} to {checkpoint.path.name}: what came after is kept in "
         console.print(f"{line}{shown(kept)}", soft_wrap=True)
 
@@ -217,16 +244,22 @@ def _fit(
             cost = _work_done(parts, step) | meter.read()
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
             folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost)
-        draw_losses(folder.path, label_in_words(label))
+        if is_first():
+            draw_losses(folder.path, label_in_words(label))
     if stop.received:
-        kept = f"at step {step:,}" if step else "before its first checkpoint"
-        again = next_command(settings.plugins, "train", f"resume={folder.path}")
-        print(f"genkit: stopped by {stop.name} {kept}; to continue: {again}", file=sys.stderr, flush=True)
+        _say_stopped(folder, step, settings, stop)
         raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
     if (ended := stopped_line(parts, None if resume is None else resume[1])) is not None:
         console.print(ended, soft_wrap=True)
     close_training(console, folder.path, settings.plugins)
     return Trained(folder.path, value_of_run(folder.path, settings.checkpoint, parts.module.latest))
+
+
+def _say_stopped(folder: RunFolder, step: int, settings: RunSettings, stop: StopSignal) -> None:
+    if is_first():
+        kept = f"at step {step:,}" if step else "before its first checkpoint"
+        again = next_command(settings.plugins, "train", f"resume={folder.path}")
+        print(f"genkit: stopped by {stop.name} {kept}; to continue: {again}", file=sys.stderr, flush=True)
 
 
 def _run(
@@ -270,7 +303,7 @@ def _work_done(parts: Parts, step: int) -> dict[str, int]:
     batch = min(parts.dataset.batch_size, len(parts.dataset.split("train")))
     return {
         "parameters": sum(p.numel() for p in parts.module.model.parameters()),
-        "examples_seen": step * parts.trainer.accumulate * batch * parts.trainer.devices,
+        "examples_seen": step * parts.trainer.accumulate * batch * world(),
     }
 
 

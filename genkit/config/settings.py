@@ -98,6 +98,7 @@ class DrawingSettings(Settings):
     out: str | None
     batch_size: PositiveInt
     device: str
+    devices: PositiveInt | None
     debug: bool
     sampling: Mapping[str, Any]
 

@@ -105,14 +105,40 @@ class TrainLoader:
 
 
 class ValLoader:
-    """A split in its own order, in batches of at most `batch_size`, without augmentation."""
+    """A split in its own order, in batches of at most `batch_size`, without augmentation; of W processes each takes
+    every W-th batch.
 
-    def __init__(self, split: Split, spec: DataSpec, batch_size: int) -> None:
-        self.split, self.spec, self.batch_size = split, spec, batch_size
+    Args:
+        split: The examples.
+        spec: What they are.
+        batch_size: Examples at once, at most; fewer where some process would have none.
+        world_size, rank: Number of processes, and which one this is.
 
-    def __len__(self) -> int:
+    Raises:
+        DataError: there are fewer examples than processes.
+    """
+
+    def __init__(self, split: Split, spec: DataSpec, batch_size: int, *, world_size: int = 1, rank: int = 0) -> None:
+        self.split, self.spec = split, spec
+        self.world_size, self.rank = world_size, rank
+        self.batch_size = min(batch_size, len(split) // world_size) if world_size > 1 else batch_size
+        if self.batch_size == 0:
+            raise DataError(f"the validation split has {len(split):,} examples for {world_size} processes; use fewer")
+
+    @property
+    def batches(self) -> int:
+        """Batches of all processes."""
         return -(-len(self.split) // self.batch_size)
 
+    def __len__(self) -> int:
+        return len(range(self.rank, self.batches, self.world_size))
+
     def __iter__(self) -> Iterator[Batch]:
-        for index in torch.arange(len(self.split)).split(self.batch_size):
-            yield batch_of(self.split.take(index), self.spec)
+        for number in range(self.rank, self.batches, self.world_size):
+            low = number * self.batch_size
+            yield batch_of(self.split.take(torch.arange(low, min(low + self.batch_size, len(self.split)))), self.spec)
+
+    def place(self, turn: int) -> tuple[int, int]:
+        """The number of a batch of this process among those of all, and that of its first example in the split."""
+        number = turn * self.world_size + self.rank
+        return number, number * self.batch_size

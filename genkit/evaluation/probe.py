@@ -19,13 +19,14 @@ from genkit.data.order import canonical_order
 from genkit.data.split import Split, Subset
 from genkit.evaluation.cache import Cache, name_of
 from genkit.evaluation.metric_pass import MetricPass
-from genkit.evaluation.processes import gather, in_turn, share
+from genkit.evaluation.processes import gather, share
 from genkit.evaluation.reference import Reference
 from genkit.evaluation.source import Quantity, SampleSource, Source
 from genkit.features.base import Classifier, FeatureExtractor, RealData
 from genkit.features.default import suited
 from genkit.metrics.base import Probe
 from genkit.models.density import model_values, padded
+from genkit.ranks import in_turn
 
 KEPT = 2**28  # bytes of features beyond which those of a split lie in a file, if they are costly, or are not kept
 OF_FAKES = {"fake", "modes", "logits", "train"}  # what a metric may ask for that looks at no held-out data

@@ -25,6 +25,7 @@ values where that is "none": "exact" is its value, "lower" a bound.
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -37,6 +38,8 @@ from genkit.metrics.base import ProbeMetric
 
 NOT_APPLICABLE = "n/a: "  # a status begins with it where the metric cannot score the source; the reason follows
 NOT_FINITE = "not finite"  # the status of a value that is infinite or no number
+
+PAIRS = ("warnings", "ci95", "ci95_redrawn")  # fields that are tuples
 
 BARE = "inception"  # the one feature space whose Fréchet distance is called plainly "fid"
 
@@ -80,6 +83,19 @@ class Record:
     features: dict[str, Any] | None = None
     model: dict[str, Any] | None = None
     time_s: float = 0.0
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Record:
+        """The record whose fields another process sent, as `dataclasses.asdict` has them, by JSON."""
+        pairs = {key: tuple(value) for key, value in fields.items() if key in PAIRS and value is not None}
+        floor = fields["floor"]
+        return cls(
+            **{
+                **fields,
+                **pairs,
+                "floor": None if floor is None else Floor(**{**floor, "values": tuple(floor["values"])}),
+            }
+        )
 
     @property
     def scored(self) -> bool:

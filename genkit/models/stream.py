@@ -11,6 +11,7 @@ from genkit.errors import NumericalError
 from genkit.models.base import GenerativeModel
 from genkit.models.conditional import labels_for, usual_labels
 from genkit.noise import SampleNoise
+from genkit.ranks import gathered, rank, world
 
 
 @torch.no_grad()
@@ -43,3 +44,21 @@ def stream_samples(
             bad = int((~torch.isfinite(x)).flatten(1).any(1).nonzero()[0])
             raise NumericalError(f"sample {low + bad} is not finite: the model diverged; use an earlier checkpoint")
         yield x, labels
+
+
+def shared_samples(
+    model: GenerativeModel, n: int, *, seed: int, batch_size: int, y: int | None = None
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """As `stream_samples`, the batches drawn in turn by all processes and known to all.
+
+    A batch is the same in every process, so that the samples do not depend on how many there are. Every process has to
+    go on to the end.
+    """
+    lows = range(0, n, batch_size)
+    for first in range(0, len(lows), world()):
+        own: list[tuple[Tensor, Tensor | None]] = []
+        for low in lows[first + rank() : first + rank() + 1]:
+            size = min(batch_size, n - low)
+            own = list(stream_samples(model, size, seed=seed, batch_size=size, y=y, start=low))
+        for found in gathered(own):
+            yield from found

@@ -13,6 +13,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from genkit.environment import is_first
+
 WIDE = 100  # columns of a file or a pipe
 INSTEAD = "\N{REPLACEMENT CHARACTER}"  # as wide as what it stands for was counted, so that tables keep their shape
 
@@ -34,13 +36,17 @@ class QuietConsole(Console):
 def make_console(**options: Any) -> Console:
     """A console on standard output; `options` go to rich.
 
+    Of several processes of one command the first one speaks.
     A notebook is a pipe to it: rich would show each line as an output of its own, into any file, and
     warn of widgets that are missing; and the notebook's standard output calls itself a terminal.
     """
     notebook = Console().is_jupyter
+    quiet = {} if is_first() else {"quiet": True}
     plain = {"force_jupyter": False, "force_terminal": False} if notebook else {}
     width = WIDE if notebook or not sys.stdout.isatty() else None
-    return QuietConsole(**{"highlight": False, "markup": False, "emoji": False, "width": width, **plain} | options)
+    return QuietConsole(
+        **{"highlight": False, "markup": False, "emoji": False, "width": width, **plain, **quiet} | options
+    )
 
 
 def _harmless(text: str) -> bool:

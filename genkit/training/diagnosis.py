@@ -36,15 +36,15 @@ def origin_of_loss(model: nn.Module, batch: Batch, rerun: Rerun) -> str:
 
 
 def origin_of_gradient(model: nn.Module, rerun: Rerun) -> str:
-    """A clause about a gradient that is not finite: "first at the output of encoder.0 (Linear)"."""
+    """A clause about a gradient that is not finite: "first at the output of encoder.0 (Linear)"; "" for none."""
     found: list[str] = []
 
     def watch(name: str, output: Tensor) -> None:
         if output.requires_grad:
             output.register_hook(lambda gradient: None if _finite(gradient) else found.append(name))
 
-    _watch(model, lambda: _backward(rerun()), watch)
-    return f"first at the output of {found[0]}" if found else "the output of every module receives a finite one"
+    _watch(model, lambda: _differentiated(rerun(), model), watch)
+    return f"first at the output of {found[0]}" if found else ""
 
 
 def non_finite_gradient(model: nn.Module) -> str | None:
@@ -52,8 +52,10 @@ def non_finite_gradient(model: nn.Module) -> str | None:
     return next((n for n, p in model.named_parameters() if p.grad is not None and not _finite(p.grad)), None)
 
 
-def _backward(terms: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    terms["loss"].backward()
+def _differentiated(terms: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
+    """The terms, once gradients have passed all modules; none is kept, and none averaged with other processes'."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    torch.autograd.grad(terms["loss"], learning, allow_unused=True)
     return terms
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import lightning.pytorch as pl
@@ -24,10 +25,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from genkit.batch_noise import by_example, share_of_batch
 from genkit.data.dataset import Dataset
+from genkit.data.loader import ValLoader
 from genkit.data.spec import Batch
 from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import GenerativeModel
 from genkit.noise import seed_global, seed_of
+from genkit.ranks import alone, copy_from_first, gathered, highest, rows_of_all, summed, world
 from genkit.training.diagnosis import non_finite_gradient, origin_of_gradient, origin_of_loss
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.lr_schedule import LRSchedule
@@ -95,6 +98,7 @@ class GenerativeModule(pl.LightningModule):
         self.occasional: tuple[str, ...] = ()
         self.validation_origin = ""
         self.stopped: str | None = None
+        self._unshared: set[str] = set()  # keys of `latest` that are of this process alone
         self._step_sums: dict[str, Tensor] = {}  # of the micro-batches of the current step
         self._sums: dict[str, Tensor] = {}
         self._seen = 0
@@ -161,22 +165,36 @@ class GenerativeModule(pl.LightningModule):
         self._step_sums = {key: before[key] + value if key in before else value for key, value in values.items()}
         if number == self.accumulate - 1:
             self.latest |= {key: total / self.accumulate for key, total in self._step_sums.items()}
+            self._unshared |= self._step_sums.keys()
+
+    def share_latest(self) -> None:
+        """Make `latest` the means over all processes; every process has to ask for it at the same step."""
+        if world() > 1 and self._unshared:
+            keys = sorted(self._unshared)
+            means = summed(torch.stack([self.latest[key].float() for key in keys])) / world()
+            self.latest |= dict(zip(keys, means, strict=True))
+        self._unshared.clear()
 
     @torch.no_grad()
     def _initialise(self, batch: Batch) -> None:
-        """From the noise of the first micro-batch: what is fitted is fitted to just what the first loss then sees."""
-        with self._noise():
-            self.model.initialise(batch)
+        """From the noise of the first micro-batch: what is fitted is fitted to just what the first loss then sees.
+
+        Every process is given the batches of all, and does what one process would do with them.
+        """
+        whole = {name: rows_of_all(value) for name, value in batch.items()}
+        with self._noise(0, 1), alone():
+            self.model.initialise(whole)
+        copy_from_first(chain(self.model.parameters(), self.model.buffers()))
 
     def _losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        with self._noise():
+        with self._noise(self.global_rank, self.trainer.world_size):
             return self.model.losses(batch, phase)
 
-    def _noise(self) -> AbstractContextManager[None]:
+    def _noise(self, rank: int, size: int) -> AbstractContextManager[None]:
         """That of the micro-batch, by position in the whole batch; what draws from torch itself, by process too."""
-        seed_global(seed_of(self.seed, "train", self.micro_batch, self.global_rank), self.device)
+        seed_global(seed_of(self.seed, "train", self.micro_batch, rank), self.device)
         whole = seed_of(self.seed, "train", self.micro_batch, 0)  # one process draws it from the global generator
-        return share_of_batch(whole, self.global_rank, self.trainer.world_size)
+        return share_of_batch(whole, rank, size)
 
     @property
     def _looks(self) -> bool:
@@ -215,7 +233,7 @@ class GenerativeModule(pl.LightningModule):
         size = len(batch["x"])
         self._tell_step(self.stored_model)
         for phase in dict.fromkeys(self.model.phases):
-            for name, term in self._validation_losses(batch, batch_idx, self._seen, phase).items():
+            for name, term in self._validation_losses(batch, *self._val_loader.place(batch_idx), phase).items():
                 key = self._key("val", phase, name)
                 self._sums[key] = self._sums.get(key, 0.0) + size * term.detach()
         self._seen += size
@@ -228,22 +246,28 @@ class GenerativeModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         means = {key: total / self._seen for key, total in self._sums.items()}
-        self.validated = {key: float(self.trainer.strategy.reduce(mean)) for key, mean in means.items()}
+        self.validated = mean_of_all({key: float(mean) for key, mean in means.items()}, self._seen)
         if not all(map(math.isfinite, self.validated.values())):
-            self.validation_origin = self._find_validation_origin()
+            found = gathered(self._find_validation_origin())
+            self.validation_origin = next(filter(None, found), "though the term of every batch is")
 
     def _find_validation_origin(self) -> str:
         """Goes through the validation batches again, up to the first one with a term that is not finite."""
-        first = 0
-        for number, found in enumerate(self.trainer.val_dataloaders or ()):
+        for turn, found in enumerate(self._val_loader):
+            place = self._val_loader.place(turn)
             batch = {name: value.to(self.device) for name, value in found.items()}
             for phase in dict.fromkeys(self.model.phases):
-                terms = self._validation_losses(batch, number, first, phase)
+                terms = self._validation_losses(batch, *place, phase)
                 if not all(bool(torch.isfinite(term)) for term in terms.values()):
-                    again = partial(self._validation_losses, batch, number, first, phase)
+                    again = partial(self._validation_losses, batch, *place, phase)
                     return origin_of_loss(self.stored_model, batch, again)
-            first += len(batch["x"])
-        return "though the term of every batch is"
+        return ""
+
+    @property
+    def _val_loader(self) -> ValLoader:
+        loader = self.trainer.val_dataloaders
+        assert isinstance(loader, ValLoader)
+        return loader
 
     def validation_terms(self, batch: Batch) -> tuple[str, ...]:
         """The names of what a validation computes, from one evaluation on a copy of the model: nothing changes.
@@ -270,6 +294,7 @@ class GenerativeModule(pl.LightningModule):
         Our endless loader is one epoch for Lightning. Each stop would end it and each resume begin another, so that the
         checkpoints of a stopped run would not be those of the uninterrupted one.
         """
+        self.share_latest()
         checkpoint["latest"] = {key: float(value) for key, value in self.latest.items()}
         checkpoint["epoch"] = 0
         loop = checkpoint["loops"]["fit_loop"]
@@ -308,21 +333,28 @@ class GenerativeModule(pl.LightningModule):
         return f"{stage}/{name}" if len(self.learns) == 1 else f"{stage}/{phase}/{name}"
 
     def _check_finite(self, terms: dict[str, Tensor], phase: str) -> None:
-        if bool(torch.isfinite(terms["loss"])):
+        finite = bool(torch.isfinite(terms["loss"]))
+        if not highest(not finite)[0]:
             return
+        self._diverged(*gathered("" if finite else self._origin(terms, phase)))
+
+    def _origin(self, terms: Mapping[str, Tensor], phase: str) -> str:
         bad = [name for name, term in terms.items() if name != "loss" and not bool(torch.isfinite(term))]
         origin = origin_of_loss(self.model, self._batch, lambda: self._losses(self._batch, phase))
-        self._diverged(f"{self._key('train', phase, (bad or ['loss'])[0])} is not finite, {origin}")
+        return f"{self._key('train', phase, (bad or ['loss'])[0])} is not finite, {origin}"
 
     def _refuse_gradients(self) -> None:
         name = non_finite_gradient(self.model)
         if name is None:  # finite numbers with a norm that overflows: clipping makes zeros of them
             return
         self.micro_batch -= 1  # the noise of the micro-batch that has just been counted
-        origin = origin_of_gradient(self.model, lambda: self._losses(self._batch, self.phase))
+        found = gathered(origin_of_gradient(self.model, lambda: self._losses(self._batch, self.phase)))
+        origin = next(filter(None, found), "the output of every module receives a finite one")
         self._diverged(f"the gradient of {name} is not finite, {origin}")
 
-    def _diverged(self, what: str) -> None:
+    def _diverged(self, *found: str) -> None:
+        """Raises the first of what the processes found."""
+        what = next(filter(None, found))
         raise NumericalError(f"step {self.global_step:,}: {what}: lower optimizer.lr or set trainer.gradient_clip")
 
     def _make_averaged(self) -> None:
@@ -346,6 +378,15 @@ class GenerativeModule(pl.LightningModule):
         self.ema.update(averaged, live, n, self.max_steps)
         for a, b in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
             a.copy_(b)
+
+
+def mean_of_all(means: Mapping[str, float], n: int) -> dict[str, float]:
+    """The means over the examples of all processes, from those over the n examples of each."""
+    shares = gathered((means, n))
+    if len(shares) == 1:
+        return dict(means)
+    total = sum(n for _, n in shares)
+    return {key: sum(own[key] * n for own, n in shares) / total for key in means}
 
 
 def _trainable(module: nn.Module) -> list[nn.Parameter]:

@@ -15,9 +15,10 @@ class TrainerOptions(Component):
 
     Attributes:
         accelerator: "auto" takes a GPU where there is one.
-        devices: Number of processes, one device each; one, until several are tested.
-        strategy: Lightning's strategy for several processes; models with phases leave parameters without gradient, so
-            they need "ddp_find_unused_parameters_true".
+        devices: Processes on each machine, one device each; None takes those that torchrun or srun started, else one.
+        num_nodes: Machines; None as for devices.
+        strategy: Of several processes: "ddp" averages the gradients, "ddp_find_unused_parameters_true" also looks for
+            parameters that a loss leaves out; "auto" does so for models with phases, which need it.
         precision: Lightning's name of a number format. Weights are float32 in all of them, as noise and data are: what
             is drawn while training comes from the same weights.
         max_steps: Optimizer steps, all phases counted.
@@ -30,7 +31,8 @@ class TrainerOptions(Component):
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
-    devices: Annotated[int, Range(1, 1)] = 1
+    devices: Annotated[int, Range(1, 4096)] | None = None
+    num_nodes: Annotated[int, Range(1, 4096)] | None = None
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     max_steps: Steps = 1000
@@ -45,8 +47,6 @@ class TrainerOptions(Component):
         """The arguments of `lightning.pytorch.Trainer` that these options decide."""
         return {
             "accelerator": self.accelerator,
-            "devices": self.devices,
-            "strategy": self.strategy,
             "precision": self.precision,
             "max_steps": self.max_steps,
             "accumulate_grad_batches": self.accumulate,

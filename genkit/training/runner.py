@@ -14,7 +14,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from rich.console import Console
@@ -22,7 +21,9 @@ from rich.console import Console
 from genkit.checkpoint.run_folder import METRICS
 from genkit.data.dataset import Dataset
 from genkit.data.loader import TrainLoader, ValLoader, forward_batch
+from genkit.environment import this_launch
 from genkit.errors import ConfigError
+from genkit.models.base import GenerativeModel
 from genkit.printing import one_line
 from genkit.training.callbacks.checkpoint_writer import CheckpointWriter
 from genkit.training.callbacks.metrics_writer import MetricsWriter
@@ -33,6 +34,7 @@ from genkit.training.callbacks.signal_stop import SignalStop
 from genkit.training.callbacks.step_check import StepCheck
 from genkit.training.callbacks.validation_watch import ValidationWatch
 from genkit.training.checkpoint_io import FolderCheckpointIO
+from genkit.training.distributed import environment, processes
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
 from genkit.training.signals import StopNow, StopSignal
@@ -86,16 +88,21 @@ def all_threads() -> int:
     return torch.get_num_threads()
 
 
-def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
+def make_trainer(options: TrainerOptions, model: GenerativeModel | None = None, **more: Any) -> pl.Trainer:
     """Lightning's Trainer as genkit uses it; also made before a run folder is, since it knows what this machine lacks.
+
+    Args:
+        options: Its device, number format and length.
+        model: What it is to train; None to ask for the device alone.
+        more: Further arguments of Lightning's.
 
     Raises:
         ConfigError: the device, the number format or the strategy is not to be had here.
     """
     _quieten()
-    torch.set_num_threads(options.threads or all_threads())
+    torch.set_num_threads(options.threads or max(1, all_threads() // this_launch().local_size))
     try:
-        trainer = _trainer(options, **more)
+        trainer = _trainer(options, **processes(options, model), **more)
     except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
         line = str(error).strip().splitlines()[0].rstrip(".!")
         advice = "choose trainer.accelerator=cpu"
@@ -110,7 +117,7 @@ def make_trainer(options: TrainerOptions, **more: Any) -> pl.Trainer:
 
 
 def _trainer(options: TrainerOptions, plugins: Sequence[Any] = (), **more: Any) -> pl.Trainer:
-    """An environment of one process. Lightning's own for SLURM counts the tasks and requeues the job."""
+    """In an environment of our own: Lightning's for SLURM counts the tasks of a whole job, and requeues it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a precision or a device that it replaces, which is refused above
         return pl.Trainer(
@@ -124,7 +131,7 @@ def _trainer(options: TrainerOptions, plugins: Sequence[Any] = (), **more: Any) 
             use_distributed_sampler=False,
             inference_mode=False,
             profiler=NoProfiler(),
-            plugins=[LightningEnvironment(), *plugins],
+            plugins=[environment(), *plugins],
             **more,
         )
 
@@ -141,6 +148,7 @@ def fit(run: TrainingRun, console: Console, stop: StopSignal) -> GenerativeModul
     checkpoints = FolderCheckpointIO(run.config)
     trainer = make_trainer(
         run.trainer,
+        run.module.model,
         callbacks=[StepCheck(checkpoints, run.resume), *_callbacks(run, console, stop)],
         plugins=[checkpoints],
         logger=list(run.loggers) or False,
@@ -154,7 +162,13 @@ def fit(run: TrainingRun, console: Console, stop: StopSignal) -> GenerativeModul
         world_size=trainer.world_size,
         rank=trainer.global_rank,
     )
-    val = ValLoader(run.dataset.split("val"), run.dataset.spec, forward_batch(run.dataset))
+    val = ValLoader(
+        run.dataset.split("val"),
+        run.dataset.spec,
+        forward_batch(run.dataset),
+        world_size=trainer.world_size,
+        rank=trainer.global_rank,
+    )
     try:
         trainer.fit(run.module, train, val, ckpt_path=path, weights_only=True)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -190,5 +204,7 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__` defined.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*`broadcast_buffers` is deprecated.*")
+    warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")
     warnings.filterwarnings("ignore", message=".*The `srun` command is available.*")
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the averaged copy

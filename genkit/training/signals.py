@@ -12,6 +12,7 @@ import time
 from types import FrameType
 from typing import Any
 
+from genkit.ranks import highest
 from genkit.signals import ECHO, KEYBOARD, Unwind, exit_code, give_back, take_over
 
 GRACE = 5.0  # seconds that a validation may go on after a signal: cut short, its step would be lost
@@ -68,14 +69,24 @@ class StopSignal:
         """From now on no signal raises anything."""
         self._may_raise = False
 
+    def agree(self) -> None:
+        """A signal that one of several processes received, or a stop that one asked for, is that of all."""
+        received, asked = highest(self.received, self.asked)
+        if received and not self.received:
+            self.received, self._at = received, time.monotonic()
+        self.asked = bool(asked)
+
     def refuse_to_begin(self) -> None:
         """Raise StopNow where a signal came already: nothing would be lost."""
+        self.agree()
         if self.received:
             raise StopNow
 
     def refuse_to_wait(self) -> None:
-        """Raise StopNow where a signal came longer than `GRACE` ago."""
-        if self.received and time.monotonic() - self._at > GRACE:
+        """Raise StopNow where a signal came to this process, or to another one, longer than `GRACE` ago."""
+        late = self.received and time.monotonic() - self._at > GRACE
+        if highest(bool(late))[0]:
+            self.agree()
             raise StopNow
 
     @property

@@ -1,4 +1,4 @@
-"""Several processes score as one does, to the last of six digits."""
+"""Several processes score as one does, to the last of six digits, and train one run together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_cases import SERVER, _entry, done, refused
+from command_cases import SERVER, Child, Done, _entry, arguments, digest, done, refused, run_json
 
 from genkit.data.sources import toy
 
@@ -89,7 +89,7 @@ def one_of_two(rank: int, port: int, argv: list[str], cwd: Path, log: Path, dies
     toy.TEST_N = POINTS
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
     if rank == 1 and dies:
-        processes._agree = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment, return-value]
+        processes.gathered = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment, return-value]
     _entry(argv, cwd, log, {})
 
 
@@ -121,4 +121,134 @@ def test_a_process_that_dies_ends_the_others(vae: Path, work: Path) -> None:
 
 def test_processes_that_are_not_there_are_one_line(vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "WORLD_SIZE=2" in refused(2, "eval", f"ckpt={vae}", "metric=fid")
+    assert "RANK is not set" in refused(2, "eval", f"ckpt={vae}", "metric=fid")
+
+
+# --- training
+
+DIVERGES = ("optimizer=sgd", "optimizer.lr=1e9", "trainer.gradient_clip=0")
+RUN = (
+    "trainer.max_steps=6",
+    "trainer.val_every_n_steps=3",
+    "checkpoint.every_n_steps=2",
+    "trainer.log_every_n_steps=1",
+)
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def as_torchrun(rank: int, port: str) -> dict[str, str]:
+    return {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_PORT": port}
+
+
+def as_srun(rank: int, port: str) -> dict[str, str]:
+    """Of the second step of a job, on one node."""
+    step = {"SLURM_JOB_ID": "4", "SLURM_STEP_ID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NUM_NODES": "1"}
+    own = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0"}
+    return step | own | {"SLURM_STEP_NODELIST": "localhost", "MASTER_PORT": port}
+
+
+def pair(
+    argv: list[str],
+    work: Path,
+    start: Callable[[int, str], dict[str, str]] = as_torchrun,
+    signals: dict[int, list[int]] | None = None,
+) -> list[Done]:
+    """How two processes end that run one command; the second one sends itself these signals."""
+    port = free_port()
+    sent = ({}, signals or {})
+    children = [Child(argv, work, work.parent / f"log{r}", sent[r], start(r, port)) for r in range(2)]
+    return [child.wait(120) for child in children]
+
+
+def same_runs(one: Path, two: Path, but: tuple[str, ...] = ()) -> None:
+    """The last checkpoints and all metrics have the same bytes, the files `but` aside."""
+    assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
+    first, second = (digest(run / "checkpoints" / "step-00000006") for run in (one, two))
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name] and name not in but] == []
+
+
+def test_one_run_however_it_is_started(work: Path) -> None:
+    """By torchrun, by srun and by genkit itself: one folder, one word each, the same bytes."""
+    argv = arguments("gan", *RUN, "trainer.threads=1", "samples.every_n_steps=3", "trainer.accumulate=2")
+    for name, start in (("torchrun", as_torchrun), ("srun", as_srun)):
+        first, second = pair([*argv, f"run_dir={work / name}"], work, start)
+        assert (first.code, second.code) == (0, 0), first.said + second.said
+        assert first.said.count("run folder: ") == 1
+        assert second.said == ""
+    ended = Child([*argv, "trainer.devices=2", f"run_dir={work / 'own'}"], work, work.parent / "log").wait()
+    assert ended.code == 0, ended.said
+    assert ended.said.count("done: 6 steps") == 1
+    assert run_json(work / "own")["processes"] == 2
+    assert run_json(work / "own")["examples_seen"] == 6 * 2 * 2 * 32
+    for name in ("srun", "torchrun"):
+        same_runs(work / "own", work / name, but=("config.json", "manifest.json"))  # which hold the number typed
+    assert len(list((work / "own" / "samples").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138), (signal.SIGKILL, None)])
+def test_a_signal_to_one_process_ends_both_and_the_run_goes_on_exactly(
+    number: int, code: int | None, work: Path
+) -> None:
+    argv = arguments("vae", *RUN, "trainer.threads=1")
+    whole = pair([*argv, f"run_dir={work / 'whole'}"], work)
+    assert [end.code for end in whole] == [0, 0], whole
+    first, second = pair([*argv, f"run_dir={work / 'cut'}"], work, signals={4: [number]})
+    assert (first.code, second.code) == ((1, -9) if code is None else (code, code)), first.said + second.said
+    if code is None:
+        assert "another of the 2 processes ended too early" in first.said
+    assert "Traceback" not in first.said + second.said
+    again = pair(["train", f"resume={work / 'cut'}"], work)
+    assert [end.code for end in again] == [0, 0], again
+    assert "(exact)" in again[0].said
+    same_runs(work / "whole", work / "cut")
+    other = done("train", f"resume={work / 'cut'}", "trainer.max_steps=8", "trainer.threads=1")
+    assert "processes: 2 became 1" in other
+
+
+def test_a_loss_that_one_process_finds_not_finite_is_one_line(work: Path) -> None:
+    argv = arguments(
+        "vae",
+        *RUN,
+        "trainer.threads=1",
+        "optimizer=sgd",
+        "optimizer.lr=1e9",
+        "trainer.gradient_clip=0",
+        "trainer.devices=2",
+    )
+    ended = Child([*argv, f"run_dir={work / 'run'}"], work, work.parent / "log").wait()
+    assert ended.code == 5, ended.said
+    assert ended.said.count("genkit: error: ") == 1
+    assert "not finite" in ended.said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trainer.devices=3"], "torchrun started 2 processes, 2 on this machine: choose trainer.devices=2"),
+        (["trainer.num_nodes=2"], "choose trainer.num_nodes=1"),
+    ],
+)
+def test_what_disagrees_with_torchrun_is_refused(
+    words: list[str], said: str, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in as_torchrun(0, "1").items():
+        monkeypatch.setenv(name, value)
+    assert said in refused(2, *arguments("vae", *words))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trainer.devices=1000"], "cores: choose at most that many"),
+        (["trainer.devices=0"], "trainer.devices: 0 is not an integer in [1, 4096]"),
+        (["trainer.num_nodes=2"], "by torchrun or srun"),
+    ],
+)
+def test_what_this_machine_cannot_have_is_refused(words: list[str], said: str, work: Path) -> None:
+    assert said in refused(2, *arguments("vae", *words))

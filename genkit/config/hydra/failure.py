@@ -15,7 +15,8 @@ import traceback
 from dataclasses import dataclass
 
 from genkit.config.memory import asked_for
-from genkit.errors import ConfigError, GenkitError, StorageError
+from genkit.environment import Report, announced_rank, report
+from genkit.errors import ConfigError, GenkitError, RankError, StorageError
 from genkit.printing import one_line, shortened, shown
 
 STORAGE = {
@@ -35,21 +36,29 @@ LIMIT = 600  # characters of a line that someone else wrote
 
 @dataclass(frozen=True)
 class Failure:
-    """The exit code and the line; an empty line is not printed."""
+    """The exit code and the line; an empty line is not printed.
+
+    Attributes:
+        follows: Whether it is that another process of this command failed.
+    """
 
     code: int
     line: str
+    follows: bool = False
 
     def show(self) -> None:
-        if self.line:
-            print(f"genkit: {self.line}", file=sys.stderr, flush=True)
+        """Print the line, or leave it to the process that started this one."""
+        if self.line and not report(Report(line=self.line, follows=self.follows)):
+            rank = announced_rank()
+            which = f"process {rank}: " if rank else ""
+            print(f"genkit: {which}{self.line}", file=sys.stderr, flush=True)
 
 
 def failure_of(error: Exception) -> Failure:
     """Say how an exception is told to the user."""
     text = one_line(str(error))
     if isinstance(error, GenkitError):
-        return Failure(error.exit_code, f"error: {text}")
+        return Failure(error.exit_code, f"error: {text}", follows=isinstance(error, RankError))
     if isinstance(error, BrokenPipeError):
         return Failure(BROKEN_PIPE, "")
     if isinstance(error, FileNotFoundError) and not _stands_somewhere():

@@ -29,7 +29,6 @@ from genkit.storage.exclusive import NEW_OUT, NEW_RUN, refuse_file_name, refuse_
 LONGEST = 255  # bytes of a name in a folder, on every common file system
 LONGEST_PATH = 4000  # bytes of a path: Linux takes 4,096, and files stand below it
 CUT = 60  # characters of such a path in a message
-UNSUPPORTED = {"trainer.devices": "training on several devices is not supported: a run is exact on one alone"}
 # key -> the class that it must be built of; of another one, the real check says so
 EXPECTED = {
     "data": "Dataset", "model": "GenerativeModel", "trainer": "TrainerOptions", "checkpoint": "CheckpointOptions",
@@ -94,8 +93,6 @@ def _check_value(value: Any, hint: Any, at: str) -> None:
     try:
         read(value, hint, at, _nested)
     except ConfigError as error:
-        if at in UNSUPPORTED:
-            raise ConfigError(f"{error}; {UNSUPPORTED[at]}") from None
         if Object.__name__ not in str(error) and Unknown.__name__ not in str(error):
             raise
 

@@ -65,7 +65,7 @@ OPTIONS = {
 SETS = {"metric": {"all", "everything", "default", "any", "metrics"}}  # words for a whole set of options
 
 STEPS = "genkit counts optimizer steps, not epochs"
-ONE_GPU = "training runs on one device"
+VISIBLE = "which GPU it is stays with the environment: CUDA_VISIBLE_DEVICES=1 genkit train …"
 START = "resume= continues a run, start= begins a new one from its weights"
 
 # what other tools call a file of settings, which is an experiment here
@@ -97,8 +97,11 @@ TRAIN: dict[str, Term] = {
     "wd l2 l2_reg": Term("optimizer.weight_decay"),
     "optim opt optimiser optimizer_type solver": Term("optimizer"),
     BATCH + " train_batch_size per_device_train_batch_size batch_per_gpu bsz": Term("data.batch_size"),
-    DEVICES + " device devices num_gpus n_gpus ngpus ngpu num_devices": Term("trainer=gpu", ONE_GPU, TRAINER),
-    "cuda_visible_devices": Term("trainer=gpu", ONE_GPU),
+    DEVICES.replace(" gpus ", " ") + " device": Term("trainer=gpu", "", TRAINER),
+    "gpus devices num_gpus n_gpus ngpus ngpu num_devices nproc_per_node num_processes world_size":
+        Term("trainer.devices"),
+    "nodes nnodes n_nodes num_machines": Term("trainer.num_nodes"),
+    "cuda_visible_devices": Term("trainer=gpu", VISIBLE),
     "threads num_threads n_jobs nproc cpus num_cpus n_threads": Term("trainer.threads"),
     "workers num_workers n_workers dataloader_num_workers j":
         Term("trainer.threads", "data needs no worker processes", counts_other=True),

@@ -17,8 +17,10 @@ from typing import Annotated, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from genkit.batch_noise import permutation
 from genkit.component import Component, NonNegativeFloat, Probability, Range, Width
 from genkit.errors import ConfigError
+from genkit.ranks import rows_of_all, summed, world
 from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 
 MOST = 65536  # codes
@@ -147,18 +149,20 @@ class VectorQuantizer(Quantizer, RetiredBuffers):
 
     @torch.no_grad()
     def _restart(self, z: Tensor, dead: Tensor) -> None:
-        """Puts every dead code (K,) on a feature of its own, as far as the features (N, C) reach."""
+        """Puts every dead code (K,) on a feature of its own, as far as the features (N, C) of all processes reach."""
+        z = rows_of_all(z)
         places = torch.arange(self.num_codes, device=z.device) % len(z)
-        drawn = z[torch.randperm(len(z), device=z.device)[places]]
+        drawn = z[permutation(len(z), z.device)[places]]
         self.usage.copy_(self.usage.where(~dead, 1 / self.num_codes))
         self.sums.copy_(self.sums.where(~dead[:, None], drawn / self.num_codes))
 
     @torch.no_grad()
     def _follow(self, z: Tensor, codes: Tensor) -> None:
-        """Moves the running means by one batch of features (N, C)."""
-        counts = torch.bincount(codes, minlength=self.num_codes).to(self.usage)
-        self.usage.lerp_(counts / len(z), 1 - self.decay)
-        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, codes, z) / len(z), 1 - self.decay)
+        """Moves the running means by one batch of features (N, C), of all processes together."""
+        n = len(z) * world()
+        counts = summed(torch.bincount(codes, minlength=self.num_codes).to(self.usage))
+        self.usage.lerp_(counts / n, 1 - self.decay)
+        self.sums.lerp_(summed(torch.zeros_like(self.sums).index_add_(0, codes, z)) / n, 1 - self.decay)
 
 
 class FiniteScalarQuantizer(Quantizer):

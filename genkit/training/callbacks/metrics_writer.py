@@ -31,6 +31,7 @@ class MetricsWriter(StepCallback):
 
     def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         if trainer.global_step % self.every_n_steps == 0:
+            module.share_latest()
             values = {key: float(value) for key, value in module.latest.items()}
             rates = {f"lr/{group['name']}": group["lr"] for group in trainer.optimizers[0].param_groups}
             self.write(trainer, values | rates)

@@ -19,6 +19,7 @@ from rich.console import Console
 from genkit.data.dataset import Dataset
 from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.record import Record
+from genkit.ranks import alone, from_first
 from genkit.training.aside import Aside
 from genkit.training.module import GenerativeModule
 from genkit.training.options import QuickOptions
@@ -67,17 +68,22 @@ class QuickScores(pl.Callback):
         assert isinstance(pl_module, GenerativeModule)
         if trainer.global_step % (self.quick.options.every_n_steps or 1):
             return
-        with self.aside(trainer.global_step):
-            self._score(trainer, pl_module)
+        pl_module.validated |= from_first(lambda: self._terms(trainer, pl_module))
 
-    def _score(self, trainer: pl.Trainer, pl_module: GenerativeModule) -> None:
+    def _terms(self, trainer: pl.Trainer, pl_module: GenerativeModule) -> dict[str, float]:
+        """The scores by log key; none where they cannot be taken."""
+        with alone(), self.aside(trainer.global_step):
+            return self._score(trainer, pl_module)
+        return {}
+
+    def _score(self, trainer: pl.Trainer, pl_module: GenerativeModule) -> dict[str, float]:
         options = self.quick.options
         model = pl_module.prepared(self.dataset)
         self.quick.evaluator.compute_on(pl_module.device)
         records = self.quick.evaluator.score_model(model, options.n)
-        pl_module.validated |= terms_of(records, options.n)
         line = f"quick scores at step {trainer.global_step:,} ({facts(records, options.n)}): {said(records)}"
         self.console.print(line, style="dim", soft_wrap=True, highlight=False)
+        return terms_of(records, options.n)
 
 
 def terms_of(records: list[Record], n: int) -> dict[str, float]:

@@ -20,6 +20,7 @@ from genkit.data.spec import Batch
 from genkit.evaluation.variety import VarietyWatch
 from genkit.models.base import Conditional, GenerativeModel, Reconstructor
 from genkit.models.stream import stream_samples
+from genkit.ranks import alone
 from genkit.report.picture import draw, draw_pairs
 from genkit.training.aside import Aside
 from genkit.training.callbacks.metrics_writer import MetricsWriter
@@ -81,7 +82,7 @@ class SampleGrids(StepCallback):
         if trainer.global_step in (self.drawn, 0) or not trainer.is_global_zero:
             return
         self.drawn = trainer.global_step
-        with self.aside(trainer.global_step):
+        with alone(), self.aside(trainer.global_step):
             self._draw(trainer, module)
 
     def _draw(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
