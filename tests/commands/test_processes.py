@@ -232,6 +232,7 @@ def test_a_loss_that_one_process_finds_not_finite_is_one_line(work: Path) -> Non
     [
         (["trainer.devices=3"], "torchrun started 2 processes, 2 on this machine: choose trainer.devices=2"),
         (["trainer.num_nodes=2"], "choose trainer.num_nodes=1"),
+        (["-m", "seed=1,2"], "start a sweep once"),
     ],
 )
 def test_what_disagrees_with_torchrun_is_refused(
@@ -252,3 +253,17 @@ def test_what_disagrees_with_torchrun_is_refused(
 )
 def test_what_this_machine_cannot_have_is_refused(words: list[str], said: str, work: Path) -> None:
     assert said in refused(2, *arguments("vae", *words))
+
+
+def test_samples_do_not_depend_on_how_many_draw_them(vae: Path, work: Path) -> None:
+    """Whole batches and a rest, by one process, by genkit's own two and by three that torchrun starts."""
+    argv = ["sample", f"ckpt={vae}", "n=45", "batch_size=10"]
+    done(*argv, "out=one")
+    ended = Child([*argv, "devices=2", "out=two"], work, work.parent / "log").wait()
+    assert ended.code == 0, ended.said
+    port = free_port()
+    ranks = [as_torchrun(r, port) | {"WORLD_SIZE": "3"} for r in range(3)]
+    children = [Child([*argv, "out=three"], work, work.parent / f"log{r}", None, ranks[r]) for r in range(3)]
+    assert [child.wait().code for child in children] == [0, 0, 0]
+    first, second, third = ((work / name / "samples.npz").read_bytes() for name in ("one", "two", "three"))
+    assert first == second == third

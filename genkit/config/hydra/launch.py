@@ -36,6 +36,7 @@ from genkit.config.hydra.words import Words
 from genkit.config.names import TARGET, current
 from genkit.config.schema import is_node, read
 from genkit.config.settings import Settings, settings_of
+from genkit.environment import this_launch
 from genkit.errors import ConfigError
 from genkit.printing import shell_word
 
@@ -116,6 +117,10 @@ def launch(verb: str, target: str, words: Words, jobs: str = "") -> int:
     """
     if not words.multirun and (typed := [word for word in words.overrides if key_of(word) == AT_ONCE]):
         raise ConfigError(f"{typed[0]}: it is of a sweep: add -m, or leave it out")
+    if words.multirun and this_launch().size > 1:
+        raise ConfigError(
+            "-m: start a sweep once, not in every process of torchrun or srun"
+        )
     catalog = Catalog.of(words)
     if words.multirun and jobs and not words.flags.keys() & {"--cfg", "-c", "--info", "-i"}:
         return sweep(SweepTask(verb, target, words, catalog), jobs)
