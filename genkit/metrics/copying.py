@@ -28,30 +28,19 @@ from torch import Tensor
 
 from genkit.errors import ConfigError
 from genkit.metrics.base import Probe, Requirement
-from genkit.metrics.distances import as_close, as_rows, comparable_distances, nearest_distances, tied_ranks, tiles
+from genkit.metrics.distances import all_nearest, as_close, as_rows, nearest_distances, tied_ranks
 from genkit.metrics.interval import Z, wilson_interval
 from genkit.metrics.pair_metric import PairMetric
 
 
 def authentic(fake: Tensor, train: Tensor) -> Tensor:
     """(n,) bool: which of the samples (n, D) are farther from the training data (m, D) than its points are."""
-    distance = nearest_distances(fake, train)[:, 0]
-    which, nearest = all_nearest(fake, train, distance)
+    distance, which, nearest = all_nearest(fake, train)
     looked_up, place = nearest.unique(return_inverse=True)  # of 60,000 training points, those that are nearest to any
     isolation = nearest_distances(train[looked_up], train, 2)[:, 1]  # the nearest of all is the point itself, at 0
     met = torch.ones(len(fake), dtype=torch.bool)
     met[which[as_close(distance[which], isolation[place])]] = False
     return met
-
-
-def all_nearest(points: Tensor, others: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs (P,), (P,) int64 of a point (n, D) and one of the others (m, D) at its smallest squared distance (n,)."""
-    pairs = []
-    for part, tile in tiles(len(points), len(others)):
-        found = as_close(comparable_distances(points[part], others[tile]), distance[part][:, None]).nonzero()
-        pairs.append(found + torch.tensor([part.start, tile.start]))
-    which, nearest = torch.cat(pairs).unbind(1)
-    return which, nearest
 
 
 def mann_whitney(left: Tensor, right: Tensor) -> float:

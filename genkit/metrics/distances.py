@@ -117,6 +117,23 @@ def nearest_squared(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor,
     return found, which
 
 
+def all_nearest(points: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The nearest ones of the others (m, D) of each of the points (n, D), all that are equally near; centre rows first.
+
+    Their squared distances (n,), and the pairs (P,), (P,) int64 of a point and one of its nearest others.
+    """
+    distance = points.new_full((len(points),), torch.inf)
+    kept = []
+    for part, tile in tiles(len(points), len(others)):
+        d2 = comparable_distances(points[part], others[tile])
+        distance[part] = torch.minimum(distance[part], d2.amin(1))
+        i, j = as_close(d2, distance[part][:, None]).nonzero(as_tuple=True)
+        kept.append((i + part.start, j + tile.start, d2[i, j]))
+    which, nearest, found = (torch.cat(columns) for columns in zip(*kept, strict=True))
+    near = as_close(found, distance[which])  # others came nearer in later tiles
+    return distance, which[near], nearest[near]
+
+
 def _first_of_nearest(d2: Tensor) -> tuple[Tensor, Tensor]:
     """The smallest of each row (n, m) and the first place where it stands, (n, 1) both."""
     least = d2.amin(1, keepdim=True)

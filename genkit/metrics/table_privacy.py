@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,12 +36,12 @@ import torch
 from torch import Tensor
 
 from genkit.metrics.base import Probe, Requirement
-from genkit.metrics.copying import all_nearest
-from genkit.metrics.distances import as_rows, nearest_distances
+from genkit.metrics.distances import all_nearest, as_rows
 from genkit.metrics.interval import wilson_interval
 from genkit.metrics.table_metric import TableMetric
 
 FRESH = 0.5  # v of fresh rows
+HASH = 16  # bytes of the hash of a row
 EXPOSED = 0.55  # of v, below which nothing is said
 
 
@@ -128,7 +129,7 @@ class RowPrivacy(TrainingRows):
         of_train, of_all = (torch.bincount(part, minlength=len(rows)).double() for part in (place[: len(train)], place))
         centre = self.kind.coordinates(train).mean(0)
         points, others = (self.kind.coordinates(part) - centre for part in (fake, rows))
-        sample, row = all_nearest(points, others, nearest_distances(points, others)[:, 0])
+        _, sample, row = all_nearest(points, others)
         near = torch.bincount(sample, weights=of_all[row], minlength=len(fake))  # equally near rows of each sample
         share = (torch.bincount(sample, weights=of_train[row], minlength=len(fake)) / near).mean()
         weight = torch.bincount(row, weights=of_all[row] / near[sample], minlength=len(rows)) / len(fake)
@@ -182,11 +183,10 @@ class ExactCopies(TrainingRows):
 
 
 def distinct_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The different rows (k, D) of rows (n, D), and which of them each one is, (n,) int64."""
-    whole = np.ascontiguousarray((rows + 0.0).numpy())  # makes 0 of −0
-    _, first, place = np.unique(
-        whole.view(np.dtype((np.void, whole.shape[1] * whole.itemsize)))[:, 0], return_index=True, return_inverse=True
-    )
+    """Find the different rows (k, D) of rows (n, D), and which of them each one is, (n,) int64; by their hashes."""
+    whole = (rows + 0.0).numpy()  # makes 0 of −0
+    hashes = np.array([blake2b(row.tobytes(), digest_size=HASH).digest() for row in whole], dtype=f"V{HASH}")
+    _, first, place = np.unique(hashes, return_index=True, return_inverse=True)
     return rows[torch.from_numpy(first)], torch.from_numpy(place.reshape(-1))
 
 
