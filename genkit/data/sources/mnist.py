@@ -34,7 +34,10 @@ CLASSES = 10
 LEVELS = 256
 NPZ = "mnist.npz"
 FOLDERS = ("", "mnist", "MNIST", "MNIST/raw")  # below the root; the last is torchvision's
-WANTED = f"put {NPZ} or the four IDX files (train-images-idx3-ubyte …) into a folder and give data.root=FOLDER"
+WANTED = (
+    f"put {NPZ} or the four IDX files (train-images-idx3-ubyte …) into a folder and give data.root=FOLDER, or "
+    "data.download=true"
+)
 
 HOME = "mnist"  # folder below the root that fetched files go to
 DOWNLOADS = downloads(

@@ -14,7 +14,7 @@ import torch
 from genkit.component import NonNegativeInt, PositiveInt, Range
 from genkit.data.dataset import IMAGE_BATCH, Dataset, SplitName
 from genkit.data.root import find_root
-from genkit.data.sources.mnist import CLASSES, LEVELS, SIDE, WANTED, read_arrays, to_split
+from genkit.data.sources.mnist import CLASSES, LEVELS, SIDE, WANTED, fetched, read_arrays, to_split
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
 from genkit.noise import generator_of
@@ -35,9 +35,10 @@ class StackedMNIST(Dataset):
         batch_size: Images in one training micro-batch.
         n_train: Images in the training split; validation has 5,000 and test 10,000.
         seed: Of the draws.
+        download: Whether the files of MNIST are fetched where they are not there.
 
     Raises:
-        DataError: a file is missing, damaged, or not MNIST.
+        DataError: a file is missing, damaged, cannot be fetched, or is not MNIST.
     """
 
     eval_n = EVAL_N
@@ -49,10 +50,11 @@ class StackedMNIST(Dataset):
         batch_size: PositiveInt = IMAGE_BATCH,
         n_train: Annotated[int, Range(1, 1_000_000)] = 60_000,
         seed: NonNegativeInt = 0,
+        download: bool = False,
     ) -> None:
         self.batch_size, self.seed = batch_size, seed
         self.spec = DataSpec((CHANNELS, SIDE, SIDE), "image", (-1.0, 1.0), LEVELS, CLASSES**CHANNELS)
-        path = find_root(root, "mnist", WANTED)
+        path = find_root(fetched(root) if download else root, "mnist", WANTED)
         arrays = read_arrays(path)
         digits = {part: to_split(arrays, part, path) for part in ("train", "test")}
         sizes: dict[SplitName, int] = {"train": n_train, "val": VAL_N, "test": TEST_N}

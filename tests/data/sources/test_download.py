@@ -16,6 +16,7 @@ from genkit.data.published.benchmark import Benchmark
 from genkit.data.published.download import Download
 from genkit.data.sources import cifar10, fashion_mnist, kmnist, mnist, svhn
 from genkit.data.sources.cifar100 import cifar100_files
+from genkit.data.sources.stacked_mnist import StackedMNIST
 from genkit.errors import DataError
 from genkit.storage.disk import user_folder
 
@@ -153,6 +154,9 @@ def test_only_missing_files_are_fetched(server: Server, tmp_path: Path, monkeypa
     assert sorted(server.asked) == sorted(set(files) - {there})
     assert len(mnist.MNIST(str(tmp_path / "here"), download=True).split("test")) == 10
     assert {file.name for file in (tmp_path / "here" / "mnist").iterdir()} == set(files)
+    asked = len(server.asked)
+    assert len(StackedMNIST(str(tmp_path / "here"), n_train=20, download=True).split("train")) == 20
+    assert len(server.asked) == asked
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
