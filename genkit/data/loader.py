@@ -8,7 +8,10 @@ r-th of its W slices. There is no state: only the number m is restored on resume
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, islice
 
 import torch
 from torch import Tensor
@@ -73,10 +76,17 @@ class TrainLoader:
         self._order: tuple[int, EpochOrder] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        m = self.start
-        while True:
-            yield self.batch(m)
-            m += 1
+        numbers = count(self.start)
+        return self._ahead(numbers) if self.train.ahead else map(self.batch, numbers)
+
+    def _ahead(self, numbers: Iterator[int]) -> Iterator[Batch]:
+        """The batches of these numbers, made by another thread while the latest one is trained on."""
+        with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
+            made = deque(thread.submit(self.batch, m) for m in islice(numbers, self.train.ahead))
+            while True:
+                batch = made.popleft().result()
+                made.append(thread.submit(self.batch, next(numbers)))
+                yield batch
 
     def batch(self, m: int) -> Batch:
         """Micro-batch m of this process."""

@@ -48,10 +48,12 @@ class Split(ABC):
         shape: Of one example, channels first.
         dtype: Of the values: uint8 or int64 for discrete data, float32 for continuous data.
         labels: (N,) int64 in memory, or None.
+        ahead: Micro-batches that are worth making ahead of the training, where that takes time.
     """
 
     shape: tuple[int, ...]
     dtype: torch.dtype
+    ahead: int = 0
 
     def __new__(cls, *_: object, **__: object) -> Split:
         return super().__new__(InMemory if cls is Split else cls)

@@ -40,6 +40,7 @@ class ShardSplit(Split):
     """
 
     dtype = torch.uint8
+    ahead = 2
 
     def __init__(
         self,

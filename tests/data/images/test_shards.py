@@ -90,6 +90,27 @@ def test_batches_depend_on_neither_threads_nor_processes(root: Path, workers: in
         assert torch.equal(torch.cat([rank.batch(m)["x"] for rank in two]), straight[m]["x"])
 
 
+def test_batches_are_made_ahead_and_an_error_comes_in_its_turn(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = TrainLoader(Shards(str(root), batch_size=4), seed=0)
+    straight, made = [loader.batch(m) for m in range(6)], list[int]()
+    original = loader.batch
+
+    def batch(m: int) -> Any:
+        made.append(m)
+        if m == 5:
+            raise DataError("the sixth")
+        return original(m)
+
+    monkeypatch.setattr(loader, "batch", batch)
+    ahead = iter(loader)
+    for expected in straight[:5]:
+        assert torch.equal(next(ahead)["x"], expected["x"])
+        assert len(made) <= 7
+    with pytest.raises(DataError, match="the sixth"):
+        next(ahead)
+    assert made[:6] == list(range(6))
+
+
 def test_names_of_shards_are_splits_and_copies_fall_on_one_side(tmp_path: Path) -> None:
     root = tmp_path / "named"
     entries = list(FILES.items())
