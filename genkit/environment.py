@@ -14,7 +14,7 @@ import signal
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,18 +117,21 @@ class Report:
         result: What the command returned, a JSON value.
         line: Why it failed, "" where it did not.
         follows: Whether it failed because another one did.
+        again: The command that goes on where this one was cut off, "" for none.
     """
 
     result: Any = None
     line: str = ""
     follows: bool = False
+    again: str = ""
 
 
 def report(told: Report) -> bool:
-    """Leave a report for genkit's launcher; returns whether there is one to read it."""
+    """Leave a report for genkit's launcher; returns whether there is one to read it. `again` is kept from before."""
     folder = os.environ.get(REPORTS)
     if folder is None or not os.path.isdir(folder):
         return False
+    told = replace(told, again=told.again or read_report(Path(folder), announced_rank()).again)
     (Path(folder) / str(announced_rank())).write_text(json.dumps(asdict(told)), encoding="utf-8")
     return True
 

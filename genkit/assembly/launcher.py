@@ -137,7 +137,8 @@ def _outcome(group: Group, folder: Path) -> Any:
     rank = next(iter([*told, *lost, *group.failed]))
     if codes[rank] > 128 and not reports[rank].line:  # a signal that one process received alone
         raise SystemExit(codes[rank])
-    raise ProcessError(_line(rank, codes[rank], reports[rank], folder), _code(codes[rank]))
+    again = f"; to continue: {reports[0].again}" if rank in lost and reports[0].again else ""
+    raise ProcessError(f"{_line(rank, codes[rank], reports[rank], folder)}{again}", _code(codes[rank]))
 
 
 def _line(rank: int, code: int, report: Report, folder: Path) -> str:

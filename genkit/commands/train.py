@@ -217,6 +217,7 @@ def _fit(
     stop: StopSignal,
 ) -> Trained:
     started, meter = time.monotonic(), Meter(folder.info)
+    report(Report(again=_again(folder, settings)))
     before = float(folder.info["wall_time"] or 0.0)
     if (note := short_run(parts)) is not None:
         console.print(note, style="dim", soft_wrap=True)
@@ -258,8 +259,12 @@ def _fit(
 def _say_stopped(folder: RunFolder, step: int, settings: RunSettings, stop: StopSignal) -> None:
     if is_first():
         kept = f"at step {step:,}" if step else "before its first checkpoint"
-        again = next_command(settings.plugins, "train", f"resume={folder.path}")
+        again = _again(folder, settings)
         print(f"genkit: stopped by {stop.name} {kept}; to continue: {again}", file=sys.stderr, flush=True)
+
+
+def _again(folder: RunFolder, settings: RunSettings) -> str:
+    return next_command(settings.plugins, "train", f"resume={folder.path}")
 
 
 def _run(

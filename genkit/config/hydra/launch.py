@@ -118,9 +118,7 @@ def launch(verb: str, target: str, words: Words, jobs: str = "") -> int:
     if not words.multirun and (typed := [word for word in words.overrides if key_of(word) == AT_ONCE]):
         raise ConfigError(f"{typed[0]}: it is of a sweep: add -m, or leave it out")
     if words.multirun and this_launch().size > 1:
-        raise ConfigError(
-            "-m: start a sweep once, not in every process of torchrun or srun"
-        )
+        raise ConfigError("-m: start a sweep once, not in every process of torchrun or srun")
     catalog = Catalog.of(words)
     if words.multirun and jobs and not words.flags.keys() & {"--cfg", "-c", "--info", "-i"}:
         return sweep(SweepTask(verb, target, words, catalog), jobs)
