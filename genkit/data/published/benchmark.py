@@ -208,7 +208,9 @@ def _pictures(benchmark: Benchmark, path: Path) -> FoundImages:
 
 def _with_classes(benchmark: Benchmark, images: ImageCollection, path: Path) -> ImageCollection:
     """Pictures in folders named after the classes, or numbered as they are, have the published numbers."""
-    if len(images) == 0 and not images.skipped.bad:
+    if len(images) == 0:
+        if images.skipped.bad:
+            return images  # each is named with its reason
         raise DataError(f"{benchmark.name}: nothing of it in {shown(path)}; {benchmark.wanted}, or data.download=true")
     found = set(images.classes or ())
     if "" in found or len(found) < 2:

@@ -220,6 +220,11 @@ WRONG: dict[str, tuple[Callable[[str], PreparedImages], cases.Files, str]] = {
     "a pickle of a list": (CIFAR10, changed(PICKLES, "test_batch", pickle.dumps([1, 2])), "something else"),
     "an empty folder": (CIFAR10, {"notes.txt": b"1"}, r"nothing of it in .*cifar-10-binary\.tar\.gz"),
     "pictures in no folders": (CIFAR10, LOOSE, "in no class folders"),
+    "damaged pictures": (
+        CIFAR10,
+        {f"train/{c}/1.png": b"x" for c in CLASSES},
+        r"no images in it .* 10 that cannot be read",
+    ),
     "cut idx": (FashionMNIST, cut(IDX, "train-images-idx3-ubyte.gz"), "cannot be read"),
     "idx of other sides": (KMNIST, changed(PLAIN_IDX, "t10k-images-idx3-ubyte", HALF), "not uint8"),
     "an idx file is missing": (KMNIST, changed(IDX, "t10k-images-idx3-ubyte.gz", None), "lacks t10k-images-idx3-ubyte"),
