@@ -7,6 +7,7 @@ equal): the same examples give the same splits, whether they came from a folder,
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -94,14 +95,25 @@ class Scratch:
             self.writer.split(name, self._examples(rows[name], labels), layout)
         return Placed(hashes, splits.tolist(), rows)
 
-    def values(self) -> NDArray[Any]:
-        """(n, *shape), a map of the file."""
-        return np.memmap(self._file, self.dtype, "r", shape=(len(self), *self.shape))
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """The examples `rows` (B,), as (B, *shape).
+
+        They are read by their offset: the pages of a map would count as this process's own.
+        """
+        out = np.empty((len(rows), *self.shape), self.dtype)
+        for row, values in zip(rows.tolist(), out.reshape(len(rows), -1).view(np.uint8), strict=True):
+            os.preadv(self._file.fileno(), (values.data,), row * self.width)
+        return out
+
+    @property
+    def width(self) -> int:
+        """Bytes of one example."""
+        return prod(self.shape) * TYPES[self.dtype].itemsize
 
     def _examples(self, rows: NDArray[np.int64], labels: NDArray[np.int64] | None) -> Iterator[Examples]:
         """The examples `rows`, in this order."""
-        values, size = self.values(), max(1, CHUNK // (prod(self.shape) * TYPES[self.dtype].itemsize))
+        size = max(1, CHUNK // self.width)
         for low in range(0, len(rows), size):
             part = rows[low : low + size]
             y = None if labels is None else torch.from_numpy(labels[part])
-            yield Examples(torch.from_numpy(np.array(values[part])), y)
+            yield Examples(torch.from_numpy(self.read(part)), y)

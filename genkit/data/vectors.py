@@ -70,7 +70,7 @@ def write_vectors(
         classes = _classes(arrays, kept)
         labels = None if classes.numbers is None else np.array(classes.numbers)
         placed = scratch.place(_splits(arrays, kept), labels, source)
-        mean, std = _moments(scratch.values(), placed.rows["train"])
+        mean, std = _moments(scratch, placed.rows["train"])
     about = {
         "shape": [dim],
         "classes": list(classes.names),
@@ -128,13 +128,14 @@ def _splits(arrays: Sequence[ArrayPart], kept: Sequence[tuple[int, int]]) -> lis
     return [split for number, _ in kept if (split := arrays[number].split)] or None
 
 
-def _moments(values: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(values: Scratch, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation (D,) of the rows, in two passes; 1 for a column that is constant."""
-    size = max(1, 2**21 // values.shape[1])
+    (dim,) = values.shape
+    size = max(1, 2**21 // dim)
     blocks = [np.sort(rows)[low : low + size] for low in range(0, len(rows), size)]
-    mean = sum((values[block].astype(np.float64).sum(0) for block in blocks), np.zeros(values.shape[1])) / len(rows)
-    squares = ((values[block].astype(np.float64) - mean) ** 2 for block in blocks)
-    std = np.sqrt(sum((block.sum(0) for block in squares), np.zeros(values.shape[1])) / len(rows))
+    mean = sum((values.read(block).astype(np.float64).sum(0) for block in blocks), np.zeros(dim)) / len(rows)
+    squares = ((values.read(block).astype(np.float64) - mean) ** 2 for block in blocks)
+    std = np.sqrt(sum((block.sum(0) for block in squares), np.zeros(dim)) / len(rows))
     negligible = std <= 1e-6 * np.abs(mean)  # what float32 cannot tell from none
     return mean, np.where(negligible | (std == 0), 1.0, std)
 

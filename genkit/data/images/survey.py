@@ -90,6 +90,7 @@ class Survey(ImageSizes):
 def surveyed(collection: ImageCollection, numbers: Iterable[int]) -> Survey:
     """Read the headers of the images with these numbers."""
     survey = Survey(bad=list(collection.skipped.bad))
+    known: dict[Header, Header] = {}  # of many images few headers differ, and each is kept once
     for i in numbers:
         try:
             header = collection.header(i)
@@ -97,7 +98,7 @@ def surveyed(collection: ImageCollection, numbers: Iterable[int]) -> Survey:
             survey.bad.append((collection.names[i], str(error)))
         else:
             survey.good.append(i)
-            survey.headers.append(header)
+            survey.headers.append(known.setdefault(header, header))
     return survey
 
 
