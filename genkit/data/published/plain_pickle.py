@@ -109,6 +109,7 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.size = self.copied = 0
         self.steps: dict[str, Callable[[], None]] = {
             "MARK": lambda: self.marks.append(len(self.stack)),
             "MEMOIZE": lambda: self.memo.update({len(self.memo): self.stack[-1]}),
@@ -129,6 +130,7 @@ class Machine:
 
     def run(self, data: bytes) -> Any:
         """The value of a pickle. Raises Refused; anything else that it raises is damage."""
+        self.size = len(data)
         for instruction, argument, _ in pickletools.genops(data):
             name = instruction.name
             if name in VALUES:
@@ -178,7 +180,12 @@ class Machine:
             raise Refused(
                 function.name.replace(" ", ".") if isinstance(function, NamedFunction) else "a call of a value"
             )
-        self.stack.append(FUNCTIONS[function.name](*arguments))
+        value = FUNCTIONS[function.name](*arguments)
+        if isinstance(value, bytes):  # a copy, which a few bytes could ask for over and over
+            self.copied += len(value)
+            if self.copied > self.size:
+                raise Refused("more bytes than the file has")
+        self.stack.append(value)
 
     def build(self) -> None:
         (state,) = self.last(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,8 +184,10 @@ def test_a_hostile_file_among_the_others_is_one_line_and_nothing_is_run(tmp_path
 
 
 def test_a_few_bytes_cannot_ask_for_memory() -> None:
-    """A memo of four billion entries, and bytes that are not there."""
-    for data in (b"\x80\x02Nr\xff\xff\xff\xff.", b"\x80\x05\x96" + b"\xff\xff\xff\xff\x0f\0\0\0."):
+    """A memo of four billion entries, bytes that are not there, and one text encoded again and again."""
+    text = b"X" + struct.pack("<i", 1000) + b"a" * 1000
+    again = b"c_codecs\nencode\nq\0" + text + b"Vlatin1\n\x86q\1R(" + 9 * b"h\0h\1R" + b"t."
+    for data in (b"\x80\x02Nr\xff\xff\xff\xff.", b"\x80\x05\x96" + b"\xff\xff\xff\xff\x0f\0\0\0.", again):
         with pytest.raises(DataError, match="pickle"):
             plain_dictionary(data, "x")
 
