@@ -20,11 +20,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from genkit import cli
 from genkit.data import source_state
 from genkit.data.content_split import NAMES
 from genkit.data.images import preparation
 from genkit.data.prepared import data_folder
 from genkit.data.sources.images import Images
+from genkit.data.sources.shards import Shards
 from genkit.errors import StorageError
 from genkit.storage.atomic import sweep
 
@@ -175,3 +177,21 @@ def test_a_cache_that_is_read_only(
         if administrator:
             os.seteuid(0)
     assert len(list(data_folder().iterdir())) == 1
+
+
+@pytest.mark.parametrize("room", [20 * SIDE * SIDE * 3, 60 * SIDE * SIDE * 3 + 5000])
+def test_shards_are_written_whole_or_not_at_all(
+    photos: Path, tmp_path: Path, small_disk: Callable[[int], None], capsys: Capture, room: int
+) -> None:
+    """The disk fills up amid the images, and in the list at the end of a zip."""
+    words = ["data", "shard", "data=images", f"data.root={photos}", f"out={tmp_path / 'out' / 'shards'}"]
+    small_disk(room)
+    assert cli.main(words) == 6
+    said = capsys.readouterr().err
+    assert said.startswith("genkit: error: ")
+    assert said.count("\n") == 1
+    assert "make room" in said
+    assert list((tmp_path / "out").iterdir()) == []
+    small_disk(resource.RLIM_INFINITY)
+    assert cli.main(words) == 0
+    assert sum(len(Shards(str(tmp_path / "out" / "shards")).split(name)) for name in NAMES) == N

@@ -18,7 +18,8 @@ import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,13 +95,27 @@ class ShardWriting:
         classes = classes_of(images.names, images.classes, self.options.labels, self.source, images.order)
         if "" in classes.names:
             raise DataError(f"{shown(self.source)}: a class without a name: name it, or say data.labels=none")
-        in_folders = all(OF_A_PATH.sub("", name) == name and not name.startswith(".") for name in classes.names)
         parts: Sequence[str] = images.parts or ["part"] * n
         counts = Counter(parts)
         size = self.expected_bytes()
         outputs = {part: _Output(folder, part, k, size * k // n, self.limit) for part, k in counts.items()}
-        bad, written = list(images.skipped.bad), 0
-        for i, found in with_progress(self._encoded(), "writing shards", n):
+        try:
+            bad, written = self._write(outputs, parts, classes)
+            shards = sum(output.close() for output in outputs.values())
+        except BaseException:
+            for output in outputs.values():
+                output.abandon()
+            raise
+        write_file(folder / DESCRIPTION, [_json(self._about(classes, written))])
+        return Written(written, sum(output.bytes for output in outputs.values()), shards, bad)
+
+    def _write(
+        self, outputs: Mapping[str, _Output], parts: Sequence[str], classes: Classes
+    ) -> tuple[list[tuple[str, str]], int]:
+        """Hand each image to the shards of its split; returns what cannot be used, and the number of the others."""
+        in_folders = all(OF_A_PATH.sub("", name) == name and not name.startswith(".") for name in classes.names)
+        images, bad, written = self.images, list(self.images.skipped.bad), 0
+        for i, found in with_progress(self._encoded(), "writing shards", len(images)):
             if isinstance(found, BadImage):
                 bad.append((images.names[i], str(found)))
                 continue
@@ -109,10 +124,7 @@ class ShardWriting:
             outputs[parts[i]].add(name, found, label, in_folders)
             written += 1
         refuse_bad(self.source, bad, written, self.options.max_bad, aloud)
-        shards = sum(output.close() for output in outputs.values())
-        write_file(folder / DESCRIPTION, [_json(self._about(classes, written))])
-        total = sum(output.bytes for output in outputs.values())
-        return Written(written, total, shards, bad)
+        return bad, written
 
     def expected_bytes(self) -> int:
         """Of all images, about: those of the source's files, or of pixels as PNG."""
@@ -201,6 +213,11 @@ class _Output:
             shard = self.open[slot] = _Shard(self.closed[-1], labelled=label is not None and not in_folders)
         shard.add(name, data, label)
 
+    def abandon(self) -> None:
+        for shard in self.open:
+            if shard is not None:
+                shard.abandon()
+
     def close(self) -> int:
         """Finish the files and give them their names; returns their number."""
         for shard in self.open:
@@ -215,7 +232,8 @@ class _Shard:
     """One file that is being written."""
 
     def __init__(self, path: Path, labelled: bool) -> None:
-        self.archive = zipfile.ZipFile(path, "x")
+        self.file = open(path, "xb")  # noqa: SIM115 (open until the shard is full)
+        self.archive = zipfile.ZipFile(self.file, "w")
         self.rows: list[tuple[str, str]] | None = [] if labelled else None
         self.images = self.bytes = 0
 
@@ -230,6 +248,13 @@ class _Shard:
         if self.rows is not None:
             self.archive.writestr(zipfile.ZipInfo(LABELS, WHEN), _csv(self.rows))
         self.archive.close()
+        self.file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file without another write, which the disk may have refused."""
+        self.archive.fp = None  # else the list of entries is written when the archive is forgotten
+        with suppress(OSError):
+            self.file.close()
 
 
 def entry_name(number: int, name: str, data: bytes, folder: str | None) -> str:
