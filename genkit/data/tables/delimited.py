@@ -73,7 +73,7 @@ def read_delimited(path: Path, delimiter: str | None = None, encoding: str = "ut
         for line, cells in batch:
             if len(cells) != len(names):
                 raise DataError(
-                    f"{shown(path)}: line {line:,} has {len(cells):,} cells and the header {len(names):,}: mend it, or "
+                    f"{shown(path)}: line {line:,} has {len(cells):,} and the header {len(names):,} cells: mend it, or "
                     "say what parts the cells (data.delimiter=)"
                 )
         turned = zip(*(cells for _, cells in batch), strict=True)
