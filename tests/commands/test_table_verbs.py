@@ -90,3 +90,22 @@ def test_a_table_is_described_by_its_columns(words, work):
     assert 20 < age["missing"] < 60
     assert list(facts["classes"]) == ["old", "other", "rich"]
     assert "nothing to prepare" in done("data", "prepare", *words)
+
+
+def test_a_table_that_cannot_be_is_refused_in_one_line(words, mixed_table, work):
+    """By every verb that reads one, with the exit code of data; of words that cannot be, with that of usage."""
+    text = mixed_table.read_text(encoding="utf-8")
+    (work / "ragged.csv").write_text(text + "1,2\n", encoding="utf-8")
+    (work / "unseen.csv").write_text(text.replace("earth", "mars"), encoding="utf-8")
+    for argv, code, reason in (
+        (["train", "data=table", "data.root=nowhere.csv"], 3, "nowhere.csv does not exist"),
+        (["train", "data=table", "data.root=ragged.csv"], 3, "has 2 and the header 10 cells"),
+        (["data", "show", *words, "data.drop=[grade]"], 3, "data.drop= leaves it out"),
+        (["data", "prepare", *words, "data.drop=moon"], 3, "no column moon"),
+        (["train", *words[:2], "data.columns={city: number}"], 2, "numeric, integer, categorical"),
+        (["eval", "samples=unseen.csv", *words], 3, "mars is not one of the levels earth"),
+    ):
+        answer = genkit(*argv)
+        assert (answer.code, reason in answer.err) == (code, True), (argv, answer)
+        assert answer.err.count("\n") == 1, answer.err
+        assert answer.out == ""
