@@ -127,7 +127,8 @@ def _plugins(sweep: Sweep) -> list[str]:
 
 
 def _draw(sweep: Sweep, scored: Sequence[SweepJob]) -> None:
-    from genkit.report.sweep_curve import Point, save_sweep  # matplotlib costs half a second
+    from genkit.report.sweep_curve import save_sweep  # matplotlib costs half a second
+    from genkit.report.sweep_panels import Point
 
     assert sweep.folder is not None
     names = short_keys(sweep.keys)

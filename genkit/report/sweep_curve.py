@@ -1,14 +1,14 @@
 """The scores of a sweep over the values that were swept: one point per job, as a PNG.
 
 Where a key takes numbers, the score is drawn over it, with a line for each combination of the other keys; jobs that
-differ in their seed alone are points around the line of their means. Where no key does, each job is a row.
+differ in their seed alone are points around the line of their means. Where no key does, each job is a row. Of a sweep
+over several keys there are the panels of `genkit.report.sweep_panels`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -16,25 +16,21 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from genkit.report.scatter import DPI, save_figure
+from genkit.report.sweep_panels import (
+    LOGARITHMIC,
+    Point,
+    draw_factor,
+    draw_parallel,
+    number_of,
+    varied_keys,
+)
 
 SEED = "seed"
 MARKS = "osD^vPX*"
+ARROWS = {"min": " ↓", "max": " ↑"}
+ABREAST = 3  # panels in a row
 LINES = 10  # in a legend; with more, each job is a row
-LOGARITHMIC = 20  # largest over smallest value from which an axis is logarithmic
 LONGEST = 48  # characters of a name
-
-
-@dataclass(frozen=True)
-class Point:
-    """A job with a score.
-
-    Attributes:
-        values: The swept keys, short, with this job's values as text.
-        score: Its score, finite.
-    """
-
-    values: Mapping[str, str]
-    score: float
 
 
 def save_sweep(path: Path, points: Sequence[Point], score: str, mode: str | None, title: str) -> None:
@@ -47,21 +43,24 @@ def save_sweep(path: Path, points: Sequence[Point], score: str, mode: str | None
         mode: "min" or "max", which is best; None where the scores cannot be ranked.
         title: Model and data.
     """
+    if len(keys := varied_keys(points, SEED)) > 1:
+        _save_panels(path, points, keys, score, mode, title)
+        return
     key = numeric_key(points)
     lines = {} if key is None else lines_over(points, key)
     over = key is not None and len(lines) <= LINES
     figure = Figure(figsize=(7, 4.5 if over else 1.5 + 0.28 * len(points)), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    arrow = {"min": " ↓", "max": " ↑"}.get(mode or "", "")
+    score += ARROWS.get(mode or "", "")
     if key is not None and over:
         draw_lines(axes, lines)
         axes.set_xlabel(key, parse_math=False)
-        axes.set_ylabel(score + arrow, parse_math=False)
+        axes.set_ylabel(score, parse_math=False)
         mark_best(axes, [(float(point.values[key]), point.score) for point in points], mode)
     else:
         draw_rows(axes, points)
-        axes.set_xlabel(score + arrow, parse_math=False)
+        axes.set_xlabel(score, parse_math=False)
         mark_best(axes, [(point.score, place) for place, point in enumerate(points)], mode, along=0)
     if len(lines) > 1 or mode is not None:
         axes.legend(fontsize=8)
@@ -70,10 +69,33 @@ def save_sweep(path: Path, points: Sequence[Point], score: str, mode: str | None
     save_figure(path, figure)
 
 
+def _save_panels(
+    path: Path, points: Sequence[Point], keys: Sequence[str], score: str, mode: str | None, title: str
+) -> None:
+    """A panel for each key, and the parallel coordinates below."""
+    across = min(ABREAST, len(keys))
+    rows = math.ceil(len(keys) / across)
+    figure = Figure(figsize=(max(7.0, 3.2 * across), 2.9 * rows + 3.6), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(rows + 1, across, height_ratios=[*(2.7 for _ in range(rows)), 3.4])
+    score += ARROWS.get(mode or "", "")
+    for place, key in enumerate(keys):
+        axes = figure.add_subplot(grid[place // across, place % across])
+        draw_factor(axes, points, key, mode)
+        if place % across == 0:
+            axes.set_ylabel(score, parse_math=False)
+        if place == 0:
+            axes.legend(fontsize=8)
+    axes = figure.add_subplot(grid[rows, :])
+    draw_parallel(axes, points, keys, score, mode)
+    figure.suptitle(title, fontsize=10, parse_math=False)
+    save_figure(path, figure)
+
+
 def numeric_key(points: Sequence[Point]) -> str | None:
     """The first key, other than the seed, with two finite numbers or more and nothing else; None where none has."""
     for key in dict.fromkeys(key for point in points for key in point.values if key != SEED):
-        numbers = {_number(point.values.get(key, "")) for point in points}
+        numbers = {number_of(point.values.get(key, "")) for point in points}
         if None not in numbers and len(numbers) > 1:
             return key
     return None
@@ -115,14 +137,6 @@ def mark_best(axes: Axes, places: Sequence[tuple[float, float]], mode: str | Non
     axes.plot(
         *best, "o", markersize=12, markerfacecolor="none", markeredgecolor="C3", markeredgewidth=1.5, label="best"
     )
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _named(values: Mapping[str, str]) -> str:
