@@ -32,6 +32,7 @@ KINDS = {
     "callbacks": "callbacks",
 }
 
+SEVERAL = {"submitit": ("submitit_local", "submitit_slurm")}  # plugin of Hydra -> its launchers, where not one
 DRAWING = ("sample", "eval")  # verbs that draw samples of a checkpoint
 SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
 
@@ -160,7 +161,8 @@ class Catalog:
         plugins = find_spec("hydra_plugins")
         places = list(plugins.submodule_search_locations or ()) if plugins is not None else []
         names = (re.fullmatch(r"hydra_(\w+)_launcher", module.name) for module in iter_modules(places))
-        return ["processes", "basic", *sorted(name.group(1) for name in names if name)]
+        found = (SEVERAL.get(name.group(1), (name.group(1),)) for name in names if name)
+        return ["processes", "basic", *sorted(launcher for several in found for launcher in several)]
 
     def placeholders(self, verb: str) -> dict[str, dict[str, None]]:
         """Null keys of groups that the primary configuration itself holds: `sampler: {steps: null}`."""

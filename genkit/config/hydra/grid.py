@@ -33,7 +33,7 @@ from genkit.config.hydra.sweep import (
 from genkit.config.hydra.sweep_index import SweepIndex, write_table
 from genkit.config.settings import Settings
 from genkit.errors import ConfigError, GenkitError
-from genkit.printing import shown
+from genkit.printing import shortened, shown
 from genkit.storage.disk import storage_errors
 from genkit.storage.exclusive import make_stamped
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from genkit.config.hydra.launch import SweepTask
 
 ORPHANS = 60.0  # seconds in which the jobs of a sweep that was killed may write their checkpoints
+SAID = 200  # characters of a launcher's error
 LEFT_TO_SWEEP = ("sweep.jobs", "hydra/launcher", "hydra/sweeper")  # words that no job is started with
 Jobs = Sequence[Sequence[str]]  # the overrides of each
 Compose = Callable[[Sequence[str]], Any]
@@ -87,13 +88,25 @@ class JobGrid:
             self._write_index()
             try:
                 if waiting:
-                    outcomes = launch([job.words for job in waiting])
+                    outcomes = self._launched(waiting, launch, other)
                     for job, outcome in zip(waiting, outcomes, strict=True):
                         if job.exit_code is None:
                             self.ended(job, outcome.code, outcome.line)
             finally:
                 self._conclude()
         return [math.inf if job.score is None else self._minimised(job.score) for job in self.sweep.jobs.values()]
+
+    def _launched(self, jobs: Sequence[SweepJob], launch: Launch, other: str | None) -> Sequence[Any]:
+        """The outcomes of jobs; a launcher of others raises where a job of its batch system left none."""
+        try:
+            return launch([job.words for job in jobs])
+        except Exception as error:
+            if other is None or isinstance(error, GenkitError):
+                raise
+            said = shortened(f"{type(error).__name__}: {error}", SAID)
+            raise GenkitError(
+                f"hydra/launcher={other}: a job left no result ({said}): type the command again to go on"
+            ) from error
 
     def job_of(self, words: Sequence[str]) -> SweepJob:
         """The job that was given these words to start with."""

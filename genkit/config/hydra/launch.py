@@ -37,7 +37,7 @@ from genkit.config.names import TARGET, current
 from genkit.config.schema import is_node, read
 from genkit.config.settings import Settings, settings_of
 from genkit.environment import this_launch
-from genkit.errors import ConfigError
+from genkit.errors import ConfigError, GenkitError
 from genkit.printing import shell_word
 
 AT_ONCE = "sweep.jobs"
@@ -139,6 +139,10 @@ def sweep(task: SweepTask, jobs: str) -> int:
     try:
         with sweeping(state), running(grid):
             perform(task)
+    except GenkitError:
+        if state.folder is not None:  # jobs were on their way
+            print_table(state)
+        raise
     except SystemExit as stop:
         print_table(state)
         if isinstance(stop.code, int) and stop.code > SIGNALS:
@@ -415,6 +419,10 @@ class SweepTask(Task):
                 with _relaunchable(self.verb, self.words, current_job()):
                     self.function()(settings)
                 self.outcome = Outcome(0)
+            except SystemExit as stop:
+                if os.getpid() == self.process:
+                    raise  # a signal to the command
+                self.outcome = Outcome(stop.code if isinstance(stop.code, int) else 1)
             except Exception as error:
                 debug = self.words.debug or bool(config.get("debug"))
                 failure = tell(self.as_typed(error, config), debug)

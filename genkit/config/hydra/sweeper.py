@@ -32,13 +32,16 @@ class GridSweeper(Sweeper):
 
     def __init__(self) -> None:
         self.context: Any = None
+        self.task: Any = None
         self.config: Any = None
-        self.launcher: Any = None
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
-        self.context, self.config = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+        self.context, self.task, self.config = hydra_context, task_function, config
+
+    def _launcher(self) -> Any:
+        """The launcher that was chosen; what it writes it writes below hydra.sweep.dir."""
+        return Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.task, config=self.config
         )
 
     def sweep(self, arguments: list[str]) -> list[float]:
@@ -56,12 +59,11 @@ class GridSweeper(Sweeper):
             return config
 
         def launch(jobs: Sequence[Sequence[str]]) -> list[Any]:
-            # what the launchers of batch systems write lies on the same disk
             self.config.hydra.sweep.dir = literal(str(_GRIDS[-1].sweep.folder))
-            returns = self.launcher.launch([list(words) for words in jobs], initial_job_idx=0)
+            returns = self._launcher().launch([list(words) for words in jobs], initial_job_idx=0)
             return [found.return_value for found in returns]  # raises what a launcher brought back
 
-        own = isinstance(self.launcher, ProcessLauncher)
+        own = isinstance(self._launcher(), ProcessLauncher)  # refuses one that cannot be had, before anything is made
         other = None if own else str(self.config.hydra.runtime.choices.get("hydra/launcher"))
         return _GRIDS[-1].run(grid, compose, launch, other)
 
