@@ -129,11 +129,14 @@ def _arguments(verb: str, words: Words, word: str) -> Iterable[str]:
 
     catalog = Catalog.of(words)
     group, equals, value = word.partition("=")
+    launching = ["hydra/launcher="] if words.multirun else []
+    if equals and group == "hydra/launcher":
+        return (f"{group}={launcher}" for launcher in catalog.launchers)
     if equals:
         # after the last comma or bracket a new option begins
         done = value[: max(value.rfind(","), value.rfind("[")) + 1]
         return (f"{group}={done}{option}" for option in catalog.options(group)) if group in catalog.groups else ()
-    return [*(f"{name}=" for name in catalog.defaults(verb)), *_key_steps(verb, words, word)]
+    return [*(f"{name}=" for name in catalog.defaults(verb)), *launching, *_key_steps(verb, words, word)]
 
 
 def _key_steps(verb: str, words: Words, word: str) -> list[str]:
