@@ -37,7 +37,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Scale:
+class KeyScale:
     """The places of a key's values along an axis.
 
     Attributes:
@@ -51,7 +51,7 @@ class Scale:
     logarithmic: bool
 
     @classmethod
-    def of(cls, values: Sequence[str]) -> Scale:
+    def of(cls, values: Sequence[str]) -> KeyScale:
         """The scale of a key that takes these values; words keep their order."""
         distinct = list(dict.fromkeys(values))
         numbers = [number for number in map(number_of, distinct) if number is not None]
@@ -90,7 +90,7 @@ def best_of(points: Sequence[Point], mode: str) -> Point:
 
 def draw_factor(axes: Axes, points: Sequence[Point], key: str, mode: str | None) -> None:
     """Draw the scores over one key: a point for each job, a line through the mean of each value."""
-    scale = Scale.of([point.values.get(key, "") for point in points])
+    scale = KeyScale.of([point.values.get(key, "") for point in points])
     scores: dict[str, list[float]] = {}
     for point in points:
         scores.setdefault(point.values.get(key, ""), []).append(point.score)
@@ -115,7 +115,7 @@ def draw_factor(axes: Axes, points: Sequence[Point], key: str, mode: str | None)
 
 def draw_parallel(axes: Axes, points: Sequence[Point], keys: Sequence[str], score: str, mode: str | None) -> None:
     """Draw every job as a line across an axis for each key and one for the score, at the right."""
-    scales = {key: Scale.of([point.values.get(key, "") for point in points]) for key in keys}
+    scales = {key: KeyScale.of([point.values.get(key, "") for point in points]) for key in keys}
     low, high = min(point.score for point in points), max(point.score for point in points)
     colours, norm = mpl.colormaps["viridis_r" if mode == "min" else "viridis"], Normalize(low, high)
     best = None if mode is None else best_of(points, mode)
@@ -145,7 +145,7 @@ _PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 _BESIDE = {"textcoords": "offset points", "va": "center", "fontsize": 7, "parse_math": False, "bbox": _PAPER}
 
 
-def _named(scale: Scale) -> list[str]:
+def _named(scale: KeyScale) -> list[str]:
     """The values that are written beside an axis: all of a few, else some, the least and the greatest among them."""
     values = sorted(scale.places, key=lambda value: scale.places[value])
     if len(values) <= TICKS:

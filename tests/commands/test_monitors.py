@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genkit.assembly.sweep_value import best_value, to_minimise
 from genkit.config.hydra import app as hydra_app
+from genkit.config.hydra.grid import JobGrid
 from genkit.data.sources.toy import Toy
 from genkit.models.vae.vae import VAE
 from genkit.training.options import CheckpointOptions
@@ -117,7 +118,7 @@ def test_a_score_that_a_sweeper_receives(value: float | None, direction: Any, re
 
 @pytest.fixture
 def received(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
-    """What Hydra was handed, job by job."""
+    """What Hydra or a sweeper was handed, job by job."""
     values: list[float | None] = []
     run_app = hydra_app.run_app
 
@@ -128,7 +129,15 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
 
         run_app(verb, argv, task)
 
+    run_sweep = JobGrid.run
+
+    def watched_sweep(grid: JobGrid, *args: Any) -> list[float]:
+        found = run_sweep(grid, *args)
+        values.extend(found)
+        return found
+
     monkeypatch.setattr("genkit.config.hydra.launch.run_app", watched)
+    monkeypatch.setattr(JobGrid, "run", watched_sweep)
     return values
 
 

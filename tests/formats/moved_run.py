@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from genkit.assembly.job_folder import identity
-
+from genkit.assembly.identity import identity
 from genkit.assembly.recorded_config import read_config_yaml
 from genkit.checkpoint.manifest import CONFIG, MANIFEST, Entry, parse_manifest
 from genkit.checkpoint.run_folder import CONFIG_YAML, RUN

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from genkit.report.forest import columns_of
 from genkit.report.sweep_curve import lines_over, mark_best, numeric_key, save_sweep
-from genkit.report.sweep_panels import Point, Scale, draw_factor, draw_parallel
+from genkit.report.sweep_panels import KeyScale, Point, draw_factor, draw_parallel
 
 RATES = [Point({"lr": lr, "dim": dim, "seed": seed}, float(lr) + int(dim) + int(seed))
          for lr in ("1e-3", "0.1") for dim in ("4", "8") for seed in ("1", "2")]  # fmt: skip
@@ -67,7 +67,7 @@ def test_panels_leave_the_fewest_places_empty() -> None:
     ],
 )
 def test_values_share_an_axis_by_number_or_by_rank(values: list[str], shares: list[float]) -> None:
-    scale = Scale.of(values)
+    scale = KeyScale.of(values)
     assert [scale.share(value) for value in values] == pytest.approx(shares)
 
 

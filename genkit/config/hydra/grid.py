@@ -94,7 +94,7 @@ class JobGrid:
                             self.ended(job, outcome.code, outcome.line)
             finally:
                 self._conclude()
-        return [math.inf if job.score is None else self._minimised(job.score) for job in self.sweep.jobs.values()]
+        return [self._value(job) for job in self.sweep.jobs.values()]
 
     def _launched(self, jobs: Sequence[SweepJob], launch: Launch, other: str | None) -> Sequence[Any]:
         """The outcomes of jobs; a launcher of others raises where a job of its batch system left none."""
@@ -219,8 +219,11 @@ class JobGrid:
         if self.index is not None and self.index.folder.is_dir():
             write_table(self.index.folder, self.sweep)
 
-    def _minimised(self, score: float) -> float:
-        return -score if self.sweep.mode == "max" else score
+    def _value(self, job: SweepJob) -> float:
+        """The number that a sweeper minimises: infinite for a job that failed, or that was never scored."""
+        if job.score is None or not job.finished:
+            return math.inf
+        return -job.score if self.sweep.mode == "max" else job.score
 
 
 def without(words: Sequence[str], *keys: str) -> list[str]:

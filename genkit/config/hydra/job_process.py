@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from genkit.config.hydra.cores import cores
 from genkit.config.hydra.failure import failure_of
+from genkit.config.hydra.gpus import VISIBLE, gpus, least_used
 from genkit.config.hydra.launch import Outcome, SweepTask
 from genkit.config.hydra.sweep import SweepJob
 from genkit.config.hydra.sweep_display import Display
+from genkit.printing import shown
 from genkit.signals import ECHO, Unwind, exit_code, give_back, take_over
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Order:
         words: The overrides of the job.
         log: Where it prints to.
         threads: For torch, None for its own choice.
+        gpu: The one that it may use, None for all that there are.
         program: argv[0] of the command.
     """
 
@@ -52,7 +55,20 @@ class Order:
     words: tuple[str, ...]
     log: Path
     threads: int | None
+    gpu: str | None
     program: str
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A process that works at a job."""
+
+    job: SweepJob
+    process: Any
+    results: connection.Connection
+    log: Path
+    gpu: str | None
+    began: float
 
 
 class Processes:
@@ -63,7 +79,8 @@ class Processes:
         self.at_once = grid.sweep.at_once
         self.threads = max(1, cores() // self.at_once) if self.at_once > 1 else None
         self.stop = Stop()
-        self.running: dict[Any, tuple[SweepJob, Any, connection.Connection, float]] = {}
+        self.gpus = gpus()
+        self.running: dict[Any, RunningJob] = {}
 
     def run(self, jobs: Sequence[Sequence[str]]) -> list[Outcome]:
         """Run jobs of these words; the outcome of each.
@@ -82,14 +99,14 @@ class Processes:
                         job = order.pop(0)
                         self._start(job)
                         display.started(job)
-                    self.stop.pass_on(process for _, process, _, _ in self.running.values())
+                    self.stop.pass_on(running.process for running in self.running.values())
                     for job, outcome in self._ended():
                         outcomes[job.number] = outcome
                         display.ended(job)
                     display.tick(self.grid.kind.refresh)
         finally:
-            for _, process, _, _ in self.running.values():
-                process.kill()
+            for running in self.running.values():
+                running.process.kill()
             give_back(before)
         if self.stop.received:
             raise SystemExit(exit_code(self.stop.received))
@@ -100,24 +117,30 @@ class Processes:
         logs = self.grid.sweep.folder / LOGS
         logs.mkdir(exist_ok=True)
         name = str(job.number) if job.folder is None else job.folder.name
-        order = Order(self.grid.task, job.words, logs / f"{name}.log", self.threads, sys.argv[0])
+        order = Order(self.grid.task, job.words, logs / f"{name}.log", self.threads, self._gpu(job), sys.argv[0])
         context = _context(self.grid.task.target.partition(":")[0])
         receiving, sending = context.Pipe(duplex=False)
         process = context.Process(target=work, args=(order, sending))
         process.start()
         sending.close()
-        self.running[process.sentinel] = (job, process, receiving, time.monotonic())
+        self.running[process.sentinel] = RunningJob(job, process, receiving, order.log, order.gpu, time.monotonic())
         self.grid.started(job, process.pid)
+
+    def _gpu(self, job: SweepJob) -> str | None:
+        """The GPU of a job where there are several and it needs one; a job on several devices sees them all."""
+        if self.at_once == 1 or job.devices > 1:
+            return None
+        return least_used(self.gpus, (running.gpu for running in self.running.values()))
 
     def _ended(self) -> list[tuple[SweepJob, Outcome]]:
         """The jobs whose processes have ended meanwhile, noted."""
         found = []
         for sentinel in connection.wait(list(self.running), timeout=TICK):
-            job, process, receiving, began = self.running.pop(sentinel)
-            process.join()
-            outcome = _received(receiving, process.exitcode)
-            self.grid.ended(job, outcome.code, outcome.line, time.monotonic() - began)
-            found.append((job, outcome))
+            ended = self.running.pop(sentinel)
+            ended.process.join()
+            outcome = _received(ended.results, ended.process.exitcode, ended.log)
+            self.grid.ended(ended.job, outcome.code, outcome.line, time.monotonic() - ended.began)
+            found.append((ended.job, outcome))
         return found
 
 
@@ -158,6 +181,8 @@ def work(order: Order, results: connection.Connection) -> None:
     take_over(unwind)
     threading.Thread(target=_watch_command, daemon=True).start()
     sys.argv = [order.program]
+    if order.gpu is not None:
+        os.environ[VISIBLE] = order.gpu
     if order.threads is not None:
         _limit_threads(order.threads)
     outcome = _outcome(order)
@@ -211,7 +236,7 @@ def _watch_command() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _received(receiving: connection.Connection, code: int | None) -> Outcome:
+def _received(receiving: connection.Connection, code: int | None, log: Path) -> Outcome:
     """The outcome that a job sent, or what can be known of one that was killed."""
     try:
         found: Outcome = receiving.recv()
@@ -220,8 +245,8 @@ def _received(receiving: connection.Connection, code: int | None) -> Outcome:
         number = -(code or 0)
         if number > 0:
             name = signal.Signals(number).name if number in signal.Signals._value2member_map_ else str(number)
-            return Outcome(exit_code(number), f"error: its process was killed by {name}")
-        return Outcome(code or 1, "error: its process ended without a word")
+            return Outcome(exit_code(number), f"error: its process was killed by {name}: see {shown(log)}")
+        return Outcome(code or 1, f"error: its process ended without a result: see {shown(log)}")
     finally:
         receiving.close()
 

@@ -37,6 +37,7 @@ class SweepJob:
         label: What was trained, as "vae-digits".
         step: How far a training is, None where there is none.
         steps: How far it is to go.
+        devices: How many it trains on.
         seconds: Wall time of this command's part of it, None while it has not ended.
         exit_code: None while it has not ended.
         line: Why it failed.
@@ -54,6 +55,7 @@ class SweepJob:
     label: str = ""
     step: int | None = None
     steps: int | None = None
+    devices: int = 1
     seconds: float | None = None
     exit_code: int | None = None
     line: str = ""
@@ -105,7 +107,7 @@ class Sweep:
     @property
     def best(self) -> SweepJob | None:
         """The job with the best score, None where there are fewer than two or they cannot be ranked."""
-        scored = [job for job in self.jobs.values() if job.score is not None]
+        scored = [job for job in self.jobs.values() if job.score is not None and not job.failed]
         if self.mode is None or len(scored) < 2 or not self.rankable:
             return None
         return min(scored, key=lambda job: (job.score or 0.0) * (-1 if self.mode == "max" else 1))
