@@ -46,7 +46,7 @@ class Trainings(JobKind):
 
     def match(self, folder: Path, jobs: Sequence[tuple[SweepJob, Settings]], known: Sequence[Known]) -> None:
         for job, settings in jobs:
-            job.steps, job.devices = lookup(settings.config, MAX_STEPS), lookup(settings.config, "trainer.devices")
+            job.steps, job.devices = lookup(settings.config, MAX_STEPS), lookup(settings.config, "trainer.devices") or 1
         found = [(path, about) for path in runs_below(folder) if (about := identity_of(path)) is not None]
         if not found:
             return

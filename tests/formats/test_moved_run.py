@@ -51,7 +51,7 @@ def test_an_old_run_is_used_as_a_new_one(
     tmp_path: Path, rows: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    printed(capsys, *TRAIN, "run_dir=sweep")
+    printed(capsys, *TRAIN, "run_dir=sweep", "hydra/launcher=basic")
     first, second = sorted(path for path in Path("sweep").iterdir() if path.is_dir() and path.name != "logs")
     printed(capsys, "sample", f"ckpt={first}", "n=8", "out=now", "device=cpu")
     for run in (first, second):
@@ -71,9 +71,9 @@ def test_an_old_run_is_used_as_a_new_one(
     printed(capsys, "eval", f"ckpt={first}", "n=60", *scored, "device=cpu", "out=again")
     assert model_hash(Path("again")) == scored_then
 
-    again = printed(capsys, *TRAIN, "run_dir=sweep")
+    again = printed(capsys, *TRAIN, "run_dir=sweep", "hydra/launcher=basic")
     assert again.count("  skipped  ") == 2
-    longer = printed(capsys, *TRAIN, "run_dir=sweep", "trainer.max_steps=5")
+    longer = printed(capsys, *TRAIN, "run_dir=sweep", "hydra/launcher=basic", "trainer.max_steps=5")
     assert longer.count("resuming at step 3 (not exact: horizon changed)") == 2
     typed = f"model._target_={old}"
     assert "(not exact: horizon changed)" in printed(

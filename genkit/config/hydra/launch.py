@@ -129,8 +129,6 @@ def launch(verb: str, target: str, words: Words, jobs: str = "") -> int:
 
 def sweep(task: SweepTask, jobs: str) -> int:
     """Run a sweep of matched jobs, and print its table; returns the exit code."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("-m: a sweep is one command that starts its jobs: leave torchrun out, or run one job")
     from genkit.config.hydra.grid import JobGrid
     from genkit.config.hydra.sweeper import register, running
 
