@@ -108,7 +108,8 @@ class Table(Dataset):
         every = InMemory(x, y)
         self.splits = {split: every[torch.from_numpy(rows)] for split, rows in self.rows.items()}
         self.batch_size = batch_size or default_batch_size(self.spec)
-        self.eval_n = min(len(self.rows["test"]), len(self.rows["train"]), MOST_SCORED)  # as many are drawn for floors
+        # of all training rows there is one draw alone, whose floor would have no spread
+        self.eval_n = min(len(self.rows["test"]), max(len(self.rows["train"]) // 2, 1), MOST_SCORED)
         self.notice = self._decided(table.source)
 
     def split(self, name: SplitName) -> Split:
