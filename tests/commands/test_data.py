@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,16 @@ def test_shards_of_any_source_train_like_it(photos, work):
     assert "49 images in 1 shard, 2 classes, 8x8 RGB" in genkit("data", "prepare", *words).err
     facts = done("data", "show", *words, "out=described")
     assert "1 within" in facts
-    few = ["trainer.max_steps=3", "trainer.val_every_n_steps=3", "data.batch_size=8", "samples.n=4"]
-    done("train", "model=vae", *words, *few, "run_dir=run", "data.workers=1")
-    assert "fid" in done("eval", "ckpt=run", "n=4", "metric=fid", "bootstrap=0", "floor_repeats=1")
+    few = ["trainer.max_steps=4", "trainer.val_every_n_steps=2", "data.batch_size=8", "samples.n=4"]
+    few += ["trainer.log_every_n_steps=1", "checkpoint.every_n_steps=2"]
+    done("train", "model=vae", *words, *few, "run_dir=run", "data.workers=1", "data.window=11")
+    assert "bit-identical: steps 3 to 4" in done("verify", "ckpt=run", "replay=2")
+    score = ["eval", "ckpt=run", "n=4", "metric=fid", "bootstrap=0", "floor_repeats=0", "baselines=false"]
+    assert "other data" not in done(*score)
     assert "17 levels" in genkit("data", "shard", "data=digits", "out=x").err
+    (photos / "cat" / "01.png").write_bytes((photos / "cat" / "03.png").read_bytes())
+    shutil.rmtree(work / "shards")
+    done("data", "shard", "data=images", f"data.root={photos}", "data.max_bad=1", "out=shards")
+    assert "trained on other data than is there now" in done(*score)
+    refused = genkit("train", "resume=run", "trainer.max_steps=5")
+    assert (refused.code, "not the data of this run" in refused.err) == (4, True)
