@@ -172,6 +172,11 @@ class ModelSource(Source):
 
     def check(self, spec: DataSpec) -> None:
         mine = self.model.spec
+        if mine.departure(spec) is not None and mine.words == spec.words:
+            raise ConfigError(
+                f"{self.label}: its {mine.words} follow the values of the data that it was trained on, which are not "
+                "those of this data: score a file of its samples (samples=FILE data=…)"
+            )
         if mine.departure(spec) is not None:
             raise ConfigError(
                 f"{self.label}: the model makes {mine.words}, the data is {spec.words}: choose the data= that it was "

@@ -72,6 +72,10 @@ def test_labels_are_the_classes_of_the_target(words, work):
     for y, reason in (("poor", "no such label; there are old, other, rich"), ("3", "the model knows the labels 0 … 2")):
         answer = genkit("sample", "ckpt=run", f"y={y}", "out=none")
         assert (answer.code, reason in answer.err) == (2, True), answer.err
+    text = Path(words[1].partition("=")[2]).read_text(encoding="utf-8")
+    (work / "later.csv").write_text(text.replace("79", "99"), encoding="utf-8")
+    answer = genkit("eval", "ckpt=run", "data.root=later.csv", *SMALL)
+    assert (answer.code, "score a file of its samples" in answer.err) == (2, True), answer.err
 
 
 def test_a_table_is_described_by_its_columns(words, work):
