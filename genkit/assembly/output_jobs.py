@@ -77,8 +77,11 @@ class Scorings(OutputJobs):
         """The first score of the first source."""
         if job.folder is None or not (job.folder / self.made).is_file():
             return
-        first = json.loads((job.folder / self.made).read_text(encoding="utf-8"))["results"][0]
-        value, direction = first.get("value"), first.get("direction")
+        try:
+            first = json.loads((job.folder / self.made).read_text(encoding="utf-8"))["results"][0]
+            value, direction = first["value"], first["direction"]
+        except (OSError, ValueError, KeyError, IndexError, TypeError):
+            return  # changed by someone: a job without a score
         job.score = float(value) if isinstance(value, int | float) and math.isfinite(value) else None
         sweep.score = str(first.get("metric"))
         sweep.mode = direction if direction in ("min", "max") else None

@@ -106,7 +106,12 @@ def _read(path: Path, verb: str) -> list[Mapping[str, Any]]:
     if other != verb:
         key = "run_dir" if verb == "train" else "out"
         raise ConfigError(f"{shown(path.parent)}: a sweep of genkit {shown(other)}: name another {key}=")
-    return [entry for entry in jobs if isinstance(entry.get("folder"), str) and "/" not in entry["folder"]]
+    return [entry for entry in jobs if _is_name(entry.get("folder"))]
+
+
+def _is_name(folder: Any) -> bool:
+    """Tell whether this is the name of an entry below the sweep's folder."""
+    return isinstance(folder, str) and "/" not in folder and folder not in ("", ".", "..")
 
 
 def _stays(entry: Mapping[str, Any], names: set[str], index: SweepIndex) -> bool:
