@@ -89,7 +89,8 @@ class Trainings(JobKind):
         best = sweep.best
         if best is not None and best.folder is not None:
             sweep.next.append(next_command(plugins, "eval", f"ckpt={near(best.folder)}"))
-        sweep.next.append(next_command(plugins, "eval", f"ckpt={near(sweep.folder)}"))
+        if runs_below(sweep.folder):
+            sweep.next.append(next_command(plugins, "eval", f"ckpt={near(sweep.folder)}"))
 
 
 def _same(about: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -168,6 +169,21 @@ def test_a_folder_of_an_earlier_version_is_found_too(work: Path) -> None:
         path.rename(path.with_name(old))
     (work / "S" / "sweep.json").write_text('{"schema": "genkit.sweep/1", "command": "", "keys": [], "jobs": []}')
     assert done(*line).count("skipped  ") == 2
+
+
+def test_runs_elsewhere_are_taken_further_by_a_sweep(vae: Path, work: Path) -> None:
+    """The table leads to where they are; the sweep's own folder has none to score."""
+    for name in "ab":
+        shutil.copytree(vae, work / name, symlinks=True)
+        for path in (work / name).rglob("*"):
+            path.chmod(0o755)
+    said = done("train", "-m", "resume=a,b", "trainer.max_steps=7", "hydra/launcher=basic")
+    assert [run_json(work / name)["step"] for name in "ab"] == [7, 7]
+    (sweep,) = (work / "outputs" / "train").iterdir()
+    index = json.loads((sweep / "sweep.json").read_text())
+    assert [job["folder"] for job in index["jobs"]] == [str(work / "a"), str(work / "b")]
+    assert ["0", "a", "done", "a"] in [line.split() for line in said.splitlines()]
+    assert "genkit eval ckpt=outputs" not in said
 
 
 @pytest.mark.parametrize("verb", ["sample", "eval"])

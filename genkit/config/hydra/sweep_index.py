@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -56,7 +57,7 @@ class SweepIndex:
 
     def write(self, sweep: Sweep) -> None:
         """Replace sweep.json."""
-        jobs = [_entry(job) for job in sorted(sweep.jobs.values(), key=lambda job: job.number)]
+        jobs = [_entry(job, self.folder) for job in sorted(sweep.jobs.values(), key=lambda job: job.number)]
         names = {entry["folder"] for entry in jobs}
         others = [{**entry, "number": None, "process": None} for entry in self._earlier if _stays(entry, names, self)]
         index = {
@@ -83,8 +84,7 @@ def write_table(folder: Path, sweep: Sweep) -> None:
     writer.writerow(["job", *names.values(), "status", "exit_code", sweep.score, "step", "seconds", "folder", "error"])
     for job in sorted(sweep.jobs.values(), key=lambda job: job.number):
         values = [job.values.get(key, "") for key in names]
-        name = "" if job.folder is None else job.folder.name
-        ends = (job.status, job.exit_code, job.score, job.step, job.seconds, name, job.line)
+        ends = (job.status, job.exit_code, job.score, job.step, job.seconds, _place(job, folder), job.line)
         writer.writerow([job.number, *values, *("" if end is None else end for end in ends)])
     replace_file(folder / TABLE, text.getvalue().encode())
 
@@ -118,10 +118,17 @@ def _stays(entry: Mapping[str, Any], names: set[str], index: SweepIndex) -> bool
     return entry["folder"] not in names and (index.folder / entry["folder"]).is_dir()
 
 
-def _entry(job: SweepJob) -> dict[str, Any]:
+def _place(job: SweepJob, folder: Path) -> str | None:
+    """The name of a job's folder below the sweep's, the path of a run that it continues elsewhere."""
+    if job.folder is None:
+        return None
+    return job.folder.name if job.folder.parent == folder else os.path.abspath(job.folder)
+
+
+def _entry(job: SweepJob, folder: Path) -> dict[str, Any]:
     return {
         "number": job.number,
-        "folder": None if job.folder is None else job.folder.name,
+        "folder": _place(job, folder),
         "values": dict(job.values),
         "identity": dict(job.identity),
         "status": job.status,
