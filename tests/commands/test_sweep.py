@@ -138,15 +138,16 @@ def test_jobs_end_with_their_command_and_keep_their_checkpoints(work: Path) -> N
 
 def test_a_sweep_grows_in_front_in_the_middle_and_in_length(work: Path) -> None:
     """Its jobs are known by their configuration, whatever their numbers; what stands is continued, never done twice."""
-    line = ("train", "-m", *arguments("vae", *PLAN)[1:], "run_dir=S")
+    line = ("train", "-m", *arguments("vae", *PLAN)[1:], "run_dir=S", "hydra/launcher=basic")
     done(*line, "seed=1,3", "trainer.max_steps=4")
     kept = digest(work / "S" / "0-seed=1")
     said = done(*line, "seed=0,1,2,3", "trainer.max_steps=4")
     assert "genkit: 2 of 4 jobs to run, 2 done before" in said
     assert [path.name for path in jobs(work / "S")] == ["0-seed=1", "1-seed=3", "2-seed=0", "3-seed=2"]
     assert digest(work / "S" / "0-seed=1") == kept
-    assert "genkit: 2 of 2 jobs to run" in done(*line, "seed=2,0", "trainer.max_steps=5")
-    assert "resuming at step 4 (not exact: horizon changed)" in (work / "S" / "logs" / "3-seed=2.log").read_text()
+    longer = done(*line, "seed=2,0", "trainer.max_steps=5")
+    assert "genkit: 2 of 2 jobs to run" in longer
+    assert longer.count("resuming at step 4 (not exact: horizon changed)") == 2
     assert [run_json(path)["step"] for path in jobs(work / "S")] == [4, 4, 5, 5]
     twice = done(*line, "seed=2,2", "trainer.max_steps=4")  # longer than asked for, and asked for twice
     assert twice.count("skipped  ") == 2
@@ -161,7 +162,8 @@ def test_a_sweep_grows_in_front_in_the_middle_and_in_length(work: Path) -> None:
 
 def test_a_folder_of_an_earlier_version_is_found_too(work: Path) -> None:
     """It is called otherwise, and run.json says nothing of its configuration."""
-    line = ("train", "-m", *arguments("vae", *PLAN)[1:], "run_dir=S", "seed=1,2", "trainer.max_steps=4")
+    plan = (*PLAN, "run_dir=S", "seed=1,2", "trainer.max_steps=4", "hydra/launcher=basic")
+    line = ("train", "-m", *arguments("vae", *plan)[1:])
     done(*line)
     for path, old in zip(jobs(work / "S"), ("0-vae-digits", "1-vae-digits"), strict=True):
         record = {key: value for key, value in run_json(path).items() if key not in ("identity", "values", "best")}

@@ -30,6 +30,7 @@ from genkit.config.hydra.sweep import (
     job_name,
     label_of_values,
 )
+from genkit.config.hydra.sweep_display import headline
 from genkit.config.hydra.sweep_index import SweepIndex, write_table
 from genkit.config.settings import Settings
 from genkit.errors import ConfigError, GenkitError
@@ -88,6 +89,7 @@ class JobGrid:
             self._write_index()
             try:
                 if waiting:
+                    print(headline(self.sweep), flush=True)
                     outcomes = self._launched(waiting, launch, other)
                     for job, outcome in zip(waiting, outcomes, strict=True):
                         if job.exit_code is None:

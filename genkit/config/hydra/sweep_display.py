@@ -30,6 +30,15 @@ def colour_of(status: str) -> str:
     return COLOURS.get(status, "red" if status.startswith("exit") else "yellow")
 
 
+def headline(sweep: Sweep) -> str:
+    """Say how many jobs are to run, before the first one starts."""
+    skipped = sum(job.status == SKIPPED for job in sweep.jobs.values())
+    waiting = sum(job.status == WAITING for job in sweep.jobs.values())
+    before = f", {skipped:,} done before" if skipped else ""
+    at_once = f", {sweep.at_once} at once" if sweep.at_once > 1 else ""
+    return f"genkit: {waiting:,} of {len(sweep.jobs):,} jobs to run{before}{at_once}"
+
+
 class Display:
     """Shows the jobs of a sweep as they start and end."""
 
@@ -42,11 +51,6 @@ class Display:
         self._last: list[SweepJob] = []
 
     def __enter__(self) -> Self:
-        skipped = sum(job.status == SKIPPED for job in self._sweep.jobs.values())
-        waiting = sum(job.status == WAITING for job in self._sweep.jobs.values())
-        before = f", {skipped:,} done before" if skipped else ""
-        at_once = f", {self._sweep.at_once} at once" if self._sweep.at_once > 1 else ""
-        self._print(f"genkit: {waiting:,} of {len(self._sweep.jobs):,} jobs to run{before}{at_once}")
         if self._live is not None:
             self._live.start()
         return self
