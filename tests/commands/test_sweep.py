@@ -103,6 +103,7 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(work: Path) -> None:
     assert [path.name for path in jobs(work / "runs")] == ["0-max_steps=10", "1-max_steps=12", "2-max_steps=11"]
 
 
+@pytest.mark.slow  # two commands that import everything, and jobs that train at full speed until they are stopped
 def test_jobs_end_with_their_command_and_keep_their_checkpoints(work: Path) -> None:
     """SIGTERM is passed on; a command that is killed outright takes its jobs along; the same words go on."""
     line = [
