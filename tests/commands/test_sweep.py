@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
-from command_cases import MLP, QUICK, Child, arguments, digest, done, genkit, lines, refused, run_json
+from command_cases import MLP, QUICK, Child, arguments, digest, done, genkit, refused, run_json
 
 from genkit.config.hydra.sweep import job_name, label_of_values, short_keys, swept_values
 
@@ -101,40 +99,6 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(work: Path) -> None:
     for name in ("1-max_steps=12/checkpoints", "2-max_steps=11/checkpoints"):
         assert digest(work / "runs" / name) == digest(work / "straight" / name)
     assert [path.name for path in jobs(work / "runs")] == ["0-max_steps=10", "1-max_steps=12", "2-max_steps=11"]
-
-
-@pytest.mark.slow  # two commands that import everything, and jobs that train at full speed until they are stopped
-def test_jobs_end_with_their_command_and_keep_their_checkpoints(work: Path) -> None:
-    """SIGTERM is passed on; a command that is killed outright takes its jobs along; the same words go on."""
-    line = [
-        "train",
-        "-m",
-        *arguments("vae")[1:],
-        "seed=1,2,3",
-        "trainer.max_steps=100000",
-        "sweep.jobs=2",
-        "run_dir=S",
-    ]
-    steps = []
-    for number, status in ((signal.SIGTERM, "interrupted"), (signal.SIGKILL, "interrupted")):
-        child = Child(line, work, work.parent / "log")
-        while not has_gone_on(work / "S", steps[-1] if steps else [0, 0]):
-            assert child.process.is_alive(), child.log.read_text()
-            time.sleep(0.05)
-        refused_line = genkit(*line)  # two sweeps in one folder
-        assert (refused_line.code, refused_line.err.count("\n")) == (6, 1)
-        assert "in use by process" in refused_line.err
-        os.kill(child.process.pid or 0, number)
-        ended = child.wait(60)
-        assert ended.code == (143 if number == signal.SIGTERM else -number), ended.said
-        while any(run_json(path)["status"] == "running" for path in jobs(work / "S")):
-            time.sleep(0.05)
-        assert {run_json(path)["status"] for path in jobs(work / "S")} == {status}
-        steps.append([run_json(path)["step"] for path in jobs(work / "S")])
-        if number == signal.SIGTERM:
-            assert "stopped by SIGTERM: 0 of 3 jobs done; to continue: genkit train -m " in ended.said
-    assert [len(each) for each in steps] == [2, 2]  # the third never began, and nothing was begun twice
-    assert all(after > before > 0 for before, after in zip(*steps, strict=True))
 
 
 def test_a_sweep_grows_in_front_in_the_middle_and_in_length(work: Path) -> None:
@@ -273,14 +237,6 @@ def test_a_run_is_no_sweep(vae: Path) -> None:
 def jobs(sweep: Path) -> list[Path]:
     """The runs below a sweep's folder."""
     return sorted(path.parent for path in sweep.glob("*/run.json"))
-
-
-def has_gone_on(sweep: Path, since: list[int]) -> bool:
-    """Tell whether two jobs run and are beyond these steps."""
-    index = json.loads((sweep / "sweep.json").read_text()) if (sweep / "sweep.json").is_file() else {"jobs": []}
-    running = [sweep / job["folder"] for job in index["jobs"] if job["process"] is not None]
-    logs = [lines(path) if (path / "metrics.jsonl").is_file() else [] for path in running]
-    return len(logs) == 2 and all(log and log[-1]["step"] > before for log, before in zip(logs, since, strict=True))
 
 
 def outputs(sweep: Path) -> list[Path]:
