@@ -1,4 +1,4 @@
-"""The number of processes that a training is to have, and refusals of what this machine cannot have."""
+"""The number of processes that a command is to have, and refusals of what this machine cannot have."""
 
 from __future__ import annotations
 
@@ -9,23 +9,35 @@ from typing import Any
 import torch
 
 from genkit.config.dotted_keys import lookup
+from genkit.config.settings import DrawingSettings
 from genkit.environment import this_launch
 from genkit.errors import ConfigError
 
 CROWDED = 4  # processes that even a machine of fewer cores may be given
 
 
-def to_start(trainer: Mapping[str, Any], at: str = "") -> int:
-    """The processes that this one has to start and wait for; 0 where it is to train itself.
+def for_training(trainer: Mapping[str, Any]) -> int:
+    """The processes that a training has to start and wait for; 0 where this one is to train itself.
 
     Args:
-        trainer: The node of the trainer, or what stands for it.
-        at: Where its keys stand, "trainer." for those of a trainer.
+        trainer: The node of the trainer.
 
     Raises:
         ConfigError: they disagree with what torchrun or srun started, or this machine cannot have them.
     """
-    devices, nodes, launch = lookup(trainer, "devices"), lookup(trainer, "num_nodes"), this_launch()
+    devices, nodes = lookup(trainer, "devices"), lookup(trainer, "num_nodes")
+    return _to_start(devices, nodes, lookup(trainer, "accelerator"), "trainer.")
+
+
+def for_drawing(settings: DrawingSettings) -> int:
+    """As `for_training`, of a verb that draws samples."""
+    kind = settings.device.partition(":")[0]
+    return _to_start(settings.devices, None, "gpu" if kind == "cuda" else kind, "")
+
+
+def _to_start(devices: int | None, nodes: int | None, accelerator: str, at: str) -> int:
+    """The number, for keys that stand below `at`."""
+    launch = this_launch()
     if launch.size > 1:
         found = {"devices": launch.local_size, "num_nodes": launch.size // launch.local_size}
         for key, asked in (("devices", devices), ("num_nodes", nodes)):
@@ -38,16 +50,10 @@ def to_start(trainer: Mapping[str, Any], at: str = "") -> int:
             f"{at}num_nodes={nodes}: genkit starts processes on this machine alone: start the command on every "
             "machine by torchrun or srun"
         )
-    if (devices or 1) == 1:
+    if devices is None or devices == 1:
         return 0
-    _check_devices(devices, lookup(trainer, "accelerator"), f"{at}devices={devices}")
-    return int(devices)
-
-
-def accelerator_of(device: str) -> str:
-    """The accelerator, as a trainer names it, of torch's name of a device."""
-    kind = device.partition(":")[0]
-    return "gpu" if kind == "cuda" else kind
+    _check_devices(devices, accelerator, f"{at}devices={devices}")
+    return devices
 
 
 def _check_devices(devices: int, accelerator: str, typed: str) -> None:

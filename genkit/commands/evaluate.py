@@ -27,7 +27,7 @@ from genkit.assembly.labels import dataset_name
 from genkit.assembly.launcher import run_processes
 from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
 from genkit.assembly.output_folder import check_out, make_out
-from genkit.assembly.processes import accelerator_of, to_start
+from genkit.assembly.processes import for_drawing
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_model import (
     data_node,
@@ -94,7 +94,7 @@ def run(settings: EvalSettings) -> float:
 
 def evaluate(settings: EvalSettings) -> Scored:
     """As `run`, in as many processes as are wanted; returns everything."""
-    if n := to_start({"devices": settings.devices, "num_nodes": None, "accelerator": accelerator_of(settings.device)}):
+    if n := for_drawing(settings):
         path, records = run_processes(n)
         return Scored([Record.of(record) for record in records], Path(path))
     with joined():

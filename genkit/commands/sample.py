@@ -25,7 +25,7 @@ from genkit.assembly.command_line import command_line
 from genkit.assembly.latent_pictures import Picture, picture_of
 from genkit.assembly.launcher import run_processes
 from genkit.assembly.output_folder import check_out, make_out
-from genkit.assembly.processes import accelerator_of, to_start
+from genkit.assembly.processes import for_drawing
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_labels import label_number
 from genkit.assembly.sampling_model import label_of, origin, restore_for_sampling, title_of
@@ -61,7 +61,7 @@ def run(settings: SampleSettings) -> None:
 
 def sample(settings: SampleSettings) -> Path:
     """As `run`, in as many processes as are wanted; returns the output folder."""
-    if n := to_start({"devices": settings.devices, "num_nodes": None, "accelerator": accelerator_of(settings.device)}):
+    if n := for_drawing(settings):
         return Path(run_processes(n))
     with joined():
         folder = _sample(settings)

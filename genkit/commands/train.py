@@ -24,7 +24,7 @@ from genkit.assembly.labels import class_name, dataset_name, label_in_words
 from genkit.assembly.launcher import run_processes
 from genkit.assembly.machine import inexact, machine, other_views
 from genkit.assembly.nested_models import as_recorded, embed, embedded_again
-from genkit.assembly.processes import to_start
+from genkit.assembly.processes import for_training
 from genkit.assembly.resume_checks import MAX_STEPS, merged
 from genkit.assembly.run import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.assembly.run_history import changed_keys, config_text, entry, history_of
@@ -72,7 +72,7 @@ def run(settings: TrainSettings) -> float:
 
 def train(settings: TrainSettings) -> Trained:
     """Begin or continue the run that the settings describe, in as many processes as it wants."""
-    if n := to_start(_trainer(settings), "trainer."):
+    if n := for_training(_trainer(settings)):
         path, value = run_processes(n)
         return Trained(Path(path), float(value))
     with joined():
