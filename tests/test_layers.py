@@ -38,6 +38,7 @@ BOTTOM = {
     "printing",
     "progress",
     "signals",
+    "tensor_cores",
     "terminal",
     "upgrade",
 }  # and genkit itself

@@ -28,10 +28,16 @@ def device_name(device: torch.device) -> str:
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
 
-def machine(device: str) -> dict[str, Any]:
-    """The fields of run.json that tell of this machine; `device` as `device_name` has it."""
+def machine(device: str, precision: str) -> dict[str, Any]:
+    """The fields of run.json that tell of this machine.
+
+    Args:
+        device: As `device_name` has it.
+        precision: The number format of the training there.
+    """
     return {
         "device": device,
+        "precision": precision,
         "threads": torch.get_num_threads(),
         "processes": this_launch().size,
         "views": NAME,
@@ -49,6 +55,8 @@ def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """
     for key in COMPARED:
         yield from differences(key, lookup(before, key, ABSENT), lookup(now, key, ABSENT))
+    if (precision := before.get("precision", now["precision"])) != now["precision"]:
+        yield f"precision: {precision} became {now['precision']}"
     if (processes := before.get("processes", 1)) != now["processes"]:
         yield f"processes: {processes} became {now['processes']}, each with a batch of its own"
     if before.get("noise") != now["noise"]:

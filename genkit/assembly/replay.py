@@ -19,7 +19,7 @@ from rich.console import Console
 from torch import Tensor
 
 from genkit.assembly.continuation import fits_of, recorded, same_data
-from genkit.assembly.machine import inexact, machine, other_views
+from genkit.assembly.machine import inexact, other_views
 from genkit.assembly.nested_models import embedded_again
 from genkit.assembly.run import build_parts, checkpoint_config
 from genkit.assembly.run_history import history_of
@@ -175,7 +175,7 @@ def _train(
         quick=parts.quick,
     )
     fit_quietly(again, window.last)
-    return parts.module.model, machine(parts.device)
+    return parts.module.model, dict(parts.here)
 
 
 def _differences(window: Window, scratch: Path, model: GenerativeModel) -> Iterator[str]:

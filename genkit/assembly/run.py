@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
 from genkit.assembly.labels import class_name
-from genkit.assembly.machine import device_name
+from genkit.assembly.machine import device_name, machine
 from genkit.assembly.monitors import check_monitors, monitored
 from genkit.assembly.nested_models import Given, check_fit, filling
 from genkit.assembly.quick_scores import quick_of
@@ -34,6 +34,7 @@ from genkit.noise import seed_of
 from genkit.printing import shown
 from genkit.ranks import in_turn
 from genkit.training.callbacks.quick_scores import Quick
+from genkit.training.compilation import networks_of
 from genkit.training.ema import EMA
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.module import GenerativeModule
@@ -56,7 +57,7 @@ class Parts:
     loggers: Any
     callbacks: list[pl.Callback]
     quick: Quick | None
-    device: str  # its name
+    here: Mapping[str, Any]  # the fields of run.json that tell of this machine
 
 
 def build_parts(
@@ -96,6 +97,8 @@ def build_parts(
     torch.manual_seed(seed_of(settings.seed, "weights"))
     with memory_errors("choose a smaller model"):
         model = make("model", GenerativeModel, after=filling(given), spec=dataset.spec)
+    if trainer.compile:
+        networks_of(model)
     if start is not None:
         start.fill(model)
     module = GenerativeModule(
@@ -109,11 +112,13 @@ def build_parts(
         accumulate=trainer.accumulate,
         check_every=trainer.log_every_n_steps,
         trained=start is not None,
+        fused=trainer.fused and trainer.number_format != "16-mixed",  # whose scaler steps by itself
     )
     module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
     quick = quick_of(settings, dataset, model, trainer, watched, trusted)
     check_monitors(watched, module, dataset, quick)
-    return Parts(dataset, module, trainer, checkpoint, samples, loggers, list(callbacks.values()), quick, device)
+    here = machine(device, trainer.number_format)
+    return Parts(dataset, module, trainer, checkpoint, samples, loggers, list(callbacks.values()), quick, here)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from genkit.assembly.command_line import command_line
-from genkit.assembly.machine import machine
 from genkit.assembly.recorded_keys import TYPED_ALONE
 from genkit.checkpoint.run_folder import utc
 from genkit.config.dotted_keys import changes
@@ -30,12 +29,12 @@ from genkit.storage.commit import git_commit
 FORGOTTEN = ("device", "threads", "noise", "versions", "host")  # of the first command, in a run.json without a history
 
 
-def entry(step: int, device: str, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def entry(step: int, here: Mapping[str, Any], changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The entry of the running command.
 
     Args:
         step: Where it begins to train.
-        device: As `device_name` has it.
+        here: What `machine` says of this machine.
         changed: See `changed_keys`.
     """
     return {
@@ -46,7 +45,7 @@ def entry(step: int, device: str, changed: Mapping[str, Any] | None = None) -> d
         "git": git_commit(Path.cwd()),
         "host": platform.node(),
         "platform": platform.platform(),
-        **machine(device),
+        **here,
     }
 
 

@@ -18,6 +18,7 @@ from genkit.data.dataset import Dataset
 from genkit.environment import this_launch
 from genkit.errors import CheckpointError, ConfigError
 from genkit.printing import shown
+from genkit.tensor_cores import allow_tf32
 
 
 def device_of(name: str) -> torch.device:
@@ -43,6 +44,7 @@ def restore_for_sampling(path: str, settings: DrawingSettings, console: Console)
     found = restore(path, weights=settings.weights, plugins=settings.plugins, changes=settings.sampling)
     for notice in {each.checkpoint.notice for each in (found, *found.helpers.values())} - {None}:
         console.print(notice, soft_wrap=True)
+    allow_tf32(False)  # samples and scores of one model agree between devices
     found.model.requires_grad_(False).to(device_of(settings.device))
     return found
 

@@ -22,7 +22,7 @@ from genkit.assembly.early_end import stopped, stopped_line
 from genkit.assembly.identity import identity, with_absolute_data
 from genkit.assembly.labels import class_name, dataset_name, label_in_words
 from genkit.assembly.launcher import run_processes
-from genkit.assembly.machine import inexact, machine, other_views
+from genkit.assembly.machine import inexact, other_views
 from genkit.assembly.nested_models import as_recorded, embed, embedded_again
 from genkit.assembly.processes import for_training
 from genkit.assembly.resume_checks import MAX_STEPS, merged
@@ -164,7 +164,7 @@ def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> 
         same_data(folder.path, folder.info, parts.dataset)
         if checkpoint is not None and drift:
             parts = taking_over(parts, checkpoint, lookup(base, "optimizer._target_"), settings)
-        moved = [*inexact(folder.info, machine(parts.device)), *other_views(folder.info, parts.dataset)]
+        moved = [*inexact(folder.info, parts.here), *other_views(folder.info, parts.dataset)]
         reasons = [*drift, *moved, *_bent(parts, lookup(base, MAX_STEPS))]
         wait()  # for all to have read what the first one now sets aside
         if checkpoint is not None and (reasons or place.pointer != "latest" or is_unfinished(run, checkpoint.step)):
@@ -173,7 +173,7 @@ def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> 
         stored = checkpoint_config(settings, parts.dataset)
         begun = None if checkpoint is None else (checkpoint.path, checkpoint.step)
         with StopSignal() as stop:
-            _record(folder, config, entry(begun[1] if begun else 0, parts.device, changed_keys(base, config)))
+            _record(folder, config, parts.here, entry(begun[1] if begun else 0, parts.here, changed_keys(base, config)))
             return _fit(folder, parts, stored, settings, console, _label(settings, folder), begun, stop)
 
 
@@ -197,11 +197,10 @@ def _go_back(folder: RunFolder, checkpoint: Checkpoint, settings: RunSettings, c
         console.print(f"{line}{shown(kept)}", soft_wrap=True)
 
 
-def _record(folder: RunFolder, config: Mapping[str, Any], command: Mapping[str, Any]) -> None:
+def _record(folder: RunFolder, config: Mapping[str, Any], here: Mapping[str, Any], command: Mapping[str, Any]) -> None:
     """Adds the running command to the history of a resumed run."""
     entries = [*history_of(folder.info), command]
     folder.write_config(config_text(config, entries))
-    here = machine(command["device"])
     now = {"status": "running", "exit_code": None, "signal": None, "stopped": None, "identity": identity(config)}
     folder.update(**now, history=entries, **here)
 
@@ -359,8 +358,8 @@ def _info(settings: RunSettings, parts: Parts) -> dict[str, Any]:
         "seed": settings.seed,
         "data_fingerprint": fingerprint(parts.dataset),
         "host": platform.node(),
-        **machine(parts.device),
+        **parts.here,
         "identity": identity(settings.config),
         "values": swept_values(current_job().overrides, current_sweep().keys),
-        "history": [entry(0, parts.device)],
+        "history": [entry(0, parts.here)],
     }

@@ -19,6 +19,7 @@ from torch import Tensor
 from genkit.data.counter_stream import ViewStream
 from genkit.data.dataset import Dataset
 from genkit.data.epoch_order import EpochOrder
+from genkit.data.resident import Resident, resident
 from genkit.data.spec import Batch, DataSpec
 from genkit.data.split import Examples, Split
 from genkit.errors import DataError
@@ -31,6 +32,8 @@ def batch_of(examples: Examples, spec: DataSpec) -> Batch:
 
 
 LARGEST = 512
+AHEAD = 2  # batches that a GPU finds ready
+CPU = torch.device("cpu")
 
 
 def forward_batch(dataset: Dataset) -> int:
@@ -53,6 +56,8 @@ class TrainLoader:
         start: Number of the first micro-batch; iterating again starts there again.
         world_size: Number of processes.
         rank: Number of this one.
+        device: That which trains. For a GPU batches are made ahead in memory that it fetches them from by itself.
+        room: Bytes that the training split may take there, unless its views are random, which are drawn on the CPU.
 
     Attributes:
         batch_size: Examples in a micro-batch of this process.
@@ -62,10 +67,22 @@ class TrainLoader:
         DataError: there are fewer examples than processes.
     """
 
-    def __init__(self, dataset: Dataset, *, seed: int, start: int = 0, world_size: int = 1, rank: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        seed: int,
+        start: int = 0,
+        world_size: int = 1,
+        rank: int = 0,
+        device: torch.device = CPU,
+        room: int = 0,
+    ) -> None:
         self.dataset, self.seed, self.start = dataset, seed, start
         self.world_size, self.rank = world_size, rank
-        self.train = dataset.view_source
+        self.train = resident(dataset.view_source, device, 0 if dataset.random_views else room)
+        self.pinned = device.type == "cuda" and not isinstance(self.train, Resident)
+        self.ahead = max(self.train.ahead, AHEAD) if self.pinned else self.train.ahead
         self.batch_size = min(dataset.batch_size, len(self.train) // world_size)
         if self.batch_size == 0:
             raise DataError(
@@ -77,12 +94,12 @@ class TrainLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         numbers = count(self.start)
-        return self._ahead(numbers) if self.train.ahead else map(self.batch, numbers)
+        return self._ahead(numbers) if self.ahead else map(self.batch, numbers)
 
     def _ahead(self, numbers: Iterator[int]) -> Iterator[Batch]:
         """The batches of these numbers, made by another thread while the latest one is trained on."""
         with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
-            made = deque(thread.submit(self.batch, m) for m in islice(numbers, self.train.ahead))
+            made = deque(thread.submit(self.batch, m) for m in islice(numbers, self.ahead))
             while True:
                 batch = made.popleft().result()
                 made.append(thread.submit(self.batch, next(numbers)))
@@ -93,7 +110,8 @@ class TrainLoader:
         index = self.index(m)
         found = self.train.take(index)
         values = self.dataset.view(found.x, index, self.stream(m // self.per_epoch))
-        return batch_of(Examples(values, found.y), self.dataset.spec)
+        batch = batch_of(Examples(values, found.y), self.dataset.spec)
+        return {name: value.pin_memory() for name, value in batch.items()} if self.pinned else batch
 
     def index(self, m: int) -> Tensor:
         """(B,) numbers, in the training split, of the examples of micro-batch m of this process."""

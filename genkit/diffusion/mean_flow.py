@@ -68,6 +68,8 @@ class MeanFlowObjective(DenoisingObjective):
         offset: c.
     """
 
+    differentiates = True
+
     def __init__(
         self,
         times: Times | None = None,
@@ -87,19 +89,26 @@ class MeanFlowObjective(DenoisingObjective):
         assert isinstance(denoiser, AverageVelocityDenoiser)
         one, other = (self.times(len(x), denoiser.schedule, denoiser.data_std) for _ in range(2))
         t, s = torch.maximum(one, other), torch.minimum(one, other)
-        # the first ones, since examples come in random order
-        apart = drawn(lambda size, _: torch.arange(*size, device=x.device) < self.share * size[0], (len(x),), x.device)
-        s = torch.where(apart, s, t)
+        rows = self._apart(len(x)).to(x.device, non_blocking=True)
+        s = t.index_copy(0, rows, s[rows])
         eps = self.coupling(x, normal_like(x), y)
         alpha, sigma = (expand_to(value, x) for value in denoiser.schedule(t))
         x_t, target = alpha * x + sigma * eps, eps - x
-        if apart.any():
-            rows = apart.nonzero()[:, 0]
+        if len(rows):
             change = self._change(denoiser, x_t[rows], t[rows], s[rows], target[rows], None if y is None else y[rows])
             _, sigma_s = denoiser.schedule(s[rows])
             target = target.index_add(0, rows, -expand_to(denoiser.schedule(t[rows])[1] - sigma_s, x) * change)
         error = (denoiser.average(x_t, t, s, y) - target).square().flatten(1).mean(1)
         return {"loss": (error / (error.detach() + self.offset) ** self.power).mean(), "error": error.detach().mean()}
+
+    def _apart(self, n: int) -> Tensor:
+        """Numbers of the examples with s < t among these n: the first of a batch, since its order is random.
+
+        On the CPU, which then knows how many there are without asking the device.
+        """
+        cpu = torch.device("cpu")
+        apart = drawn(lambda size, _: torch.arange(*size) < self.share * size[0], (n,), cpu)
+        return torch.from_numpy(apart.numpy().nonzero()[0])
 
     @staticmethod
     @torch.no_grad()

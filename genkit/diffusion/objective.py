@@ -6,6 +6,7 @@ Times, weighting and coupling are parts; another objective over the same network
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -24,9 +25,11 @@ class DenoisingObjective(Component, ABC):
 
     Attributes:
         outputs: Values that it trains for each value of an example.
+        differentiates: Whether it is made of derivatives of the network.
     """
 
     outputs = 1
+    differentiates: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, denoiser: NetworkDenoiser, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:

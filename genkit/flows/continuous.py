@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from genkit.batch_noise import signs_like
 from genkit.flows.coupling import GAIN
 from genkit.flows.transform import Transform
-from genkit.nn.backbone import Backbone
+from genkit.nn.backbone import Backbone, Differentiates
 from genkit.noise import generator_of
 
 State = tuple[Tensor, ...]
@@ -51,7 +51,7 @@ def _along(state: State, slope: State, h: float) -> State:
     return tuple(a + h * b for a, b in zip(state, slope, strict=True))
 
 
-class ContinuousFlow(Transform):
+class ContinuousFlow(Transform, Differentiates):
     """Vectors (B, D) along the velocity v = a net(h, t, y) from t = 0 to 1.
 
     Arguments:

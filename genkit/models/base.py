@@ -37,6 +37,7 @@ from genkit.models.density import Density as Density
 from genkit.models.density import EncodedBound as EncodedBound
 from genkit.models.density import LatentBound as LatentBound
 from genkit.models.density import MonteCarlo as MonteCarlo
+from genkit.nn.backbone import networks
 from genkit.noise import Noise as Noise
 from genkit.noise import SampleNoise
 from genkit.printing import shown
@@ -69,6 +70,13 @@ class GenerativeModel(nn.Module, Component, Takes, ABC):
     def trainable(self) -> dict[str, nn.Module]:
         """Phase name to the module that trains in it; the modules are disjoint."""
         return {"model": self}
+
+    def compilable(self) -> Iterable[nn.Module]:
+        """The networks that `trainer.compile=true` compiles; default every one.
+
+        One whose derivative is trained on, by forward mode or twice backward, must be left out.
+        """
+        return networks(self)
 
     def initialise(self, batch: Batch) -> None:
         """Fit to data what is fitted before the first step, such as a layer's first scale; default nothing.

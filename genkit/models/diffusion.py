@@ -5,12 +5,12 @@ network's output becomes the posterior mean), an objective (what is minimised), 
 likelihood. A member of the family is a choice of them, flow matching included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Annotated
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genkit.batch_noise import uniform
 from genkit.component import AtSampling, PositiveInt, Probability, Range
@@ -123,6 +123,9 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         data_std = batch["x"].std(correction=0)
         if data_std > LEAST_SPREAD:
             self.denoiser.data_std.copy_(data_std)
+
+    def compilable(self) -> Iterable[nn.Module]:
+        return () if self.objective.differentiates else super().compilable()
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         return self.objective(self.denoiser, batch["x"], self._labels(batch))

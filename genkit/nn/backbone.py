@@ -9,6 +9,7 @@ A model asks for a network by its two shapes and never names a class, so one `ba
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -27,6 +28,19 @@ class Backbone(nn.Module, Component, ABC):
     @abstractmethod
     def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
         """(B, *in_shape), t (B,), y (B,) int64 to (B, *out_shape)."""
+
+
+class Differentiates:
+    """A module which trains on derivatives of its networks, by forward mode or twice backward: they stay uncompiled."""
+
+
+def networks(module: nn.Module) -> Iterator[Backbone]:
+    """The networks of a module, outermost ones alone, without those of a module that `Differentiates`."""
+    for child in module.children():
+        if isinstance(child, Backbone):
+            yield child
+        elif not isinstance(child, Differentiates):
+            yield from networks(child)
 
 
 class BackboneFactory(Protocol):

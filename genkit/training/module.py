@@ -9,6 +9,7 @@ function of (seed, example).
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -33,6 +34,7 @@ from genkit.noise import seed_global, seed_of
 from genkit.ranks import alone, copy_from_first, gathered, highest, rows_of_all, summed, world
 from genkit.training.diagnosis import non_finite_gradient, origin_of_gradient, origin_of_loss
 from genkit.training.ema import EMA, averaged_copy
+from genkit.training.layout import settle
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.preparation import prepare
 from genkit.training.state_checks import check_optimizer, check_schedulers
@@ -52,6 +54,7 @@ class GenerativeModule(pl.LightningModule):
         seed: Of all training noise.
         max_steps, accumulate: Optimizer steps of the run, micro-batches per step.
         check_every: Optimizer steps between checks of the loss on a GPU, where looking at it costs a synchronisation.
+        fused: Whether the optimizer takes a step in one kernel, where it has one.
         trained: Whether the model's weights are those of a trained one: it is then not initialised from data.
 
     Attributes:
@@ -71,7 +74,7 @@ class GenerativeModule(pl.LightningModule):
         self,
         model: GenerativeModel,
         *,
-        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        optimizer: Callable[..., Optimizer],
         lr_schedule: LRSchedule,
         ema: EMA | None,
         seed: int,
@@ -79,6 +82,7 @@ class GenerativeModule(pl.LightningModule):
         accumulate: int = 1,
         check_every: int = 10,
         trained: bool = False,
+        fused: bool = False,
         optimizer_overrides: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
@@ -87,7 +91,7 @@ class GenerativeModule(pl.LightningModule):
         self._followers: dict[str, tuple[list[Tensor], list[Tensor]]] = {}  # phase -> averaged parameters, live ones
         self.ema, self.lr_schedule = ema, lr_schedule
         self.seed, self.max_steps, self.accumulate, self.check_every = seed, max_steps, accumulate, check_every
-        self.trained = trained
+        self.trained, self.fused = trained, fused
         self.learns = {phase: _trainable(module) for phase, module in model.trainable().items()}
         self.optimizer_overrides = optimizer_overrides or {}
         self.optimizer_groups = _groups(self.learns, self.optimizer_overrides)
@@ -137,13 +141,16 @@ class GenerativeModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """One optimizer and its schedule; raises ConfigError for an override that the optimizer does not know."""
-        optimizer = self.make_optimizer([dict(group) for group in self.optimizer_groups])  # torch fills them in
+        groups = [dict(group) for group in self.optimizer_groups]  # torch fills them in
+        optimizer = self.make_optimizer(groups, **_fused(self.make_optimizer, self.fused))
         _check_overrides(self.optimizer_overrides, optimizer)
         schedule = LambdaLR(optimizer, lambda step: self.lr_schedule.factor(step, self.max_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
         self.micro_batch = self.global_step * self.accumulate
+        for optimizer in self.trainer.optimizers:
+            settle(optimizer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         phase = self._enter_phase()
@@ -402,6 +409,11 @@ def _groups(
         if phase not in learns:
             raise ConfigError(f"optimizer_overrides.{phase}: this model's phases are {', '.join(learns)}")
     return [{**overrides.get(phase, {}), "params": params, "name": phase} for phase, params in learns.items()]
+
+
+def _fused(make_optimizer: Callable[..., Optimizer], fused: bool) -> dict[str, bool]:
+    """The argument that asks an optimizer for one kernel, if it knows it."""
+    return {"fused": True} if fused and "fused" in inspect.signature(make_optimizer).parameters else {}
 
 
 def _check_overrides(overrides: Mapping[str, Mapping[str, Any]], optimizer: Optimizer) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import torch
+
 from genkit.component import Component, NonNegativeFloat, NonNegativeInt, PositiveInt, Range
 from genkit.training.monitor import Mode, improves
 
@@ -20,7 +22,14 @@ class TrainerOptions(Component):
         strategy: Of several processes: "ddp" averages the gradients, "ddp_find_unused_parameters_true" also looks for
             parameters that a loss leaves out; "auto" does so for models with phases, which need it.
         precision: Lightning's name of a number format. Weights are float32 in all of them, as noise and data are: what
-            is drawn while training comes from the same weights.
+            is drawn while training comes from the same weights. "auto" is bf16-mixed on a GPU that computes in bfloat16
+            and 32-true elsewhere.
+        tf32: Whether a GPU may round the factors of float32 matrix products and convolutions to ten bits, which is
+            called TensorFloat-32.
+        channels_last: Whether weights of convolutions lie channels last in memory, as tensor cores read them.
+        fused: Whether the optimizer takes a step in one kernel, where it has one.
+        compile: Whether the networks are compiled (`genkit.training.compilation`), once, at the first steps.
+        data_on_device: Whether data that fit into a quarter of the GPU's free memory lie there.
         max_steps: Optimizer steps, all phases counted.
         accumulate: Micro-batches per optimizer step.
         gradient_clip: Largest norm of the gradient, 0 for none.
@@ -34,7 +43,12 @@ class TrainerOptions(Component):
     devices: Annotated[int, Range(1, 4096)] | None = None
     num_nodes: Annotated[int, Range(1, 4096)] | None = None
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = "auto"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    tf32: bool = False
+    channels_last: bool = False
+    fused: bool = False
+    compile: bool = False
+    data_on_device: bool = False
     max_steps: Steps = 1000
     accumulate: Annotated[int, Range(1, 65536)] = 1
     gradient_clip: NonNegativeFloat = 1.0
@@ -43,11 +57,19 @@ class TrainerOptions(Component):
     deterministic: bool = False
     threads: Annotated[int, Range(1, 4096)] | None = None
 
+    @property
+    def number_format(self) -> str:
+        """`precision`, on this machine."""
+        if self.precision != "auto":
+            return self.precision
+        gpu = self.accelerator in ("auto", "gpu") and torch.cuda.is_available()
+        return "bf16-mixed" if gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+
     def lightning(self) -> dict[str, Any]:
         """The arguments of `lightning.pytorch.Trainer` that these options decide."""
         return {
             "accelerator": self.accelerator,
-            "precision": self.precision,
+            "precision": self.number_format,
             "max_steps": self.max_steps,
             "accumulate_grad_batches": self.accumulate,
             "gradient_clip_val": self.gradient_clip or None,

@@ -21,11 +21,14 @@ from rich.console import Console
 from genkit.checkpoint.run_folder import METRICS
 from genkit.data.dataset import Dataset
 from genkit.data.loader import TrainLoader, ValLoader, forward_batch
+from genkit.data.resident import resident, room_on
 from genkit.environment import this_launch
 from genkit.errors import ConfigError
 from genkit.models.base import GenerativeModel
 from genkit.printing import one_line
+from genkit.tensor_cores import allow_tf32
 from genkit.training.callbacks.checkpoint_writer import CheckpointWriter
+from genkit.training.callbacks.compile_time import CompileTime
 from genkit.training.callbacks.metrics_writer import MetricsWriter
 from genkit.training.callbacks.progress import TrainingProgress
 from genkit.training.callbacks.quick_scores import Quick, QuickScores
@@ -34,7 +37,9 @@ from genkit.training.callbacks.signal_stop import SignalStop
 from genkit.training.callbacks.step_check import StepCheck
 from genkit.training.callbacks.validation_watch import ValidationWatch
 from genkit.training.checkpoint_io import FolderCheckpointIO
+from genkit.training.compilation import compile_networks
 from genkit.training.distributed import environment, processes
+from genkit.training.layout import channels_last
 from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
 from genkit.training.signals import StopNow, StopSignal
@@ -100,6 +105,7 @@ def make_trainer(options: TrainerOptions, model: GenerativeModel | None = None, 
         ConfigError: the device, the number format or the strategy is not to be had here.
     """
     _quieten()
+    allow_tf32(options.tf32)
     torch.set_num_threads(options.threads or max(1, all_threads() // this_launch().local_size))
     try:
         trainer = _trainer(options, **processes(options, model), **more)
@@ -109,9 +115,9 @@ def make_trainer(options: TrainerOptions, model: GenerativeModel | None = None, 
         raise ConfigError(
             f"trainer: accelerator={options.accelerator} cannot be used here: {line}: {advice}"
         ) from error
-    if trainer.precision != options.precision:
+    if trainer.precision != options.number_format:
         raise ConfigError(
-            f"trainer.precision={options.precision}: this device would use {trainer.precision}: choose that"
+            f"trainer.precision={options.number_format}: this device would use {trainer.precision}: choose that"
         )
     return trainer
 
@@ -155,20 +161,11 @@ def fit(run: TrainingRun, console: Console, stop: StopSignal) -> GenerativeModul
         default_root_dir=run.folder,
     )
     path, step = run.resume or (None, 0)
-    train = TrainLoader(
-        run.dataset,
-        seed=run.module.seed,
-        start=step * run.trainer.accumulate,
-        world_size=trainer.world_size,
-        rank=trainer.global_rank,
-    )
-    val = ValLoader(
-        run.dataset.split("val"),
-        run.dataset.spec,
-        forward_batch(run.dataset),
-        world_size=trainer.world_size,
-        rank=trainer.global_rank,
-    )
+    train, val = _loaders(run, trainer, step * run.trainer.accumulate)
+    if run.trainer.channels_last:
+        channels_last(run.module.model)
+    if run.trainer.compile:
+        compile_networks(run.module.model)
     try:
         trainer.fit(run.module, train, val, ckpt_path=path, weights_only=True)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -180,6 +177,16 @@ def fit(run: TrainingRun, console: Console, stop: StopSignal) -> GenerativeModul
     return run.module
 
 
+def _loaders(run: TrainingRun, trainer: pl.Trainer, start: int) -> tuple[TrainLoader, ValLoader]:
+    """Of the training split, from the micro-batch `start` on, and of the validation split."""
+    device = trainer.strategy.root_device
+    room = room_on(device) if run.trainer.data_on_device else 0
+    place = {"world_size": trainer.world_size, "rank": trainer.global_rank}
+    train = TrainLoader(run.dataset, seed=run.module.seed, start=start, device=device, room=room, **place)
+    split = resident(run.dataset.split("val"), device, room)
+    return train, ValLoader(split, run.dataset.spec, forward_batch(run.dataset), **place)
+
+
 def _callbacks(run: TrainingRun, console: Console, stop: StopSignal) -> list[pl.Callback]:
     """In the order in which they act at the end of a batch; the checkpoint comes last."""
     metrics = MetricsWriter(run.folder / METRICS, run.trainer.log_every_n_steps)
@@ -189,6 +196,7 @@ def _callbacks(run: TrainingRun, console: Console, stop: StopSignal) -> list[pl.
         ValidationWatch(console),
         *run.callbacks,
         TrainingProgress(console, run.name),
+        *([CompileTime(console)] if run.trainer.compile else []),
         metrics,
         SampleGrids(run.folder / "samples", run.name, run.samples, run.dataset, console, metrics),
         SignalStop(stop, run.trainer.val_every_n_steps),

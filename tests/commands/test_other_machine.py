@@ -40,7 +40,7 @@ def begun_elsewhere(run: Path, dtype: torch.dtype = torch.float32, **record: obj
         training=training,
         pointers=("latest",),
     )
-    record = {**run_json(run), "status": "interrupted", "device": GPU, **record}
+    record = {**run_json(run), "status": "interrupted", "device": GPU, "precision": "bf16-mixed", **record}
     (run / "run.json").write_text(json.dumps(record))
 
 

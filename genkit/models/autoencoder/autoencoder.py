@@ -17,7 +17,7 @@ these four parts:
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genkit.component import Width
 from genkit.data.spec import Batch, DataSpec, check_values
@@ -76,6 +76,10 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         self.latent_density = make_density(latent_density or GaussianMixture, latent_dim, self.num_classes)
         self.corruption = None if corruption is None else corruption(spec=spec)
         self.latent_penalty, self.decoder_penalty = latent_penalty, decoder_penalty
+
+    def compilable(self) -> Iterable[nn.Module]:
+        penalties = (self.encoder, self.latent_penalty), (self.decoder, self.decoder_penalty)
+        return [network for network, penalty in penalties if penalty is None or not penalty.differentiates]
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x, y = batch["x"], self.labels_of(batch)

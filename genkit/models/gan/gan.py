@@ -8,6 +8,7 @@ is the recipe of R3GAN: a relativistic loss with both zero-centred gradient pena
 normalisation, for which local convergence is proven.
 """
 
+from collections.abc import Iterable
 from math import nan
 from typing import Annotated, ClassVar
 
@@ -113,6 +114,9 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
 
     def trainable(self) -> dict[str, nn.Module]:
         return {"discriminator": self.discriminator, "generator": self.generator}
+
+    def compilable(self) -> Iterable[nn.Module]:
+        return [self.generator] if self.penalties else super().compilable()
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         if self.constraint is not None and self.training:

@@ -9,7 +9,6 @@ recogniser Q shares the discriminator's features: scores of the categories, and 
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from genkit.component import Component, NonNegativeFloat, NonNegativeInt
 from genkit.errors import ConfigError
@@ -44,7 +43,7 @@ class LatentCode(Component):
         """Latent (B, latent_dim), standard normal, to the generator's input of the same shape: code, then the rest."""
         chosen, values, rest = z.split((self.categories, self.values, z.shape[1] - self.categories - self.values), 1)
         if self.categories:
-            chosen = F.one_hot(chosen.argmax(1), self.categories).to(z.dtype)
+            chosen = torch.zeros_like(chosen).scatter(1, chosen.argmax(1, keepdim=True), 1.0)
         return torch.cat((chosen, 2 * torch.special.ndtr(values) - 1, rest), dim=1)
 
     def recogniser(self, features: int) -> nn.Linear:
