@@ -43,6 +43,9 @@ VERBS = {
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
+    "log": Verb(
+        "genkit.commands.log:run", "hand a run over: genkit log RUN to=tensorboard, wandb or mlflow", hydra=True
+    ),
     "export": Verb("genkit.commands.export:run", "write the shareable form of a checkpoint"),
     "verify": Verb("genkit.commands.verify:run", "check every file of a checkpoint; replay=20: train steps again"),
     "data prepare": Verb("genkit.commands.data.prepare:run", "decode data once into arrays that are kept", hydra=True),

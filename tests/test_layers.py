@@ -15,6 +15,7 @@ LAYERS = [
     "assembly",
     "config",
     "training",
+    "loggers",
     "checkpoint",
     "report",
     "evaluation",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
-from genkit.assembly.labels import class_name
 from genkit.assembly.machine import device_name, machine
 from genkit.assembly.monitors import check_monitors, monitored
 from genkit.assembly.nested_models import Given, check_fit, filling
@@ -29,6 +27,7 @@ from genkit.config.settings import RunSettings
 from genkit.data.dataset import Dataset, check_finite
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
+from genkit.loggers.base import RunLogger
 from genkit.models.base import GenerativeModel
 from genkit.noise import seed_of
 from genkit.printing import shown
@@ -41,9 +40,6 @@ from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
 from genkit.training.runner import make_trainer
 
-LOCAL_LOGGERS = tuple(f"lightning.pytorch.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger"))
-EXTRAS = {"TensorBoardLogger": "pip install 'genkit-toolkit[tensorboard]'"}
-
 
 @dataclass(frozen=True)
 class Parts:
@@ -54,7 +50,7 @@ class Parts:
     trainer: TrainerOptions
     checkpoint: CheckpointOptions
     samples: SampleGridOptions
-    loggers: Any
+    logger: RunLogger | None
     callbacks: list[pl.Callback]
     quick: Quick | None
     here: Mapping[str, Any]  # the fields of run.json that tell of this machine
@@ -87,7 +83,7 @@ def build_parts(
     device = device_name(make_trainer(trainer, logger=False).strategy.root_device)
     checkpoint, samples = make("checkpoint", CheckpointOptions), make("samples", SampleGridOptions)
     schedule, ema, optimizer = make("lr_schedule", LRSchedule), make.optional("ema", EMA), make.optimizer()
-    loggers, callbacks = make.loggers(), make.callbacks()
+    logger, callbacks = make.logger(), make.callbacks()
     watched = monitored(checkpoint, callbacks)
     with in_turn():
         dataset = make("data", Dataset)
@@ -118,7 +114,7 @@ def build_parts(
     quick = quick_of(settings, dataset, model, trainer, watched, trusted)
     check_monitors(watched, module, dataset, quick)
     here = machine(device, trainer.number_format)
-    return Parts(dataset, module, trainer, checkpoint, samples, loggers, list(callbacks.values()), quick, here)
+    return Parts(dataset, module, trainer, checkpoint, samples, logger, list(callbacks.values()), quick, here)
 
 
 @dataclass(frozen=True)
@@ -157,13 +153,19 @@ class PartBuilder:
             listed=OPTIMIZERS,
         )
 
-    def loggers(self) -> Any:
-        """Make what makes the logger, None where there is none."""
-        if self.settings.logger is None:
+    def logger(self) -> RunLogger | None:
+        """Build the logger, None where there is none.
+
+        Raises ConfigError where its package is missing, and where the user has not typed one that may write elsewhere.
+        """
+        node, trusted = self.settings.logger, self._trusts("logger")
+        if node is None:
             return None
-        if not self._trusts("logger"):
-            check_recorded_logger(self.settings.logger)
-        return _loggers(self.settings.logger, self.plugins)
+        if not trusted:
+            check_recorded_logger(node, self.plugins)
+        logger = build(node, at="logger", expect=RunLogger, plugins=self.plugins, trusted=trusted)
+        logger.require()
+        return logger
 
     def callbacks(self) -> dict[str, pl.Callback]:
         """Build the callbacks, by name."""
@@ -177,35 +179,20 @@ class PartBuilder:
         return self.trusted or group in self.typed
 
 
-def _loggers(node: Any, plugins: tuple[str, ...]) -> Any:
-    """A factory of the logger, called once to see whether its package is installed; none writes when made."""
-    factory = build_factory(node, at="logger", expect=Logger, plugins=plugins)
-    try:
-        factory(save_dir=os.curdir)
-    except ModuleNotFoundError as error:
-        name = class_name(node, "the logger")
-        missing = f"logger: {name} needs a package that is not installed: {str(error).split('.')[0]}"
-        raise ConfigError(f"{missing}: {EXTRAS.get(name, 'install it')}, or leave logger= out") from error
-    return factory
-
-
-def check_recorded_logger(node: Any) -> None:
-    """A logger that the user did not type is one that writes into the run folder alone.
-
-    No text of a run folder's is followed, such as a name that leads elsewhere or an address that data are sent to.
+def check_recorded_logger(node: Any, plugins: tuple[str, ...] = ()) -> None:
+    """Hold a logger that a run folder names against what it may do: write locally.
 
     Raises:
-        ConfigError: it may do more.
+        ConfigError: it may do more, or is none of genkit's or of a plugin's.
     """
     target = node.get("_target_") if isinstance(node, Mapping) else None
-    plain = isinstance(node, Mapping) and all(
-        value in ("", None) or isinstance(value, bool | int | float) for key, value in node.items() if key != "_target_"
+    with suppress(ConfigError):
+        if build(node, at="logger", expect=RunLogger, plugins=plugins, trusted=False).local:
+            return
+    raise ConfigError(
+        f"logger: what the run folder says of {shown(target)} is not followed, since a logger may write elsewhere or "
+        "send data away: choose it again with logger=…"
     )
-    if target not in LOCAL_LOGGERS or not plain:
-        raise ConfigError(
-            f"logger: what the run folder says of {shown(target)} is not followed, since a logger may write elsewhere "
-            "or send data away: choose it again with logger=…"
-        )
 
 
 def fingerprint(dataset: Dataset) -> str:

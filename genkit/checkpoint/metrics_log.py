@@ -10,8 +10,9 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from genkit.errors import CheckpointError
 from genkit.storage.atomic import replacing
@@ -62,13 +63,30 @@ class MetricsLog:
         """
         return [record for _, record in self._lines(LARGEST)] if os.path.lexists(self.path) else []
 
+    def lines(self, start: int = 0) -> Iterator[tuple[bytes, dict[str, Any], int]]:
+        """Every whole line from a byte on, as it stands, with its record and the byte behind it.
+
+        Raises:
+            CheckpointError: the file is a link out of the run, or no file.
+        """
+        if os.path.lexists(self.path):
+            with self._opened() as file:
+                file.seek(start)
+                while line := file.readline(LONGEST):
+                    record = _record(line)
+                    if record is not None:
+                        yield line, record, file.tell()
+
     def _lines(self, largest: int | None = None) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        folder, advice = self.path.parent, "restore it from a copy, or delete it"
-        with open_regular(self.path, inside=folder, largest=largest, refusal=CheckpointError, advice=advice) as file:
+        with self._opened(largest) as file:
             while line := file.readline(LONGEST):
                 record = _record(line)
                 if record is not None:
                     yield line, record
+
+    def _opened(self, largest: int | None = None) -> AbstractContextManager[BinaryIO]:
+        folder, advice = self.path.parent, "restore it from a copy, or delete it"
+        return open_regular(self.path, inside=folder, largest=largest, refusal=CheckpointError, advice=advice)
 
 
 def _plain(value: Value) -> Value:

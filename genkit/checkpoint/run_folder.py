@@ -12,6 +12,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import secrets
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -162,7 +163,7 @@ def _refuse_links_out(folder: Path) -> None:
 
 def _record(verb: str, info: Mapping[str, Any]) -> dict[str, Any]:
     start = {"schema": SCHEMA, "verb": verb, "status": "running", "exit_code": None, "wall_time": 0.0}
-    start["started"] = utc()
+    start |= {"started": utc(), "id": secrets.token_hex(8)}  # the id is the same wherever the folder is moved
     return start | dict(info) | {"versions": versions() | dict(info.get("versions", {}))}
 
 

@@ -22,6 +22,7 @@ from genkit.assembly.early_end import stopped, stopped_line
 from genkit.assembly.identity import identity, with_absolute_data
 from genkit.assembly.labels import class_name, dataset_name, label_in_words
 from genkit.assembly.launcher import run_processes
+from genkit.assembly.logged_run import delivery_of
 from genkit.assembly.machine import inexact, other_views
 from genkit.assembly.nested_models import as_recorded, embed, embedded_again
 from genkit.assembly.processes import for_training
@@ -46,10 +47,12 @@ from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import RunSettings, TrainSettings
 from genkit.environment import Report, is_first, report
 from genkit.errors import ConfigError, GenkitError, NumericalError
+from genkit.loggers.delivery import Delivery, close_over
 from genkit.printing import shown
 from genkit.ranks import joined, wait, world
 from genkit.report.console import make_console
 from genkit.storage.disk import require_free_disk
+from genkit.training.callbacks.run_logging import tend
 from genkit.training.runner import TrainingRun, fit
 from genkit.training.signals import StopNow, StopSignal
 
@@ -221,9 +224,10 @@ def _fit(
     if (note := short_run(parts)) is not None:
         console.print(note, style="dim", soft_wrap=True)
     status, code = "failed", 1
+    loggers = [delivery_of(folder.path, parts.logger)] if parts.logger is not None and is_first() else []
     try:
         with memory_errors(less_memory(parts)):
-            fit(_run(folder, parts, config, label, resume), console, stop)
+            fit(_run(folder, parts, config, label, resume, loggers), console, stop)
         status, code = "done", 0
     except NumericalError as error:
         code = error.exit_code
@@ -244,6 +248,7 @@ def _fit(
             cost = _work_done(parts, step) | meter.read()
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
             folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost)
+        tend(loggers, close_over, step, folder.path, console)
         if is_first():
             draw_losses(folder.path, label_in_words(label))
     if stop.received:
@@ -267,9 +272,13 @@ def _again(folder: RunFolder, settings: RunSettings) -> str:
 
 
 def _run(
-    folder: RunFolder, parts: Parts, config: Mapping[str, Any], label: str, resume: tuple[Path, int] | None
+    folder: RunFolder,
+    parts: Parts,
+    config: Mapping[str, Any],
+    label: str,
+    resume: tuple[Path, int] | None,
+    loggers: list[Delivery],
 ) -> TrainingRun:
-    loggers = [parts.loggers(save_dir=str(folder.path))] if parts.loggers is not None else []
     return TrainingRun(
         name=label_in_words(label),
         folder=folder.path,

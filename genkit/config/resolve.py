@@ -33,7 +33,7 @@ from genkit.config.suggestions import did_you_mean, listing
 from genkit.errors import ConfigError, GenkitError
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("data", "diffusion", "features", "flows", "metrics", "models", "nn", "training")
+PACKAGES = ("data", "diffusion", "features", "flows", "loggers", "metrics", "models", "nn", "training")
 
 # class -> the arguments that genkit gives it, which a configuration therefore cannot
 OPTIMIZERS = {
@@ -44,10 +44,6 @@ SCHEDULERS = {
     f"torch.optim.lr_scheduler.{name}": ("optimizer",)
     for name in ("ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LinearLR", "OneCycleLR", "StepLR")
 }
-LOGGERS = {
-    f"lightning.pytorch.loggers.{name}": ("save_dir",)
-    for name in ("CSVLogger", "MLFlowLogger", "TensorBoardLogger", "WandbLogger")
-}
 STRATEGIES: dict[str, tuple[str, ...]] = {
     f"lightning.pytorch.strategies.{name}": () for name in ("DDPStrategy", "FSDPStrategy", "SingleDeviceStrategy")
 }
@@ -57,7 +53,7 @@ OPTIMIZER_RANGES: dict[str, Any] = {
     "betas": tuple[Probability, Probability],
     **dict.fromkeys(("alpha", "eps", "lr_decay", "momentum", "momentum_decay", "weight_decay"), NonNegativeFloat),
 }
-FOREIGN: dict[str, tuple[str, ...]] = OPTIMIZERS | SCHEDULERS | LOGGERS | STRATEGIES
+FOREIGN: dict[str, tuple[str, ...]] = OPTIMIZERS | SCHEDULERS | STRATEGIES
 
 
 def ranges_of(target: object) -> dict[str, Any]:

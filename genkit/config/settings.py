@@ -152,6 +152,15 @@ class EvalSettings(DrawingSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogSettings(Settings):
+    """Of `genkit log`; see conf/log.yaml."""
+
+    ckpt: str | None
+    logger: Node
+    debug: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataSettings(Settings):
     """Of `genkit data prepare`, and of all verbs of data that read one; see conf/data_prepare.yaml."""
 
@@ -180,6 +189,7 @@ VERBS: dict[str, type[Settings]] = {
     "train": TrainSettings,
     "sample": SampleSettings,
     "eval": EvalSettings,
+    "log": LogSettings,
     "data prepare": DataSettings,
     "data show": ShowDataSettings,
     "data shard": ShardDataSettings,

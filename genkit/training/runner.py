@@ -13,7 +13,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from rich.console import Console
@@ -24,6 +23,7 @@ from genkit.data.loader import TrainLoader, ValLoader, forward_batch
 from genkit.data.resident import resident, room_on
 from genkit.environment import this_launch
 from genkit.errors import ConfigError
+from genkit.loggers.delivery import Delivery
 from genkit.models.base import GenerativeModel
 from genkit.printing import one_line
 from genkit.tensor_cores import allow_tf32
@@ -32,6 +32,7 @@ from genkit.training.callbacks.compile_time import CompileTime
 from genkit.training.callbacks.metrics_writer import MetricsWriter
 from genkit.training.callbacks.progress import TrainingProgress
 from genkit.training.callbacks.quick_scores import Quick, QuickScores
+from genkit.training.callbacks.run_logging import RunLogging
 from genkit.training.callbacks.sample_grids import SampleGrids
 from genkit.training.callbacks.signal_stop import SignalStop
 from genkit.training.callbacks.step_check import StepCheck
@@ -66,7 +67,8 @@ class TrainingRun:
     Attributes:
         name: For the progress, e.g. "vae on digits".
         folder: The run folder, which exists.
-        dataset, module, trainer, checkpoint, samples, loggers: What trains on what, for how long, writing what.
+        dataset, module, trainer, checkpoint, samples: What trains on what, for how long, writing what.
+        loggers: Where it is handed over to while it trains; of several processes the first has them.
         config: The config.json of its checkpoints.
         resume: A checkpoint folder to continue from and its step, or None.
         callbacks: More callbacks, which act before genkit's own.
@@ -80,7 +82,7 @@ class TrainingRun:
     trainer: TrainerOptions
     checkpoint: CheckpointOptions
     samples: SampleGridOptions
-    loggers: Sequence[Logger]
+    loggers: list[Delivery]
     config: Mapping[str, Any]
     resume: tuple[Path, int] | None = None
     callbacks: Sequence[pl.Callback] = ()
@@ -157,7 +159,7 @@ def fit(run: TrainingRun, console: Console, stop: StopSignal) -> GenerativeModul
         run.module.model,
         callbacks=[StepCheck(checkpoints, run.resume), *_callbacks(run, console, stop)],
         plugins=[checkpoints],
-        logger=list(run.loggers) or False,
+        logger=False,
         default_root_dir=run.folder,
     )
     path, step = run.resume or (None, 0)
@@ -191,6 +193,7 @@ def _callbacks(run: TrainingRun, console: Console, stop: StopSignal) -> list[pl.
     """In the order in which they act at the end of a batch; the checkpoint comes last."""
     metrics = MetricsWriter(run.folder / METRICS, run.trainer.log_every_n_steps)
     quick = [] if run.quick is None else [QuickScores(run.quick, run.dataset, console)]
+    logging = [RunLogging(run.loggers, metrics, run.folder, console)] if run.loggers else []
     return [
         *quick,  # first: the others look at its scores
         ValidationWatch(console),
@@ -199,6 +202,7 @@ def _callbacks(run: TrainingRun, console: Console, stop: StopSignal) -> list[pl.
         *([CompileTime(console)] if run.trainer.compile else []),
         metrics,
         SampleGrids(run.folder / "samples", run.name, run.samples, run.dataset, console, metrics),
+        *logging,
         SignalStop(stop, run.trainer.val_every_n_steps),
         CheckpointWriter(run.folder, run.checkpoint, run.dataset, run.trainer.val_every_n_steps),
     ]

@@ -50,6 +50,21 @@ def test_each_step_is_taken_once_and_no_schema_is_the_first(third: None) -> None
     assert training_of_yaml({**now, "schema": "genkit.config/3"}, WHERE) == {"model": now["model"]}
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"_target_": "lightning.pytorch.loggers.TensorBoardLogger", "name": "", "log_graph": False},
+         {"_target_": "genkit.loggers.tensorboard.TensorBoard"}),
+        ({"_target_": "lightning.pytorch.loggers.CSVLogger"}, None),
+        ({"_target_": "lightning.pytorch.loggers.WandbLogger"}, {"_target_": "lightning.pytorch.loggers.WandbLogger"}),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_loggers_of_lightning_are_genkits_own(before: object, after: object) -> None:
+    document = {"schema": "genkit.config/2", "train": {"seed": 0, "logger": before}}
+    assert migrated(document, WHERE)["train"] == {"seed": 0, "logger": after}
+
+
 def test_what_a_step_does_not_find_is_damage(third: None) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json: its configuration is damaged: .*config/2 is \(KeyE"):
         migrated({"model": {"_target_": "genkit.new.A"}}, WHERE)

@@ -19,6 +19,7 @@ from genkit.config.hydra.catalog import KINDS
 
 NOT_RUN = {
     "pip": "installs from the package index",
+    "tensorboard": "serves a page until it is stopped",
     "docker": "needs a daemon and the package index",
 }
 FOLLOWED_ELSEWHERE = {"extending.md", "life_of_a_step.md"}  # by tests of their own

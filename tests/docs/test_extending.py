@@ -31,7 +31,7 @@ from genkit.models.stream import stream_samples
 
 PAGE = ROOT / "docs" / "extending.md"
 PARTS = {"mixture": "model", "photos": "data", "chain": "data", "bigrams": "model", "readings": "data",
-         "marginals": "metric", "midpoint": "sampler", "siren": "backbone"}  # fmt: skip
+         "marginals": "metric", "midpoint": "sampler", "siren": "backbone", "long_table": "logger"}  # fmt: skip
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ KINDS = {
 SEVERAL = {"submitit": ("submitit_local", "submitit_slurm")}  # plugin of Hydra -> its launchers, where not one
 DRAWING = ("sample", "eval")  # verbs that draw samples of a checkpoint
 SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
+OWN_WORDS = {"log": {"to": "logger"}}  # verb -> what it calls a group by another name
 
 
 def primary_name(verb: str) -> str:

@@ -125,9 +125,11 @@ def names_in_cache() -> list[str]:
 
 
 def _arguments(verb: str, words: Words, word: str) -> Iterable[str]:
-    from genkit.config.hydra.catalog import Catalog
+    from genkit.config.hydra.catalog import OWN_WORDS, Catalog
+    from genkit.config.hydra.unambiguous import in_full
 
-    catalog = Catalog.of(words)
+    words.overrides = in_full(words.overrides, verb)
+    catalog, own = Catalog.of(words), OWN_WORDS.get(verb, {})
     group, equals, value = word.partition("=")
     launching = ["hydra/launcher="] if words.multirun else []
     if equals and group == "hydra/launcher":
@@ -135,8 +137,9 @@ def _arguments(verb: str, words: Words, word: str) -> Iterable[str]:
     if equals:
         # after the last comma or bracket a new option begins
         done = value[: max(value.rfind(","), value.rfind("[")) + 1]
-        return (f"{group}={done}{option}" for option in catalog.options(group)) if group in catalog.groups else ()
-    return [*(f"{name}=" for name in catalog.defaults(verb)), *launching, *_key_steps(verb, words, word)]
+        options = catalog.options(own.get(group, group)) if own.get(group, group) in catalog.groups else ()
+        return (f"{group}={done}{option}" for option in options)
+    return [*(f"{name}=" for name in (*catalog.defaults(verb), *own)), *launching, *_key_steps(verb, words, word)]
 
 
 def _key_steps(verb: str, words: Words, word: str) -> list[str]:

@@ -28,7 +28,8 @@ from genkit.printing import pasteable
 
 INDEX = re.compile(r"\[(\d+)\]")
 OPEN_KEYS = ("optimizer_overrides.", "callbacks.")  # what stands below is the user's to name
-TAKES_PATH = {"train": "resume", "check": "start", "sample": "ckpt", "eval": "ckpt"}  # what a bare path is taken for
+# what a bare path is taken for
+TAKES_PATH = {"train": "resume", "check": "start", "sample": "ckpt", "eval": "ckpt", "log": "ckpt"}
 DATA_PATH, DATA_FILES = "data.root", "data=images"  # so by the verbs of data
 
 

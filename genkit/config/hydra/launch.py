@@ -31,7 +31,7 @@ from genkit.config.hydra.precheck import precheck
 from genkit.config.hydra.seed import with_drawn_seeds
 from genkit.config.hydra.sweep import DONE, Sweep, current_sweep, sweeping, swept_keys
 from genkit.config.hydra.sweep_table import near, print_table
-from genkit.config.hydra.unambiguous import accepted, doubtful
+from genkit.config.hydra.unambiguous import accepted, doubtful, in_full
 from genkit.config.hydra.words import Words
 from genkit.config.names import TARGET, current
 from genkit.config.schema import is_node, read
@@ -115,6 +115,7 @@ def launch(verb: str, target: str, words: Words, jobs: str = "") -> int:
         words: The command line without its verb.
         jobs: The `JobKind` of the verb ("module:class"), where it has sweeps of matched jobs.
     """
+    words.overrides = in_full(words.overrides, verb)
     if not words.multirun and (typed := [word for word in words.overrides if key_of(word) == AT_ONCE]):
         raise ConfigError(f"{typed[0]}: it is of a sweep: add -m, or leave it out")
     if words.multirun and this_launch().size > 1:

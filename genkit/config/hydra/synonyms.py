@@ -60,7 +60,12 @@ OPTIONS = {
         **dict.fromkeys(("fidinf", "unbiasedfid"), "fid_infinity"),
         **dict.fromkeys(("modes", "modecount"), "mode_coverage"),
         **dict.fromkeys(("1nn", "knn", "1nna", "twosample"), "c2st"),
-    }
+    },
+    "logger": {
+        **dict.fromkeys(("tb", "board", "events", "tensorboardlogger", "csv", "true"), "tensorboard"),
+        **dict.fromkeys(("wb", "weightsandbiases", "weightsbiases", "wandblogger"), "wandb"),
+        **dict.fromkeys(("mlflowlogger", "ml"), "mlflow"),
+    },
 }
 SETS = {"metric": {"all", "everything", "default", "any", "metrics"}}  # words for a whole set of options
 
@@ -120,7 +125,11 @@ TRAIN: dict[str, Term] = {
     "metrics eval_metric eval_metrics score": Term("metric"),
     "precision fp16 amp half bf16 mixed_precision dtype use_amp use_fp16 autocast float16":
         Term("trainer.precision", "", PRECISION),
-    "wandb tensorboard tb logging log log_to report_to use_wandb tracker mlflow": Term("logger=tensorboard"),
+    "tensorboard tb use_tensorboard logging": Term("logger=tensorboard"),
+    "wandb use_wandb": Term("logger=wandb"),
+    "wandb_project": Term("logger.project"),
+    "mlflow use_mlflow": Term("logger=mlflow"),
+    "log log_to report_to tracker logger_type": Term("logger"),
     "scheduler lr_scheduler sched schedule_lr lr_scheduler_type lr_policy": Term("lr_schedule"),
     "warmup num_warmup_steps warmup_iters lr_warmup lr_warmup_steps": Term("lr_schedule.warmup_steps"),
     "grad_clip clip max_grad_norm clip_grad gradient_clip_val clip_norm grad_norm clip_grad_norm gradient_clipping":
@@ -209,7 +218,15 @@ SHARD_DATA: dict[str, Term] = DATA | {
     OUT + " out_dir": Term("out"),
     "shard_size maxsize max_size shard_mb size_mb mb size_limit": Term("megabytes"),
 }
+LOG: dict[str, Term] = {
+    CKPT: Term("ckpt"),
+    "target tool tracker report_to log_to backend out output": Term("logger"),
+    "project wandb_project": Term("logger.project"),
+    "tracking_uri uri": Term("logger.uri"),
+    "verbose": Term("debug=true"),
+}
 TERMS = {
+    "log": LOG,
     "data shard": SHARD_DATA,
     "data prepare": DATA,
     "data show": SHOW_DATA,
@@ -243,6 +260,7 @@ VERB_WORDS = {
     "clear clean rm remove delete purge prune": "data clear",
     "shards pack webdataset make_shards": "data shard",
     "rank leaderboard diff table": "compare",
+    "logs track tracking report tensorboard tb wandb mlflow sync upload": "log",
     "dry_run dryrun try trial estimate debug": "check",
     "convert save publish package onnx": "export",
     "diagnose env info environment health status selftest": "doctor",

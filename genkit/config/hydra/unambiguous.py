@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Sequence
 
-from genkit.config.hydra.catalog import Catalog
+from genkit.config.hydra.catalog import OWN_WORDS, Catalog
 from genkit.config.hydra.correction import OPEN_KEYS
 from genkit.config.hydra.explanation import key_of
 from genkit.config.hydra.group_options import LIST_GROUPS
@@ -34,6 +34,22 @@ def doubtful(words: Sequence[str], catalog: Catalog) -> bool:
         if listed or (equals and not value) or key_of(word).startswith(("hydra.", "hydra/")):
             return True
     return False
+
+
+def in_full(words: Sequence[str], verb: str) -> list[str]:
+    """The words of `log` as those of other verbs: RUN is ckpt=RUN, and to= is its name for the group logger=."""
+    if verb not in OWN_WORDS:
+        return [*words]
+    bare = [word for word in words if "=" not in word and not word.startswith(("-", "~", "+"))]
+    alone = len(bare) == 1 and not any(key_of(word) == "ckpt" for word in words)
+    return [f"ckpt={word}" if alone and word == bare[0] else _of_group(word, verb) for word in words]
+
+
+def _of_group(word: str, verb: str) -> str:
+    for own, group in OWN_WORDS[verb].items():
+        if word == own or word.startswith((f"{own}=", f"{own}.")):
+            return group + word.removeprefix(own)
+    return word
 
 
 def _named(word: str, verb: str, words: Sequence[str]) -> str:
