@@ -314,16 +314,13 @@ def _config(config: dict[str, Any]) -> Change:
 
 def foreign(run: Path, outside: Path) -> Iterator[Case]:
     config = json.loads((run / STEP / "config.json").read_text())
-    loggers = "lightning.pytorch.loggers"
+    loggers = "genkit.loggers"
     nodes: dict[str, tuple[str, Any]] = {
-        "a logger's name": ("logger", {"_target_": f"{loggers}.CSVLogger", "name": f"../../{outside.name}"}),
-        "a logger's version": ("logger", {"_target_": f"{loggers}.CSVLogger", "version": str(outside / "made")}),
-        "a logger's folder": ("logger", {"_target_": f"{loggers}.TensorBoardLogger", "sub_dir": str(outside)}),
-        "a tracking address": (
-            "logger",
-            {"_target_": f"{loggers}.MLFlowLogger", "tracking_uri": f"file:{outside}/made"},
-        ),
-        "wandb": ("logger", {"_target_": f"{loggers}.WandbLogger", "offline": True}),
+        "a logger's folder": ("logger", {"_target_": f"{loggers}.tensorboard.TensorBoard", "folder": str(outside)}),
+        "a tracking address": ("logger", {"_target_": f"{loggers}.mlflow.MLflow", "uri": f"sqlite:///{outside}/made"}),
+        "a server": ("logger", {"_target_": f"{loggers}.mlflow.MLflow", "uri": "http://127.0.0.1:9"}),
+        "wandb online": ("logger", {"_target_": f"{loggers}.wandb.WandB", "online": True}),
+        "a logger of lightning's": ("logger", {"_target_": "lightning.pytorch.loggers.WandbLogger", "offline": True}),
         "a logger that is a call": ("logger", {"_target_": "os.system", "command": f"touch {outside}/made"}),
         "an optimizer that is a call": ("optimizer", {"_target_": "os.system", "command": f"touch {outside}/made"}),
         "an optimizer of torch's": ("optimizer", {"_target_": "torch.optim.LBFGS"}),

@@ -74,7 +74,7 @@ def test_run_folders_of_strangers(
         "widths of 65,536",
         "a shape of [32768, 32768]",
         "a tensor larger than its file",
-        "a logger's name",
+        "a tracking address",
         "an optimizer that is a call",
         "YAML with aliases",
         "config.yaml is a pipe",
