@@ -11,14 +11,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from genkit.config.hydra.explanation import key_of
 from genkit.config.hydra.launch import current_job
 from genkit.config.hydra.paths import holds_path
+from genkit.config.hydra.search.options import TRIAL
 from genkit.config.hydra.words import parse
 
 
 def command_line() -> str:
     """ "genkit train model=vae 'run_dir=a b'" """
-    words = [word for word in sys.argv[1:] if word != "--quoted"]
+    words = [word for word in sys.argv[1:] if word != "--quoted" and key_of(word) != TRIAL]
     plugins = parse(words, lenient=True).plugins
     return shlex.join(["genkit", *(plain(word, plugins) for word in words)])
 

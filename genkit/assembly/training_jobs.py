@@ -21,20 +21,25 @@ from genkit.checkpoint.place import runs_below
 from genkit.checkpoint.run_folder import METRICS, RUN, read_info
 from genkit.config.dotted_keys import lookup
 from genkit.config.hydra.grid import without
-from genkit.config.hydra.job_kind import JobKind, Known
+from genkit.config.hydra.job_kind import Known, SearchKind
 from genkit.config.hydra.paths import quoted
-from genkit.config.hydra.sweep import SKIPPED, Sweep, SweepJob, short_keys
+from genkit.config.hydra.sweep import DONE, PRUNED, SKIPPED, Sweep, SweepJob, short_keys
 from genkit.config.hydra.sweep_table import near
 from genkit.config.settings import Settings, TrainSettings
 from genkit.errors import GenkitError
 from genkit.printing import shown
 from genkit.storage.tail import last_line
 
-PICTURE = "sweep.png"
+PICTURE, PARETO = "sweep.png", "pareto.png"
+COSTS = {
+    "parameters": "parameters",
+    "train_seconds": "wall_time",
+    "sampling_seconds": "sampling_seconds",
+}  # in run.json
 TITLED = 2  # models in a title
 
 
-class Trainings(JobKind):
+class Trainings(SearchKind):
     """Runs below `run_dir=`."""
 
     key = "run_dir"
@@ -61,6 +66,18 @@ class Trainings(JobKind):
             elif alike and not steps_swept:
                 _goes_on(job, *max(alike, key=lambda each: each[1]), wanted["max_steps"])
 
+    def fingerprint(self, settings: Settings) -> Mapping[str, Any]:
+        return identity_to_be(cast(TrainSettings, settings))
+
+    def goes_on(self, job: SweepJob, settings: Settings, folder: Path) -> bool:
+        job.steps, job.devices = lookup(settings.config, MAX_STEPS), lookup(settings.config, "trainer.devices") or 1
+        about = identity_of(folder) if (folder / RUN).is_file() else None
+        wanted = identity_to_be(cast(TrainSettings, settings))
+        if about is None or not _same(about, wanted):
+            return False
+        _goes_on(job, folder, about["max_steps"], wanted["max_steps"])
+        return True
+
     def taken(self, folder: Path) -> list[str]:
         return [path.name for path in runs_below(folder)]
 
@@ -74,7 +91,12 @@ class Trainings(JobKind):
         best = info.get("best") or {}
         job.label, job.score = str(info.get("label", "")), _finite(best.get("value"))
         job.step = info.get("step") if job.exit_code is not None or job.pid is None else _step_of(job.folder)
-        sweep.score, sweep.mode = str(best.get("monitor") or sweep.score), best.get("mode") or sweep.mode
+        costs = {name: _finite(info.get(COSTS[name])) for name in sweep.costs}
+        job.costs = {name: cost for name, cost in costs.items() if cost is not None}
+        if info.get("pruned") is True and job.status in (DONE, SKIPPED):
+            job.status = PRUNED
+        if sweep.asked is None:
+            sweep.score, sweep.mode = str(best.get("monitor") or sweep.score), best.get("mode") or sweep.mode
 
     def conclude(self, sweep: Sweep) -> None:
         scored = [job for job in sweep.jobs.values() if job.score is not None]
@@ -85,7 +107,11 @@ class Trainings(JobKind):
         if len(scored) > 1:
             with suppress(Exception):  # a picture that fails takes nothing away
                 _draw(sweep, scored)
+            with suppress(Exception):
+                _draw_pareto(sweep)
         plugins = _plugins(sweep)
+        if chosen := [str(near(job.folder)) for job in sweep.pareto_set if job.folder is not None]:
+            sweep.next.append(next_command(plugins, "eval", f"ckpt=[{','.join(chosen)}]"))
         best = sweep.best
         if best is not None and best.folder is not None:
             sweep.next.append(next_command(plugins, "eval", f"ckpt={near(best.folder)}"))
@@ -127,6 +153,31 @@ def _plugins(sweep: Sweep) -> list[str]:
     return [*parse([word for job in sweep.jobs.values() for word in job.overrides], lenient=True).plugins]
 
 
+def _draw_pareto(sweep: Sweep) -> None:
+    """The picture of two objectives of a search, the score and a cost, or two costs."""
+    from genkit.report.pareto import ScoredCost, save_pareto
+
+    if sweep.folder is None or len(sweep.objectives) != 2:
+        return
+    score, cost = sweep.objectives
+    found = {job.number: values for job in sweep.jobs.values() if (values := sweep.values_of(job)) is not None}
+    jobs = [sweep.jobs[number] for number in found]
+    points = [
+        ScoredCost(job.number, cost=found[job.number][1], score=found[job.number][0], in_set=job.in_pareto_set)
+        for job in jobs
+    ]
+    title = f"{_trained(jobs)}: {len(points):,} trials"
+    mode = (sweep.mode or "min") if score == sweep.score else "min"
+    save_pareto(sweep.folder / PARETO, points, cost, shown(score, 80), mode, title)
+    sweep.pareto_picture = sweep.folder / PARETO
+
+
+def _trained(jobs: Sequence[SweepJob]) -> str:
+    """What was trained, for a title."""
+    trained = dict.fromkeys(label_in_words(job.label) for job in jobs)
+    return shown(", ".join(trained), 80) if len(trained) <= TITLED else f"{len(trained):,} models"
+
+
 def _draw(sweep: Sweep, scored: Sequence[SweepJob]) -> None:
     from genkit.report.sweep_curve import save_sweep  # matplotlib costs half a second
     from genkit.report.sweep_panels import Point
@@ -136,8 +187,7 @@ def _draw(sweep: Sweep, scored: Sequence[SweepJob]) -> None:
     points = [
         Point({names[key]: value for key, value in job.values.items()}, float(job.score or 0.0)) for job in scored
     ]
-    trained = dict.fromkeys(label_in_words(job.label) for job in scored)
-    what = shown(", ".join(trained), 80) if len(trained) <= TITLED else f"{len(trained):,} models"
     mode = sweep.mode if sweep.rankable else None
-    save_sweep(sweep.folder / PICTURE, points, shown(sweep.score, 80), mode, f"{what}: {len(points):,} jobs")
+    title = f"{_trained(scored)}: {len(points):,} jobs"
+    save_sweep(sweep.folder / PICTURE, points, shown(sweep.score, 80), mode, title)
     sweep.picture = sweep.folder / PICTURE

@@ -30,6 +30,7 @@ from genkit.assembly.resume_checks import MAX_STEPS, merged
 from genkit.assembly.run import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.assembly.run_history import changed_keys, config_text, entry, history_of
 from genkit.assembly.run_length import short_run
+from genkit.assembly.search_trial import pruning_of, sampling_cost
 from genkit.assembly.shared_folder import shared
 from genkit.assembly.start_weights import as_begun, begin, begin_again
 from genkit.assembly.sweep_value import value_of_run
@@ -52,6 +53,7 @@ from genkit.printing import shown
 from genkit.ranks import joined, wait, world
 from genkit.report.console import make_console
 from genkit.storage.disk import require_free_disk
+from genkit.training.callbacks.pruning import Pruning
 from genkit.training.callbacks.run_logging import tend
 from genkit.training.runner import TrainingRun, fit
 from genkit.training.signals import StopNow, StopSignal
@@ -223,11 +225,13 @@ def _fit(
     before = float(folder.info["wall_time"] or 0.0)
     if (note := short_run(parts)) is not None:
         console.print(note, style="dim", soft_wrap=True)
-    status, code = "failed", 1
+    status, code, more = "failed", 1, dict[str, Any]()
     loggers = [delivery_of(folder.path, parts.logger)] if parts.logger is not None and is_first() else []
+    pruning = pruning_of(settings, folder.path, console)
     try:
         with memory_errors(less_memory(parts)):
-            fit(_run(folder, parts, config, label, resume, loggers), console, stop)
+            fit(_run(folder, parts, config, label, resume, loggers, pruning), console, stop)
+        more = {"pruned": pruning[0].pruned if pruning else False, **sampling_cost(parts)}
         status, code = "done", 0
     except NumericalError as error:
         code = error.exit_code
@@ -247,7 +251,7 @@ def _fit(
             step = newest_step(folder.path)
             cost = _work_done(parts, step) | meter.read()
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
-            folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost)
+            folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost, **more)
         tend(loggers, close_over, step, folder.path, console)
         if is_first():
             draw_losses(folder.path, label_in_words(label))
@@ -278,6 +282,7 @@ def _run(
     label: str,
     resume: tuple[Path, int] | None,
     loggers: list[Delivery],
+    pruning: Sequence[Pruning],
 ) -> TrainingRun:
     return TrainingRun(
         name=label_in_words(label),
@@ -290,7 +295,7 @@ def _run(
         loggers=loggers,
         config=config,
         resume=resume,
-        callbacks=parts.callbacks,
+        callbacks=[*parts.callbacks, *pruning],
         quick=parts.quick,
     )
 

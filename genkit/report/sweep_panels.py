@@ -1,9 +1,10 @@
 """Panels of a sweep over several keys: the score over each key alone, and all keys together as parallel coordinates.
 
 One-factor panels show every job as a point over its value of one key, with a line through the means: how far the key
-alone moves the score, against the spread that all others make. In parallel coordinates (Inselberg 1985, The plane with
-parallel coordinates) every job is a line across one vertical axis for each key and one for the score, coloured by the
-score, so that combinations which go together are seen as bundles.
+alone moves the score, against the spread that all others make. In a search, where hardly two jobs have the same value,
+there are the points alone. In parallel coordinates (Inselberg 1985, The plane with parallel coordinates) every job is a
+line across one vertical axis for each key and one for the score, coloured by the score, so that combinations which go
+together are seen as bundles.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from matplotlib.colors import Normalize
 LOGARITHMIC = 20  # largest over smallest value from which an axis is logarithmic
 TICKS = 8  # values that are named on one vertical axis
 LONGEST = 14  # letters of a value beside an axis
+FEW = 1.5  # jobs for each value of a key, from which their means are drawn
+APART = 0.035  # of the height of an axis, between values that are written beside it
 FADED = 0.7
 SPREAD = 0.015  # of the height of parallel coordinates
 
@@ -99,7 +102,8 @@ def draw_factor(axes: Axes, points: Sequence[Point], key: str, mode: str | None)
     means = [math.fsum(scores[value]) / len(scores[value]) for value in order]
     every = [(scale.places[value], score) for value in order for score in scores[value]]
     axes.plot(*zip(*every, strict=True), "o", color="C0", markersize=4, alpha=FADED, label="job")
-    axes.plot(x, means, "-" if scale.numeric else "_", color="C1", lw=1.5, markersize=18, label="mean")
+    if len(points) >= FEW * len(order):  # of a search hardly any two jobs have the same value
+        axes.plot(x, means, "-" if scale.numeric else "_", color="C1", lw=1.5, markersize=18, label="mean")
     if scale.logarithmic:
         axes.set_xscale("log")
     if not scale.numeric:
@@ -151,7 +155,12 @@ def _named(scale: KeyScale) -> list[str]:
     if len(values) <= TICKS:
         return values
     step = (len(values) - 1) / (TICKS - 1)
-    return [values[round(rank * step)] for rank in range(TICKS)]
+    some = [values[round(rank * step)] for rank in range(TICKS)]
+    apart = [some[0]]
+    for value in some[1:-1]:
+        if min(scale.share(value) - scale.share(apart[-1]), 1 - scale.share(value)) >= APART:
+            apart.append(value)
+    return [*apart, some[-1]]
 
 
 def _cut(text: str) -> str:

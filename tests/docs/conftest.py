@@ -61,6 +61,7 @@ def shortened(argv: list[str], n: int) -> list[str]:
         case "train" if any(word.startswith("resume=") for word in argv):
             return [*argv, f"trainer.max_steps={STEPS + 1}"]
         case "train":
+            trials = ["search.trials=2"] if any(word.startswith("search.trials=") for word in argv) else []
             return [
                 *argv,
                 *([COARSE] if "model=diffusion" in argv else ()),
@@ -68,6 +69,7 @@ def shortened(argv: list[str], n: int) -> list[str]:
                 f"trainer.val_every_n_steps={STEPS - 1}",
                 "data.batch_size=16",
                 "samples.n=4",
+                *trials,
             ]
         case "sample":
             return [*argv, f"n={n}"]

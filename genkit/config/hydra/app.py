@@ -15,10 +15,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from genkit.config.hydra.catalog import conf_dir, primary_name
+from genkit.config.hydra.search.options import OPTUNA
 
 NAMESPACE = "hydra_plugins"  # Hydra takes plugins from this package alone
 PACKAGE = f"{NAMESPACE}.genkit"
-OWN = {("sweeper", "genkit"): f"{PACKAGE}.GridSweeper", ("launcher", "processes"): f"{PACKAGE}.ProcessLauncher"}
+OWN = {
+    ("sweeper", "genkit"): f"{PACKAGE}.GridSweeper",
+    ("sweeper", OPTUNA): f"{PACKAGE}.SearchSweeper",
+    ("launcher", "processes"): f"{PACKAGE}.ProcessLauncher",
+}
+
+MODELESS = ("hydra/launcher=", "hydra/sweeper=")  # words of Hydra that say nothing of its mode
 
 
 def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) -> None:
@@ -77,11 +84,11 @@ def _offer_own_plugins() -> None:
 
 @contextlib.contextmanager
 def _one_composition(argv: Sequence[str]) -> Iterator[None]:
-    """Answer Hydra's question for its mode without a composition, unless the command line speaks of Hydra."""
+    """Answer Hydra's question for its mode without a composition, unless the command line may change it."""
     from hydra._internal.hydra import Hydra
 
     asked = Hydra.get_mode
-    if not any("hydra" in word for word in argv):
+    if not any("hydra" in word and not word.startswith(MODELESS) for word in argv):
         Hydra.get_mode = _no_mode  # type: ignore[method-assign, assignment]
     try:
         yield

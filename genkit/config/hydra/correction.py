@@ -20,6 +20,7 @@ from genkit.config.hydra.group_options import LIST_GROUPS, SPACES, SWEEPS, Optio
 from genkit.config.hydra.hydra_keys import GRIDS, hydra_verdict
 from genkit.config.hydra.notations import Item, cleaned, items
 from genkit.config.hydra.paths import holds_path
+from genkit.config.hydra.search.options import OPTUNA, SWEEPER
 from genkit.config.hydra.synonyms import CONFIG_WORDS, OWN_FILE, VALUES, Term, terms_of
 from genkit.config.hydra.verdict import Verdict, text_of
 from genkit.config.hydra.words import FLAGS, Words
@@ -84,7 +85,12 @@ class Corrector:
 
     @cached_property
     def options(self) -> Options:
-        return Options(self.groups, self.catalog, self.words.multirun)
+        return Options(self.groups, self.catalog, self.words.multirun, self.searching)
+
+    @property
+    def searching(self) -> bool:
+        """Tell whether intervals are the space of a search."""
+        return self.words.multirun and f"{SWEEPER}={OPTUNA}" in self.words.overrides
 
     @cached_property
     def terms(self) -> dict[str, Term]:
@@ -218,7 +224,7 @@ class Corrector:
             return self._scalar(item, default)
         if not item.plain:
             return notation(item, item.word(item.key))
-        if SPACES.fullmatch(value):
+        if SPACES.fullmatch(value) and not self.searching:
             return Verdict(f"{item.typed}: {GRIDS}")
         if ((value.count(",") and not value.startswith(("[", "{", "'", '"'))) or SWEEPS.fullmatch(value)) and (
             not self.words.multirun and not isinstance(default, str)

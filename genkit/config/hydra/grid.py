@@ -169,10 +169,7 @@ class JobGrid:
             lock.release(self.sweep.folder)
 
     def _named(self, folder: Path) -> Path:
-        if is_run_folder(folder):
-            raise ConfigError(f"{shown(folder)}: a run, and a sweep makes a folder of runs: name another run_dir=")
-        if folder.exists() and not folder.is_dir():
-            raise ConfigError(f"{shown(folder)}: a file, and a sweep makes a folder: name another {self.kind.key}=")
+        refuse_no_sweep(folder, self.kind.key)
         SweepIndex(folder, self.sweep.verb)  # refused before anything is made
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -226,6 +223,14 @@ class JobGrid:
         if job.score is None or not job.finished:
             return math.inf
         return -job.score if self.sweep.mode == "max" else job.score
+
+
+def refuse_no_sweep(folder: Path, key: str) -> None:
+    """Raises ConfigError where a folder that `key` names cannot be that of a sweep."""
+    if is_run_folder(folder):
+        raise ConfigError(f"{shown(folder)}: a run, and a sweep makes a folder of runs: name another run_dir=")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{shown(folder)}: a file, and a sweep makes a folder: name another {key}=")
 
 
 def without(words: Sequence[str], *keys: str) -> list[str]:

@@ -40,11 +40,13 @@ class Options:
         groups: The verb's groups and their defaults.
         catalog: Where the options stand.
         multirun: Whether several values are a sweep.
+        searching: Whether intervals are the space of a search.
     """
 
     groups: Mapping[str, Any]
     catalog: Catalog
     multirun: bool
+    searching: bool = False
 
     def nearest(self, group: str, name: str) -> str | None:
         """The option that a name means, if any."""
@@ -70,9 +72,9 @@ class Options:
         inside = value.strip("[]")
         if value.count("[") != value.count("]") or value.count("'") % 2 or value.count('"') % 2:
             return self._odd(item, group, value)
-        if SPACES.fullmatch(inside):
+        if SPACES.fullmatch(inside) and not self.searching:
             return Verdict(f"{item.typed}: {GRIDS}")
-        if SWEEPS.fullmatch(inside):
+        if SWEEPS.fullmatch(inside) or SPACES.fullmatch(inside):
             return None if self.multirun else self.many(item)
         names = [part.strip(" '\"") for part in inside.split(",")]
         right, wrong = list[str](), None

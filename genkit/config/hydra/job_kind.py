@@ -57,3 +57,19 @@ class JobKind(ABC):
     @abstractmethod
     def conclude(self, sweep: Sweep) -> None:
         """Draw the sweep's picture, and note the commands that come next."""
+
+
+class SearchKind(JobKind):
+    """The jobs of a verb whose values may be searched for."""
+
+    @abstractmethod
+    def fingerprint(self, settings: Settings) -> Mapping[str, Any]:
+        """The identity of a job with these settings, as JSON; two that are alike are one search.
+
+        Raises:
+            GenkitError: a checkpoint that they name cannot be read.
+        """
+
+    @abstractmethod
+    def goes_on(self, job: SweepJob, settings: Settings, folder: Path) -> bool:
+        """Give a job the words that go on with a run, or note that it is done; False where it is no run of these."""

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
@@ -36,6 +36,7 @@ LOGS = "logs"  # in the sweep's folder
 TICK = 0.2  # seconds between looks at signals and at what to show
 WARM = "genkit.config.hydra.warm"
 KILLED_AT = 3  # signals after which jobs that do not end are killed
+END = ("",)  # of the jobs
 
 
 @dataclass(frozen=True)
@@ -82,21 +83,28 @@ class Processes:
         self.gpus = gpus()
         self.running: dict[Any, RunningJob] = {}
 
-    def run(self, jobs: Sequence[Sequence[str]]) -> list[Outcome]:
+    def run(self, jobs: Iterable[Sequence[str] | None]) -> list[Outcome]:
         """Run jobs of these words; the outcome of each.
+
+        Args:
+            jobs: Looked at where a process is free; None stands for a job that is not known yet.
 
         Raises:
             SystemExit: a signal asked for an end, with its exit code; all have ended.
         """
-        waiting = [self.grid.job_of(words) for words in jobs]
-        outcomes = dict[int, Outcome]()
+        order, more = iter(jobs), True
+        started, outcomes = list[SweepJob](), dict[int, Outcome]()
         before = take_over(self.stop)
         try:
             with Display(self.grid.sweep) as display:
-                order = list(waiting)
-                while (order and not self.stop.received) or self.running:
-                    while order and len(self.running) < self.at_once and not self.stop.received:
-                        job = order.pop(0)
+                while (more and not self.stop.received) or self.running:
+                    while more and len(self.running) < self.at_once and not self.stop.received:
+                        words = next(order, END)
+                        more = words is not END
+                        if words is None or words is END:
+                            break
+                        job = self.grid.job_of(words)
+                        started.append(job)
                         self._start(job)
                         display.started(job)
                     self.stop.pass_on(running.process for running in self.running.values())
@@ -110,7 +118,7 @@ class Processes:
             give_back(before)
         if self.stop.received:
             raise SystemExit(exit_code(self.stop.received))
-        return [outcomes[job.number] for job in waiting]
+        return [outcomes[job.number] for job in started]
 
     def _start(self, job: SweepJob) -> None:
         assert self.grid.sweep.folder is not None

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genkit.component import PositiveInt
 from genkit.config.hydra.app import beside_another, run_app
@@ -28,6 +28,9 @@ from genkit.config.hydra.explanation import explain, key_of
 from genkit.config.hydra.failure import Failure, tell
 from genkit.config.hydra.paths import quoted
 from genkit.config.hydra.precheck import precheck
+from genkit.config.hydra.search.options import OPTUNA, SEARCH, SWEEPER, TRIAL, SearchOptions
+from genkit.config.hydra.search.storage import require_optuna
+from genkit.config.hydra.search.trial_address import TrialAddress, address_in, as_trial
 from genkit.config.hydra.seed import with_drawn_seeds
 from genkit.config.hydra.sweep import DONE, Sweep, current_sweep, sweeping, swept_keys
 from genkit.config.hydra.sweep_table import near, print_table
@@ -40,8 +43,12 @@ from genkit.environment import this_launch
 from genkit.errors import ConfigError, GenkitError
 from genkit.printing import shell_word
 
+if TYPE_CHECKING:
+    from genkit.config.hydra.grid import JobGrid
+
 AT_ONCE = "sweep.jobs"
 LAUNCHER = "hydra/launcher"
+TRIAL_KEY = TRIAL.rpartition(".")[2]
 SIGNALS = 128  # exit codes above are of signals
 
 
@@ -62,7 +69,7 @@ class Job:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys and groups that the user typed: ("model", "optimizer.lr")."""
-        return tuple(key_of(word) for word in self.overrides)
+        return tuple(key_of(word) for word in self.overrides if key_of(word) != TRIAL)
 
 
 def current_job() -> Job:
@@ -116,8 +123,7 @@ def launch(verb: str, target: str, words: Words, jobs: str = "") -> int:
         jobs: The `JobKind` of the verb ("module:class"), where it has sweeps of matched jobs.
     """
     words.overrides = in_full(words.overrides, verb)
-    if not words.multirun and (typed := [word for word in words.overrides if key_of(word) == AT_ONCE]):
-        raise ConfigError(f"{typed[0]}: it is of a sweep: add -m, or leave it out")
+    refuse_without_sweep(verb, words, jobs)
     if words.multirun and this_launch().size > 1:
         raise ConfigError("-m: start a sweep once, not in every process of torchrun or srun")
     catalog = Catalog.of(words)
@@ -128,15 +134,48 @@ def launch(verb: str, target: str, words: Words, jobs: str = "") -> int:
     return task.conclude()
 
 
+def refuse_without_sweep(verb: str, words: Words, jobs: str) -> None:
+    """Raises ConfigError for words of a sweep, or of a search, where there is none."""
+    if "--quoted" in words.flags:
+        return  # one process of a job
+    for word in words.overrides:
+        key = key_of(word)
+        if key == TRIAL:
+            raise ConfigError(f"{TRIAL}: genkit's own word for the jobs of a search: leave it out")
+        of_search = key.partition(".")[0] == SEARCH or word == f"{SWEEPER}={OPTUNA}"
+        if not words.multirun and (key == AT_ONCE or of_search):
+            raise ConfigError(f"{word}: it is of a {'search' if of_search else 'sweep'}: add -m, or leave it out")
+        if key.partition(".")[0] == SEARCH and not searching(words):
+            raise ConfigError(f"{word}: it is of a search: add {SWEEPER}={OPTUNA}, or leave it out")
+    if searching(words) and verb != "train":
+        raise ConfigError(f"{SWEEPER}={OPTUNA}: it searches trainings: genkit train -m {SWEEPER}={OPTUNA} …")
+
+
+def searching(words: Words) -> bool:
+    """Tell whether the values of a command line are a space to be searched."""
+    return f"{SWEEPER}={OPTUNA}" in words.overrides
+
+
+def job_grid(task: SweepTask, state: Sweep, kind: Any) -> JobGrid:
+    """The jobs of a sweep, or the trials of a search."""
+    from genkit.config.hydra.grid import JobGrid
+
+    if not searching(task.words):
+        return JobGrid(task, state, kind)
+    require_optuna()
+    from genkit.config.hydra.search.search_grid import SearchGrid  # with optuna, which takes half a second
+
+    return SearchGrid(task, state, kind)
+
+
 def sweep(task: SweepTask, jobs: str) -> int:
     """Run a sweep of matched jobs, and print its table; returns the exit code."""
-    from genkit.config.hydra.grid import JobGrid
     from genkit.config.hydra.sweeper import register, running
 
     register()
     module, _, name = jobs.partition(":")
     state = Sweep(task.verb)
-    grid = JobGrid(task, state, getattr(importlib.import_module(module), name)())
+    grid = job_grid(task, state, getattr(importlib.import_module(module), name)())
     try:
         with sweeping(state), running(grid):
             perform(task)
@@ -155,10 +194,10 @@ def sweep(task: SweepTask, jobs: str) -> int:
 
 def stopped_line(sweep: Sweep, code: int, key: str) -> str:
     """Say by which signal a sweep was stopped, and with which words it goes on."""
-    done, name = sum(job.finished for job in sweep.jobs.values()), signal.Signals(code - SIGNALS).name
+    done, name = sweep.done, signal.Signals(code - SIGNALS).name
     own = [] if sweep.folder is None or f" {key}=" in sweep.command or f"'{key}=" in sweep.command else [sweep.folder]
     again = " ".join([sweep.command, *(shell_word(f"{key}={near(folder)}") for folder in own)])
-    return f"genkit: stopped by {name}: {done:,} of {len(sweep.jobs):,} jobs done; to continue: {again}"
+    return f"genkit: stopped by {name}: {done:,} of {sweep.total:,} jobs done; to continue: {again}"
 
 
 def conclude_sweep(sweep: Sweep) -> int:
@@ -170,7 +209,7 @@ def conclude_sweep(sweep: Sweep) -> int:
     for job in failed:
         words = " ".join(f"{key}={value}" for key, value in job.values.items())
         print(f"  job {job.number}  {job.status}  {words}: {job.line}", file=sys.stderr)
-    return failed[0].exit_code or 1
+    return 0 if sweep.asked is not None else failed[0].exit_code or 1  # a search took others in their place
 
 
 def call(verb: str, target: str, words: Words) -> Any:
@@ -201,7 +240,8 @@ def perform(task: Task) -> None:
     try:
         if isinstance(task, SweepTask):
             task.begin(overrides)
-            run_app(verb, [*words.kept_flags, *overrides, "hydra/sweeper=genkit"], task)
+            own = [] if any(key_of(word) == SWEEPER for word in overrides) else [f"{SWEEPER}=genkit"]
+            run_app(verb, [*words.kept_flags, *overrides, *own], task)
             return
         with _sweep_folder(words) as scratch, _told(words, overrides):
             run_app(verb, [*words.kept_flags, *overrides, *scratch], task)
@@ -245,6 +285,8 @@ class Task:
     jobs: int = 0
     failures: list[tuple[Job, Failure]] = field(default_factory=list)
     process: int = field(default_factory=os.getpid)
+    search: SearchOptions = field(default_factory=SearchOptions)
+    trial: TrialAddress | None = None
 
     def __call__(self, config: Any) -> float | None:
         job = current_job()
@@ -255,7 +297,7 @@ class Task:
             settings = self.prepare(config, job.multirun)
             if job.multirun:
                 current_sweep().job(job.number, job.overrides).status = DONE
-            with _relaunchable(self.verb, self.words, job):
+            with _relaunchable(self.verb, self.words, job), as_trial(self.trial):
                 value: float | None = self.function()(settings)
                 return value
         except Exception as error:
@@ -294,9 +336,11 @@ class Task:
                 raise ConfigError(f"{key}: the configuration has lost this group; choose an option with {key}=…")
         take_current_names(config)
         plain = with_nulls(_plain(config), self.catalog.plugins_keys(self.verb))
+        self.trial = self.take_trial(plain)
         try:
             self.refuse_unknown(plain)
             self.take_at_once(plain)
+            self.search = SearchOptions.of(plain.pop(SEARCH, {}))
             settings = settings_of(self.verb, self.without_placeholders(plain))
             precheck(self.verb, settings.config, multirun)
         except ConfigError as error:
@@ -314,6 +358,12 @@ class Task:
         if sweep:
             config["sweep"] = sweep
         return value
+
+    def take_trial(self, config: dict[str, Any]) -> TrialAddress | None:
+        """Take the address of a trial, which no configuration knows of, out of one."""
+        if TRIAL_KEY not in (config.get(SEARCH) or {}):
+            return None
+        return address_in(config[SEARCH].pop(TRIAL_KEY))
 
     def without_placeholders(self, config: dict[str, Any]) -> dict[str, Any]:
         """The configuration without the null keys of a chosen group that nobody set: its option may not know them."""
@@ -393,8 +443,9 @@ class SweepTask(Task):
         """Note the keys of the sweep that these overrides of the command make."""
         state = current_sweep()
         self.keys = state.keys = swept_keys(overrides)
-        if AT_ONCE in self.keys:
-            raise ConfigError(f"{AT_ONCE}: it is of the whole sweep: give it one value")
+        for key in self.keys:
+            if key == AT_ONCE or key.partition(".")[0] == SEARCH:
+                raise ConfigError(f"{key}: it is of the whole sweep: give it one value")
         state.command = shlex.join(["genkit", *self.verb.split(), "-m", *self.words.overrides])
 
     def take_at_once(self, config: dict[str, Any]) -> int:
@@ -417,7 +468,7 @@ class SweepTask(Task):
         with sweeping(here):
             try:
                 settings = self.prepare(config)
-                with _relaunchable(self.verb, self.words, current_job()):
+                with _relaunchable(self.verb, self.words, current_job()), as_trial(self.trial):
                     self.function()(settings)
                 self.outcome = Outcome(0)
             except SystemExit as stop:

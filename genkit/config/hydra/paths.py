@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from genkit.config.sampling_arguments import nested_models, trained_models
 from genkit.errors import ConfigError
 
-OUTPUT_KEYS = {"out", "run_dir"}  # several outputs of one sweep make no sense: its jobs share a parent
+# several of these in one sweep make no sense: its jobs share a parent, and a search has one study
+OUTPUT_KEYS = {"out", "run_dir", "search.storage"}
 PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "data.root"} | OUTPUT_KEYS
 LABELS = "data.labels"  # a word, or a file
 LIST_KEYS = {"ckpt", "samples"}

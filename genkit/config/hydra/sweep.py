@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genkit.config.hydra.explanation import key_of
+from genkit.errors import NumericalError
 
 LONGEST = 80  # letters of the values in a name
+DIVERGED = NumericalError.exit_code
 WAITING, RUNNING, DONE, SKIPPED, INTERRUPTED = "waiting", "running", "done", "skipped", "interrupted"
+PRUNED = "pruned"  # ended by a search, since it fell behind
 TABLE = "sweep.csv"  # in the sweep's folder
 _CURRENT: list[Sweep] = []
 
@@ -29,7 +32,7 @@ class SweepJob:
         number: Its place in the grid, from 0.
         overrides: Its words, as Hydra's sweeper spells them.
         values: The swept keys with this job's values, as text.
-        status: "waiting", "running", "done", "skipped" (it was done before), "interrupted", "exit 5".
+        status: "waiting", "running", "done", "skipped" (it was done before), "interrupted", "pruned", "exit 5".
         folder: What it writes into, None where it writes nothing.
         words: The overrides that it is started with.
         identity: What it is found by when the sweep is typed again.
@@ -42,6 +45,8 @@ class SweepJob:
         exit_code: None while it has not ended.
         line: Why it failed.
         pid: Of its own process, while it runs.
+        costs: What it cost, by the name of an objective.
+        in_pareto_set: Whether no other job is better in one objective and as good in all.
     """
 
     number: int
@@ -60,6 +65,8 @@ class SweepJob:
     exit_code: int | None = None
     line: str = ""
     pid: int | None = None
+    costs: dict[str, float] = field(default_factory=dict)
+    in_pareto_set: bool = False
 
     @property
     def failed(self) -> bool:
@@ -68,7 +75,7 @@ class SweepJob:
     @property
     def finished(self) -> bool:
         """Tell whether its results stand."""
-        return self.status in (DONE, SKIPPED)
+        return self.status in (DONE, SKIPPED, PRUNED)
 
 
 @dataclass
@@ -86,6 +93,10 @@ class Sweep:
         mode: "min" or "max": which score is best, None where they cannot be compared.
         next: The commands to type next.
         picture: Of the scores, None where there is none.
+        sweeper: What chose the values, "" for a grid.
+        asked: How many trials a search is to complete, None where there is no search.
+        objectives: Of a search: the score's name and names of costs, of which less is better.
+        pareto_picture: Of two objectives, None where there is none.
     """
 
     verb: str = ""
@@ -98,6 +109,25 @@ class Sweep:
     mode: str | None = None
     next: list[str] = field(default_factory=list)
     picture: Path | None = None
+    sweeper: str = ""
+    asked: int | None = None
+    objectives: tuple[str, ...] = ()
+    pareto_picture: Path | None = None
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The objectives besides the score."""
+        return tuple(name for name in self.objectives if name != self.score)
+
+    @property
+    def total(self) -> int:
+        """How many jobs there are to be."""
+        return len(self.jobs) if self.asked is None else self.asked
+
+    @property
+    def done(self) -> int:
+        """How many jobs have results, or a place in a search by having diverged."""
+        return sum(job.finished or (self.asked is not None and job.exit_code == DIVERGED) for job in self.jobs.values())
 
     @property
     def rankable(self) -> bool:
@@ -106,16 +136,46 @@ class Sweep:
 
     @property
     def best(self) -> SweepJob | None:
-        """The job with the best score, None where there are fewer than two or they cannot be ranked."""
-        scored = [job for job in self.jobs.values() if job.score is not None and not job.failed]
-        if self.mode is None or len(scored) < 2 or not self.rankable:
+        """The job with the best score, None where there are fewer than two, none can be told, or costs count too."""
+        whole = [job for job in self.jobs.values() if not job.failed and job.status != PRUNED]
+        scored = [job for job in whole if job.score is not None]
+        if self.mode is None or len(scored) < 2 or not self.rankable or self.costs:
             return None
         return min(scored, key=lambda job: (job.score or 0.0) * (-1 if self.mode == "max" else 1))
+
+    @property
+    def pareto_set(self) -> list[SweepJob]:
+        """The jobs that no other one dominates, by their score."""
+        chosen = [job for job in self.jobs.values() if job.in_pareto_set]
+        return sorted(chosen, key=lambda job: (job.score or 0.0) * (-1 if self.mode == "max" else 1))
+
+    def values_of(self, job: SweepJob) -> tuple[float, ...] | None:
+        """The objectives of a job, None where it has not all of them."""
+        found = [job.score if name == self.score else job.costs.get(name) for name in self.objectives]
+        values = tuple(value for value in found if value is not None)
+        return values if job.finished and len(values) == len(found) else None
+
+    def mark_pareto_set(self) -> None:
+        """Note which jobs are in the Pareto set of several objectives."""
+        signs = [-1 if name == self.score and self.mode == "max" else 1 for name in self.objectives]
+        points = dict[int, tuple[float, ...]]()
+        for job in self.jobs.values():
+            if len(signs) > 1 and (values := self.values_of(job)) is not None:
+                points[job.number] = tuple(sign * value for sign, value in zip(signs, values, strict=True))
+        for job in self.jobs.values():
+            own = points.get(job.number)
+            job.in_pareto_set = own is not None and not any(_dominates(other, own) for other in points.values())
 
     def job(self, number: int, overrides: Sequence[str] = ()) -> SweepJob:
         """The job of a number, made at the first call."""
         made = SweepJob(number, tuple(overrides), swept_values(overrides, self.keys))
         return self.jobs.setdefault(number, made)
+
+
+def _dominates(point: Sequence[float], other: Sequence[float]) -> bool:
+    """Tell whether a point is at most the other in all coordinates and less in one."""
+    pairs = list(zip(point, other, strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def current_sweep() -> Sweep:

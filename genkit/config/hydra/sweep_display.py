@@ -16,13 +16,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from genkit.config.hydra.sweep import DONE, RUNNING, SKIPPED, WAITING, Sweep, SweepJob, label_of_values
+from genkit.config.hydra.sweep import DONE, PRUNED, RUNNING, SKIPPED, WAITING, Sweep, SweepJob, label_of_values
 from genkit.printing import shown
 from genkit.report.console import make_console
 
 LAST = 5  # jobs that ended, shown while others run
 REFRESH = 1.0  # seconds between looks at how far jobs are
-COLOURS = {DONE: "green", SKIPPED: "dim", RUNNING: "cyan", WAITING: "dim"}
+COLOURS = {DONE: "green", SKIPPED: "dim", RUNNING: "cyan", WAITING: "dim", PRUNED: "dim"}
 
 
 def colour_of(status: str) -> str:
@@ -34,9 +34,12 @@ def headline(sweep: Sweep) -> str:
     """Say how many jobs are to run, before the first one starts."""
     skipped = sum(job.status == SKIPPED for job in sweep.jobs.values())
     waiting = sum(job.status == WAITING for job in sweep.jobs.values())
+    if sweep.asked is not None:
+        skipped, waiting = sweep.done, max(0, sweep.asked - sweep.done)
     before = f", {skipped:,} done before" if skipped else ""
     at_once = f", {sweep.at_once} at once" if sweep.at_once > 1 else ""
-    return f"genkit: {waiting:,} of {len(sweep.jobs):,} jobs to run{before}{at_once}"
+    jobs = "jobs" if sweep.asked is None else "trials"
+    return f"genkit: {waiting:,} of {sweep.total:,} {jobs} to run{before}{at_once}"
 
 
 class Display:
@@ -95,15 +98,21 @@ class Display:
             "done": sum(job.finished for job in jobs),
             "failed": sum(job.failed for job in jobs),
             "running": sum(job.status == RUNNING for job in jobs),
-            "waiting": sum(job.status == WAITING for job in jobs),
+            "waiting": self._waiting(jobs),
         }
         parts = [f"{count:,} {name}" for name, count in counts.items() if count or name == "done"]
-        return "  ".join([f"sweep of {len(jobs):,}:", *parts, self._left(jobs)])
+        what = "sweep" if self._sweep.asked is None else "search"
+        return "  ".join([f"{what} of {self._sweep.total:,}:", *parts, self._left(jobs)])
+
+    def _waiting(self, jobs: list[SweepJob]) -> int:
+        if self._sweep.asked is None:
+            return sum(job.status == WAITING for job in jobs)
+        return max(0, self._sweep.asked - self._sweep.done - sum(job.status == RUNNING for job in jobs))
 
     def _left(self, jobs: list[SweepJob]) -> str:
         """The time that is left, from the mean of the jobs that ended."""
         spent = [job.seconds for job in jobs if job.seconds is not None and job.exit_code == 0]
-        missing = sum(job.status in (RUNNING, WAITING) for job in jobs)
+        missing = sum(job.status == RUNNING for job in jobs) + self._waiting(jobs)
         if not spent or not missing:
             return ""
         seconds = math.fsum(spent) / len(spent) * missing / self._sweep.at_once

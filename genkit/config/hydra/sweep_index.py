@@ -1,8 +1,8 @@
 """The files of a sweep's folder that tell of its jobs: `sweep.json` for programs, `sweep.csv` for spreadsheets.
 
-    sweep.json    {"schema": "genkit.sweep/1", "verb": …, "command": …, "keys": […], "score": …, "mode": …,
-                   "jobs": [{"number": …, "folder": …, "values": {…}, "identity": {…}, "status": …, "exit_code": …,
-                             "step": …, "score": …, "seconds": …, "error": …, "process": {…}}, …]}
+    sweep.json    {"schema": "genkit.sweep/1", "verb": …, "sweeper": …, "command": …, "keys": […], "score": …,
+                   "mode": …, "jobs": [{"number": …, "folder": …, "values": {…}, "identity": {…}, "status": …,
+                             "exit_code": …, "step": …, "score": …, "seconds": …, "error": …, "process": {…}}, …]}
 
 sweep.json is replaced before a job starts and when it ends, so a sweep that is killed tells which jobs ran, and in
 which processes. Jobs of earlier commands that this one does not repeat keep their entries, their number null.
@@ -29,6 +29,7 @@ from genkit.storage.process import Process, of_pid
 from genkit.storage.version import version_of
 
 INDEX = "sweep.json"
+PARETO = "pareto"  # a column
 SCHEMA = "genkit.sweep/1"
 
 
@@ -40,7 +41,7 @@ class SweepIndex:
         owners: The processes that worked at them when it was written.
     """
 
-    def __init__(self, folder: Path, verb: str) -> None:
+    def __init__(self, folder: Path, verb: str, sweeper: str = "") -> None:
         """Read the index of a folder, where there is one.
 
         Raises:
@@ -49,7 +50,7 @@ class SweepIndex:
         self._path = folder / INDEX
         self._earlier: list[Mapping[str, Any]] = []
         if self._path.exists() or self._path.is_symlink():
-            self._earlier = _read(self._path, verb)
+            self._earlier = _read(self._path, verb, sweeper)
         entries = [entry for entry in self._earlier if entry.get("identity") and entry.get("folder")]
         self.known = [Known(entry["folder"], entry["identity"]) for entry in entries]
         found = (_process(entry.get("process")) for entry in self._earlier)
@@ -63,6 +64,7 @@ class SweepIndex:
         index = {
             "schema": SCHEMA,
             "verb": sweep.verb,
+            "sweeper": sweep.sweeper,
             "command": sweep.command,
             "keys": list(sweep.keys),
             "score": sweep.score,
@@ -81,15 +83,19 @@ def write_table(folder: Path, sweep: Sweep) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     names = short_keys(sweep.keys)
-    writer.writerow(["job", *names.values(), "status", "exit_code", sweep.score, "step", "seconds", "folder", "error"])
+    more = [*sweep.costs, *([PARETO] if sweep.costs else [])]
+    head = ["job", *names.values(), "status", "exit_code", sweep.score, *more, "step", "seconds", "folder", "error"]
+    writer.writerow(head)
     for job in sorted(sweep.jobs.values(), key=lambda job: job.number):
         values = [job.values.get(key, "") for key in names]
-        ends = (job.status, job.exit_code, job.score, job.step, job.seconds, _place(job, folder), job.line)
+        costs: list[object] = [job.costs.get(name) for name in sweep.costs]
+        costs += [int(job.in_pareto_set)] if sweep.costs else []
+        ends = (job.status, job.exit_code, job.score, *costs, job.step, job.seconds, _place(job, folder), job.line)
         writer.writerow([job.number, *values, *("" if end is None else end for end in ends)])
     replace_file(folder / TABLE, text.getvalue().encode())
 
 
-def _read(path: Path, verb: str) -> list[Mapping[str, Any]]:
+def _read(path: Path, verb: str, sweeper: str) -> list[Mapping[str, Any]]:
     try:
         index: Any = strict_json.parse(read_small(path), path)
     except CheckpointError:
@@ -106,6 +112,9 @@ def _read(path: Path, verb: str) -> list[Mapping[str, Any]]:
     if other != verb:
         key = "run_dir" if verb == "train" else "out"
         raise ConfigError(f"{shown(path.parent)}: a sweep of genkit {shown(other)}: name another {key}=")
+    if index.get("sweeper", "") != sweeper:
+        kind = "a grid of values, and this is a search" if sweeper else "a search, and this is a grid of values"
+        raise ConfigError(f"{shown(path.parent)}: {kind}: name another run_dir=")
     return [entry for entry in jobs if _is_name(entry.get("folder"))]
 
 
@@ -135,6 +144,7 @@ def _entry(job: SweepJob, folder: Path) -> dict[str, Any]:
         "exit_code": job.exit_code,
         "step": job.step,
         "score": job.score,
+        **({"costs": job.costs, PARETO: job.in_pareto_set} if job.costs else {}),
         "seconds": job.seconds,
         "error": job.line or None,
         "process": None if job.pid is None else asdict(of_pid(job.pid)),

@@ -12,6 +12,8 @@ from genkit.config.hydra.sweep_display import colour_of
 from genkit.printing import shown
 from genkit.report.console import make_console
 
+LARGE = 100_000  # whole numbers from which all digits are printed
+
 
 def print_table(sweep: Sweep) -> None:
     """Print the jobs of a sweep, their values, status, score and folder; nothing where there was no sweep."""
@@ -25,6 +27,10 @@ def print_table(sweep: Sweep) -> None:
     columns.append(["status", *(job.status for job in jobs)])
     if any(job.score is not None for job in jobs):
         columns.append([shown(sweep.score), *(_number(job.score) for job in jobs)])
+    for cost in sweep.costs:
+        columns.append([cost, *(_number(job.costs.get(cost)) for job in jobs)])
+    if sweep.costs:
+        columns.append(["Pareto", *("*" if job.in_pareto_set else "" for job in jobs)])
     columns.append(["folder", *("" if job.folder is None else shown(near(job.folder)) for job in jobs)])
     widths = [max(map(len, column)) for column in columns]
     styles = ["bold", *(colour_of(job.status) if job.failed else "" for job in jobs)]
@@ -39,10 +45,14 @@ def _below(sweep: Sweep) -> list[str]:
     lines = []
     if (best := sweep.best) is not None:
         lines.append(f"best: {shown(label_of_values(best.values))}, {shown(sweep.score)} {_number(best.score)}")
+    if (chosen := sweep.pareto_set) and sweep.costs:
+        lines.append(f"Pareto set: jobs {', '.join(str(job.number) for job in chosen)}, by {shown(sweep.score)}")
     if sweep.folder is not None and (sweep.folder / TABLE).is_file():
         lines.append(f"table: {shown(near(sweep.folder / TABLE))}")
     if sweep.picture is not None:
         lines.append(f"picture: {shown(near(sweep.picture))}")
+    if sweep.pareto_picture is not None:
+        lines.append(f"Pareto set: {shown(near(sweep.pareto_picture))}")
     return [*lines, *(["next:", *(f"  {command}" for command in sweep.next)] if sweep.next else [])]
 
 
@@ -53,4 +63,6 @@ def near(path: Path) -> Path:
 
 
 def _number(score: float | None) -> str:
-    return "" if score is None else f"{score:.5g}"
+    if score is None:
+        return ""
+    return f"{score:,.0f}" if score.is_integer() and abs(score) >= LARGE else f"{score:.5g}"

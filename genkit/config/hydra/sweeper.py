@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from typing import Any
@@ -48,24 +48,42 @@ class GridSweeper(Sweeper):
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
-        loader = self.context.config_loader
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+        overrides = OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(arguments)
         (grid,) = BasicSweeper.split_arguments(overrides, None)
+        return _GRIDS[-1].run(grid, self._composed, self._launched, self._foreign_launcher())
 
-        def compose(words: Sequence[str]) -> Any:
-            config = loader.load_sweep_config(self.config, list(words))
-            with flag_override(config, ["struct", "readonly"], [False, False]):
-                del config["hydra"]
-            return config
+    def _composed(self, words: Sequence[str]) -> Any:
+        """The configuration of a job with these overrides."""
+        config = self.context.config_loader.load_sweep_config(self.config, list(words))
+        with flag_override(config, ["struct", "readonly"], [False, False]):
+            del config["hydra"]
+        return config
 
-        def launch(jobs: Sequence[Sequence[str]]) -> list[Any]:
-            self.config.hydra.sweep.dir = literal(str(_GRIDS[-1].sweep.folder))
-            returns = self._launcher().launch([list(words) for words in jobs], initial_job_idx=0)
-            return [found.return_value for found in returns]  # raises what a launcher brought back
+    def _launched(self, jobs: Iterable[Sequence[str] | None]) -> list[Any]:
+        """The outcomes of jobs with these overrides."""
+        self.config.hydra.sweep.dir = literal(str(_GRIDS[-1].sweep.folder))
+        launcher = self._launcher()
+        own = isinstance(launcher, ProcessLauncher)  # the others take a whole list
+        returns = launcher.launch(jobs if own else [list(words) for words in jobs if words], initial_job_idx=0)
+        return [found.return_value for found in returns]  # raises what a launcher brought back
 
-        own = isinstance(self._launcher(), ProcessLauncher)  # refuses one that cannot be had, before anything is made
-        other = None if own else str(self.config.hydra.runtime.choices.get("hydra/launcher"))
-        return _GRIDS[-1].run(grid, compose, launch, other)
+    def _foreign_launcher(self) -> str | None:
+        """The name of a launcher that is not genkit's own; refuses one that cannot be had, before anything is made."""
+        own = isinstance(self._launcher(), ProcessLauncher)
+        return None if own else str(self.config.hydra.runtime.choices.get("hydra/launcher"))
+
+
+class SearchSweeper(GridSweeper):
+    """Values that a sampler chooses, one trial after the other, by the search of the running command."""
+
+    def sweep(self, arguments: list[str]) -> None:  # type: ignore[override]
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        from genkit.config.hydra.search.space import space_of
+
+        overrides = OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(arguments)
+        space, words = space_of(overrides)
+        _GRIDS[-1].search(space, words, self._composed, self._launched, self._foreign_launcher())  # type: ignore[attr-defined]
 
 
 class ProcessLauncher(Launcher):
@@ -73,7 +91,7 @@ class ProcessLauncher(Launcher):
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None: ...
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+    def launch(self, job_overrides: Any, initial_job_idx: int) -> list[JobReturn]:
         outcomes = Processes(_GRIDS[-1]).run(job_overrides)
         return [JobReturn(_return_value=outcome, status=JobStatus.COMPLETED) for outcome in outcomes]
 
@@ -85,7 +103,7 @@ def register() -> None:
         sys.modules[NAMESPACE] = module_from_spec(ModuleSpec(NAMESPACE, None, is_package=True))
     setattr(importlib.import_module(NAMESPACE), PACKAGE.rpartition(".")[2], sys.modules[__name__])
     sys.modules[PACKAGE] = sys.modules[__name__]
-    for cls in (GridSweeper, ProcessLauncher):
+    for cls in (GridSweeper, SearchSweeper, ProcessLauncher):
         cls.__module__ = PACKAGE
         plugins.register(cls)
 
