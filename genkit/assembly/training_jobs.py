@@ -173,7 +173,7 @@ def _draw_pareto(sweep: Sweep) -> None:
 
 
 def _trained(jobs: Sequence[SweepJob]) -> str:
-    """What was trained, for a title."""
+    """Name models and data of jobs, for a title."""
     trained = dict.fromkeys(label_in_words(job.label) for job in jobs)
     return shown(", ".join(trained), 80) if len(trained) <= TITLED else f"{len(trained):,} models"
 

@@ -165,8 +165,8 @@ def test_every_top_level_key_can_be_typed_with_every_mark(verb, genkit):
         code, ran, err = genkit(verb, *(part for part in base if not part.startswith(f"{key}=")), word)
         assert code in (0, 2, 3, 4), (word, err)
         assert "internal error" not in err
-        # sweep.jobs is of the command: no job sees it
-        assert all(CATALOG.own_keys(verb).keys() - {"sweep"} <= config.keys() for config in ran)
+        # sweep.jobs and search are of the command: no job sees them
+        assert all(CATALOG.own_keys(verb).keys() - {"sweep", "search"} <= config.keys() for config in ran)
 
 
 def test_verbs_run_in_a_thread(capsys):

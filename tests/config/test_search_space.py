@@ -8,23 +8,31 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from genkit.config.hydra.search.options import SearchOptions
-from genkit.config.hydra.search.space import Choice, Integer, Real, Space, shown_values, space_of, words_of
+from genkit.config.hydra.search.space import (
+    IntegerDimension,
+    RealDimension,
+    Space,
+    WordDimension,
+    shown_values,
+    space_of,
+    words_of,
+)
 from genkit.errors import ConfigError
 
 DIMENSIONS = {
-    "a=interval(1e-4,1e-1)": Real(1e-4, 1e-1),
-    "a=interval(1,4)": Real(1.0, 4.0),
-    "a=tag(log,interval(1e-4,1e-1))": Real(1e-4, 1e-1, log=True),
-    "a=int(interval(1,64))": Integer(1, 64),
-    "a=tag(log,int(interval(1,64)))": Integer(1, 64, log=True),
-    "a=range(16,129,16)": Integer(16, 128, 16),
-    "a=range(1,10,4)": Integer(1, 9, 4),
-    "a=range(3)": Integer(0, 2),
-    "a=tag(log,range(1,257))": Integer(1, 256, log=True),
-    "a=range(0.1,0.5,0.1)": Real(0.1, 0.4, 0.1),
-    "a=choice(x,y)": Choice(("x", "y")),
-    "a=x,y,x": Choice(("x", "y")),
-    "a=1,2.5,'b c'": Choice(("1", "2.5", "'b c'")),
+    "a=interval(1e-4,1e-1)": RealDimension(1e-4, 1e-1),
+    "a=interval(1,4)": RealDimension(1.0, 4.0),
+    "a=tag(log,interval(1e-4,1e-1))": RealDimension(1e-4, 1e-1, log=True),
+    "a=int(interval(1,64))": IntegerDimension(1, 64),
+    "a=tag(log,int(interval(1,64)))": IntegerDimension(1, 64, log=True),
+    "a=range(16,129,16)": IntegerDimension(16, 128, 16),
+    "a=range(1,10,4)": IntegerDimension(1, 9, 4),
+    "a=range(3)": IntegerDimension(0, 2),
+    "a=tag(log,range(1,257))": IntegerDimension(1, 256, log=True),
+    "a=range(0.1,0.5,0.1)": RealDimension(0.1, 0.4, 0.1),
+    "a=choice(x,y)": WordDimension(("x", "y")),
+    "a=x,y,x": WordDimension(("x", "y")),
+    "a=1,2.5,'b c'": WordDimension(("1", "2.5", "'b c'")),
 }
 REFUSED = {
     "a=interval(4,1)": "from a number to a larger one",

@@ -62,7 +62,7 @@ ANSWERED = {
     "train ~ema": "train ema=null",
     "train ~checkpoint": "train",
     "train hydra.run.dir=x": "train run_dir=x",
-    "train hydra/sweeper=optuna": "train",
+    "train hydra/sweeper=optuna": "train hydra/sweeper=genkit_optuna",
     "train hydra/launcher=joblib": "train",
     "train model=gan model.penalties[0].gamma=1.0": "train model=gan model.penalties.0.gamma=1.0",
     "train experiment=digits_diffusion model=vae": "train experiment=digits_diffusion",

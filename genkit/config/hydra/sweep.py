@@ -121,12 +121,12 @@ class Sweep:
 
     @property
     def total(self) -> int:
-        """How many jobs there are to be."""
+        """The number of jobs that there are to be."""
         return len(self.jobs) if self.asked is None else self.asked
 
     @property
     def done(self) -> int:
-        """How many jobs have results, or a place in a search by having diverged."""
+        """The number of jobs with results, or that count in a search though they diverged."""
         return sum(job.finished or (self.asked is not None and job.exit_code == DIVERGED) for job in self.jobs.values())
 
     @property

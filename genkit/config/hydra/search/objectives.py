@@ -58,6 +58,6 @@ def check_monitored(config: Mapping[str, Any], objectives: Sequence[str]) -> Non
 
 
 def modes_of(config: Mapping[str, Any], objectives: Sequence[str]) -> list[Mode]:
-    """Which way each objective is better: costs are to be small."""
+    """The direction in which each objective is better: costs are to be small."""
     mode: Mode = "max" if lookup(config, "checkpoint.mode") == "max" else "min"
     return [mode if name == MONITOR else "min" for name in objectives]

@@ -25,7 +25,7 @@ LARGEST_GRID = 100_000
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How a space is searched.
+    """The way in which a space is searched.
 
     Attributes:
         trials: Completed trainings that are asked for, those of earlier commands included.

@@ -26,7 +26,7 @@ Prepare = Callable[[Sequence[str]], Settings]  # overrides to checked settings
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What a command searches.
+    """The search of a command.
 
     Attributes:
         space: The keys and their values.
@@ -44,7 +44,7 @@ class SearchPlan:
 
     @property
     def trials(self) -> int:
-        """How many are to be complete: of a grid no more than there are points."""
+        """The number that is to be complete: of a grid no more than there are points."""
         asked = self.options.trials
         return min(asked, self.space.size or asked) if self.options.sampler == "grid" else asked
 
@@ -54,7 +54,7 @@ class SearchPlan:
 
     @property
     def mode(self) -> Mode:
-        """Which way the monitored value is better."""
+        """The direction in which the monitored value is better."""
         return modes_of(self.settings.config, [MONITOR])[0]
 
     @property
@@ -65,7 +65,7 @@ class SearchPlan:
         return int(quick or lookup(config, "trainer.val_every_n_steps")), int(lookup(config, "trainer.max_steps"))
 
     def about(self, identity: Mapping[str, Any], schema: str) -> dict[str, Any]:
-        """What a study remembers of its search, and is compared by."""
+        """The record that a study keeps of its search, and is compared by."""
         return {
             "schema": schema,
             "space": self.space.record(),

@@ -1,4 +1,4 @@
-"""What suggests values, and what ends trainings early: optuna's, each trial with randomness of its own.
+"""Samplers suggest values, pruners end trainings: those of optuna, each trial with randomness of its own.
 
 A sampler is made for every trial from (seed, number of the trial). So one process that searches is reproducible, two on
 one study never suggest the same out of the same generator, and a search that goes on does not repeat its beginning.

@@ -170,7 +170,7 @@ class SearchGrid(JobGrid):
         return folder
 
     def _leave(self) -> None:
-        """Leave what this process did not end to whoever comes next, and conclude."""
+        """Leave what this process did not end to the next one, and conclude."""
         for number in list(self._study.mine):
             self._study.give_up(number)
         self._sync()
@@ -269,7 +269,7 @@ class SearchGrid(JobGrid):
         return job
 
     def _address(self, number: int) -> TrialAddress | None:
-        """What a training needs to know of its trial, None where that is nothing."""
+        """The address that a training needs of its trial, None where it needs none."""
         options, measured = self._plan.options, "sampling_seconds" in self._plan.options.objectives
         if options.pruner is None and not measured:
             return None
@@ -373,7 +373,7 @@ RESULTS = ("status", "exit_code", "line", "score", "costs", "step", "steps", "se
 
 
 def _result(job: SweepJob) -> dict[str, Any]:
-    """What a study remembers of a trial."""
+    """The record that a study keeps of a trial."""
     return {name: getattr(job, name) for name in RESULTS}
 
 

@@ -56,7 +56,7 @@ class Dimension(ABC):
 
 
 @dataclass(frozen=True)
-class Choice(Dimension):
+class WordDimension(Dimension):
     """One of several words, as Hydra's grammar writes them."""
 
     options: tuple[str, ...]
@@ -77,11 +77,11 @@ class Choice(Dimension):
         return False
 
     def record(self) -> dict[str, Any]:
-        return {"kind": "Choice", "options": list(self.options)}
+        return {"kind": "WordDimension", "options": list(self.options)}
 
 
 @dataclass(frozen=True)
-class Integer(Dimension):
+class IntegerDimension(Dimension):
     """low, low + step, …, high."""
 
     low: int
@@ -102,7 +102,7 @@ class Integer(Dimension):
 
 
 @dataclass(frozen=True)
-class Real(Dimension):
+class RealDimension(Dimension):
     """A number from low to high, in steps where there is one."""
 
     low: float
@@ -198,13 +198,13 @@ def _dimension(override: Any, word: str) -> Dimension:
     return _range(value, word, log)
 
 
-def _choice(override: Any, word: str, log: bool) -> Choice:
+def _choice(override: Any, word: str, log: bool) -> WordDimension:
     if log:
         raise ConfigError(f"{word}: a choice has no logarithm: write tag(log,interval(a,b)) or tag(log,range(a,b))")
     options = tuple(dict.fromkeys(override.sweep_string_iterator()))
     if not options:
         raise ConfigError(f"{word}: no option: name at least one")
-    return Choice(options)
+    return WordDimension(options)
 
 
 def _interval(value: Any, word: str, log: bool) -> Dimension:
@@ -214,8 +214,8 @@ def _interval(value: Any, word: str, log: bool) -> Dimension:
     if log and low <= 0:
         raise ConfigError(f"{word}: a logarithm needs numbers above 0")
     if isinstance(low, int) and isinstance(high, int):
-        return Integer(low, high, log=log)
-    return Real(float(low), float(high), log=log)
+        return IntegerDimension(low, high, log=log)
+    return RealDimension(float(low), float(high), log=log)
 
 
 def _range(value: Any, word: str, log: bool) -> Dimension:
@@ -231,8 +231,8 @@ def _range(value: Any, word: str, log: bool) -> Dimension:
         raise ConfigError(f"{word}: write tag(log,interval({start},{stop}))")
     steps = math.ceil((stop - start) / step - 1e-9) - 1
     if whole:
-        return Integer(start, start + steps * step, step, log)
-    return Real(float(start), _plain(start + steps * step), float(step))
+        return IntegerDimension(start, start + steps * step, step, log)
+    return RealDimension(float(start), _plain(start + steps * step), float(step))
 
 
 def _plain(number: float) -> float:

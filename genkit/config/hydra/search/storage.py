@@ -135,7 +135,7 @@ def storage_trouble(url: str) -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """What the database itself said."""
+    """The words of the database itself."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = str(getattr(error, "orig", None) or error).strip().splitlines()

@@ -171,7 +171,7 @@ class SearchStudy:
                 self._study.tell(trial, [*(values or ())])
 
     def give_up(self, number: int) -> None:
-        """Leave a trial of this process to whoever comes next."""
+        """Leave a trial of this process to the next one."""
         del self.mine[number]
         self.take_back(number)
 
@@ -184,7 +184,7 @@ class SearchStudy:
         """Put the values of trials that broke, and did not fail by themselves, among those that wait.
 
         Args:
-            may_go_on: Tells whether the run folder of a trial can be continued; else it begins anew.
+            may_go_on: Tells whether the run folder of a trial can be continued; else it begins again.
         """
         for trial in self.trials():
             broke = trial.state == TrialState.FAIL and not trial.user_attrs.get(RESULT, {}).get(FAILED)
