@@ -6,13 +6,15 @@ import math
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from genkit.component import NonNegativeInt, PositiveInt
-from genkit.config.hydra.search.space import Space
 from genkit.config.schema import read
 from genkit.errors import ConfigError
 from genkit.printing import shown
+
+if TYPE_CHECKING:
+    from genkit.config.hydra.search.space import Space
 
 SEARCH = "search"
 SWEEPER = "hydra/sweeper"
