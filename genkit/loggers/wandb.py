@@ -78,6 +78,7 @@ class WandB(RunLogger):
                     save_code=False,
                     disable_code=True,
                     disable_git=True,
+                    symlink=False,
                     x_disable_stats=True,
                     x_disable_meta=True,
                     init_timeout=30,
@@ -85,6 +86,8 @@ class WandB(RunLogger):
                 ),
             )
         self.written = Path(self.run.dir).parent
+        # a link out of the run folder, through which nobody would resume the run
+        (self.written / "logs" / "debug-core.log").unlink(missing_ok=True)
 
     def configuration(self, step: int, run: LoggedRun) -> None:
         self.run.config.update(dict(run.parameters), allow_val_change=True)

@@ -188,7 +188,8 @@ def read_mlflow(run: RunCase) -> Read:
         for metric in client.get_metric_history(runs[0].info.run_id, tag):
             put(scalars, tag, metric.step, metric.value)
     scores = {tag: [*scalars.pop(tag).values()][-1] for tag in [*scalars] if tag.startswith("best/")}
-    pictures = [("samples", int(file.path[-12:-4])) for file in client.list_artifacts(runs[0].info.run_id, "samples")]
+    files = [Path(file.path).stem.split("-") for file in client.list_artifacts(runs[0].info.run_id, "samples")]
+    pictures = [("/".join(["samples", *kind]), int(step)) for _, step, *kind in files]
     return Read(scalars, sorted(pictures), runs[0].data.params, scores, len(runs))
 
 

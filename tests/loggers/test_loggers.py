@@ -154,6 +154,7 @@ def test_what_is_logged_is_what_metrics_jsonl_holds(tool: ToolCase, story: Story
     assert float(read.parameters["model.latent_dim"]) == 4
     assert read.scores == {"best/val/loss": 2.0}
     assert read.runs == 1
+    assert not [path for path in run.path.rglob("*") if path.is_symlink()]
 
 
 @pytest.mark.parametrize("tool", tools())
