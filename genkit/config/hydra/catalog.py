@@ -30,6 +30,7 @@ KINDS = {
     "optimizers": "optimizer",
     "trainers": "trainer",
     "callbacks": "callbacks",
+    "loggers": "logger",
 }
 
 SEVERAL = {"submitit": ("submitit_local", "submitit_slurm")}  # plugin of Hydra -> its launchers, where not one
