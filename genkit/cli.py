@@ -7,6 +7,7 @@ imported inside the verb. A verb has one word or two (`data show`).
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
@@ -70,8 +71,10 @@ def main(argv: list[str] | None = None) -> int:
     if argv is not None:
         return answer(list(argv))
     from genkit.signals import Unwind, exit_code, take_over
+    from genkit.stopwatch import begin_with_process
     from genkit.terminal import outlive_terminal
 
+    begin_with_process()
     unwind = Unwind()  # training installs finer handlers
     take_over(unwind)
     open_closed_outputs()
@@ -79,6 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     print_anything()
     code = answer(sys.argv[1:])
     unwind.settle()
+    gc.freeze()  # else the interpreter, as it ends, walks through all objects of torch: a second of CPU
     return exit_code(unwind.received) if unwind.received else code
 
 

@@ -39,6 +39,7 @@ BOTTOM = {
     "printing",
     "progress",
     "signals",
+    "stopwatch",
     "tensor_cores",
     "terminal",
     "upgrade",

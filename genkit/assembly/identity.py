@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genkit.assembly.recorded_keys import EMBEDDED, START, TYPED_ALONE
+from genkit.assembly.recorded_plan import as_composed
 from genkit.assembly.resume_checks import MAX_STEPS, is_free
 from genkit.checkpoint import strict_json
 from genkit.checkpoint.run_folder import RUN, read_info
@@ -33,12 +34,13 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Classes count by their first names, so that the hash outlives a move, and `schema` says of which form it is.
     """
-    kept = {key: value for key, value in config.items() if key not in TYPED_ALONE}
+    composed = as_composed(config)
+    kept = {key: value for key, value in composed.items() if key not in TYPED_ALONE}
     if START in kept:
         kept[START] = {key: lookup(kept[START], key) for key in ("ckpt_sha256", "weights", "partial")}
     kept[EMBEDDED] = {name: origin.get("ckpt_sha256") for name, origin in (config.get(EMBEDDED) or {}).items()}
     text = strict_json.render(with_first_names(_without_free(kept)), "the configuration")
-    found = {"config_sha256": hashlib.sha256(text).hexdigest(), "max_steps": lookup(config, MAX_STEPS)}
+    found = {"config_sha256": hashlib.sha256(text).hexdigest(), "max_steps": lookup(composed, MAX_STEPS)}
     return found | {"schema": SCHEMA}
 
 

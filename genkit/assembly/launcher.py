@@ -25,6 +25,7 @@ from genkit.environment import LIFELINE, REPORTS, Report, read_report
 from genkit.errors import GenkitError
 from genkit.printing import one_line
 from genkit.signals import exit_code, give_back, take_over
+from genkit.stopwatch import SPENT, Stopwatch
 
 GRACE = 15.0  # seconds in which the others end by themselves once one has failed; then they are asked, then killed
 POLL = 0.05
@@ -39,8 +40,12 @@ class ProcessError(GenkitError):
         self.exit_code = code
 
 
-def run_processes(n: int) -> Any:
+def run_processes(n: int, stopwatch: Stopwatch | None = None) -> Any:
     """Run this command, as sys.argv has it, in n processes; returns the result that the first one reports.
+
+    Args:
+        n: How many.
+        stopwatch: Of the command, whose time so far the processes are told.
 
     Raises:
         ProcessError: one of them failed.
@@ -48,7 +53,7 @@ def run_processes(n: int) -> Any:
     """
     with tempfile.TemporaryDirectory(prefix="genkit-processes-") as scratch, _lifeline() as alive:
         folder, port = Path(scratch), _free_port()
-        group = Group([_start(rank, n, port, folder, alive) for rank in range(n)])
+        group = Group([_start(rank, n, port, folder, alive, stopwatch) for rank in range(n)])
         with group.signals_passed_on():
             group.wait()
         return _outcome(group, folder)
@@ -108,9 +113,13 @@ class Group:
         self.failed += [rank for rank, code in enumerate(codes) if code and rank not in self.failed]
 
 
-def _start(rank: int, n: int, port: int, folder: Path, alive: int) -> subprocess.Popen[bytes]:
+def _start(
+    rank: int, n: int, port: int, folder: Path, alive: int, stopwatch: Stopwatch | None
+) -> subprocess.Popen[bytes]:
     place: dict[str, Any] = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": n, "LOCAL_WORLD_SIZE": n, "GROUP_RANK": 0}
     place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, LIFELINE: alive, REPORTS: folder}
+    if stopwatch is not None:
+        place[SPENT] = f"{stopwatch.wall()} {0.0 if rank else stopwatch.cpu()}"
     command = [sys.executable, "-m", "genkit", *sys.argv[1:]]
     with (folder / STDERR.format(rank)).open("wb") as words:
         return subprocess.Popen(

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import yaml
 
 from genkit.assembly.nested_models import EMBEDDED
+from genkit.assembly.recorded_keys import PLANNED
+from genkit.assembly.recorded_plan import check_plan
 from genkit.assembly.start_weights import START
 from genkit.checkpoint import strict_json
 from genkit.config.migrate import training_of_yaml
@@ -96,6 +98,8 @@ def _check(settings: Mapping[str, Any]) -> None:
     _check_embedded(settings.get(EMBEDDED, {}))
     if settings.get(START) is not None:
         _check_start(settings[START])
+    if settings.get(PLANNED) is not None:
+        check_plan(settings[PLANNED])
 
 
 def _check_embedded(origins: Any) -> None:

@@ -173,6 +173,7 @@ def _train(
         resume=None if window.start is None else (window.start.path, window.start.step),
         callbacks=parts.callbacks,
         quick=parts.quick,
+        validates_last=parts.validates_last,
     )
     fit_quietly(again, window.last)
     return parts.module.model, dict(parts.here)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from genkit import printing
+from genkit.config.budget import Budget
 from genkit.config.dotted_keys import ABSENT, changes, is_below, lookup, put
 from genkit.errors import ConfigError
 
@@ -26,7 +27,7 @@ FREE = (
     "trainer.devices",
     "trainer.num_nodes",
 )
-MAX_STEPS = "trainer.max_steps"
+MAX_STEPS, BUDGET = "trainer.max_steps", "budget"
 LISTED = 10  # differences shown
 NO_CHANGE = ("resume", "allow")
 
@@ -55,6 +56,11 @@ def merged(
         new = lookup(typed, key)
         if key == MAX_STEPS:
             _refuse_shorter(lookup(base, key), new)
+            _refuse_beside_budget(base)
+        if key == BUDGET:
+            _refuse_budget(base.get(BUDGET), new)
+            put(result, key, new)
+            continue
         before, after = lookup(base, key, ABSENT), lookup(typed, key, ABSENT)
         found = [] if key in NO_CHANGE or _repeats(key, base, typed, keys) else list(differences(key, before, after))
         found = [line for line in found if not line.startswith(f"{MAX_STEPS}: ")]  # a group's own is not meant
@@ -115,4 +121,21 @@ def _refuse_shorter(old: int, new: Any) -> None:
     if type(new) is int and new < old:
         raise ConfigError(
             f"{MAX_STEPS}={new}: the run was made for {old}; a resumed run can only become longer: leave it out"
+        )
+
+
+def _refuse_beside_budget(base: Mapping[str, Any]) -> None:
+    if base.get(BUDGET) is not None:
+        raise ConfigError(f"{MAX_STEPS}=: the run has a budget, which decides its steps: {BUDGET}= takes it further")
+
+
+def _refuse_budget(old: Any, new: Any) -> None:
+    """Refuse another budget than the same one or a larger one on the same clock."""
+    if old is None:
+        raise ConfigError(f"{BUDGET}={new}: the run was made for a number of steps: {MAX_STEPS}= takes it further")
+    before, after = Budget.of(old), None if new is None else Budget.of(new)
+    if after is None or after.clock != before.clock or after.seconds < before.seconds:
+        raise ConfigError(
+            f"{BUDGET}={new}: the run was made for {old}; a resumed run can only be given more, by the same clock: "
+            "leave it out"
         )

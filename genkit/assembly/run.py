@@ -17,6 +17,7 @@ from genkit.assembly.monitors import check_monitors, monitored
 from genkit.assembly.nested_models import Given, check_fit, filling
 from genkit.assembly.quick_scores import quick_of
 from genkit.assembly.recorded_keys import TYPED_ALONE
+from genkit.assembly.recorded_plan import pace_of
 from genkit.assembly.start_weights import Start
 from genkit.checkpoint import strict_json
 from genkit.config.build import build, build_factory
@@ -54,6 +55,7 @@ class Parts:
     callbacks: list[pl.Callback]
     quick: Quick | None
     here: Mapping[str, Any]  # the fields of run.json that tell of this machine
+    validates_last: bool = False  # after the last step too, whatever its number
 
 
 def build_parts(
@@ -90,6 +92,7 @@ def build_parts(
     check_finite(dataset)
     check_fit(given, dataset.spec)
     fits(dataset.spec)
+    pace = pace_of(settings.config)
     torch.manual_seed(seed_of(settings.seed, "weights"))
     with memory_errors("choose a smaller model"):
         model = make("model", GenerativeModel, after=filling(given), spec=dataset.spec)
@@ -109,12 +112,24 @@ def build_parts(
         check_every=trainer.log_every_n_steps,
         trained=start is not None,
         fused=trainer.fused and trainer.number_format != "16-mixed",  # whose scaler steps by itself
+        pace=pace,
     )
     module.configure_optimizers()  # refuses what the optimizer's constructor would refuse, before anything is written
     quick = quick_of(settings, dataset, model, trainer, watched, trusted)
     check_monitors(watched, module, dataset, quick)
     here = machine(device, trainer.number_format)
-    return Parts(dataset, module, trainer, checkpoint, samples, logger, list(callbacks.values()), quick, here)
+    return Parts(
+        dataset,
+        module,
+        trainer,
+        checkpoint,
+        samples,
+        logger,
+        list(callbacks.values()),
+        quick,
+        here,
+        pace is not None,
+    )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from genkit.assembly.recorded_plan import as_composed
 from genkit.checkpoint.read import Checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS
 from genkit.checkpoint.run_folder import RUN, read_info
@@ -59,7 +60,7 @@ def configuration_hash(config: Mapping[str, Any]) -> str:
 
     Classes count by their first names, so that a move changes no hash.
     """
-    train = {key: value for key, value in config["train"].items() if key not in NOT_OF_THE_TRAINING}
+    train = {key: value for key, value in as_composed(config["train"]).items() if key not in NOT_OF_THE_TRAINING}
     parts = {key: value for key, value in config.items() if key != "train"} | {"schema": HASHED_SCHEMA}
     text = json.dumps(with_first_names([_unrooted(parts), _unrooted(train)]), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]

@@ -41,6 +41,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("device", "data_fingerprint", "signal", "noise"), (str, type(None))),
     **dict.fromkeys(("exit_code", "threads", "processes", "seed", "step"), (int, type(None))),
     "best": (dict, type(None)),
+    "budget": (dict, type(None)),
     "wall_time": (int, float, type(None)),
     "versions": (dict,),
     "history": (list,),

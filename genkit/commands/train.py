@@ -15,6 +15,16 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from genkit.assembly.budgeting import (
+    Bookkeeper,
+    budget_of,
+    clock_of,
+    line_of,
+    planned,
+    refuse_both,
+    taken_further,
+    with_later_corrections,
+)
 from genkit.assembly.closing_lines import close_training, draw_losses, next_command
 from genkit.assembly.command_line import command_line
 from genkit.assembly.continuation import best_score, best_until, fits_of, recorded, same_data, taking_over
@@ -26,6 +36,7 @@ from genkit.assembly.logged_run import delivery_of
 from genkit.assembly.machine import inexact, other_views
 from genkit.assembly.nested_models import as_recorded, embed, embedded_again
 from genkit.assembly.processes import for_training
+from genkit.assembly.recorded_plan import as_decided
 from genkit.assembly.resume_checks import MAX_STEPS, merged
 from genkit.assembly.run import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.assembly.run_history import changed_keys, config_text, entry, history_of
@@ -52,7 +63,9 @@ from genkit.loggers.delivery import Delivery, close_over
 from genkit.printing import shown
 from genkit.ranks import joined, wait, world
 from genkit.report.console import make_console
+from genkit.stopwatch import Stopwatch, of_command
 from genkit.storage.disk import require_free_disk
+from genkit.training.callbacks.budget_keeper import BudgetKeeper
 from genkit.training.callbacks.pruning import Pruning
 from genkit.training.callbacks.run_logging import tend
 from genkit.training.runner import TrainingRun, fit
@@ -77,11 +90,12 @@ def run(settings: TrainSettings) -> float:
 
 def train(settings: TrainSettings) -> Trained:
     """Begin or continue the run that the settings describe, in as many processes as it wants."""
+    stopwatch = of_command()
     if n := for_training(_trainer(settings)):
-        path, value = run_processes(n)
+        path, value = run_processes(n, stopwatch)
         return Trained(Path(path), float(value))
     with joined():
-        trained = _train(settings)
+        trained = _train(settings, stopwatch)
         report(Report([str(trained.path), trained.value]))
         return trained
 
@@ -93,26 +107,29 @@ def _trainer(settings: TrainSettings) -> Mapping[str, Any]:
     return lookup(recorded(run_of(locate(Path(settings.resume)), "resume"), None), "trainer")
 
 
-def _train(settings: TrainSettings) -> Trained:
+def _train(settings: TrainSettings, stopwatch: Stopwatch) -> Trained:
     console = make_console()
     if settings.resume == AUTO:
-        return _continue_or_begin(settings, console)
+        return _continue_or_begin(settings, console, stopwatch)
     if settings.resume is None:
-        return _start(settings, console)
-    return _resume(settings, console)
+        return _start(settings, console, stopwatch)
+    return _resume(settings, console, stopwatch)
 
 
-def _continue_or_begin(settings: TrainSettings, console: Console) -> Trained:
+def _continue_or_begin(settings: TrainSettings, console: Console, stopwatch: Stopwatch) -> Trained:
     """resume=auto: the run in run_dir= where there is one, else a new one."""
     run_dir = settings.run_dir
     if run_dir is None:
         raise ConfigError("resume=auto: it continues what is in run_dir=, or begins it there: name run_dir=")
     if not is_run_folder(Path(run_dir)):
-        return _start(settings.replaced(resume=None), console)
-    return _resume(settings.replaced(resume=run_dir), console, own=("run_dir",))
+        return _start(settings.replaced(resume=None), console, stopwatch)
+    return _resume(settings.replaced(resume=run_dir), console, stopwatch, own=("run_dir",))
 
 
-def _start(typed: TrainSettings, console: Console) -> Trained:
+def _start(typed: TrainSettings, console: Console, stopwatch: Stopwatch) -> Trained:
+    budget = budget_of(typed.config)
+    if budget is not None:
+        refuse_both()
     config, start = begin(typed)
     config, given = embed(config)
     notices = [found.checkpoint.notice for found in given.values()] + ([start.notice] if start is not None else [])
@@ -124,6 +141,10 @@ def _start(typed: TrainSettings, console: Console) -> Trained:
     if parts.dataset.notice:
         console.print(parts.dataset.notice, soft_wrap=True, highlight=False)
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
+    clock = None if budget is None else clock_of(budget, stopwatch)
+    if budget is not None and clock is not None:
+        settings, parts = planned(parts, settings, budget, clock)
+        console.print(line_of(parts, budget, clock.here()), soft_wrap=True, highlight=False)
     config = checkpoint_config(settings, parts.dataset)
     info = _info(settings, parts)
     if start is not None:
@@ -136,10 +157,11 @@ def _start(typed: TrainSettings, console: Console) -> Trained:
 
     with StopSignal() as stop, shared(create) as folder:
         console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)
-        return _fit(folder, parts, config, settings, console, label, None, stop)
+        books = None if clock is None else Bookkeeper(folder, clock, config, settings)
+        return _fit(folder, parts, config, settings, console, label, None, stop, books)
 
 
-def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> Trained:
+def _resume(typed: TrainSettings, console: Console, stopwatch: Stopwatch, own: Sequence[str] = ()) -> Trained:
     """Continues the run that resume= leads to; the keys `own` are no wish to change it."""
     assert typed.resume is not None
     path = Path(typed.resume)
@@ -147,16 +169,19 @@ def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> 
     run = run_of(place, "resume")
     with shared(lambda: RunFolder.open(run)) as folder:
         checkpoint = find_checkpoint(path) if step_folders(folder.path) else None
-        base = recorded(folder.path, checkpoint)
+        base = with_later_corrections(recorded(folder.path, checkpoint), folder.path)
         drift, allowed = list[str](), tuple(typed.allow)
-        now = as_begun(as_recorded(typed.config, base), base)
+        now = as_begun(as_recorded(as_decided(typed.config, base), base), base)
         keys = [key for key in current_job().keys if key not in (*own, "weights")]
         config = with_absolute_data(merged(base, now, keys, allowed, drift))
         config["plugins"] = typed.plugins  # a checkpoint cannot choose its own
+        if checkpoint is not None:
+            config = taken_further(config, base, checkpoint.step)
         refuse_interpolations(config, at="resume")
         settings, max_steps = RunSettings.of(config), lookup(config, MAX_STEPS)
         if checkpoint is not None and checkpoint.step >= max_steps:
-            line = f"{shown(path)}: finished at step {checkpoint.step:,}; trainer.max_steps= takes it further"
+            longer = MAX_STEPS if config.get("budget") is None else "budget"
+            line = f"{shown(path)}: finished at step {checkpoint.step:,}; {longer}= takes it further"
             console.print(line, soft_wrap=True)
             if folder.info["status"] != "done" and is_at(folder.path, checkpoint.step):
                 _note_done(folder, checkpoint.step, settings)
@@ -179,7 +204,10 @@ def _resume(typed: TrainSettings, console: Console, own: Sequence[str] = ()) -> 
         begun = None if checkpoint is None else (checkpoint.path, checkpoint.step)
         with StopSignal() as stop:
             _record(folder, config, parts.here, entry(begun[1] if begun else 0, parts.here, changed_keys(base, config)))
-            return _fit(folder, parts, stored, settings, console, _label(settings, folder), begun, stop)
+            budget = budget_of(config)
+            clock = None if budget is None else clock_of(budget, stopwatch, folder.info)
+            books = None if clock is None else Bookkeeper(folder, clock, stored, settings)
+            return _fit(folder, parts, stored, settings, console, _label(settings, folder), begun, stop, books)
 
 
 def _note_done(folder: RunFolder, step: int, settings: RunSettings) -> None:
@@ -219,6 +247,7 @@ def _fit(
     label: str,
     resume: tuple[Path, int] | None,
     stop: StopSignal,
+    books: Bookkeeper | None,
 ) -> Trained:
     started, meter = time.monotonic(), Meter(folder.info)
     report(Report(again=_again(folder, settings)))
@@ -230,7 +259,8 @@ def _fit(
     pruning = pruning_of(settings, folder.path, console)
     try:
         with memory_errors(less_memory(parts)):
-            fit(_run(folder, parts, config, label, resume, loggers, pruning), console, stop)
+            keeper = None if books is None else books.keeper(parts, console)
+            fit(_run(folder, parts, config, label, resume, loggers, pruning, keeper), console, stop)
         more = {"pruned": pruning[0].pruned if pruning else False, **sampling_cost(parts)}
         status, code = "done", 0
     except NumericalError as error:
@@ -249,12 +279,14 @@ def _fit(
         with suppress(GenkitError, OSError) if status == "failed" else nullcontext():
             wall_time = round(before + time.monotonic() - started, 3)
             step = newest_step(folder.path)
-            cost = _work_done(parts, step) | meter.read()
+            cost = _work_done(parts, step) | meter.read() | ({} if books is None else books.fields(status == "done"))
             ends = {"status": status, "exit_code": code, "signal": stop.name, "stopped": stopped(parts), "ended": utc()}
             folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost, **more)
         tend(loggers, close_over, step, folder.path, console)
         if is_first():
             draw_losses(folder.path, label_in_words(label))
+    if books is not None:
+        console.print(books.line(), soft_wrap=True, highlight=False)
     if stop.received:
         _say_stopped(folder, step, settings, stop)
         raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
@@ -283,6 +315,7 @@ def _run(
     resume: tuple[Path, int] | None,
     loggers: list[Delivery],
     pruning: Sequence[Pruning],
+    keeper: BudgetKeeper | None,
 ) -> TrainingRun:
     return TrainingRun(
         name=label_in_words(label),
@@ -297,6 +330,8 @@ def _run(
         resume=resume,
         callbacks=[*parts.callbacks, *pruning],
         quick=parts.quick,
+        keeper=keeper,
+        validates_last=parts.validates_last,
     )
 
 

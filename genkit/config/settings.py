@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from genkit.component import NonNegativeInt, PositiveInt, Range
+from genkit.config.budget import KEY as BUDGET
+from genkit.config.budget import Budget
 from genkit.config.dotted_keys import lookup
 from genkit.config.hydra.catalog import SHARED
 from genkit.config.sampling_arguments import Catalogue, check_value, declared, sweeps
@@ -81,7 +83,14 @@ class TrainSettings(RunSettings):
     start: str | None
     weights: Weights
     allow: list[str]
+    budget: str | None
     debug: bool
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        if config.get(BUDGET) is not None:
+            Budget.of(config[BUDGET])
+        return super().of(config)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,10 +21,10 @@ class LRSchedule(Component, ABC):
     warmup_steps: int
     needs_horizon: bool = False
 
-    def factor(self, step: int, max_steps: int) -> float:
-        """The factor at step 0 … max_steps − 1."""
+    def factor(self, step: float, max_steps: int) -> float:
+        """The factor at step 0 … max_steps − 1, or between two of them."""
         if step < self.warmup_steps:
-            return (step + 1) / self.warmup_steps
+            return min(1.0, (step + 1) / self.warmup_steps)
         return self.curve((step - self.warmup_steps) / max(1, max_steps - self.warmup_steps))
 
     @abstractmethod

@@ -36,6 +36,7 @@ from genkit.training.diagnosis import non_finite_gradient, origin_of_gradient, o
 from genkit.training.ema import EMA, averaged_copy
 from genkit.training.layout import settle
 from genkit.training.lr_schedule import LRSchedule
+from genkit.training.pace import Pace
 from genkit.training.preparation import prepare
 from genkit.training.state_checks import check_optimizer, check_schedulers
 
@@ -53,6 +54,7 @@ class GenerativeModule(pl.LightningModule):
         ema: How the averaged copy follows; None for no copy.
         seed: Of all training noise.
         max_steps, accumulate: Optimizer steps of the run, micro-batches per step.
+        pace: The steps of a run whose length may be corrected on the way; None for one of `max_steps`.
         check_every: Optimizer steps between checks of the loss on a GPU, where looking at it costs a synchronisation.
         fused: Whether the optimizer takes a step in one kernel, where it has one.
         trained: Whether the model's weights are those of a trained one: it is then not initialised from data.
@@ -83,6 +85,7 @@ class GenerativeModule(pl.LightningModule):
         check_every: int = 10,
         trained: bool = False,
         fused: bool = False,
+        pace: Pace | None = None,
         optimizer_overrides: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
@@ -90,7 +93,8 @@ class GenerativeModule(pl.LightningModule):
         self.averaged: GenerativeModel | None = None
         self._followers: dict[str, tuple[list[Tensor], list[Tensor]]] = {}  # phase -> averaged parameters, live ones
         self.ema, self.lr_schedule = ema, lr_schedule
-        self.seed, self.max_steps, self.accumulate, self.check_every = seed, max_steps, accumulate, check_every
+        self.seed, self.accumulate, self.check_every = seed, accumulate, check_every
+        self.pace = Pace(max_steps) if pace is None else pace
         self.trained, self.fused = trained, fused
         self.learns = {phase: _trainable(module) for phase, module in model.trainable().items()}
         self.optimizer_overrides = optimizer_overrides or {}
@@ -115,6 +119,11 @@ class GenerativeModule(pl.LightningModule):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
+
+    @property
+    def max_steps(self) -> int:
+        """Optimizer steps of the run, as corrected last."""
+        return self.pace.steps
 
     @property
     def step_complete(self) -> bool:
@@ -144,7 +153,7 @@ class GenerativeModule(pl.LightningModule):
         groups = [dict(group) for group in self.optimizer_groups]  # torch fills them in
         optimizer = self.make_optimizer(groups, **_fused(self.make_optimizer, self.fused))
         _check_overrides(self.optimizer_overrides, optimizer)
-        schedule = LambdaLR(optimizer, lambda step: self.lr_schedule.factor(step, self.max_steps))
+        schedule = LambdaLR(optimizer, lambda step: self.pace.factor(self.lr_schedule, step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
@@ -334,7 +343,7 @@ class GenerativeModule(pl.LightningModule):
         return phase
 
     def _tell_step(self, model: GenerativeModel) -> None:
-        model.step, model.progress = self.global_step, self.global_step / self.max_steps
+        model.step, model.progress = self.global_step, self.pace.progress(self.global_step)
 
     def _key(self, stage: str, phase: str, name: str) -> str:
         return f"{stage}/{name}" if len(self.learns) == 1 else f"{stage}/{phase}/{name}"
@@ -382,7 +391,7 @@ class GenerativeModule(pl.LightningModule):
             self._make_averaged()
             return
         averaged, live = self._followers[phase]
-        self.ema.update(averaged, live, n, self.max_steps)
+        self.ema.update(averaged, live, n, self.pace.averaged(n))
         for a, b in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
             a.copy_(b)
 

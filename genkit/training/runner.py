@@ -27,6 +27,7 @@ from genkit.loggers.delivery import Delivery
 from genkit.models.base import GenerativeModel
 from genkit.printing import one_line
 from genkit.tensor_cores import allow_tf32
+from genkit.training.callbacks.budget_keeper import BudgetKeeper, EventEnd, LastValidation
 from genkit.training.callbacks.checkpoint_writer import CheckpointWriter
 from genkit.training.callbacks.compile_time import CompileTime
 from genkit.training.callbacks.metrics_writer import MetricsWriter
@@ -73,6 +74,8 @@ class TrainingRun:
         resume: A checkpoint folder to continue from and its step, or None.
         callbacks: More callbacks, which act before genkit's own.
         quick: What is scored while training, or None.
+        keeper: What keeps the training to a budget, or None.
+        validates_last: Whether the last step is one that validates, whatever its number.
     """
 
     name: str
@@ -87,6 +90,8 @@ class TrainingRun:
     resume: tuple[Path, int] | None = None
     callbacks: Sequence[pl.Callback] = ()
     quick: Quick | None = None
+    keeper: BudgetKeeper | None = None
+    validates_last: bool = False
 
 
 @cache
@@ -190,12 +195,14 @@ def _loaders(run: TrainingRun, trainer: pl.Trainer, start: int) -> tuple[TrainLo
 
 
 def _callbacks(run: TrainingRun, console: Console, stop: StopSignal) -> list[pl.Callback]:
-    """In the order in which they act at the end of a batch; the checkpoint comes last."""
+    """In the order in which they act at the end of a batch; of what acts, the checkpoint comes last."""
     metrics = MetricsWriter(run.folder / METRICS, run.trainer.log_every_n_steps)
-    quick = [] if run.quick is None else [QuickScores(run.quick, run.dataset, console)]
     logging = [RunLogging(run.loggers, metrics, run.folder, console)] if run.loggers else []
+    quick = [] if run.quick is None else [QuickScores(run.quick, run.dataset, console, run.validates_last)]
+    begin, end = ([], []) if run.keeper is None else ([run.keeper], [EventEnd(run.keeper)])
     return [
-        *quick,  # first: the others look at its scores
+        *begin,
+        *quick,  # before the others, which look at its scores
         ValidationWatch(console),
         *run.callbacks,
         TrainingProgress(console, run.name),
@@ -203,8 +210,10 @@ def _callbacks(run: TrainingRun, console: Console, stop: StopSignal) -> list[pl.
         metrics,
         SampleGrids(run.folder / "samples", run.name, run.samples, run.dataset, console, metrics),
         *logging,
-        SignalStop(stop, run.trainer.val_every_n_steps),
+        *([LastValidation()] if run.validates_last else []),
+        SignalStop(stop, run.trainer.val_every_n_steps, run.validates_last),
         CheckpointWriter(run.folder, run.checkpoint, run.dataset, run.trainer.val_every_n_steps),
+        *end,
     ]
 
 

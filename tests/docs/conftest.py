@@ -8,9 +8,12 @@ from PIL import Image
 
 from genkit import cli
 from genkit.data.sources import toy
+from genkit.stopwatch import Stopwatch
+from genkit.training.module import GenerativeModule
 
 STEPS = 4  # of a training, with one validation in it: a best checkpoint that is not the last, to go back to
 SAMPLES = 16
+BUDGET = 20  # of a training with one, by a clock that steps turn
 SHOWN = (
     70  # samples behind scores that a page shows: fewer than the 64 dimensions of the digits' features have no interval
 )
@@ -60,6 +63,9 @@ def shortened(argv: list[str], n: int) -> list[str]:
     match argv[0]:
         case "train" if any(word.startswith("resume=") for word in argv):
             return [*argv, f"trainer.max_steps={STEPS + 1}"]
+        case "train" if any(word.startswith("budget=") for word in argv):
+            words = [f"budget={BUDGET}s" if word.startswith("budget=") else word for word in argv]
+            return [*words, "data.batch_size=16", "samples.n=4"]
         case "train":
             trials = ["search.trials=2"] if any(word.startswith("search.trials=") for word in argv) else []
             return [
@@ -82,8 +88,22 @@ def shortened(argv: list[str], n: int) -> list[str]:
             return argv
 
 
+def turn_clock(monkeypatch) -> None:
+    """Have budgets measured in steps, so that no page depends on the machine."""
+    take_step, taken = GenerativeModule.optimizer_step, [0.0]
+
+    def optimizer_step(self, *args, **kwargs) -> None:
+        take_step(self, *args, **kwargs)
+        taken[0] += 1.0
+
+    monkeypatch.setattr(GenerativeModule, "optimizer_step", optimizer_step)
+    monkeypatch.setattr(Stopwatch, "now", classmethod(lambda cls: cls(taken[0], taken[0])))
+    monkeypatch.setattr(Stopwatch, "wall", lambda self: taken[0] - self.monotonic)
+
+
 @pytest.fixture
 def genkit(monkeypatch):
     """genkit("train", "model=vae") -> exit code; of the toy data few points are compared with."""
     monkeypatch.setattr(toy, "TEST_N", 600)
+    turn_clock(monkeypatch)
     return lambda *argv, n=SAMPLES: cli.main(shortened(list(argv), n))

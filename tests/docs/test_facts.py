@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 from pages import FENCE, FILE, PAGES, ROOT, name_of, table, ticked
 
-from genkit.assembly.resume_checks import FREE, MAX_STEPS
+from genkit.assembly.resume_checks import BUDGET, FREE, MAX_STEPS
 from genkit.checkpoint.manifest import CONTENT, MANIFEST, Manifest
 from genkit.component import Component
 from genkit.config.hydra.catalog import Catalog
@@ -207,7 +207,7 @@ def test_the_files_of_a_checkpoint_and_its_manifest():
 def test_what_a_resumed_run_may_change():
     text = (DOCS / "checkpoint.md").read_text(encoding="utf-8").partition("Free are")[2].partition("Anything else")[0]
     said = {name.removesuffix(".*") for name in ticked(text.replace("\n", " "))}
-    assert said == {*FREE, MAX_STEPS}
+    assert said == {*FREE, MAX_STEPS, BUDGET}
 
 
 def test_the_exit_codes_of_errors():

@@ -28,6 +28,7 @@ from genkit.config.hydra.sweep import SweepJob
 from genkit.config.hydra.sweep_display import Display
 from genkit.printing import shown
 from genkit.signals import ECHO, Unwind, exit_code, give_back, take_over
+from genkit.stopwatch import begin_with_process
 
 if TYPE_CHECKING:
     from genkit.config.hydra.grid import JobGrid
@@ -184,6 +185,7 @@ class Stop:
 def work(order: Order, results: connection.Connection) -> None:
     """The job, in its process."""
     os.setsid()
+    begin_with_process()
     _redirect(order.log)
     unwind = Unwind()
     take_over(unwind)

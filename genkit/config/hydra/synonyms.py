@@ -98,6 +98,8 @@ TRAIN: dict[str, Term] = {
     "steps iterations iters iter niter n_iter num_iter num_steps n_steps train_steps max_iters max_iter num_iterations "
     "n_iterations total_steps training_steps train_iters total_iters max_train_steps num_train_steps train_num_steps "
     "n_updates": Term("trainer.max_steps"),
+    "time_limit time_budget max_time max_hours max_minutes train_time wall_time walltime timeout duration time":
+        Term("budget"),
     "lr learning_rate base_lr base_learning_rate eta step_size alpha lrate": Term("optimizer.lr"),
     "wd l2 l2_reg": Term("optimizer.weight_decay"),
     "optim opt optimiser optimizer_type solver": Term("optimizer"),

@@ -54,10 +54,11 @@ class QuickScores(pl.Callback):
         quick: What to score.
         dataset: What the model is prepared with before it samples.
         console: Where the scores are said.
+        scores_last: Whether the last step is scored too, whatever its number.
     """
 
-    def __init__(self, quick: Quick, dataset: Dataset, console: Console) -> None:
-        self.quick, self.dataset, self.console = quick, dataset, console
+    def __init__(self, quick: Quick, dataset: Dataset, console: Console, scores_last: bool = False) -> None:
+        self.quick, self.dataset, self.console, self.scores_last = quick, dataset, console, scores_last
         self.aside = Aside(console, "quick scores")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -66,9 +67,12 @@ class QuickScores(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        if trainer.global_step % (self.quick.options.every_n_steps or 1):
+        if trainer.global_step % (self.quick.options.every_n_steps or 1) and not self._ends(trainer):
             return
         pl_module.validated |= from_first(lambda: self._terms(trainer, pl_module))
+
+    def _ends(self, trainer: pl.Trainer) -> bool:
+        return self.scores_last and trainer.global_step >= trainer.max_steps
 
     def _terms(self, trainer: pl.Trainer, pl_module: GenerativeModule) -> dict[str, float]:
         """The scores by log key; none where they cannot be taken."""
