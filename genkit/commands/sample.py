@@ -33,6 +33,7 @@ from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import SampleSettings
 from genkit.data.samples import NOTE, ROWS, SAMPLES, SCHEMA, samples_size, stream_samples_to
 from genkit.data.tables.samples import written_rows
+from genkit.data.text.samples import JSONL, TXT, written_text
 from genkit.environment import Report, is_first, report
 from genkit.models.base import Stepwise
 from genkit.models.conditional import labels_for
@@ -41,7 +42,7 @@ from genkit.printing import shown
 from genkit.ranks import joined
 from genkit.report.console import make_console
 from genkit.report.picture import draw, picture_name
-from genkit.report.preview import print_rows
+from genkit.report.preview import print_rows, print_text
 from genkit.storage.atomic import whole_file
 from genkit.storage.disk import require_free_disk
 
@@ -52,7 +53,8 @@ DRAWN_WITH = ("n", "seed", "y", "device")  # keys kept beside samples, besides t
 
 
 def run(settings: SampleSettings) -> None:
-    """Draw samples and write samples.npz, a picture and samples.json into the output folder; of a table samples.csv.
+    """Draw samples and write samples.npz, a picture and samples.json into the output folder; of a table samples.csv, of
+    text samples.txt and samples.jsonl.
 
     With show= it is the picture and its note alone: interpolation.png, interpolation.json.
     """
@@ -116,6 +118,9 @@ def _close(folder: Path, found: Restored, settings: SampleSettings, console: Con
     if (folder / ROWS).exists():
         made["table"] = folder / ROWS
         print_rows(folder / ROWS, console)
+    if (folder / TXT).exists():
+        made["text"] = folder / TXT
+        print_text(folder / JSONL, console)
     close(console, f"{settings.n:,} samples: {shown(folder)}", made, [score])
 
 
@@ -131,7 +136,9 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
     kept: list[Tensor] = []
     most = POINTS if spec.drawing in ("scatter", "table") else PICTURED
 
-    def stored(append: Callable[[Tensor], None]) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def stored(
+        append_rows: Callable[[Tensor], None], append_text: Callable[[Tensor], None]
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
         with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
             task, said, done = bar.add_task("sampling", total=n), time.monotonic(), 0
             for x, y in _stream(found, settings):
@@ -143,11 +150,12 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
                     kept.append(x[:missing])
                 bar.advance(task, len(x))
                 v = spec.unscale(x, y)
-                append(v)
+                append_rows(v)
+                append_text(v)
                 yield v, y
 
-    with written_rows(folder / ROWS, spec) as append:
-        stream_samples_to(folder / SAMPLES, spec, n, stored(append))
+    with written_rows(folder / ROWS, spec) as append_rows, written_text(folder, spec) as append_text:
+        stream_samples_to(folder / SAMPLES, spec, n, stored(append_rows, append_text))
     draw(folder / picture_name(spec), torch.cat(kept), spec, title=title_of(found))
     seconds = round(time.perf_counter() - started, 3)
     _note(folder / NOTE, _facts(found, settings) | {"seconds": seconds})

@@ -32,7 +32,7 @@ from genkit.errors import DataError
 
 Interval = tuple[float, float]
 Modality = Literal["image", "vector", "sequence"]
-Drawing = Literal["grid", "scatter", "series", "tokens", "table"]
+Drawing = Literal["grid", "scatter", "series", "tokens", "table", "text"]
 
 LARGEST_RANGE = 1e12
 MOST = 2**31  # stored values are numbered within it
@@ -141,7 +141,7 @@ class ValueKind(ABC):
         """Raises DataError where values of this type are none that are stored."""
 
     def drawing(self, modality: Modality) -> Drawing:
-        """The plot of such data: a grid, a scatter plot, lines of series, rows of tokens, or a table's marginals."""
+        """The plot of such data: a grid, a scatter plot, series, rows of tokens, text, or a table's marginals."""
         return SCALED[modality]
 
     def groups(self, dim: int) -> tuple[int, ...]:

@@ -29,6 +29,10 @@ class SourceFiles:
     def name(self) -> str:
         return shown(self.root)
 
+    def read_as(self, reading: object) -> SourceFiles:
+        """The same files, read in one more way."""
+        return SourceFiles(self.root, self.paths, (self.reading, reading))
+
     def content(self) -> str:
         """sha256 of names, contents and reading. Raises DataError."""
         digest = hashlib.sha256(self.reading.encode())

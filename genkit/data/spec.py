@@ -26,6 +26,7 @@ from genkit.data.kinds import (
     kind_of,
 )
 from genkit.data.tables.kind import Tabular
+from genkit.data.text.kind import Text
 from genkit.errors import DataError
 
 Batch = dict[str, Tensor]  # {"x": (B, *shape), "y"?: (B,) int64}
@@ -95,7 +96,7 @@ class DataSpec:
 
     @property
     def drawing(self) -> Drawing:
-        """The plot of a set of examples: "grid", "scatter", "series", "tokens" or "table"."""
+        """The plot of a set of examples: "grid", "scatter", "series", "tokens", "table" or "text"."""
         return self.kind.drawing(self.modality)
 
     @property
@@ -178,7 +179,12 @@ class DataSpec:
 
 
 def _kind_of_json(node: dict[str, Any]) -> Kind:
-    return Tabular.of_json(node) if node["name"] == Tabular.name else kind_from_json(node)
+    match node["name"]:
+        case Tabular.name:
+            return Tabular.of_json(node)
+        case Text.name:
+            return Text.of_json(node)
+    return kind_from_json(node)
 
 
 class Takes:

@@ -9,8 +9,10 @@ from torch import Tensor
 from genkit.data.content_split import NAMES
 from genkit.data.inspection.inspection import Inspection
 from genkit.data.inspection.table_columns import ColumnFacts
+from genkit.data.inspection.text_facts import TextFacts
 from genkit.printing import shown
 from genkit.report.table import number
+from genkit.report.text import wrapped
 
 LABEL = 12  # columns of the word in front
 BAR = 30  # columns of the longest bar
@@ -18,6 +20,7 @@ CLASSES = 20  # that are listed
 COLUMNS = 8  # values of vectors whose moments are listed
 TABLE_COLUMNS = 40  # columns of a table that are listed
 NAMED = 3  # examples, files and levels
+EXCERPT = 3  # lines of a document
 LONGEST_NAME = 24  # letters of a class
 
 
@@ -29,6 +32,7 @@ def lines(found: Inspection) -> Iterator[str]:
     yield _row("splits", ", ".join(f"{len(split):,} {name}" for name, split in splits.items()))
     yield from _classes(found)
     yield from _table(found.columns)
+    yield from _text(found.text)
     yield from _moments(found)
     yield from _duplicates(found)
     yield from _near(found)
@@ -93,6 +97,21 @@ def _values(column: ColumnFacts) -> str:
     said = ", ".join(f"{shown(name, LONGEST_NAME)} {100 * count / total:.0f} %" for name, count in first)
     more = ", …" if column.distinct > NAMED else ""
     return f"{column.distinct:,} level{'s' if column.distinct > 1 else ''}: {said}{more}"
+
+
+def _text(text: TextFacts | None) -> Iterator[str]:
+    """Documents, sizes and the beginnings of some documents."""
+    if text is None:
+        return
+    size, tokens, documents = (sum(counts.values()) for counts in (text.bytes, text.tokens, text.documents))
+    what = "1 text, cut 90/5/5" if text.whole else f"{documents:,}, up to {text.longest:,} tokens long with their ends"
+    yield _row("documents", what)
+    each = size / max(tokens, 1)
+    yield _row("tokens", f"{tokens:,} of {text.vocabulary:,} ({text.tokenizer}), {each:.2f} bytes each")
+    yield _row("bytes", ", ".join(f"{text.bytes[name]:,} {name}" for name in NAMES))
+    for excerpt in text.excerpts:
+        for i, line in enumerate(wrapped(excerpt, most=EXCERPT)):
+            yield f"{'  | ' if i else '  > '}{line}"
 
 
 def _moments(found: Inspection) -> Iterator[str]:

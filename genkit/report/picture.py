@@ -1,4 +1,4 @@
-"""Plots of a set of samples of any data: images, points, lines, rows of tokens, or the columns of a table."""
+"""Plots of a set of samples of any data: images, points, lines, rows of tokens, text, or the columns of a table."""
 
 import tempfile
 from pathlib import Path
@@ -19,11 +19,12 @@ PICTURES: dict[Drawing, str] = {
     "series": "series.png",
     "tokens": "tokens.png",
     "table": "columns.png",
+    "text": "text.png",
 }
 
 
 def picture_name(spec: DataSpec) -> str:
-    """ "grid.png", "scatter.png", "series.png", "tokens.png" or "columns.png"."""
+    """ "grid.png", "scatter.png", "series.png", "tokens.png", "columns.png" or "text.png"."""
     return PICTURES[spec.drawing]
 
 
@@ -55,6 +56,10 @@ def draw(
             save_grid(path, x, spec, title=title)
         case "tokens":
             save_tokens(path, x, spec, title=title)
+        case "text":
+            from genkit.report.text import save_text
+
+            save_text(path, x, spec, title=title)
         case "table":
             from genkit.report.columns import save_columns
 
@@ -85,7 +90,7 @@ def draw_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSp
     """Originals x (n, *spec.shape) and their reconstructions as a PNG: one above the other, or one over the other."""
     if spec.drawing == "grid":
         save_pairs(path, x, reconstruction, spec, title=title)
-    elif spec.drawing == "tokens":
+    elif spec.drawing in ("tokens", "text"):
         draw(path, torch.stack([x, reconstruction], 1).flatten(0, 1), spec, title=title)
     else:
         draw(path, reconstruction, spec, real=x, title=title, names=("original", "reconstructions"))

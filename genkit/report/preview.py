@@ -1,8 +1,9 @@
-"""The first rows of a table of samples on the console."""
+"""The first samples of a table or of text on the console."""
 
 from __future__ import annotations
 
 import csv
+import json
 from itertools import islice
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from genkit.printing import shown
+from genkit.report.text import ENDED, wrapped
 
 ROWS = 5
 COLUMNS = 12
 LONGEST = 18  # characters of a cell
+TEXTS, LINES = 3, 6  # samples of text, and lines of each
+INDENT = "  "
 
 
 def print_rows(path: Path, console: Console) -> None:
@@ -30,3 +34,14 @@ def print_rows(path: Path, console: Console) -> None:
     console.print(grid, crop=False)
     if more:
         console.print(f"the first {COLUMNS} of {len(header):,} columns", style="dim")
+
+
+def print_text(path: Path, console: Console) -> None:
+    """Print the first samples of a JSONL file that genkit wrote: a few lines of each, nothing in them to be obeyed."""
+    with path.open(encoding="utf-8") as file:
+        samples = [json.loads(line) for line in islice(file, TEXTS)]
+    for sample in samples:
+        lines = wrapped(sample["text"], sample["ended"], max(console.width - len(INDENT), len(ENDED)), LINES)
+        for line in lines:
+            console.print(Text(f"{INDENT}{line}"), no_wrap=True, crop=False)
+        console.print()

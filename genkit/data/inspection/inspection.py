@@ -19,6 +19,7 @@ from genkit.data.inspection.statistics import (
     moments,
 )
 from genkit.data.inspection.table_columns import ColumnFacts, column_facts
+from genkit.data.inspection.text_facts import TextFacts, text_facts
 from genkit.data.provenance import Provenance
 
 PAIRS = 100  # of equal or similar examples that are named
@@ -37,6 +38,7 @@ class Inspection:
         near: Test images that resemble one of training and equal none, the closest first; None where it was not looked.
         names: Of the examples, by split; {} without.
         columns: Of a table.
+        text: Of text, None of other data.
     """
 
     dataset: Dataset
@@ -47,6 +49,7 @@ class Inspection:
     near: list[NearDuplicate] | None
     names: Mapping[SplitName, Any]
     columns: list[ColumnFacts]
+    text: TextFacts | None = None
 
     def named(self, split: SplitName, number: int) -> str:
         """An example's name in its source, else its number."""
@@ -61,6 +64,7 @@ class Inspection:
             "splits": {name: {"n": len(split), "hash": split.fingerprint} for name, split in splits.items()},
             "classes": dict(self.classes),
             **({"columns": [column.to_json() for column in self.columns]} if self.columns else {}),
+            **({} if self.text is None else {"text": self.text.to_json()}),
             "mean": None if self.moments is None else self.moments.mean.tolist(),
             "std": None if self.moments is None else self.moments.std.tolist(),
             "duplicates": {
@@ -105,6 +109,7 @@ def inspect(dataset: Dataset, ratio: float) -> Inspection:
         near,
         origin.names(),
         columns,
+        text_facts(dataset),
     )
 
 

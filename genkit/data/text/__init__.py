@@ -1,0 +1,1 @@
+"""Text: documents to tokens and back, tokens on disk, windows of them."""
