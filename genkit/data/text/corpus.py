@@ -109,7 +109,7 @@ class ZipCorpus(Corpus):
 
 @contextmanager
 def readable(name: str) -> Iterator[None]:
-    """What a damaged archive makes the library raise, as a DataError."""
+    """Raise what a damaged archive makes the library raise as a DataError."""
     try:
         yield
     except GenkitError:

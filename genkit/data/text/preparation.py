@@ -39,7 +39,7 @@ CUTS = (0.90, 0.95)  # where one text is cut
 
 @dataclass(frozen=True)
 class TextOptions:
-    """What is done to documents.
+    """Choices of how documents become tokens.
 
     Attributes:
         tokenizer: The name of the tokenizer.
@@ -53,7 +53,7 @@ class TextOptions:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the tokens depend on, as JSON knows it."""
+        """All that the tokens depend on, as JSON knows it."""
         size = {"vocabulary": self.vocabulary} if self.tokenizer == "bpe" else {}
         return {"tokenizer": self.tokenizer, "errors": self.errors, **size}
 

@@ -2,7 +2,7 @@ r"""Samples of text in files beside their tokens: one to be read by people, one 
 
 `samples.txt` has the samples under each other, each after a line with its number; `samples.jsonl` has one object a
 line: {"text": …, "ended": …, "tokens": …}, whether the document ended, and how many tokens it has. A byte that is no
-UTF-8 is U+FFFD in both; the tokens in `samples.npz` are what was drawn.
+UTF-8 is U+FFFD in both, and what a terminal would obey is an escape; the tokens in `samples.npz` are what was drawn.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.data.text.kind import Text
+from genkit.printing import printable
 from genkit.storage.atomic import whole_file
 
 TXT, JSONL = "samples.txt", "samples.jsonl"
@@ -40,8 +41,12 @@ def written_text(folder: Path, spec: DataSpec) -> Iterator[Callable[[Tensor], No
             rows = zip(kind.texts(v), kind.ended(v).tolist(), kind.counts(v).tolist(), strict=True)
             for text, ended, tokens in rows:
                 number += 1
-                plain.write(f"--- {number}{'' if ended else ' (goes on)'}\n{text}\n".encode())
+                plain.write(f"--- {number}{'' if ended else ' (goes on)'}\n{_safe(text)}\n".encode())
                 node = {"text": text, "ended": ended, "tokens": tokens}
                 lines.write(f"{json.dumps(node, ensure_ascii=False)}\n".encode())
 
         yield append
+
+
+def _safe(text: str) -> str:
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))

@@ -58,7 +58,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def settled(self, data: bytes) -> int:
-        """How many of the first bytes have tokens that do not depend on what follows."""
+        """The number of first bytes whose tokens do not depend on what follows."""
 
     def encode_parts(self, parts: Iterable[bytes]) -> Iterator[Ids]:
         """The tokens of a document that comes in parts: those of the whole, whatever the parts."""

@@ -110,7 +110,7 @@ def test_the_tokenizer_does_not_know_the_test_split(tmp_path, tokenizer):
     assert poisoned.kind.tokenizer.hash == clean.kind.tokenizer.hash
     assert poisoned.split("test").fingerprint != clean.split("test").fingerprint
     if tokenizer == "characters":
-        with pytest.raises(DataError, match="'Z' is none of the 5 of this alphabet: data.tokenizer=bytes"):
+        with pytest.raises(DataError, match=r"'Z' is none of the 5 of this alphabet: data.tokenizer=bytes"):
             TextFiles(written(tmp_path / "c", "abc abd " * 100 + "Z"), **keys)
 
 
