@@ -76,7 +76,24 @@ def planned(parts: Parts, settings: RunSettings, budget: Budget, clock: BudgetCl
     if budget.seconds <= clock.spent():
         raise _too_short(budget, clock.spent(), 0.0)
     costs, again = _tried(parts, settings, budget, clock)
-    spent = clock.spent()
+    return planned_from(parts, settings, budget, costs, clock.spent(), again)
+
+
+def planned_from(
+    parts: Parts, settings: RunSettings, budget: Budget, costs: Costs, spent: float, again: float = 0.0
+) -> tuple[RunSettings, Parts]:
+    """The settings and parts of a run that is to end with its budget.
+
+    Args:
+        parts, settings: Without it.
+        budget: What there is.
+        costs: As measured.
+        spent: Seconds that are gone.
+        again: Seconds that the run begins with before its first step.
+
+    Raises:
+        ConfigError: as `planned`.
+    """
     decided = from_first(lambda: _decided(parts, settings, budget.seconds - spent - again, costs))
     if decided is None:
         raise _too_short(budget, spent, costs.least + again)

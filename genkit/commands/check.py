@@ -1,32 +1,32 @@
 """`genkit check …`: the words of a `genkit train`, tried out: every part once, nothing kept.
 
-A few real steps, a validation, a checkpoint written and read back, samples from what was read, one metric of them; all
-in a temporary folder. What it prints is measured here: parameters, milliseconds a step, memory, an estimate of the
-whole.
+A few real steps, a validation, quick scores, a picture, a checkpoint written and read back, samples from what was read,
+one metric of them; all in a temporary folder. What it prints is measured here: parameters, milliseconds of each of
+these, memory, and what the whole will take of time and disk.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import resource
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import lightning.pytorch as pl
 import torch
 
+from genkit.assembly.budgeting import budget_of, planned_from, refuse_both
+from genkit.assembly.expected_cost import disk_line, time_line
 from genkit.assembly.labels import dataset_name
 from genkit.assembly.nested_models import embed
 from genkit.assembly.restore import restore
-from genkit.assembly.run import Parts, build_parts, checkpoint_config
+from genkit.assembly.run import Parts, build_parts
 from genkit.assembly.run_length import short_run
 from genkit.assembly.start_weights import begin
-from genkit.assembly.temporary_run import fit_quietly
+from genkit.assembly.trial import measured
 from genkit.commands.train import less_memory
+from genkit.config.budget import Budget
 from genkit.config.build import build
 from genkit.config.hydra.launch import compose_option
 from genkit.config.memory import memory_errors, shown_bytes
@@ -40,45 +40,65 @@ from genkit.metrics.base import ProbeMetric
 from genkit.models.base import GenerativeModel
 from genkit.models.stream import stream_samples
 from genkit.report.console import make_console
-from genkit.training.callbacks.step_callback import StepCallback
-from genkit.training.module import GenerativeModule
-from genkit.training.options import SampleGridOptions
-from genkit.training.runner import TrainingRun
+from genkit.stopwatch import Stopwatch, of_command
+from genkit.training.plan import Costs
 
-STEPS = 6  # of every phase
+SECONDS = 0.5  # in which steps are timed
 SAMPLES = 32
 METRIC = "precision"  # asks for samples alone, of any data that features are known for
 
 
 def run(settings: TrainSettings) -> None:
     """Prints a line for each part that works; raises what the first one that does not raises."""
+    stopwatch = of_command()
     if given := [key for key in ("resume", "run_dir") if getattr(settings, key) is not None]:
         raise ConfigError(f"{given[0]}=: genkit check keeps nothing: leave it out")
+    budget = budget_of(settings.config)
+    if budget is not None:
+        refuse_both()
     console = make_console()
     config, start = begin(settings)
     config, models = embed(config)
     new = RunSettings.of(config)
     parts = build_parts(new, given=models, start=start)
     with tempfile.TemporaryDirectory(prefix="genkit-check-") as scratch, memory_errors(less_memory(parts)):
-        for line in _tried(parts, new, Path(scratch)):
+        for line in _tried(parts, new, Path(scratch), budget, stopwatch):
             console.print(line, soft_wrap=True)
 
 
-def _tried(parts: Parts, settings: RunSettings, scratch: Path) -> Iterator[str]:
+def _tried(
+    parts: Parts, settings: RunSettings, scratch: Path, budget: Budget | None, stopwatch: Stopwatch
+) -> Iterator[str]:
     yield _data(parts)
     yield _model(parts)
-    if (note := short_run(parts)) is not None:
+    if budget is None and (note := short_run(parts)) is not None:
         yield note
-    times = StepTimes()
-    _train(parts, settings, scratch, times)
-    yield f"training    {1000 * times.per_step:.1f} ms a step (the first {1000 * times.first:.0f} ms)"
+    processors = budget is not None and budget.clock == "cpu"
+    costs, first = measured(parts, settings, scratch, SECONDS, stopwatch.cpu if processors else stopwatch.wall)
+    spent = stopwatch.cpu() if processors else stopwatch.wall()
+    yield f"training    {_ms(costs.step)} a step (the first {_ms(first)})"
+    yield f"validation  {_ms(costs.validation)}{_more(parts, costs)}"
     started = time.perf_counter()
     model, size = _read_back(parts, settings, scratch)
-    yield f"checkpoint  {shown_bytes(size)}, read back to the last bit in {_ms(started)}"
+    took = f"written in {_ms(costs.checkpoint)}, read back to the last bit in {_since(started)}"
+    yield f"checkpoint  {shown_bytes(size)}, {took}"
     started = time.perf_counter()
     yield f"samples     {SAMPLES} drawn{_scored(model, parts, settings, started)}"
     yield f"memory      {shown_bytes(_peak(parts))} at most, {_share(parts)} of them weights, gradients and optimizer"
-    yield f"estimate    {_estimate(parts, times, size)}"
+    if budget is not None:
+        settings, parts = planned_from(parts, settings, budget, costs, spent)
+        every = parts.trainer.val_every_n_steps
+        steps, typed = parts.trainer.max_steps, settings.config["budget"]
+        yield f"budget      {steps:,} steps in {typed}, a validation every {every:,}"
+    yield f"{'CPU time' if processors else 'time':<12}{time_line(parts, costs)}"
+    yield f"disk        {disk_line(parts, scratch, size, Path('outputs'))}"
+    if (n := (parts.trainer.devices or 1) * (parts.trainer.num_nodes or 1)) > 1:
+        yield f"processes   all of this is of one process; in {n} each takes it, and time for the gradients of all"
+
+
+def _more(parts: Parts, costs: Costs) -> str:
+    scores = "" if parts.quick is None else f", quick scores {_ms(costs.score)}"
+    return f"{scores}, a picture {_ms(costs.picture)}" if parts.samples.every_n_steps else scores
 
 
 def _data(parts: Parts) -> str:
@@ -91,46 +111,6 @@ def _model(parts: Parts) -> str:
     sizes = {phase: sum(p.numel() for p in learning) for phase, learning in parts.module.learns.items()}
     shares = "" if len(sizes) == 1 else f" ({', '.join(f'{name} {size:,}' for name, size in sizes.items())})"
     return f"model       {sum(sizes.values()):,} parameters{shares}"
-
-
-class StepTimes(StepCallback):
-    """Times at which the steps ended."""
-
-    def __init__(self) -> None:
-        self.stamps: list[float] = []
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.stamps.append(time.perf_counter())
-
-    def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
-        self.stamps.append(time.perf_counter())
-
-    @property
-    def first(self) -> float:
-        return self.stamps[1] - self.stamps[0]
-
-    @property
-    def per_step(self) -> float:
-        """The mean, without the first step of all: phases may cost differently."""
-        return statistics.mean(b - a for a, b in zip(self.stamps[1:], self.stamps[2:], strict=False))
-
-
-def _train(parts: Parts, settings: RunSettings, scratch: Path, times: StepTimes) -> None:
-    last = min(STEPS * len(parts.module.model.phases), parts.trainer.max_steps)
-    trial = TrainingRun(
-        name="check",
-        folder=scratch,
-        dataset=parts.dataset,
-        module=parts.module,
-        trainer=dataclasses.replace(parts.trainer, val_every_n_steps=last),
-        checkpoint=parts.checkpoint,
-        samples=SampleGridOptions(every_n_steps=0),
-        loggers=[],
-        config=checkpoint_config(settings, parts.dataset),
-        callbacks=[*parts.callbacks, times],
-        quick=parts.quick,
-    )
-    fit_quietly(trial, last)
 
 
 def _read_back(parts: Parts, settings: RunSettings, scratch: Path) -> tuple[GenerativeModel, int]:
@@ -161,13 +141,17 @@ def _scored(model: GenerativeModel, parts: Parts, settings: RunSettings, started
     if reason := evaluator.obstacles(source).get(METRIC):
         for x, _ in stream_samples(source.model, SAMPLES, seed=settings.seed, batch_size=SAMPLES):
             model.spec.unscale(x)
-        return f" in {_ms(started)}, and not scored: {reason}"
+        return f" in {_since(started)}, and not scored: {reason}"
     record = evaluator.score(source)[0]
-    return f" and scored in {_ms(started)}: {record.name} {record.value} so far"
+    return f" and scored in {_since(started)}: {record.name} {record.value} so far"
 
 
-def _ms(started: float) -> str:
-    return f"{1000 * (time.perf_counter() - started):.0f} ms"
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms" if seconds < 0.1 else f"{1000 * seconds:.0f} ms"
+
+
+def _since(started: float) -> str:
+    return _ms(time.perf_counter() - started)
 
 
 def _peak(parts: Parts) -> int:
@@ -181,13 +165,3 @@ def _peak(parts: Parts) -> int:
 def _share(parts: Parts) -> str:
     weights = sum(p.numel() * p.element_size() for p in parts.module.model.parameters())
     return shown_bytes(weights * (5 if parts.module.ema is not None else 4))  # gradient, average, two moments
-
-
-def _estimate(parts: Parts, times: StepTimes, size: int) -> str:
-    seconds = times.per_step * parts.trainer.max_steps
-    kept = min(parts.checkpoint.keep + 1, -(-parts.trainer.max_steps // parts.checkpoint.every_n_steps))
-    duration = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
-    return (
-        f"{parts.trainer.max_steps:,} steps in about {duration}, validations and pictures apart; "
-        f"{shown_bytes(kept * size)} of checkpoints"
-    )

@@ -26,10 +26,13 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_part_is_tried_and_nothing_kept(work: Path, scratch: Path, family: str, data: tuple[str, ...]) -> None:
     said = done("check", f"model={family}", *FAMILIES[family], *QUICK, *data)
     parts = [line.split()[0] for line in said.splitlines()]
-    assert parts == ["data", "model", "training", "checkpoint", "samples", "memory", "estimate"]
+    assert parts == ["data", "model", "training", "validation", "checkpoint", "samples", "memory", "time", "disk"]
     assert re.search(r"model +[\d,]+ parameters", said)
     assert ("discriminator" in said) == (family == "gan")
-    assert "steps in about" in said
+    found = re.search(r"for ([\d,]+) steps, .* for (\d+) validations, .* checkpoints?", said)
+    assert found is not None
+    assert int(found[1].replace(",", "")) // 250 == int(found[2])
+    assert re.search(r"disk +[\d.]+ [KM]iB of checkpoints, .* of metrics; .* are free", said)
     assert not any(work.iterdir())
     assert not any(scratch.iterdir())
 
@@ -42,7 +45,17 @@ def test_products_in_bfloat16(work: Path) -> None:
 
 
 def test_a_run_that_is_shorter_than_the_trial(work: Path) -> None:
-    assert "2 steps in about" in done("check", "model=vae", *MLP, *QUICK, "trainer.max_steps=2")
+    assert "for 2 steps, " in done("check", "model=vae", *MLP, *QUICK, "trainer.max_steps=2")
+
+
+def test_scores_pictures_processes_and_a_budget_count(work: Path) -> None:
+    words = ("metric=fid", "trainer.devices=2", "budget=900cpu_s", "trainer=cpu", "data.batch_size=32")
+    said = done("check", "model=vae", *MLP, *words)
+    assert re.search(r"validation .* quick scores .* a picture ", said)
+    assert re.search(r"budget +[\d,]+ steps in 900cpu_s, a validation every [\d,]+\n", said)
+    assert re.search(r"CPU time .* sets of scores, .* for \d+ pictures, ", said)
+    assert "of one process; in 2 each" in said
+    assert not any(work.iterdir())
 
 
 @pytest.mark.parametrize(
