@@ -16,11 +16,11 @@ from genkit.training.plan import Costs
 
 
 @dataclass(frozen=True)
-class Times:
-    """How often each part of a training happens.
+class Occurrences:
+    """Number of times that each part of a training happens.
 
     Attributes:
-        steps, validations, scores, pictures, checkpoints: Numbers of them in the whole run; checkpoints that are
+        steps, validations, scores, pictures, checkpoints: Of the whole run; checkpoints that are
             written because a validation was the best so far are not known before.
     """
 
@@ -31,7 +31,7 @@ class Times:
     checkpoints: int
 
     @classmethod
-    def of(cls, parts: Parts) -> Times:
+    def of(cls, parts: Parts) -> Occurrences:
         """Those of a run: it ends with a picture and a checkpoint, and with a validation where it has a budget."""
         steps, every = parts.trainer.max_steps, every_of(parts)
         last = parts.validates_last
@@ -64,7 +64,7 @@ def _times(steps: int, interval: int, last: bool) -> int:
 
 def time_line(parts: Parts, costs: Costs) -> str:
     """ "6 min: 349 s for 3,000 steps, 3 s for 12 validations, 6 s for 12 pictures, 1 s for 6 checkpoints" """
-    times = Times.of(parts)
+    times = Occurrences.of(parts)
     more = times.seconds(costs)
     steps = times.steps * costs.step
     total = steps + sum(more.values()) + costs.closing
@@ -81,7 +81,7 @@ def disk_line(parts: Parts, scratch: Path, checkpoint: int, target: Path) -> str
         checkpoint: Bytes of one.
         target: The folder below which the run will lie.
     """
-    times = Times.of(parts)
+    times = Occurrences.of(parts)
     kept = min(parts.checkpoint.keep + 1, times.checkpoints)  # the best one may be another
     picture = sum(path.stat().st_size for path in scratch.glob("samples/*"))
     log = scratch / METRICS
