@@ -26,6 +26,7 @@ from genkit.assembly.latent_pictures import Picture, picture_of
 from genkit.assembly.launcher import run_processes
 from genkit.assembly.output_folder import check_out, make_out
 from genkit.assembly.processes import for_drawing
+from genkit.assembly.prompts import beginnings
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_labels import label_number
 from genkit.assembly.sampling_model import label_of, origin, restore_for_sampling, title_of
@@ -49,7 +50,8 @@ from genkit.storage.disk import require_free_disk
 PICTURED = 64  # samples in a grid of images, in rows of tokens or among lines
 PLAIN_SECONDS = 30.0  # between lines on how far it is, where no bar can be drawn
 POINTS = 10_000  # samples in a scatter plot, or behind the distributions of columns
-DRAWN_WITH = ("n", "seed", "y", "device")  # keys kept beside samples, besides those of how the model samples
+# keys kept beside samples, besides those of how the model samples
+DRAWN_WITH = ("n", "seed", "y", "prompt", "prompts", "device")
 
 
 def run(settings: SampleSettings) -> None:
@@ -77,6 +79,7 @@ def _sample(settings: SampleSettings) -> Path:
     assert settings.ckpt is not None  # the newest run where none is named
     found = restore_for_sampling(settings.ckpt, settings, console)
     labels_for(found.model, range(1), label_number(found.model.spec, settings.y))  # refused before anything is drawn
+    beginnings(found.model, settings)  # refused likewise
     if settings.show is None:
         size = samples_size(found.model.spec, settings.n)  # at most: the file is compressed
         require_free_disk(size, Path(settings.out or "outputs"), "draw fewer (n=)")
@@ -106,7 +109,14 @@ def _help(found: Restored, settings: SampleSettings) -> Path:
 
 def _stream(found: Restored, settings: SampleSettings) -> Iterator[tuple[Tensor, Tensor | None]]:
     label = label_number(found.model.spec, settings.y)
-    return shared_samples(found.model, settings.n, seed=settings.seed, batch_size=settings.batch_size, y=label)
+    return shared_samples(
+        found.model,
+        settings.n,
+        seed=settings.seed,
+        batch_size=settings.batch_size,
+        y=label,
+        begin=beginnings(found.model, settings),
+    )
 
 
 def _close(folder: Path, found: Restored, settings: SampleSettings, console: Console) -> None:

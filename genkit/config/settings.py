@@ -131,6 +131,8 @@ class SampleSettings(DrawingSettings):
     ckpt: str | None
     n: PositiveInt
     y: NonNegativeInt | bool | str | None
+    prompt: str | None
+    prompts: str | None
     show: Literal["interpolation", "reconstruction"] | None
     interpolation: Node
     data: dict[str, str | None]

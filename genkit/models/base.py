@@ -167,6 +167,21 @@ class Reconstructor(ABC):
         """(B, *shape) to (B, *shape), deterministic."""
 
 
+class Completes(ABC):
+    """Ability: the rest of an example, given a part of it: what follows a prompt, what is missing in an image."""
+
+    @abstractmethod
+    def complete(self, x: Tensor, known: Tensor, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        """(B, *shape), x itself where it is known and drawn from p(rest | known, y) elsewhere.
+
+        Args:
+            x: Model values (B, *shape); those that are not known are not looked at.
+            known: Bool, of x's shape or one that it can be expanded to.
+            y: Labels (B,) of a conditional model.
+            noise: Source of the randomness.
+        """
+
+
 class Stepwise:
     """Ability: samples step by step, so that quality has a price that is chosen at sampling time.
 

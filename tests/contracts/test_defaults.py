@@ -24,7 +24,8 @@ CATALOG = Catalog.of(Words())
 PRIMARY = ("train", "sample", "eval")
 # class -> the option with its defaults, where several options are of that class; None: every option is a preset
 SEVERAL = {
-    "ClassifierFeatures": "digits", "DPMSolverSampler": "dpm_solver", "Flow": "flow", "ImageGAN": None,
+    "Autoregressive": "gpt", "ClassifierFeatures": "digits", "DPMSolverSampler": "dpm_solver", "Flow": "flow",
+    "ImageGAN": None,
     "VectorFlow": None,
 }  # fmt: skip
 PACKAGE = Path(genkit.__file__).parent
@@ -32,7 +33,7 @@ NEUTRAL = (0, 1, -1)  # no scale, no share, no draw: says nothing that could be 
 # argument -> constructors of one room whose numbers are equal for reasons of their own
 COINCIDE: Mapping[str, Set[str]] = {
     "bins": {"RationalQuadratic", "SplinePyramid"},  # on [-4, 4] of latents; on [0, 1] of pixels
-    "depth": {"CausalTransformer", "ResidualConv"},  # blocks of different networks
+    "depth": {"CausalTransformer", "DiT", "GPT", "ResidualConv"},  # blocks of different networks
     "features": {"GAN", "TransformerPrior"},
     "hidden_channels": {"ImageFlow", "SplinePyramid"},
     "steps": {"AncestralSampler", "EulerMaruyamaSampler", "EulerSampler", "DDIMSampler", "HybridDenoising"},

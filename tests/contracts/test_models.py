@@ -197,9 +197,9 @@ class Laws:
 
     def test_samples_have_the_datas_shape_and_range_and_differ(self, subject):
         spec, x = subject.case.spec, subject.sample(range(8))
-        assert (x.shape, x.dtype) == ((8, *spec.shape), torch.float32)
+        assert (x.shape, x.dtype) == ((8, *spec.shape), spec.kind.model_dtype)
         assert finite(x)
-        assert torch.cdist(x.flatten(1), x.flatten(1))[~torch.eye(8, dtype=torch.bool)].min() > 0
+        assert torch.cdist(x.flatten(1).float(), x.flatten(1).float())[~torch.eye(8, dtype=torch.bool)].min() > 0
         if spec.value_range is not None:
             assert spec.value_range[0] <= x.min()
             assert x.max() <= spec.value_range[1]
@@ -221,8 +221,11 @@ class Laws:
             with pytest.raises(ConfigError, match="conditional"):
                 model.sample(2, y=None if conditional else torch.tensor([0, 1]), noise=SampleNoise(0, range(2)))
         if conditional:
-            a, b = (model.sample(2, y=torch.tensor(y), noise=SampleNoise(0, range(2))) for y in ([0, 1], [1, 2]))
-            assert ((a - b).flatten(1).abs().amax(1) > 0).all()
+            # a level that is drawn may stay the same
+            n = 32 if isinstance(model, Density) and model.dequantisation == "none" else 2
+            a, b = (model.sample(n, y=(torch.arange(n) + k) % 3, noise=SampleNoise(0, range(n))) for k in (0, 1))
+            moved = (a - b).flatten(1).abs().amax(1) > 0
+            assert moved.all() if n == 2 else moved.any()
 
     def test_a_seed_is_enough_to_sample(self, subject):
         """In the labels in turn where it takes labels; one for all of them, or a tensor, say the same."""
@@ -270,8 +273,11 @@ class Laws:
         if isinstance(model, Decoder) and isinstance(model, Encoder):
             asked.append((model.decode, model.encode(x, y).detach()))
         for question, value in asked:
-            for wrong in (value.flatten(), value[:, :, None], value[0], value.long(), value[..., :-1]):
-                with pytest.raises(DataError, match=r"^[^\n]* takes model values, float[^\n]*$"):
+            other, takes = (
+                (value.long(), "model values, float") if value.is_floating_point() else (value.float(), "tokens")
+            )
+            for wrong in (value.flatten(), value[:, :, None], value[0], other, value[..., :-1]):
+                with pytest.raises(DataError, match=rf"^[^\n]* takes {takes}[^\n]*$"):
                     question(wrong, y)
 
     def test_a_state_dict_carries_the_model(self, subject):
@@ -322,7 +328,7 @@ class LawsOfSome(Laws):
                 for u in (0.01, 0.99, torch.rand(x.shape, generator=generator_of(0, "u"))):
                     assert torch.equal(question(spec.dequantise(x, torch.as_tensor(u)), y), whole)
 
-    @only(able(Density))
+    @only(lambda case: issubclass(case.cls, Density) and case.data != "tokens")  # these are stored as a model sees them
     @torch.no_grad()
     def test_stored_values_are_told_from_model_values(self, subject):
         model, spec = subject.model, subject.case.spec

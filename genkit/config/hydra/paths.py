@@ -5,7 +5,7 @@ A path may hold `=`, spaces, commas, brackets, quotes, `$` and any script. Hydra
 path is taken literally, with four exceptions, each only where no path of that very name exists: `null`,
 `ckpt=[A,B]` and `samples=[A,B]` are lists, in a multirun an input `A,B` is a sweep, and `${oc.env:SCRATCH}` and
 `${now:%Y-%m-%d}` are the environment's and the clock's. Any other `${` is refused: a folder of that name is what nobody
-wants.
+wants. The text of a prompt is taken literally without exceptions but `null`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from genkit.errors import ConfigError
 
 # several of these in one sweep make no sense: its jobs share a parent, and a search has one study
 OUTPUT_KEYS = {"out", "run_dir", "search.storage"}
-PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "data.root"} | OUTPUT_KEYS
+PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "prompts", "data.root"} | OUTPUT_KEYS
+TEXT_KEYS = {"prompt"}  # taken literally too, in a sweep as well, and never looked for
 LABELS = "data.labels"  # a word, or a file
 LIST_KEYS = {"ckpt", "samples"}
 NO_PATH = re.compile(r"[-+\d.,e\[\] ]*|true|false|\$\{\w+\}")
@@ -49,6 +50,8 @@ def quote_path(word: str, multirun: bool = False, plugins: Sequence[str] = ()) -
     """
     key, equals, value = word.partition("=")
     name = key.lstrip("+")
+    if equals and name in TEXT_KEYS and value not in ("", "null"):
+        return f"{key}={quoted(value)}"
     if not equals or value in ("", "null") or not holds_path(name, value, plugins):
         return word
     if os.path.exists(os.path.expanduser(value)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genkit.component import PositiveInt
 from genkit.data.prepared_text import PreparedText
-from genkit.data.sources.text import Length
+from genkit.data.sources.text import VOCABULARY, Length
 from genkit.data.text.corpus import FastaCorpus
 from genkit.data.text.locate import corpus_at
 from genkit.data.text.preparation import TextOptions
@@ -26,7 +26,7 @@ class Fasta(PreparedText):
         self,
         root: str | None = None,
         tokenizer: TokenizerName = "characters",
-        vocabulary: PositiveInt = 512,
+        vocabulary: PositiveInt = VOCABULARY,
         length: Length | None = None,
         batch_size: PositiveInt | None = None,
     ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from genkit.component import PositiveInt
 from genkit.data.prepared_text import PreparedText
-from genkit.data.sources.text import Length
+from genkit.data.sources.text import LENGTH, VOCABULARY, Length
 from genkit.data.text.embedded import PydocCorpus
 from genkit.data.text.preparation import TextOptions
 from genkit.data.text.tokenizers import TokenizerName
@@ -28,8 +28,8 @@ class Pydoc(PreparedText):
     def __init__(
         self,
         tokenizer: TokenizerName = "bytes",
-        vocabulary: PositiveInt = 512,
-        length: Length = 128,
+        vocabulary: PositiveInt = VOCABULARY,
+        length: Length = LENGTH,
         batch_size: PositiveInt | None = None,
     ) -> None:
         super().__init__(PydocCorpus(), TextOptions(tokenizer, vocabulary), length, batch_size)

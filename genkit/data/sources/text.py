@@ -18,6 +18,8 @@ from genkit.data.text.utf8 import Errors
 from genkit.errors import ConfigError
 
 Length = Annotated[int, Range(2, 65_536)]
+LENGTH = 128  # tokens of an example
+VOCABULARY = 512  # tokens of byte pairs
 
 
 class TextFiles(PreparedText):
@@ -39,8 +41,8 @@ class TextFiles(PreparedText):
         root: str | None = None,
         separator: str | None = None,
         tokenizer: TokenizerName = "bytes",
-        vocabulary: PositiveInt = 512,
-        length: Length = 128,
+        vocabulary: PositiveInt = VOCABULARY,
+        length: Length = LENGTH,
         errors: Errors = "strict",
         batch_size: PositiveInt | None = None,
     ) -> None:

@@ -1,0 +1,1 @@
+"""Autoregressive models: a probability of each value given the ones before it."""

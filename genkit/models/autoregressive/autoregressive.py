@@ -1,0 +1,169 @@
+r"""Autoregressive models: a sequence is as likely as its parts, one after the other.
+
+.. math:: p(x) = \prod_{t=1}^T p(x_t \mid x_{<t}, y)
+
+A causal network gives the scores of every token at once where all of them are known, which is how it is trained and
+how a likelihood is exact; a sample is drawn token by token.
+
+* A *sequence* of tokens ends with the special "eos", which is drawn and paid for as any token; "pad" fills the rest up
+  and costs nothing. Neither "pad" nor another special is ever drawn, so that probabilities of documents add up to one.
+* An *image* or a *vector* with levels is a sequence too: its values row by row, the channels of a pixel together. P(v)
+  is spread evenly over the bin of v, so that bits per dimension stand beside those of a flow.
+
+References: Bengio et al. 2003; Graves 2013, 1308.0850; Radford et al. 2019.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from genkit.component import AtSampling, NonNegativeFloat, NonNegativeInt, Probability, Range
+from genkit.data.kinds import Categorical, Modality, Quantised
+from genkit.data.spec import Batch, DataSpec, check_values
+from genkit.errors import ConfigError
+from genkit.models.autoregressive.token_sampler import TokenSampler, drawn
+from genkit.models.base import Bound, Completes, Conditional, Density, GenerativeModel, Noise, classes_of
+from genkit.models.density import Dequantisation
+from genkit.nn.gpt import GPT
+from genkit.nn.sequence_network import SequenceNetworkFactory
+
+END, PAD = "eos", "pad"
+
+
+class Autoregressive(GenerativeModel, Density, Conditional, Completes):
+    """p(x | y) by a causal network.
+
+    Arguments:
+        spec: The data: tokens, or images and vectors with levels.
+        network: The network; None takes a `GPT`.
+        conditional: Whether to use the data's labels.
+        temperature: Of a token's draw; 0 takes the likeliest one.
+        top_k: Draw among so many likeliest tokens; 0: all.
+        top_p: Draw among the fewest that have this mass together; 1: all.
+        min_p: Draw among those at least so many times as likely as the likeliest; 0: all.
+    """
+
+    bound: Bound = "exact"
+    dequantisation: Dequantisation = "none"
+    modalities: tuple[Modality, ...] = ("sequence", "image", "vector")  # type: ignore[misc]
+    kinds = (Categorical, Quantised)
+
+    def __init__(
+        self,
+        *,
+        spec: DataSpec,
+        network: SequenceNetworkFactory | None = None,
+        conditional: bool = False,
+        temperature: Annotated[NonNegativeFloat, AtSampling("of a token's draw; 0: the likeliest always")] = 1.0,
+        top_k: Annotated[NonNegativeInt, AtSampling("draw among so many likeliest tokens; 0: all")] = 0,
+        top_p: Annotated[
+            float, Range(0.0, 1.0, open_low=True), AtSampling("draw among the fewest with this mass; 1: all")
+        ] = 1.0,
+        min_p: Annotated[
+            Probability, AtSampling("draw among those so many times as likely as the likeliest; 0: all")
+        ] = 0.0,
+    ) -> None:
+        super().__init__(spec)
+        self.num_classes = classes_of(spec, conditional)
+        self.length = spec.dim
+        self.sampler = TokenSampler(temperature, top_k, top_p, min_p)
+        specials = spec.kind.specials if isinstance(spec.kind, Categorical) else ()
+        count = spec.kind.count
+        assert count is not None
+        self.ordinary = count - len(specials)
+        self.end = spec.kind.special(END) if isinstance(spec.kind, Categorical) and END in specials else None
+        self.pad = spec.kind.special(PAD) if isinstance(spec.kind, Categorical) and PAD in specials else None
+        if self.end is not None and self.pad is None:
+            raise ConfigError('tokens with the special "eos" need "pad" besides, for what comes after it')
+        self.network = (network or GPT)(
+            shape=spec.shape,
+            inputs=count,
+            outputs=self.ordinary + (self.end is not None),
+            num_classes=self.num_classes,
+        )
+
+    def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """The mean of −log P(x_t | x_<t) over all T places, in nats; a pad costs nothing."""
+        tokens = self.tokens_of(batch["x"])
+        return {"loss": -self.token_log_prob(tokens, self.labels_of(batch)).mean()}
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        self.check_labels(y, len(x))
+        mass = self.token_log_prob(self.tokens_of(x), y).double().sum(1)
+        return mass - self.length * self.spec.kind.log_volume
+
+    def token_log_prob(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
+        """log P(x_t | x_<t) of tokens (B, T) int64 in nats, (B, T); 0 of what follows the end."""
+        scores = self.network(tokens, y).transpose(1, 2)
+        target = self._targets(tokens)
+        return -F.cross_entropy(scores, target, reduction="none", ignore_index=-1)
+
+    def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        self.check_labels(y, n)
+        nothing = torch.zeros(n, self.length, dtype=torch.int64)
+        return self.of_tokens(self._continued(nothing, nothing.bool(), y, noise(self.length)))
+
+    def complete(self, x: Tensor, known: Tensor, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        """x where it is known, the rest drawn after it; what is known of an example is its beginning.
+
+        Raises:
+            ConfigError: what is known of an example is not its beginning, or labels are missing.
+        """
+        check_values(x, self.spec.shape, "complete", self.spec.kind)
+        self.check_labels(y, len(x))
+        tokens, places = self.tokens_of(x), self.in_order(known.expand(x.shape))
+        if bool((places[:, 1:] & ~places[:, :-1]).any()):
+            raise ConfigError("an autoregressive model completes what begins: what is known must come first")
+        found = self.of_tokens(self._continued(tokens, places, y, noise(self.length)))
+        return torch.where(known.expand(x.shape), x, found)
+
+    def tokens_of(self, x: Tensor) -> Tensor:
+        """Model values (B, *shape) to tokens (B, T) int64, in the order in which they are drawn."""
+        return self.in_order(self.spec.unscale(x) if isinstance(self.spec.kind, Quantised) else x).long()
+
+    def of_tokens(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, T) in the order in which they are drawn to model values (B, *shape)."""
+        if self.spec.modality != "image":
+            return self.spec.scale(tokens)
+        channels, *sides = self.spec.shape
+        return self.spec.scale(tokens.unflatten(1, (*sides, channels)).movedim(-1, 1).contiguous())
+
+    def in_order(self, v: Tensor) -> Tensor:
+        """Values (B, *shape) in the order in which they are drawn, (B, T)."""
+        return (v.movedim(1, -1) if self.spec.modality == "image" else v).flatten(1)
+
+    def _targets(self, tokens: Tensor) -> Tensor:
+        """The scores' numbers of tokens, −1 of what follows the end."""
+        if self.end is None:
+            return tokens
+        ended = tokens == self.end
+        after = ended.cumsum(1) - ended.long() > 0
+        return torch.where(ended, self.ordinary, tokens).masked_fill(after, -1)
+
+    def _continued(self, tokens: Tensor, known: Tensor, y: Tensor | None, normal: Tensor) -> Tensor:
+        """Tokens (n, T), those that are not known drawn by the place's number of `normal` (n, T); after an end, pad."""
+        u, n = torch.special.ndtr(normal.double()), len(tokens)
+        tokens, known = tokens.to(u.device).clone(), known.to(u.device)
+        ended = torch.zeros(n, dtype=torch.bool, device=u.device)
+        scores, state = self.network.start(n, y)
+        for t in range(self.length):
+            token = torch.where(known[:, t], tokens[:, t], self._token(drawn(self.sampler(scores), u[:, t])))
+            if self.end is not None and self.pad is not None:
+                token = torch.where(ended & ~known[:, t], self.pad, token)
+                ended |= token == self.end
+            tokens[:, t] = token
+            if t + 1 == self.length:
+                break
+            if bool(ended.all()):
+                tokens[:, t + 1 :] = torch.where(known[:, t + 1 :], tokens[:, t + 1 :], self.pad or 0)
+                break
+            scores, state = self.network.step(token, state)
+        return tokens
+
+    def _token(self, number: Tensor) -> Tensor:
+        """Tokens of the numbers of scores."""
+        return number if self.end is None else torch.where(number == self.ordinary, self.end, number)

@@ -1,0 +1,74 @@
+"""The contract of every causal network: the scores of each token of a sequence, given the ones before it.
+
+    f(tokens, y): (B, T) int64 -> (B, T, outputs), where [:, t] depends on tokens[:, :t] and y alone
+
+A model asks for a network by the shape of the data and the number of tokens, and never names a class. What samples
+token by token calls `start` and then `step`: the state that they hand on is what a network would otherwise compute
+again, such as keys and values.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from genkit.component import Component
+
+State = Any  # a network's own
+FEATURES = 128  # width, where minutes are what there is
+
+
+class SequenceNetwork(nn.Module, Component, ABC):
+    """A causal network over T tokens.
+
+    Subclasses take the keyword arguments `shape` (of an example: (T,), (D,) or (C, H, W), whose values come row by row,
+    the channels of a pixel together), `inputs` and `outputs` (tokens that it reads, and of those the first ones that it
+    gives scores to) and `num_classes` (None: unlabelled), and their own widths and depths from the configuration.
+    """
+
+    @abstractmethod
+    def forward(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
+        """Tokens (B, T) and labels (B,) to scores (B, T, outputs) of each token given the ones before it."""
+
+    @abstractmethod
+    def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, State]:
+        """Scores (n, outputs) of the first token, and the state after nothing."""
+
+    @abstractmethod
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next tokens (n,) after a state: scores (n, outputs) of the ones that follow, and the state there.
+
+        The state that is handed in is used up.
+        """
+
+
+class SequenceNetworkFactory(Protocol):
+    """A model's `network` argument: a causal network of which all but the data is chosen."""
+
+    def __call__(
+        self, *, shape: tuple[int, ...], inputs: int, outputs: int, num_classes: int | None
+    ) -> SequenceNetwork: ...
+
+
+class StartTokens(nn.Module):
+    """The first input, (n, features): one for each label, or one for all.
+
+    Arguments:
+        features: Width.
+        num_classes: Number of labels, None without labels.
+    """
+
+    def __init__(self, features: int, num_classes: int | None) -> None:
+        super().__init__()
+        self.labelled = num_classes is not None
+        self.table = nn.Embedding(num_classes or 1, features)
+        nn.init.normal_(self.table.weight)
+
+    def forward(self, n: int, y: Tensor | None) -> Tensor:
+        """Raises ValueError where the network was built with labels and gets none."""
+        if self.labelled and y is None:
+            raise ValueError("this network was built with labels: it needs y")
+        index = self.table.weight.new_zeros(n).long() if y is None else y
+        return self.table(index)

@@ -1,0 +1,72 @@
+"""`genkit sample prompt=…`: text that goes on from a beginning."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_cases import done, genkit, refused
+
+TINY = ("model.network.features=16", "model.network.depth=1", "model.network.ngram_rows=64", "ema=null")
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a small transformer on lines of a few characters."""
+    folder = tmp_path_factory.mktemp("prompts")
+    lines = [f"{a} and {b} make {a + b}" for a in range(30) for b in range(30)]
+    (folder / "lines.txt").write_text("\n".join(lines))
+    words = ("data=lines", f"data.root={folder / 'lines.txt'}", "trainer=cpu", "trainer.max_steps=3")
+    done("train", "model=gpt", *words, *TINY, "samples.every_n_steps=0", f"run_dir={folder / 'run'}")
+    return folder / "run"
+
+
+def drawn(folder: str) -> list[str]:
+    return [json.loads(line)["text"] for line in Path(folder, "samples.jsonl").read_text().splitlines()]
+
+
+def test_samples_go_on_from_a_prompt(texts: Path, work: Path) -> None:
+    done("sample", f"ckpt={texts}", "prompt=7 and 1", "n=5", "out=one")
+    assert all(text.startswith("7 and 1") for text in drawn("one"))
+    assert len(set(drawn("one"))) > 1
+    assert json.loads(Path("one/samples.json").read_text())["prompt"] == "7 and 1"
+    done("sample", f"ckpt={texts}", "prompt=7 and 1", "n=5", "batch_size=2", "out=again")
+    assert drawn("one") == drawn("again")
+
+
+@pytest.mark.parametrize("prompt", ["7", "1 and 2, 3", "null and", "[1]", "'1", "${oc.env:HOME}", "a=b", "true"])
+def test_a_prompt_is_taken_literally(prompt: str, texts: Path, work: Path) -> None:
+    answer = genkit("sample", f"ckpt={texts}", f"prompt={prompt}", "n=2", "out=literal")
+    if set(prompt) <= set("0123456789 andmke"):
+        assert all(text.startswith(prompt) for text in drawn("literal"))
+    else:  # outside of the alphabet, which is said of this very text
+        assert answer.code == 2
+        assert answer.err.startswith(f"genkit: error: prompt={prompt}: ")
+
+
+def test_prompts_of_a_file_come_in_turn(texts: Path, work: Path) -> None:
+    Path("prompts.txt").write_text("1 and\n\n22 and 3\n")
+    done("sample", f"ckpt={texts}", "prompts=prompts.txt", "n=5", "top_k=1", "out=turns")
+    begins = [text.startswith(prompt) for text, prompt in zip(drawn("turns"), ["1 and", "22 and 3"] * 3, strict=False)]
+    assert begins == [True] * 5
+    assert drawn("turns")[0] == drawn("turns")[2]  # top_k=1 leaves nothing to chance
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("prompt=Ωμέγα",), "prompt=Ωμέγα"),
+        ((f"prompt={'1' * 90}",), "90 tokens, and the model sees"),
+        (("prompts=missing.txt",), "prompts=missing.txt: cannot be read as UTF-8"),
+        (("prompt=1", "prompts=missing.txt"), "prompt= and prompts= both say what samples begin with"),
+        (("prompt=1", "show=interpolation"), "prompt= says what samples begin with, and show= draws none"),
+    ],
+)
+def test_a_prompt_that_cannot_be_is_refused(words: tuple[str, ...], message: str, texts: Path, work: Path) -> None:
+    code = 3 if "missing.txt" in words[0] else 2
+    assert message in refused(code, "sample", f"ckpt={texts}", *words, "out=no")
+
+
+def test_a_model_of_images_takes_no_prompt(vae: Path, work: Path) -> None:
+    assert "trained on image data and not on text" in refused(2, "sample", f"ckpt={vae}", "prompt=1", "out=no")
