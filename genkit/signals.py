@@ -12,7 +12,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -51,6 +52,24 @@ def give_back(before: dict[int, Any]) -> None:
     """Restore the handlers that `take_over` returned; one that Python did not install becomes the system's default."""
     for number, handler in before.items():
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Hold ending signals back until the block ends, from this process and for good from those that it starts.
+
+    A process that is born so receives nothing before it calls `let_through`: nothing comes too early for its handlers.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def let_through() -> None:
+    """Receive what was held back since this process was born, and all that follows."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 class Unwind:

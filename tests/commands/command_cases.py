@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from genkit import cli
+from genkit.signals import let_through
 
 # A server that has imported everything heavy: a process forked from it starts in milliseconds, a new one in seconds.
 SERVER = multiprocessing.get_context("forkserver")
@@ -151,6 +152,7 @@ def _entry(
     from genkit.training.module import GenerativeModule
 
     torch.set_num_threads(1)
+    let_through()  # the server may be that of a sweep in this process
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     for number in ignored:

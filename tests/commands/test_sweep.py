@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_cases import MLP, QUICK, Child, arguments, digest, done, genkit, refused, run_json
+from command_cases import MLP, QUICK, Answer, Child, Done, arguments, digest, done, genkit, refused, run_json
 
 from genkit.config.hydra.sweep import job_name, label_of_values, short_keys, swept_values
+from genkit.storage.tail import last_line
 
 PLAN = ("checkpoint.every_n_steps=4", "checkpoint.keep=9")
 OPTIONS = (*MLP, *QUICK, "trainer.max_steps=1")
@@ -99,6 +103,60 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(work: Path) -> None:
     for name in ("1-max_steps=12/checkpoints", "2-max_steps=11/checkpoints"):
         assert digest(work / "runs" / name) == digest(work / "straight" / name)
     assert [path.name for path in jobs(work / "runs")] == ["0-max_steps=10", "1-max_steps=12", "2-max_steps=11"]
+
+
+@pytest.mark.slow  # two commands that import everything, and jobs that train at full speed until they are stopped
+def test_jobs_end_with_their_command_and_keep_their_checkpoints(work: Path) -> None:
+    """SIGTERM is passed on; a command that is killed outright takes its jobs along; the same words go on."""
+    line = ["train", "-m", *arguments("vae")[1:], "seed=1,2,3", "trainer.max_steps=100000", "sweep.jobs=2", "run_dir=S"]
+    steps = [[0, 0]]
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)):
+        ended, other = stopped_sweep(line, work, number, steps[-1])
+        assert ended.code == code, ended.said
+        assert (other.code, other.err.count("\n")) == (6, 1), other.err
+        assert "in use by process" in other.err
+        assert statuses(work / "S") == ["interrupted"] * 2  # the third never began, and nothing was begun twice
+        steps.append([run_json(path)["step"] for path in jobs(work / "S")])
+        said = "stopped by SIGTERM: 0 of 3 jobs done; to continue: genkit train -m "
+        assert number == signal.SIGKILL or said in ended.said
+    assert all(after > before > 0 for before, after in zip(*steps[1:], strict=True))
+
+
+def stopped_sweep(line: list[str], work: Path, number: int, steps: list[int]) -> tuple[Done, Answer]:
+    """The end of a sweep that a signal stops when two of its jobs are beyond these steps, and of one beside it."""
+    child = Child(line, work, work.parent / "log")
+    try:
+        wait_until(lambda: not child.process.is_alive() or are_beyond(work / "S", steps), child.log)
+        assert child.process.is_alive(), child.log.read_text()  # else the next command would begin to train
+        other = genkit(*line)
+        os.kill(child.process.pid or 0, number)
+        ended = child.wait(LONG)
+        wait_until(lambda: "running" not in statuses(work / "S"), child.log)
+        return ended, other
+    finally:  # whatever failed: the command would train for hours, and pytest wait for it
+        child.process.kill()
+        child.process.join()
+
+
+LONG = 180.0  # seconds, on a machine that does much else
+
+
+def wait_until(true: Callable[[], bool], log: Path) -> None:
+    """Waits, but not for ever."""
+    until = time.monotonic() + LONG
+    while not true():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.05)
+
+
+def statuses(sweep: Path) -> list[str]:
+    return [run_json(path)["status"] for path in jobs(sweep)]
+
+
+def are_beyond(sweep: Path, steps: list[int]) -> bool:
+    """Tell whether two runs have logged steps beyond these."""
+    logs = [last_line(path / "metrics.jsonl") or {} for path in jobs(sweep)]
+    return len(logs) == 2 and all(log.get("step", 0) > step for log, step in zip(logs, steps, strict=True))
 
 
 def test_a_sweep_grows_in_front_in_the_middle_and_in_length(work: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +17,10 @@ from genkit.config.hydra import job_process
 from genkit.config.hydra.cores import cores
 from genkit.config.hydra.gpus import VISIBLE, gpus, least_used
 from genkit.config.hydra.job_process import KILLED_AT, Stop
-from genkit.signals import ECHO
+from genkit.signals import ECHO, Unwind, held_back, let_through, take_over
 from genkit.storage.tail import last_line
+
+FORK = multiprocessing.get_context("fork")
 
 
 def test_gpus_are_those_that_the_environment_or_the_driver_names(
@@ -73,6 +77,46 @@ def test_a_signal_is_passed_on_once_its_echo_not_and_the_third_one_kills(monkeyp
         stop.pass_on([process])
     assert stop.received == signal.SIGTERM
     assert sent == [*(signal.SIGTERM for _ in range(KILLED_AT - 1)), signal.SIGKILL]
+
+
+def test_a_signal_before_the_first_job_ends_the_command_where_it_is() -> None:
+    """The first start waits seconds for the server's imports, with nobody to pass a signal on to."""
+    stop = Stop()
+    stop.at_once = True
+    with pytest.raises(SystemExit) as end:
+        stop(signal.SIGINT, None)
+    assert (end.value.code, stop.received) == (130, signal.SIGINT)
+
+
+def test_a_job_that_a_signal_finds_without_handlers_receives_it_later() -> None:
+    """Signals are held back from the server and so from a job, until the job can end as it should."""
+    receiving, sending = FORK.Pipe(duplex=False)
+    with held_back():
+        process = FORK.Process(target=_born_held_back, args=(sending,))
+        process.start()
+    sending.close()
+    assert receiving.recv() == "not ended"
+    process.join(60)
+    assert process.exitcode == 143
+
+
+def _born_held_back(sending: Connection) -> None:
+    with held_back():  # as in a server that was started so
+        os.kill(os.getpid(), signal.SIGTERM)
+        sending.send("not ended")
+        take_over(Unwind())
+        let_through()
+        sending.send("not reached")
+
+
+def test_a_job_that_a_passed_on_signal_killed_is_interrupted_and_another_one_has_failed(tmp_path: Path) -> None:
+    for received, code, line in ((signal.SIGTERM, 143, ""), (0, 143, f"killed by SIGTERM: see {tmp_path / 'log'}")):
+        receiving, sending = FORK.Pipe(duplex=False)
+        sending.close()  # without a result
+        outcome = job_process.outcome_of(receiving, -signal.SIGTERM, tmp_path / "log", received)
+        assert outcome.code == code
+        assert outcome.line.endswith(line)
+        assert bool(outcome.line) is bool(line)
 
 
 def test_the_last_line_that_is_whole(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,9 @@ from genkit.config.hydra.gpus import VISIBLE, gpus, least_used
 from genkit.config.hydra.launch import Outcome, SweepTask
 from genkit.config.hydra.sweep import SweepJob
 from genkit.config.hydra.sweep_display import Display
+from genkit.errors import GenkitError
 from genkit.printing import shown
-from genkit.signals import ECHO, Unwind, exit_code, give_back, take_over
+from genkit.signals import ECHO, Unwind, exit_code, give_back, held_back, let_through, take_over
 from genkit.stopwatch import begin_with_process
 
 if TYPE_CHECKING:
@@ -130,7 +132,13 @@ class Processes:
         context = _context(self.grid.task.target.partition(":")[0])
         receiving, sending = context.Pipe(duplex=False)
         process = context.Process(target=work, args=(order, sending))
-        process.start()
+        self.stop.at_once = not self.running  # the first start waits until the server has imported everything
+        try:
+            process.start()
+        except (EOFError, ConnectionError) as error:
+            raise GenkitError("the server that jobs are started from has died: type the command again") from error
+        finally:
+            self.stop.at_once = False
         sending.close()
         self.running[process.sentinel] = RunningJob(job, process, receiving, order.log, order.gpu, time.monotonic())
         self.grid.started(job, process.pid)
@@ -147,7 +155,7 @@ class Processes:
         for sentinel in connection.wait(list(self.running), timeout=TICK):
             ended = self.running.pop(sentinel)
             ended.process.join()
-            outcome = _received(ended.results, ended.process.exitcode, ended.log)
+            outcome = outcome_of(ended.results, ended.process.exitcode, ended.log, self.stop.received)
             self.grid.ended(ended.job, outcome.code, outcome.line, time.monotonic() - ended.began)
             found.append((ended.job, outcome))
         return found
@@ -158,10 +166,12 @@ class Stop:
 
     Attributes:
         received: The first signal, 0 while none came.
+        at_once: Whether no job runs, and a signal ends the command where it is.
     """
 
     def __init__(self) -> None:
         self.received = 0
+        self.at_once = False
         self._count, self._passed = 0, 0
         self._last = float("-inf")
 
@@ -170,6 +180,8 @@ class Stop:
         if self._last - before > ECHO:
             self.received = self.received or number
             self._count += 1
+        if self.at_once:
+            raise SystemExit(exit_code(self.received))
 
     def pass_on(self, processes: Any) -> None:
         """Send what was received since the last call."""
@@ -199,7 +211,8 @@ def work(order: Order, results: connection.Connection) -> None:
     unwind.settle()
     if unwind.received and outcome.code == 0:
         outcome = Outcome(exit_code(unwind.received), "")
-    results.send(outcome)
+    with suppress(OSError):  # the command is no more
+        results.send(outcome)
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(outcome.code)
@@ -207,6 +220,7 @@ def work(order: Order, results: connection.Connection) -> None:
 
 def _outcome(order: Order) -> Outcome:
     try:
+        let_through()
         return order.task.alone(order.words)
     except SystemExit as stop:
         return Outcome(stop.code if isinstance(stop.code, int) else 1, "")
@@ -246,13 +260,22 @@ def _watch_command() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _received(receiving: connection.Connection, code: int | None, log: Path) -> Outcome:
-    """The outcome that a job sent, or what can be known of one that was killed."""
+def outcome_of(receiving: connection.Connection, code: int | None, log: Path, passed_on: int = 0) -> Outcome:
+    """The outcome that a job sent, or what can be known of one that was killed.
+
+    Args:
+        receiving: Where it sends to.
+        code: Of its process, negative for a signal.
+        log: Where it printed to.
+        passed_on: The signal that was passed on to it, 0 where none was.
+    """
     try:
         found: Outcome = receiving.recv()
         return found
     except (EOFError, OSError):
         number = -(code or 0)
+        if number > 0 and passed_on:
+            return Outcome(exit_code(passed_on))
         if number > 0:
             name = signal.Signals(number).name if number in signal.Signals._value2member_map_ else str(number)
             return Outcome(exit_code(number), f"error: its process was killed by {name}: see {shown(log)}")
@@ -267,4 +290,7 @@ def _context(module: str) -> Any:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([WARM, module])
+    resource_tracker.ensure_running()  # while it starts it lets signals through
+    with held_back():  # from the server, which Ctrl-C would reach too, and so from every job until it has handlers
+        forkserver.ensure_running()
     return context
