@@ -126,14 +126,18 @@ def names_in_cache() -> list[str]:
 
 def _arguments(verb: str, words: Words, word: str) -> Iterable[str]:
     from genkit.config.hydra.catalog import OWN_WORDS, Catalog
+    from genkit.config.hydra.hydra_keys import SWEEPERS
+    from genkit.config.hydra.search.options import SWEEPER
     from genkit.config.hydra.unambiguous import in_full
 
     words.overrides = in_full(words.overrides, verb)
     catalog, own = Catalog.of(words), OWN_WORDS.get(verb, {})
     group, equals, value = word.partition("=")
-    launching = ["hydra/launcher="] if words.multirun else []
+    launching = ["hydra/launcher=", *([f"{SWEEPER}="] if verb == "train" else [])] if words.multirun else []
     if equals and group == "hydra/launcher":
         return (f"{group}={launcher}" for launcher in catalog.launchers)
+    if equals and group == SWEEPER:
+        return (f"{group}={sweeper}" for sweeper in SWEEPERS)
     if equals:
         # after the last comma or bracket a new option begins
         done = value[: max(value.rfind(","), value.rfind("[")) + 1]
