@@ -73,7 +73,7 @@ SUITES: dict[Drawing, str] = {
     "series": "suite/sequence",
     "tokens": "suite/sequence",
     "table": "suite/table",
-    "text": "suite/sequence",
+    "text": "suite/text",
 }  # what is scored where the user names no metric, by how the data is drawn
 
 

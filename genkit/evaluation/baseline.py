@@ -25,6 +25,7 @@ from genkit.data.order import drawn
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.data.tables.kind import Tabular
+from genkit.data.text.kind import Text
 from genkit.errors import ConfigError
 from genkit.metrics.moments import Moments
 from genkit.models.latent_density import GaussianMixture
@@ -121,15 +122,24 @@ BASELINES: dict[str, tuple[str, Callable[[Dataset, int, int], Tensor]]] = {
 REAL = "real"  # real data itself, one repeat of the floor
 OF_TOKENS = ("marginals", "copies")  # no average of tokens is a token, so no Gaussian is fitted to them
 STANDARD = ("gaussian", REAL)
+OF_TEXT = ("ngram", "zlib", "bz2", "lzma")  # what bits per byte are to beat, see `text_baseline.py`
 OF_TABLES = ("gaussian", "marginals", REAL)  # good columns alone are easily had, so their scores stand beside
 
 
 def baselines_of(spec: DataSpec, names: Sequence[str] | None) -> tuple[str, ...]:
     """The baselines `names`, by default the usual ones of such data; raises ConfigError for one that it cannot have."""
     tokens = isinstance(spec.kind, Categorical)
+    usual: tuple[str, ...]
+    defined: tuple[str, ...]
+    if isinstance(spec.kind, Text):
+        usual, defined = OF_TEXT, (*OF_TEXT, *OF_TOKENS, REAL)
+    elif tokens:
+        usual, defined = ("marginals", REAL), (*OF_TOKENS, REAL)
+    else:
+        usual = OF_TABLES if isinstance(spec.kind, Tabular) else STANDARD
+        defined = (*BASELINES, REAL)
     if names is None:
-        return ("marginals", REAL) if tokens else OF_TABLES if isinstance(spec.kind, Tabular) else STANDARD
-    defined = (*(OF_TOKENS if tokens else BASELINES), REAL)
+        return usual
     if unknown := [name for name in names if name not in defined]:
         raise ConfigError(f"baselines=[{unknown[0]}]: there are {', '.join(defined)}")
     return tuple(names)

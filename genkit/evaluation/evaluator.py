@@ -20,7 +20,7 @@ from torch import Tensor
 
 from genkit.data.split import InMemory, Split
 from genkit.errors import ConfigError, DataError
-from genkit.evaluation.baseline import BASELINES, REAL, baseline_name, baselines_of
+from genkit.evaluation.baseline import BASELINES, OF_TEXT, REAL, baseline_name, baselines_of
 from genkit.evaluation.cache import Cache, NoCache
 from genkit.evaluation.copies import CopySearch, accuses
 from genkit.evaluation.floors import Floors
@@ -30,8 +30,10 @@ from genkit.evaluation.probe import OF_FAKES, Prober
 from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record, blank, display_name
 from genkit.evaluation.reference import Floor, Reference
 from genkit.evaluation.source import ModelSource, SampleSource, Source, model_values
+from genkit.evaluation.text_baseline import text_source
 from genkit.features.base import Classifier, FeatureExtractor
 from genkit.metrics.base import ProbeMetric
+from genkit.metrics.bits_per_byte import BitsPerByte
 from genkit.metrics.distances import as_rows
 from genkit.models.base import GenerativeModel
 
@@ -103,7 +105,9 @@ class Evaluator:
         if dataset is None:
             return []
         for name in chosen:
-            if name == REAL:
+            if name in OF_TEXT:
+                rows += self._score_text_baseline(name)
+            elif name == REAL:
                 try:
                     pair = self.reference.real_pair(n, 0)
                 except DataError:  # too small for n, which the missing floor says
@@ -113,7 +117,22 @@ class Evaluator:
                 _, draw = BASELINES[name]
                 source = SampleSource(InMemory(draw(dataset, n, self.seed)), baseline_name(name, self.spec))
                 rows += self._score(source, self.reference.data, self.reference.train, self.metrics, named=False)
-        return [replace(record, baseline=True) for record in rows if record.scored and record.n_fake is not None]
+        scored = (record for record in rows if record.scored)
+        return [replace(r, baseline=True) for r in scored if r.n_fake is not None or r.metric in self._of_text]
+
+    @property
+    def _of_text(self) -> Metrics:
+        """The metrics that ways to code text are scored by."""
+        return {name: metric for name, metric in self.metrics.items() if isinstance(metric, BitsPerByte)}
+
+    def _score_text_baseline(self, name: str) -> list[Record]:
+        """The rows of a way to code text that is no model; none where bits per byte are not asked for."""
+        metrics = self._of_text
+        source = text_source(name, self.reference.dataset, self.reference.data) if metrics else None
+        if source is None:
+            return []
+        rows = self._score(source, self.reference.data, None, metrics, named=False)
+        return rows if source.by_example else [replace(row, ci95=None) for row in rows]
 
     def score(self, *sources: Source, starting: Callable[[Source], None] = lambda source: None) -> list[Record]:
         """One record per source and metric; more about copying where a distance is no larger than real data's.

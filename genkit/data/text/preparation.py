@@ -1,8 +1,8 @@
 """Documents to tokens on disk: hashed and split, a tokenizer fitted to the training ones, all of them encoded.
 
-Documents are split by the hashes of their contents (`genkit.data.content_split`), so equal ones fall on one side. One
-long text is cut into its first 90 % for training, the next 5 % for validation and the last 5 % for test, between
-characters. What is held in memory is a part of a document and a hash of each.
+Documents are split by the hashes of their contents (`genkit.data.text.document_split`). One long text is cut into its
+first 90 % for training, the next 5 % for validation and the last 5 % for test, between characters; each part is then a
+document. What is held in memory is a part of a document, and a hash and a size of each.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from genkit.data.content_split import NAMES, split_of_each
+from genkit.data.content_split import NAMES
 from genkit.data.dataset import SplitName
 from genkit.data.on_disk import Layout, aloud
 from genkit.data.prepared import Facts, Prepared, Writer, prepare
 from genkit.data.source_state import content_hash_of
 from genkit.data.split import CHUNK, Examples
 from genkit.data.text.corpus import Corpus, Document
+from genkit.data.text.document_split import split_documents
 from genkit.data.text.kind import Text
 from genkit.data.text.token_rows import packed, width_of
 from genkit.data.text.tokenizers import TokenizerName, fitted_tokenizer
@@ -31,7 +32,7 @@ from genkit.data.text.utf8 import Errors, between, boundary
 from genkit.errors import DataError
 from genkit.storage.disk import require_free_disk, user_folder
 
-RULES = 1  # of how tokens are made; raised when these change, and all data is prepared again
+RULES = 2  # of how tokens are made; raised when these change, and all data is prepared again
 HASH = 16  # bytes of the hash of a document
 FEWEST = 100  # bytes of one text that is to be cut in three
 CUTS = (0.90, 0.95)  # where one text is cut
@@ -78,10 +79,10 @@ def prepared_text(corpus: Corpus, options: TextOptions) -> Prepared:
 
 @dataclass(frozen=True)
 class _Survey:
-    """The documents of a corpus, looked at once: their hashes in order, and the bytes of all."""
+    """The documents of a corpus, looked at once: the hash and the bytes of each, in order."""
 
     hashes: np.ndarray
-    size: int
+    sizes: list[int]
 
 
 class _Preparation:
@@ -90,15 +91,15 @@ class _Preparation:
     def __init__(self, corpus: Corpus, options: TextOptions, writer: Writer) -> None:
         self.corpus, self.options, self.writer = corpus, options, writer
         survey = _surveyed(corpus)
-        self.size = survey.size
+        self.size = sum(survey.sizes)
         self.parts: list[SplitName] | None = None
         if len(survey.hashes) > 1:
-            self.parts = split_of_each(survey.hashes, None, f"{corpus.name}, {len(survey.hashes):,} documents")
+            self.parts = split_documents(survey.hashes, survey.sizes, corpus.name)
         elif corpus.alone:
             raise DataError(f"{corpus.name}: one document only, which cannot be divided: {corpus.alone}")
-        elif survey.size < FEWEST:
+        elif self.size < FEWEST:
             raise DataError(
-                f"{corpus.name}: {survey.size} bytes of text, which are not enough to train on: give {FEWEST} or more"
+                f"{corpus.name}: {self.size} bytes of text, which are not enough to train on: give {FEWEST} or more"
             )
 
     def write(self, facts: Facts) -> None:
@@ -149,7 +150,7 @@ class _Preparation:
         """Write the tokens of a split, by way of a file, since their number must be known before."""
         path = self.writer.folder / "tokens"
         with open(path, "w+b") as file:
-            counts = _encode(self._documents(name), kind, width, file, ends=self.parts is not None)
+            counts = _encode(self._documents(name), kind, width, file)
             file.seek(0)
             layout = Layout(counts.tokens, (width,), "uint8")
             self.writer.split(name, _rows(file, width), layout)
@@ -167,7 +168,7 @@ class _Counts:
     longest: int = 0
 
 
-def _encode(documents: Iterator[Document], kind: Text, width: int, file: BinaryIO, *, ends: bool) -> _Counts:
+def _encode(documents: Iterator[Document], kind: Text, width: int, file: BinaryIO) -> _Counts:
     """Append the tokens of documents to a file, and after each its end."""
     counts = _Counts()
     end = packed(np.array([kind.eos], np.int64), width).tobytes()
@@ -181,9 +182,8 @@ def _encode(documents: Iterator[Document], kind: Text, width: int, file: BinaryI
             if str(error).startswith(document.name):
                 raise
             raise DataError(f"{document.name}: {error}: data.tokenizer=bytes has a token for everything") from error
-        if ends:
-            file.write(end)
-            counts.tokens += 1
+        file.write(end)
+        counts.tokens += 1
         counts.documents += 1
         counts.longest = max(counts.longest, counts.tokens - before)
     return counts
@@ -213,13 +213,14 @@ def _with_text(corpus: Corpus) -> Iterator[Document]:
 
 def _surveyed(corpus: Corpus) -> _Survey:
     """Hashes and sizes. Raises DataError where there is no text."""
-    hashes, size = bytearray(), 0
+    hashes, sizes = bytearray(), list[int]()
     for document in _with_text(corpus):
-        digest = hashlib.blake2b(digest_size=HASH)
+        digest, size = hashlib.blake2b(digest_size=HASH), 0
         for part in document.parts():
             digest.update(part)
             size += len(part)
         hashes += digest.digest()
+        sizes.append(size)
     if not hashes:
         raise DataError(f"{corpus.name}: empty: there is no text to learn from")
-    return _Survey(np.frombuffer(bytes(hashes), dtype=f"V{HASH}"), size)
+    return _Survey(np.frombuffer(bytes(hashes), dtype=f"V{HASH}"), sizes)

@@ -1,8 +1,7 @@
 """Tokens of many documents one after the other, as a split of bytes on disk, and windows of the documents.
 
-A token takes as many bytes as the largest one needs, the lowest first. Every document ends with its eos, but for the
-parts of one long text, which goes on: so ends are found by looking for it. Where documents lie is held in memory, the
-tokens are not.
+A token takes as many bytes as the largest one needs, the lowest first. Every document ends with its eos, and ends are
+found by looking for it. Where documents lie is held in memory, the tokens are not.
 """
 
 from __future__ import annotations
@@ -54,14 +53,12 @@ class Documents:
 
     @classmethod
     def of(cls, tokens: Split, eos: int) -> Documents:
-        """The documents of tokens that eos ends; what follows the last one is a document without an end."""
+        """The documents of tokens, each of which eos ends."""
         ends, low = [], 0
         for chunk in tokens.chunks(tokens.chunk_size):
             ends.append(np.flatnonzero(unpacked(chunk.x).numpy() == eos) + low + 1)
             low += len(chunk)
         until = np.concatenate(ends)
-        if not len(until) or until[-1] < low:
-            until = np.append(until, low)
         starts = np.concatenate([np.zeros(1, np.int64), until[:-1]])
         return cls(tokens, starts, until - starts)
 

@@ -161,8 +161,8 @@ def test_a_vocabulary_that_a_text_cannot_fill_is_refused():
 def test_the_embedded_text_is_as_it_was_frozen(monkeypatch, tmp_path):
     monkeypatch.setenv("GENKIT_CACHE", str(tmp_path))
     data = Pydoc()
-    assert data.prepared.about["documents"] == {"train": 65, "val": 7, "test": 7}
-    assert sum(data.prepared.about["bytes"].values()) == 466_117
+    assert data.prepared.about["documents"] == {"train": 25, "val": 15, "test": 17}
+    assert sum(data.prepared.about["bytes"].values()) == 374_092
     texts = {name: [data.kind.documents(found.document(i)[None])[0] for i in range(len(found))]
              for name, found in data.documents.items()}  # fmt: skip
     assert sorted(chain.from_iterable(texts.values())) == sorted(
