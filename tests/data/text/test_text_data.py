@@ -13,6 +13,7 @@ import torch
 from genkit.data.counter_stream import ViewStream
 from genkit.data.dataset import check_finite
 from genkit.data.kinds import Categorical
+from genkit.data.samples import read_samples
 from genkit.data.sources.fasta import Fasta
 from genkit.data.sources.lines import Lines
 from genkit.data.sources.text import TextFiles
@@ -229,6 +230,16 @@ def test_text_that_is_no_utf8_is_shown_and_never_changed(tmp_path):
     lines = (tmp_path / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     assert lines[0] == '{"text": "a\ufffd\\u001b[2J\\n", "ended": true, "tokens": 7}'
     assert "--- 2\nü\n" in (tmp_path / "samples.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("wrong", [258, -1, 0.5])
+def test_samples_that_are_no_tokens_are_refused(tmp_path, wrong):
+    spec = DataSpec((4,), "sequence", kind=Text(tokenizer=Bytes()))
+    np.savez(tmp_path / "s.npz", x=np.full((3, 4), wrong))
+    with pytest.raises(DataError, match=r"integers v in 0 … 257"):
+        read_samples(tmp_path / "s.npz", spec)
+    np.savez(tmp_path / "s.npz", x=np.full((3, 4), 257))
+    assert spec.kind.texts(read_samples(tmp_path / "s.npz", spec).x) == ["", "", ""]
 
 
 # Files as they come
