@@ -60,7 +60,9 @@ def configuration_hash(config: Mapping[str, Any]) -> str:
 
     Classes count by their first names, so that a move changes no hash.
     """
-    train = {key: value for key, value in as_composed(config["train"]).items() if key not in NOT_OF_THE_TRAINING}
+    composed = as_composed(config["train"])
+    config = {**config, "data": composed["data"]} if composed.keys() != config["train"].keys() else config
+    train = {key: value for key, value in composed.items() if key not in NOT_OF_THE_TRAINING}
     parts = {key: value for key, value in config.items() if key != "train"} | {"schema": HASHED_SCHEMA}
     text = json.dumps(with_first_names([_unrooted(parts), _unrooted(train)]), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]

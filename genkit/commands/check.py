@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from genkit.assembly.batch_search import fitted, is_automatic, provisional
 from genkit.assembly.budgeting import budget_of, planned_from, refuse_both
 from genkit.assembly.expected_cost import disk_line, time_line
 from genkit.assembly.labels import dataset_name
@@ -60,7 +61,11 @@ def run(settings: TrainSettings) -> None:
     config, start = begin(settings)
     config, models = embed(config)
     new = RunSettings.of(config)
-    parts = build_parts(new, given=models, start=start)
+    automatic = is_automatic(new)
+    parts = build_parts(provisional(new) if automatic else new, given=models, start=start)
+    if automatic:
+        new, line = fitted(parts, new)
+        console.print(line, soft_wrap=True, highlight=False)
     with tempfile.TemporaryDirectory(prefix="genkit-check-") as scratch, memory_errors(less_memory(parts)):
         for line in _tried(parts, new, Path(scratch), budget, stopwatch):
             console.print(line, soft_wrap=True)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from genkit.assembly.batch_search import fitted, is_automatic, provisional
 from genkit.assembly.budgeting import (
     Bookkeeper,
     budget_of,
@@ -137,9 +138,13 @@ def _start(typed: TrainSettings, console: Console, stopwatch: Stopwatch) -> Trai
         console.print(notice, soft_wrap=True)
     settings = RunSettings.of(with_absolute_data(config))
     label, target = _label(settings), _path(typed.run_dir)
-    parts = build_parts(settings, given=given, start=start)
+    automatic = is_automatic(settings)
+    parts = build_parts(provisional(settings) if automatic else settings, given=given, start=start)
     if parts.dataset.notice:
         console.print(parts.dataset.notice, soft_wrap=True, highlight=False)
+    if automatic:
+        settings, line = fitted(parts, settings)
+        console.print(line, soft_wrap=True, highlight=False)
     require_free_disk(_bytes_needed(parts), target or Path("outputs"), "keep fewer checkpoints")
     clock = None if budget is None else clock_of(budget, stopwatch)
     if budget is not None and clock is not None:

@@ -73,7 +73,7 @@ def shortened(argv: list[str], n: int) -> list[str]:
                 *([COARSE] if "model=diffusion" in argv else ()),
                 f"trainer.max_steps={STEPS}",
                 f"trainer.val_every_n_steps={STEPS - 1}",
-                "data.batch_size=16",
+                *([] if "data.batch_size=auto" in argv else ["data.batch_size=16"]),
                 "samples.n=4",
                 *trials,
             ]

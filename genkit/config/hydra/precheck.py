@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_origin
 
 from genkit.checkpoint.place import locate
+from genkit.config.automatic_batch import with_a_number
 from genkit.config.hydra.catalog import DRAWING
 from genkit.config.hydra.paths import PATH_KEYS
 from genkit.config.hydra.signature import Object, Unknown, signature_of
@@ -45,6 +46,7 @@ def precheck(verb: str, config: Mapping[str, Any], multirun: bool) -> None:
         config: Plain values.
         multirun: Whether it is a job of a sweep, whose folders are numbered.
     """
+    config = with_a_number(verb, config)
     for at, node in nodes(config):
         check_node(node, at)
     check_device(config)
