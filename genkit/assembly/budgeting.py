@@ -203,7 +203,7 @@ class Bookkeeper:
         budget = budget_of(settings.config)
         assert budget is not None
         self.folder, self.budget, self.clock, self.config, self.settings = folder, budget, clock, config, settings
-        self.spent = 0.0
+        self._others = 0.0  # seconds of other processes beyond what this one says of all
 
     @property
     def pace(self) -> Pace:
@@ -231,12 +231,14 @@ class Bookkeeper:
 
     def fields(self, together: bool) -> dict[str, Any]:
         """The fields of run.json at the end of the command, where all processes may have come together."""
-        self.spent = self.clock.spent() if together else self.clock.here()
-        return self._fields(self.spent)
+        spent = self.clock.spent() if together else self.clock.here()
+        self._others = spent - self.clock.here()
+        return self._fields(spent)
 
     def line(self) -> str:
         """ "budget: 118.7 s of 120.0 s spent" """
-        return f"budget: {self.budget.shown(self.spent)} of {self.budget.shown(self.budget.seconds)} spent"
+        now = self.clock.here() + self._others
+        return f"budget: {self.budget.shown(now)} of {self.budget.shown(self.budget.seconds)} spent"
 
     def _fields(self, spent: float) -> dict[str, Any]:
         corrections = [[each.step, each.steps] for each in self.pace.corrections]
