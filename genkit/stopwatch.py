@@ -11,15 +11,14 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SPENT = "GENKIT_SPENT"  # "wall cpu": seconds that the command took before it started this process
 MOST = 60.0  # seconds of a start that is believed: the clocks of some sandboxes disagree by hours
 _process: list[Stopwatch] = []  # of a process whose first command began with it
 
 
-@dataclass(frozen=True)
-class Stopwatch:
+class Stopwatch(NamedTuple):
     """Seconds since a command began.
 
     Attributes:
