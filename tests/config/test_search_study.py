@@ -26,6 +26,7 @@ from genkit.config.hydra.search.study import (  # noqa: E402
     SearchStudy,
     check_same,
     existing,
+    has_failed,
     reporter,
 )
 from genkit.config.hydra.search.trial_address import TrialAddress  # noqa: E402
@@ -74,6 +75,23 @@ def test_a_trial_of_a_dead_process_is_asked_for_again_once(tmp_path: Path, stora
     assert [(trial.number, trial.state.name) for trial in first.trials()] == [
         (0, "COMPLETE"), (2, "RUNNING"), (3, "RUNNING"),
     ]  # fmt: skip
+
+
+def test_a_trial_that_is_given_up_goes_on_and_one_that_failed_does_not(tmp_path: Path) -> None:
+    """As by a signal to the command; what failed by itself would fail again."""
+    study = joined(tmp_path, "journal")
+    left, failed = study.ask(), study.ask()
+    assert left is not None
+    assert failed is not None
+    study.give_up(left.number)
+    study.tell(failed.number, None, {"line": "error: …"})
+    assert [has_failed(trial) for trial in study.trials()] == [False, True]
+    study.ask_again(lambda trial: False)
+    again, new = study.ask(), study.ask()
+    assert again is not None
+    assert new is not None
+    assert again.params == left.params
+    assert new.params not in (left.params, failed.params)
 
 
 def test_owners_are_gone_where_that_is_proven_or_where_they_are_silent(tmp_path: Path) -> None:

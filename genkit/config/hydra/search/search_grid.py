@@ -33,6 +33,7 @@ from genkit.config.hydra.search.study import (
     SearchStudy,
     check_same,
     existing,
+    has_failed,
     params_of,
 )
 from genkit.config.hydra.search.trial_address import TrialAddress
@@ -353,9 +354,9 @@ class SearchGrid(JobGrid):
         rows = dict[int, SweepJob]()
         for trial in self._study.trials():
             job = self._own.get(trial.number)
-            if job is None or job.status == INTERRUPTED:
+            if job is None:
                 job = SweepJob(trial.number, (), shown_values(params_of(trial)))
-                job.status = STATUS.get(trial.state, "exit 1")
+                job.status = STATUS.get(trial.state, "exit 1" if has_failed(trial) else INTERRUPTED)
                 folder = trial.user_attrs.get(FOLDER)
                 job.folder = self._path(folder) if isinstance(folder, str) else None
                 _fill(job, trial.user_attrs.get(RESULT, {}))

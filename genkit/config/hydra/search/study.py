@@ -187,8 +187,7 @@ class SearchStudy:
             may_go_on: Tells whether the run folder of a trial can be continued; else it begins again.
         """
         for trial in self.trials():
-            broke = trial.state == TrialState.FAIL and not trial.user_attrs.get(RESULT, {}).get(FAILED)
-            if broke and trial.params:
+            if trial.state == TrialState.FAIL and trial.params and not has_failed(trial):
                 attrs = {CONTINUES: trial.number}
                 if FOLDER in trial.user_attrs and may_go_on(trial):
                     attrs[FOLDER] = trial.user_attrs[FOLDER]
@@ -209,6 +208,11 @@ class SearchStudy:
         if process.is_here():
             return process.is_dead()
         return time.time() - max(float(trial.user_attrs.get(BEATEN, 0.0)), since) > GRACE
+
+
+def has_failed(trial: FrozenTrial) -> bool:
+    """Tell whether a trial failed by itself; else its process broke off, and another trial goes on with it."""
+    return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(RESULT, {}).get(FAILED))
 
 
 def params_of(trial: FrozenTrial) -> dict[str, Value]:
