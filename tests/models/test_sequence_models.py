@@ -17,6 +17,7 @@ from genkit.models.autoregressive.autoregressive import Autoregressive
 from genkit.models.autoregressive.token_sampler import TokenSampler, drawn
 from genkit.nn.gpt import GPT
 from genkit.nn.lstm import LSTM
+from genkit.nn.pixel_cnn import PixelCNN
 from genkit.nn.sequence_network import SequenceNetworkFactory
 from genkit.noise import SampleNoise
 
@@ -24,6 +25,7 @@ NETWORKS: dict[str, SequenceNetworkFactory] = {
     "gpt": partial(GPT, features=8, depth=2, heads=2, ngram_rows=7),
     "gpt without n-grams": partial(GPT, features=8, depth=1, heads=1, ngram_rows=0),
     "lstm": partial(LSTM, features=6, depth=2),
+    "pixel_cnn": partial(PixelCNN, features=4, depth=3),
 }
 SPECS = {
     "tokens": DataSpec((5,), "sequence", kind=Categorical(3), num_classes=2),

@@ -1,0 +1,286 @@
+r"""Gated PixelCNN: each pixel given all pixels above it and to its left, by convolutions that see nothing else.
+
+Two stacks of features stand over the image (van den Oord et al. 2016, 1606.05328):
+
+* the *vertical* one at (i, j) has seen rows above i alone, a triangle of them that widens upwards;
+* the *horizontal* one has seen columns before j of row i, and takes up the vertical one in every layer.
+
+.. math:: a = V * v + L y, \quad b = H * h + D a, \qquad
+          v \leftarrow \tanh a_1 \odot \sigma(a_2), \quad h \leftarrow h + U (\tanh b_1 \odot \sigma(b_2))
+
+Together they see all of the past where the layers suffice; a single stack of masked convolutions never sees a wedge to
+the right of each pixel. The first layer reads the image moved by one row and by one column, so that no convolution
+needs a mask. A level enters as a learned vector, at first one that is linear in it.
+
+The channels of a pixel are scored one after the other from the last h, by a small network for each that reads the
+channels before it. A sequence or a vector is an image of one row.
+
+While sampling, a pixel costs one column of the horizontal stack, and a finished row one row of the vertical stack; what
+the convolutions look back on is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genkit.component import Depth, Range, Width
+from genkit.errors import ConfigError
+from genkit.nn.dropout import Dropout
+from genkit.nn.sequence_network import SequenceNetwork, StartTokens
+
+Kernel = Annotated[int, Range(1, 63)]
+SPREAD = 0.3  # of what is not linear in the level, in the first embeddings
+
+
+@dataclass
+class PixelCNNState:
+    """What sampling keeps, of n images with rows of W pixels.
+
+    Attributes:
+        label: What labels add to the vertical stack of each layer, (n, 2 features, 1), or 0.
+        above: What the vertical convolution of each layer looks back on, (n, features, rows, W).
+        left: What the horizontal one looks back on, (n, features, columns).
+        down: What the vertical stack says to the horizontal one of each layer in this row, (n, 2 features, W).
+        row: Number of this row.
+        pixels: Embedded pixels of this row so far, each (n, features).
+        channels: Embedded channels of this pixel so far, each (n, features).
+        h: The horizontal stack at this pixel, (n, features).
+    """
+
+    label: list[Tensor | float]
+    above: list[Tensor]
+    left: list[Tensor]
+    down: list[Tensor]
+    row: int
+    pixels: list[Tensor]
+    channels: list[Tensor] = field(default_factory=list)
+    h: Tensor = field(default_factory=Tensor)
+
+
+class Above(nn.Conv2d):
+    """Convolution over `rows` rows before a pixel's own, this row, and `side` columns on both sides."""
+
+    def __init__(self, features: int, outputs: int, rows: int, side: int) -> None:
+        super().__init__(features, outputs, (rows + 1, 2 * side + 1))
+        self.rows, self.side = rows, side
+
+    def forward(self, v: Tensor) -> Tensor:
+        return super().forward(F.pad(v, (self.side, self.side, self.rows, 0)))
+
+    def nothing(self, n: int, columns: int) -> Tensor:
+        """What it looks back on in the first row of n images, (n, features, rows, columns)."""
+        return self.weight.new_zeros(n, self.in_channels, self.rows, columns)
+
+    def step(self, row: Tensor, above: Tensor) -> tuple[Tensor, Tensor]:
+        """The next row (n, features, W): its outputs (n, outputs, W), and what the row after it looks back on."""
+        window = torch.cat((above, row[:, :, None]), dim=2)
+        return super().forward(F.pad(window, (self.side, self.side)))[:, :, 0], window[:, :, 1:]
+
+
+class Left(nn.Conv2d):
+    """Convolution over `columns` pixels before a pixel and itself."""
+
+    def __init__(self, features: int, outputs: int, columns: int) -> None:
+        super().__init__(features, outputs, (1, columns + 1))
+        self.columns = columns
+
+    def forward(self, h: Tensor) -> Tensor:
+        return super().forward(F.pad(h, (self.columns, 0)))
+
+    def nothing(self, n: int) -> Tensor:
+        """What it looks back on in the first column of n images, (n, features, columns)."""
+        return self.weight.new_zeros(n, self.in_channels, self.columns)
+
+    def step(self, pixel: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+        """The next pixel (n, features): its outputs (n, outputs), and what the pixel after it looks back on."""
+        window = torch.cat((left, pixel[:, :, None]), dim=2)
+        return F.linear(window.flatten(1), self.weight.flatten(1), self.bias), window[:, :, 1:]
+
+
+class GatedLayer(nn.Module):
+    """Both stacks one layer further, (B, features, H, W) each."""
+
+    def __init__(self, features: int, reach: int, num_classes: int | None, dropout: float) -> None:
+        super().__init__()
+        self.vertical = Above(features, 2 * features, reach, reach)
+        self.horizontal = Left(features, 2 * features, reach)
+        self.down = nn.Conv1d(2 * features, 2 * features, 1)
+        self.out = nn.Linear(features, features)
+        self.label = None if num_classes is None else nn.Linear(features, 2 * features, bias=False)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, v: Tensor, h: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
+        label = self.labelled(start)
+        a = self.vertical(v) + label[..., None] if isinstance(label, Tensor) else self.vertical(v)
+        b = self.horizontal(h) + self.told(a)
+        taken = F.conv2d(gated(b), self.out.weight[:, :, None, None], self.out.bias)
+        return gated(a), h + self.dropout(taken)
+
+    def labelled(self, start: Tensor | None) -> Tensor | float:
+        """What labels add, (n, 2 features, 1)."""
+        return 0.0 if self.label is None or start is None else self.label(start)[:, :, None]
+
+    def told(self, a: Tensor) -> Tensor:
+        """What the vertical stack says to the horizontal one, of the same shape (B, 2 features, …)."""
+        return self.down(a.flatten(2)).reshape(a.shape)
+
+    def row(self, v: Tensor, above: Tensor, label: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
+        """The vertical stack in the next row, (n, features, W): there, what it says, and what is kept."""
+        a, above = self.vertical.step(v, above)
+        a = a + label
+        return gated(a), self.told(a), above
+
+    def pixel(self, h: Tensor, left: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        """The horizontal stack at the next pixel, (n, features), and what is kept."""
+        b, left = self.horizontal.step(h, left)
+        return h + self.out(gated(b + told)), left
+
+
+def gated(a: Tensor) -> Tensor:
+    """tanh of the first half of the channels times the sigmoid of the second."""
+    value, gate = a.chunk(2, dim=1)
+    return torch.tanh(value) * torch.sigmoid(gate)
+
+
+class ChannelHead(nn.Module):
+    """Scores of one channel of a pixel, by the features (…, features) there and the channels before it.
+
+    Arguments:
+        features: Width.
+        outputs: Number of scores.
+        first: Whether no channel comes before this one.
+    """
+
+    def __init__(self, features: int, outputs: int, first: bool) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(features, features)
+        self.before = None if first else nn.Linear(features, features, bias=False)
+        self.out = nn.Linear(features, outputs)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, h: Tensor, before: Tensor | None) -> Tensor:
+        a = self.hidden(F.relu(h))
+        if self.before is not None and before is not None:
+            a = a + self.before(before)
+        return self.out(F.relu(a))
+
+
+class PixelCNN(SequenceNetwork):
+    """Gated PixelCNN.
+
+    Arguments:
+        shape, inputs, outputs, num_classes: See `SequenceNetwork`.
+        features: Channels of each stack.
+        depth: Gated layers.
+        kernel: Rows and columns of a layer's window before those that come later are left out of it, odd.
+        first_kernel: The same of the first layer.
+        dropout: Share that training drops of the layers' outputs.
+
+    Raises:
+        ConfigError: a window of an even size, or a first one of 1, which would see nothing.
+
+    References: van den Oord et al. 2016, 1606.05328.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        inputs: int,
+        outputs: int,
+        num_classes: int | None = None,
+        features: Width = 32,
+        depth: Depth = 6,
+        kernel: Kernel = 3,
+        first_kernel: Annotated[int, Range(3, 63)] = 5,
+        dropout: Annotated[float, Range(0.0, 0.9)] = 0.1,
+    ) -> None:
+        super().__init__()
+        for name, size in (("kernel", kernel), ("first_kernel", first_kernel)):
+            if size % 2 == 0:
+                raise ConfigError(f"network.{name}={size}: windows have an odd size, such as {size + 1}")
+        self.channels, self.rows, self.columns = shape if len(shape) == 3 else (1, 1, shape[0])
+        self.inputs, self.outputs = inputs, outputs
+        self.levels = nn.Embedding(self.channels * inputs, features)
+        self.begin = None if num_classes is None else StartTokens(features, num_classes)
+        reach = first_kernel // 2
+        self.vertical, self.horizontal = (
+            Above(features, features, reach - 1, reach),
+            Left(features, features, reach - 1),
+        )
+        self.place = nn.Parameter(0.1 * torch.randn(2, features, self.rows, self.columns))  # of the two stacks
+        self.layers = nn.ModuleList(GatedLayer(features, kernel // 2, num_classes, dropout) for _ in range(depth))
+        self.heads = nn.ModuleList(ChannelHead(features, outputs, first=c == 0) for c in range(self.channels))
+        linear = torch.linspace(-1.0, 1.0, inputs).repeat(self.channels)[:, None] * torch.randn(features)
+        with torch.no_grad():
+            self.levels.weight.mul_(SPREAD).add_(linear)
+
+    def forward(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
+        embedded = self._embedded(tokens.unflatten(1, (self.rows, self.columns, self.channels)))
+        x = embedded.sum(3).permute(0, 3, 1, 2)
+        v = self.vertical(F.pad(x, (0, 0, 1, 0))[:, :, :-1]) + self.place[0]
+        h = self.horizontal(F.pad(x, (1, 0))[:, :, :, :-1]) + self.place[1]
+        start = self._start(len(tokens), y)
+        for layer in self.layers:
+            v, h = layer(v, h, start)
+        before = embedded.cumsum(3) - embedded
+        scores = [head(h.permute(0, 2, 3, 1), before[:, :, :, c]) for c, head in enumerate(self.heads)]
+        return torch.stack(scores, dim=3).flatten(1, 3)
+
+    def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, PixelCNNState]:
+        start = self._start(n, y)
+        above = [part.vertical.nothing(n, self.columns) for part in (self, *self.layers)]
+        label = [layer.labelled(start) for layer in self.layers]  # type: ignore[operator]
+        state = PixelCNNState(label, above, [], [], -1, [])
+        nothing = self.place.new_zeros(n, self.levels.embedding_dim)
+        self._next_row(nothing[:, :, None].expand(-1, -1, self.columns), state)
+        return self._next_pixel(nothing, state), state
+
+    def step(self, tokens: Tensor, state: PixelCNNState) -> tuple[Tensor, PixelCNNState]:
+        state.channels.append(self._embedded(tokens[:, None], len(state.channels))[:, 0])
+        if len(state.channels) < self.channels:
+            head = self.heads[len(state.channels)]
+            return head(state.h, torch.stack(state.channels).sum(0)), state
+        pixel = torch.stack(state.channels).sum(0)
+        state.channels.clear()
+        state.pixels.append(pixel)
+        if len(state.pixels) == self.columns:
+            self._next_row(torch.stack(state.pixels, dim=2), state)
+            pixel = torch.zeros_like(pixel)
+        return self._next_pixel(pixel, state), state
+
+    def _start(self, n: int, y: Tensor | None) -> Tensor | None:
+        return None if self.begin is None else self.begin(n, y)
+
+    def _embedded(self, tokens: Tensor, channel: int = 0) -> Tensor:
+        """Tokens (…, K) of channels from `channel` on to (…, K, features)."""
+        numbers = torch.arange(channel, channel + tokens.shape[-1], device=tokens.device)
+        return self.levels(tokens + self.inputs * numbers)
+
+    def _next_row(self, above: Tensor, state: PixelCNNState) -> None:
+        """Take the vertical stack to the next row, by the pixels (n, features, W) of the one above it."""
+        state.row += 1
+        v, state.above[0] = self.vertical.step(above, state.above[0])
+        v = v + self.place[0, :, state.row]
+        state.down.clear()
+        for k, layer in enumerate(self.layers):
+            v, told, state.above[k + 1] = layer.row(v, state.above[k + 1], state.label[k])  # type: ignore[operator]
+            state.down.append(told)
+        state.pixels.clear()
+        state.left = [part.horizontal.nothing(len(above)) for part in (self, *self.layers)]
+
+    def _next_pixel(self, before: Tensor, state: PixelCNNState) -> Tensor:
+        """Take the horizontal stack to the next pixel, by the one (n, features) to its left; scores (n, outputs)."""
+        j = len(state.pixels)
+        h, state.left[0] = self.horizontal.step(before, state.left[0])
+        h = h + self.place[1, :, state.row, j]
+        for k, layer in enumerate(self.layers):
+            h, state.left[k + 1] = layer.pixel(h, state.left[k + 1], state.down[k][:, :, j])  # type: ignore[operator]
+        state.h = h
+        return self.heads[0](h, None)
