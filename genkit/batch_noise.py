@@ -194,7 +194,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
 
     def fill(size: Shape, g: torch.Generator | None) -> Tensor:
         if g is None:
-            return F.dropout(x, p)
+            return F.dropout(x if x.is_cuda else x.contiguous(), p)  # a CPU draws in the order of the memory
         kept = torch.empty(size, device=x.device, dtype=x.dtype).bernoulli_(1 - p, generator=g)
         return kept.div_(1 - p)
 

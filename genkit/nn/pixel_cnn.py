@@ -109,36 +109,32 @@ class GatedLayer(nn.Module):
         super().__init__()
         self.vertical = Above(features, 2 * features, reach, reach)
         self.horizontal = Left(features, 2 * features, reach)
-        self.down = nn.Conv1d(2 * features, 2 * features, 1)
-        self.out = nn.Linear(features, features)
+        self.down = nn.Conv2d(2 * features, 2 * features, 1)
+        self.out = nn.Conv2d(features, features, 1)
         self.label = None if num_classes is None else nn.Linear(features, 2 * features, bias=False)
         self.dropout = Dropout(dropout)
 
     def forward(self, v: Tensor, h: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
-        label = self.labelled(start)
-        a = self.vertical(v) + label[..., None] if isinstance(label, Tensor) else self.vertical(v)
-        b = self.horizontal(h) + self.told(a)
-        taken = F.conv2d(gated(b), self.out.weight[:, :, None, None], self.out.bias)
-        return gated(a), h + self.dropout(taken)
+        a = self.vertical(v)
+        if self.label is not None and start is not None:
+            a = a + self.label(start)[:, :, None, None]
+        b = self.horizontal(h) + self.down(a)
+        return gated(a), h + self.dropout(self.out(gated(b)))
 
     def labelled(self, start: Tensor | None) -> Tensor | float:
-        """What labels add, (n, 2 features, 1)."""
+        """What labels add to a row of the vertical stack, (n, 2 features, 1)."""
         return 0.0 if self.label is None or start is None else self.label(start)[:, :, None]
-
-    def told(self, a: Tensor) -> Tensor:
-        """What the vertical stack says to the horizontal one, of the same shape (B, 2 features, …)."""
-        return self.down(a.flatten(2)).reshape(a.shape)
 
     def row(self, v: Tensor, above: Tensor, label: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
         """The vertical stack in the next row, (n, features, W): there, what it says, and what is kept."""
         a, above = self.vertical.step(v, above)
         a = a + label
-        return gated(a), self.told(a), above
+        return gated(a), self.down(a[:, :, None])[:, :, 0], above
 
     def pixel(self, h: Tensor, left: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
         """The horizontal stack at the next pixel, (n, features), and what is kept."""
         b, left = self.horizontal.step(h, left)
-        return h + self.out(gated(b + told)), left
+        return h + F.linear(gated(b + told), self.out.weight.flatten(1), self.out.bias), left
 
 
 def gated(a: Tensor) -> Tensor:
@@ -229,8 +225,8 @@ class PixelCNN(SequenceNetwork):
         start = self._start(len(tokens), y)
         for layer in self.layers:
             v, h = layer(v, h, start)
-        before = embedded.cumsum(3) - embedded
-        scores = [head(h.permute(0, 2, 3, 1), before[:, :, :, c]) for c, head in enumerate(self.heads)]
+        h = h.permute(0, 2, 3, 1)
+        scores = [head(h, embedded[:, :, :, :c].sum(3) if c else None) for c, head in enumerate(self.heads)]
         return torch.stack(scores, dim=3).flatten(1, 3)
 
     def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, PixelCNNState]:
