@@ -22,20 +22,8 @@ from torch import Tensor, nn
 
 from genkit.flows.coupling import GAIN, Elementwise
 from genkit.flows.transform import Transform, per_example
+from genkit.nn.masked_linear import MaskedLinear
 from genkit.nn.mlp import FEW
-
-
-class MaskedLinear(nn.Linear):
-    """Linear layer in which output o sees input i only where `allowed[o, i]`."""
-
-    allowed: Tensor
-
-    def __init__(self, allowed: Tensor) -> None:
-        super().__init__(allowed.shape[1], allowed.shape[0])
-        self.register_buffer("allowed", allowed, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.allowed, self.bias)
 
 
 class MaskedMLP(nn.Module):

@@ -17,6 +17,7 @@ from genkit.models.autoregressive.autoregressive import Autoregressive
 from genkit.models.autoregressive.token_sampler import TokenSampler, drawn
 from genkit.nn.gpt import GPT
 from genkit.nn.lstm import LSTM
+from genkit.nn.made import MADE
 from genkit.nn.pixel_cnn import PixelCNN
 from genkit.nn.sequence_network import SequenceNetworkFactory
 from genkit.noise import SampleNoise
@@ -25,6 +26,7 @@ NETWORKS: dict[str, SequenceNetworkFactory] = {
     "gpt": partial(GPT, features=8, depth=2, heads=2, ngram_rows=7),
     "gpt without n-grams": partial(GPT, features=8, depth=1, heads=1, ngram_rows=0),
     "lstm": partial(LSTM, features=6, depth=2),
+    "made": partial(MADE, features=12, depth=2, token_features=3),
     "pixel_cnn": partial(PixelCNN, features=4, depth=3),
 }
 SPECS = {

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from genkit.errors import ConfigError
+from genkit.nn.made import MADE
 from genkit.nn.pixel_cnn import PixelCNN
 from genkit.nn.sequence_network import SequenceNetwork, SequenceNetworkFactory
 
 NETWORKS: dict[str, SequenceNetworkFactory] = {
+    "made": partial(MADE, features=96, depth=2),
     "pixel_cnn": partial(PixelCNN, features=8, depth=6),
     "pixel_cnn with a wide kernel": partial(PixelCNN, features=8, depth=3, kernel=5, first_kernel=3),
 }
