@@ -39,7 +39,7 @@ SPREAD = 0.3  # of what is not linear in the level, in the first embeddings
 
 @dataclass
 class PixelCNNState:
-    """What sampling keeps, of n images with rows of W pixels.
+    """Parts of both stacks that sampling keeps, of n images with rows of W pixels.
 
     Attributes:
         label: What labels add to the vertical stack of each layer, (n, 2 features, 1), or 0.
@@ -73,7 +73,7 @@ class Above(nn.Conv2d):
         return super().forward(F.pad(v, (self.side, self.side, self.rows, 0)))
 
     def nothing(self, n: int, columns: int) -> Tensor:
-        """What it looks back on in the first row of n images, (n, features, rows, columns)."""
+        """Zeros to look back on in the first row of n images, (n, features, rows, columns)."""
         return self.weight.new_zeros(n, self.in_channels, self.rows, columns)
 
     def step(self, row: Tensor, above: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,7 +93,7 @@ class Left(nn.Conv2d):
         return super().forward(F.pad(h, (self.columns, 0)))
 
     def nothing(self, n: int) -> Tensor:
-        """What it looks back on in the first column of n images, (n, features, columns)."""
+        """Zeros to look back on in the first column of n images, (n, features, columns)."""
         return self.weight.new_zeros(n, self.in_channels, self.columns)
 
     def step(self, pixel: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,7 +122,7 @@ class GatedLayer(nn.Module):
         return gated(a), h + self.dropout(self.out(gated(b)))
 
     def labelled(self, start: Tensor | None) -> Tensor | float:
-        """What labels add to a row of the vertical stack, (n, 2 features, 1)."""
+        """Shares of the labels in a row of the vertical stack, (n, 2 features, 1)."""
         return 0.0 if self.label is None or start is None else self.label(start)[:, :, None]
 
     def row(self, v: Tensor, above: Tensor, label: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
