@@ -20,12 +20,14 @@ DATA = {
     "toy": "toy",
     "grid": "toy",
     "checkerboard": "toy",
+    "language": "language",
 }  # by first word; fmt: skip
 HEADINGS = {
     "digits": "Digits: 8x8 images that scikit-learn carries",
     "mnist": "MNIST: 28x28 images from your own file",
     "cifar10": "CIFAR-10: 32x32 images in colour from your own file",
     "toy": "Points in the plane, with a known density",
+    "language": "Small languages, with known probabilities",
 }
 HEAD = ["| experiment | what it is | steps x batch | parameters | reached |", "|---|---|---|---|---|"]
 INTRODUCTION = """# Experiments
