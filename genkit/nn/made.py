@@ -82,7 +82,7 @@ class MADE(SequenceNetwork):
         self.layers = nn.ModuleList(MaskedLinear(inner if k else seen) for k in range(depth))
         self.last = MaskedLinear((place[:, None] >= degree).repeat_interleave(outputs, dim=0))
         self.dropout = Dropout(dropout)
-        self.edges = [0, *torch.bincount(degree, minlength=length).cumsum(0).tolist()]  # of degrees, among units
+        self.edges = [-(-m * features // length) for m in range(length + 1)]  # of degrees, among units
         linear = torch.linspace(-1.0, 1.0, inputs)[:, None] * torch.randn(token_features)
         with torch.no_grad():
             self.levels.weight.mul_(SPREAD).add_(linear)
