@@ -45,6 +45,7 @@ CASES = [
         ("r3gan", "digits"),
         ("wgan_gp", "toy"),
         ("infogan", "toy"),
+        ("gpt", "digits"),
     ]
 ]
 B, STEPS, SEED = 8, 3, 5
