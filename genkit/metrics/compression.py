@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from genkit.errors import ConfigError
 
-SEEN = 2**24  # bytes of the training text, the last ones, that a compressor is shown
+SEEN = 2**21  # bytes of the training text, the last ones, that a compressor is shown
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 2**26}]
 
 COMPRESSORS: dict[str, Callable[[bytes], int]] = {
@@ -28,7 +28,7 @@ def primed_size(name: str, train: bytes, test: bytes) -> int:
 
     Args:
         name: "zlib", "bz2" or "lzma".
-        train: Of which the last 16 MiB are seen.
+        train: Of which the last 2 MiB are seen.
         test: One byte or more.
 
     Raises:
