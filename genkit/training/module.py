@@ -34,6 +34,7 @@ from genkit.noise import seed_global, seed_of
 from genkit.ranks import alone, copy_from_first, gathered, highest, rows_of_all, summed, world
 from genkit.training.diagnosis import non_finite_gradient, origin_of_gradient, origin_of_loss
 from genkit.training.ema import EMA, averaged_copy
+from genkit.training.idle_hooks import NoStepHooks
 from genkit.training.layout import settle
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.pace import Pace
@@ -43,7 +44,7 @@ from genkit.training.state_checks import check_optimizer, check_schedulers
 LIVE, AVERAGED = "model.", "averaged."  # prefixes in its state: its attributes that hold the two copies of the model
 
 
-class GenerativeModule(pl.LightningModule):
+class GenerativeModule(NoStepHooks, pl.LightningModule):  # type: ignore[misc]
     """Trains a `GenerativeModel`.
 
     Arguments:
@@ -92,6 +93,7 @@ class GenerativeModule(pl.LightningModule):
         self.model = model
         self.averaged: GenerativeModel | None = None
         self._followers: dict[str, tuple[list[Tensor], list[Tensor]]] = {}  # phase -> averaged parameters, live ones
+        self._followed: list[tuple[Any, Any]] = []  # buffers of the averaged copy's modules, and of the live ones
         self.ema, self.lr_schedule = ema, lr_schedule
         self.seed, self.accumulate, self.check_every = seed, accumulate, check_every
         self.pace = Pace(max_steps) if pace is None else pace
@@ -173,6 +175,10 @@ class GenerativeModule(pl.LightningModule):
         self.micro_batch += 1
         return terms["loss"]
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Pass a batch by where it is: on a CPU all are."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def _log(self, terms: Mapping[str, Tensor], phase: str) -> None:
         """The terms that the whole step has: one micro-batch alone would be a noisier estimate of the same."""
         number = self.micro_batch % self.accumulate
@@ -180,7 +186,8 @@ class GenerativeModule(pl.LightningModule):
         values = {self._key("train", phase, name): term.detach() for name, term in terms.items()}
         self._step_sums = {key: before[key] + value if key in before else value for key, value in values.items()}
         if number == self.accumulate - 1:
-            self.latest |= {key: total / self.accumulate for key, total in self._step_sums.items()}
+            sums, n = self._step_sums, self.accumulate
+            self.latest |= sums if n == 1 else {key: total / n for key, total in sums.items()}
             self._unshared |= self._step_sums.keys()
 
     def share_latest(self) -> None:
@@ -231,7 +238,7 @@ class GenerativeModule(pl.LightningModule):
         if not (learning and (gradient_clip_val or self._looks)):
             return
         norm = get_total_norm([p.grad for p in learning if p.grad is not None])
-        if self._looks and not bool(torch.isfinite(norm)):
+        if self._looks and not math.isfinite(norm.item()):
             self._refuse_gradients()
         if gradient_clip_val:
             clip_grads_with_norm_(learning, gradient_clip_val, norm)
@@ -349,7 +356,7 @@ class GenerativeModule(pl.LightningModule):
         return f"{stage}/{name}" if len(self.learns) == 1 else f"{stage}/{phase}/{name}"
 
     def _check_finite(self, terms: dict[str, Tensor], phase: str) -> None:
-        finite = bool(torch.isfinite(terms["loss"]))
+        finite = math.isfinite(terms["loss"].item())
         if not highest(not finite)[0]:
             return
         self._diverged(*gathered("" if finite else self._origin(terms, phase)))
@@ -381,6 +388,8 @@ class GenerativeModule(pl.LightningModule):
         for phase, module in self.averaged.trainable().items():
             pairs = [(a, p) for a, p in zip(module.parameters(), live[phase].parameters(), strict=True) if a is not p]
             self._followers[phase] = [a for a, _ in pairs], [p for _, p in pairs]
+        both = zip(self.averaged.modules(), self.model.modules(), strict=True)
+        self._followed = [(a._buffers, b._buffers) for a, b in both if b._buffers]  # a walk that each step would feel
 
     @torch.no_grad()
     def _average(self, phase: str, n: int) -> None:
@@ -392,8 +401,16 @@ class GenerativeModule(pl.LightningModule):
             return
         averaged, live = self._followers[phase]
         self.ema.update(averaged, live, n, self.pace.averaged(n))
-        for a, b in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
-            a.copy_(b)
+        for follower, leader in self._followed:
+            for name, value in leader.items():
+                if value is not None:
+                    follower[name].copy_(value)
+
+
+# Lightning asks for it at every step, and Python would put it together each time
+GenerativeModule.training_step.__signature__ = inspect.signature(  # type: ignore[attr-defined]
+    GenerativeModule.training_step
+)
 
 
 def mean_of_all(means: Mapping[str, float], n: int) -> dict[str, float]:

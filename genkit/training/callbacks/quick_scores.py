@@ -21,6 +21,7 @@ from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.record import Record
 from genkit.ranks import alone, from_first
 from genkit.training.aside import Aside
+from genkit.training.idle_hooks import NoStepHooks
 from genkit.training.module import GenerativeModule
 from genkit.training.options import QuickOptions
 
@@ -45,7 +46,7 @@ class Quick:
         return tuple(f"{PREFIX}{name}" for name in self.evaluator.metrics)
 
 
-class QuickScores(pl.Callback):
+class QuickScores(NoStepHooks, pl.Callback):  # type: ignore[misc]
     """Adds `quick/<metric>` to the validation terms, where a checkpoint's or early stopping's monitor finds them.
 
     `quick/<metric>/low`, `/high` and `/floor` stand beside each, `quick/n` beside all.

@@ -11,10 +11,11 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from genkit.training.idle_hooks import IdleHooks
 from genkit.training.module import GenerativeModule
 
 
-class StepCallback(pl.Callback):
+class StepCallback(IdleHooks, pl.Callback):  # type: ignore[misc]
     """Calls `on_step_end` after the last micro-batch of each optimizer step."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:

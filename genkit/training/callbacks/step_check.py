@@ -7,10 +7,11 @@ from pathlib import Path
 import lightning.pytorch as pl
 
 from genkit.training.checkpoint_io import FolderCheckpointIO
+from genkit.training.idle_hooks import NoStepHooks
 from genkit.training.state_checks import damaged
 
 
-class StepCheck(pl.Callback):
+class StepCheck(NoStepHooks, pl.Callback):  # type: ignore[misc]
     """Sees that a run goes on where its checkpoint is; from here on what fails is not the checkpoint's fault."""
 
     def __init__(self, checkpoints: FolderCheckpointIO, resume: tuple[Path, int] | None) -> None:

@@ -8,10 +8,11 @@ import lightning.pytorch as pl
 from rich.console import Console
 
 from genkit.training.aside import Aside
+from genkit.training.idle_hooks import NoStepHooks
 from genkit.training.module import GenerativeModule
 
 
-class ValidationWatch(pl.Callback):
+class ValidationWatch(NoStepHooks, pl.Callback):  # type: ignore[misc]
     """Says which validation term is not finite and where that arose, once until they are finite again.
 
     Arguments:
