@@ -137,12 +137,12 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
         return (v.movedim(1, -1) if self.spec.modality == "image" else v).flatten(1)
 
     def _targets(self, tokens: Tensor) -> Tensor:
-        """The scores' numbers of tokens, −1 of what follows the end."""
+        """Numbers among the scores of tokens (B, T), −1 of what costs nothing: pads, and what follows the end."""
         if self.end is None:
             return tokens
         ended = tokens == self.end
         after = ended.cumsum(1) - ended.long() > 0
-        return torch.where(ended, self.ordinary, tokens).masked_fill(after, -1)
+        return torch.where(ended, self.ordinary, tokens).masked_fill(after | (tokens == self.pad), -1)
 
     def _continued(self, tokens: Tensor, known: Tensor, y: Tensor | None, normal: Tensor) -> Tensor:
         """Tokens (n, T), those that are not known drawn by the place's number of `normal` (n, T); after an end, pad."""
