@@ -65,7 +65,7 @@ class MADE(SequenceNetwork):
         shape: tuple[int, ...],
         inputs: int,
         outputs: int,
-        num_classes: int | None = None,
+        num_classes: int | None,
         features: Width = 512,
         depth: Depth = 2,
         token_features: Width = 8,

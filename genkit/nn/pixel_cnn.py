@@ -190,7 +190,7 @@ class PixelCNN(SequenceNetwork):
         shape: tuple[int, ...],
         inputs: int,
         outputs: int,
-        num_classes: int | None = None,
+        num_classes: int | None,
         features: Width = 32,
         depth: Depth = 6,
         kernel: Kernel = 3,

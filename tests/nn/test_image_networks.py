@@ -39,7 +39,7 @@ def seen(network: SequenceNetwork, tokens: Tensor) -> Tensor:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_all_of_the_past_is_seen_and_nothing_else(network: str, shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    built = NETWORKS[network](shape=shape, inputs=4, outputs=4).double().eval()
+    built = NETWORKS[network](shape=shape, inputs=4, outputs=4, num_classes=None).double().eval()
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.copy_(0.5 * torch.randn_like(parameter))
@@ -51,7 +51,7 @@ def test_all_of_the_past_is_seen_and_nothing_else(network: str, shape: tuple[int
 def test_few_layers_see_a_window() -> None:
     """One row of 9 pixels, by windows of two pixels in the first layer and one more in each of two others."""
     torch.manual_seed(0)
-    built = PixelCNN(shape=(9,), inputs=3, outputs=3, features=8, depth=2).double().eval()
+    built = PixelCNN(shape=(9,), inputs=3, outputs=3, num_classes=None, features=8, depth=2).double().eval()
     with torch.no_grad():
         built.heads[0].out.weight.normal_()
     moved = seen(built, torch.randint(3, (4, 9))) != 0
@@ -61,4 +61,4 @@ def test_few_layers_see_a_window() -> None:
 @pytest.mark.parametrize(("name", "size"), [("kernel", 2), ("first_kernel", 4)])
 def test_windows_have_odd_sizes(name: str, size: int) -> None:
     with pytest.raises(ConfigError, match=rf"network\.{name}={size}: windows have an odd size, such as {size + 1}"):
-        PixelCNN(shape=(1, 4, 4), inputs=2, outputs=2, **{name: size})  # type: ignore[arg-type]
+        PixelCNN(shape=(1, 4, 4), inputs=2, outputs=2, num_classes=None, **{name: size})  # type: ignore[arg-type]
