@@ -42,7 +42,7 @@ TopK = Annotated[int, Range(1, 9), AtSampling("of the likeliest values: a few")]
 class Own(GenerativeModel):
     """A model of somebody's own."""
 
-    def __init__(self, *, spec, top_k: TopK = 3, teacher: Optional[ModelFactory] = None): ...
+    def __init__(self, *, spec, keep_k: TopK = 3, teacher: Optional[ModelFactory] = None): ...
 
     def losses(self, batch, phase): ...
 
@@ -92,7 +92,7 @@ def test_the_yaml_of_a_verb_has_the_declared_keys_with_their_help(verb):
 
 def test_no_verb_and_no_setting_knows_a_word_of_a_family():
     files = [file for part in ("commands", "config") for file in (PACKAGE / part).rglob("*.py")]
-    words = re.compile(r"temperature|truncation|guidance|top_k|langevin")
+    words = re.compile(r"temperature|truncation|guidance|keep_k|langevin")
     strings = re.compile(r'^\s*"""|^[^"]*$')  # examples in docstrings are none
     found = [
         (file.name, line)
@@ -115,21 +115,25 @@ def test_other_tools_words_lead_to_declared_keys():
 def test_a_plugins_key_is_one_of_the_verbs(plugin, capsys):
     named = f"plugins=[{plugin}]"
     assert cli.main(["sample", named, "--help"]) == 0
-    assert re.search(r"top_k=null +of the likeliest values: a few", capsys.readouterr().out)
+    assert re.search(r"keep_k=null +of the likeliest values: a few", capsys.readouterr().out)
     for verb, words, reason in (
-        ("sample", "top_k=0", "top_k: 0 is not an integer in [1, 9]"),
+        ("sample", "keep_k=0", "keep_k: 0 is not an integer in [1, 9]"),
         ("sample", "lean.by=9", "lean.by: 9 is not a finite number in [0, 5]"),
         ("sample", "lean.critic=nowhere lean.by=2", "nowhere: no such folder"),
-        ("sample", "tpo_k=4", f"did you mean top_k? try: genkit sample {named} ckpt=. top_k=4"),
-        ("eval", "sweep.top_k=[1,0]", "sweep.top_k[1]: 0 is not an integer in [1, 9]"),
-        ("eval", "sweep.topk=[1,2]", f"did you mean sweep.top_k? try: genkit eval {named} ckpt=. 'sweep.top_k=[1,2]'"),
+        ("sample", "kepe_k=4", f"did you mean keep_k? try: genkit sample {named} ckpt=. keep_k=4"),
+        ("eval", "sweep.keep_k=[1,0]", "sweep.keep_k[1]: 0 is not an integer in [1, 9]"),
+        (
+            "eval",
+            "sweep.keepk=[1,2]",
+            f"did you mean sweep.keep_k? try: genkit eval {named} ckpt=. 'sweep.keep_k=[1,2]'",
+        ),
     ):
         assert cli.main([verb, named, "ckpt=.", *words.split()]) in (2, 4)
         assert reason.replace("'", "") in capsys.readouterr().err.replace("'", "")
-    assert cli.main(["sample", "ckpt=.", "top_k=4"]) == 2  # a key of nobody's without the plugin
-    assert "top_k: unknown key" in (said := capsys.readouterr().err)
+    assert cli.main(["sample", "ckpt=.", "keep_k=4"]) == 2  # a key of nobody's without the plugin
+    assert "keep_k: unknown key" in (said := capsys.readouterr().err)
     assert "plugins=[PACKAGE]" in said
-    assert candidates(f"genkit sample {named} to", {"sample": True}) == ["top_k="]
+    assert candidates(f"genkit sample {named} kee", {"sample": True}) == ["keep_k="]
 
 
 def test_a_trained_model_is_found_by_its_annotation(plugin):
@@ -144,11 +148,11 @@ def test_a_trained_model_is_found_by_its_annotation(plugin):
 
 
 def test_a_mark_describes_its_argument():
-    def f(top_k: Annotated[int | None, Range(1, 9), AtSampling("few", key="a.k")]): ...
+    def f(keep_k: Annotated[int | None, Range(1, 9), AtSampling("few", key="a.k")]): ...
 
     class Own:
         __init__ = f
 
     [one] = declared_by(Own).values()
-    assert (one.key, one.argument, one.is_object, one.is_trained_model) == ("a.k", "top_k", False, False)
+    assert (one.key, one.argument, one.is_object, one.is_trained_model) == ("a.k", "keep_k", False, False)
     assert list(one.sweeps) == ["a.k"]

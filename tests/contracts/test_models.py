@@ -23,6 +23,7 @@ from genkit.batch_noise import by_example, share_of_batch
 from genkit.config.hydra import catalog
 from genkit.config.hydra.catalog import Catalog
 from genkit.config.hydra.words import Words
+from genkit.data.kinds import Categorical
 from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.models.base import Conditional, Decoder, Density, Encoder, GenerativeModel, LatentBound, Reconstructor
@@ -221,11 +222,10 @@ class Laws:
             with pytest.raises(ConfigError, match="conditional"):
                 model.sample(2, y=None if conditional else torch.tensor([0, 1]), noise=SampleNoise(0, range(2)))
         if conditional:
-            # a level that is drawn may stay the same
-            n = 32 if isinstance(model, Density) and model.dequantisation == "none" else 2
-            a, b = (model.sample(n, y=(torch.arange(n) + k) % 3, noise=SampleNoise(0, range(n))) for k in (0, 1))
-            moved = (a - b).flatten(1).abs().amax(1) > 0
-            assert moved.all() if n == 2 else moved.any()
+            a, b = (model.sample(2, y=torch.tensor(y), noise=SampleNoise(0, range(2))) for y in ([0, 1], [1, 2]))
+            # a level that is drawn may stay the same: that its probability moves is a law of likelihoods
+            drawn = isinstance(model, Density) and model.dequantisation == "none"
+            assert drawn or ((a - b).flatten(1).abs().amax(1) > 0).all()
 
     def test_a_seed_is_enough_to_sample(self, subject):
         """In the labels in turn where it takes labels; one for all of them, or a tensor, say the same."""
@@ -377,6 +377,9 @@ def test_each_model_serves_some_data_and_refuses_the_rest_in_one_line(subtests):
             served = {case.spec.modality for case in CASES if case.model == model}
             assert served
             for modality in {"image", "vector", "sequence"} - served:
+                cls = Case(model, "toy").cls
+                if Categorical in cls.kinds and modality in cls.modalities:
+                    continue  # it would serve these tokens
                 spec = DataSpec(shape=(16,), modality=modality, levels=27)
                 with pytest.raises(ConfigError, match=f"not {modality}") as error:
                     Case(model, "toy").build(spec)

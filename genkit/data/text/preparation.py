@@ -99,7 +99,7 @@ class _Preparation:
             raise DataError(f"{corpus.name}: one document only, which cannot be divided: {corpus.alone}")
         elif self.size < FEWEST:
             raise DataError(
-                f"{corpus.name}: {self.size} bytes of text, which are not enough to train on: give {FEWEST} or more"
+                f"{corpus.name}: {self.size:,} bytes of text, which are not enough to train on: give {FEWEST:,} or more"
             )
 
     def write(self, facts: Facts) -> None:

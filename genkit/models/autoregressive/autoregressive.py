@@ -58,7 +58,7 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
         spec: DataSpec,
         network: SequenceNetworkFactory | None = None,
         conditional: bool = False,
-        temperature: Annotated[NonNegativeFloat, AtSampling("of a token's draw; 0: the likeliest always")] = 1.0,
+        temperature: Annotated[NonNegativeFloat, AtSampling("below 1 draws likelier, less diverse samples")] = 1.0,
         top_k: Annotated[NonNegativeInt, AtSampling("draw among so many likeliest tokens; 0: all")] = 0,
         top_p: Annotated[
             float, Range(0.0, 1.0, open_low=True), AtSampling("draw among the fewest with this mass; 1: all")
