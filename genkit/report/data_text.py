@@ -107,7 +107,7 @@ def _text(text: TextFacts | None) -> Iterator[str]:
     what = "1 text, cut 90/5/5" if text.whole else f"{documents:,}, up to {text.longest:,} tokens long with their ends"
     yield _row("documents", what)
     each = size / max(tokens, 1)
-    yield _row("tokens", f"{tokens:,} of {text.vocabulary:,} ({text.tokenizer}), {each:.2f} bytes each")
+    yield _row("tokens", f"{tokens:,} of {text.vocabulary:,} ({text.tokenizer}), {each:,.2f} bytes each")
     yield _row("bytes", ", ".join(f"{text.bytes[name]:,} {name}" for name in NAMES))
     for excerpt in text.excerpts:
         for i, line in enumerate(wrapped(excerpt, most=EXCERPT)):
