@@ -13,13 +13,18 @@ FORK = multiprocessing.get_context("fork")
 
 
 def test_one_is_inside_at_a_time(tmp_path: Path) -> None:
-    inside, most, waited = [], [], []
+    inside, most, waited, all_wait = [], [], [], threading.Event()
+
+    def wait(number: int) -> None:
+        waited.append(number)
+        if len(waited) == 3:
+            all_wait.set()
 
     def work(number: int) -> None:
-        with own_turn(tmp_path / "turns" / "x", lambda: waited.append(number)):
+        with own_turn(tmp_path / "turns" / "x", lambda: wait(number)):
             inside.append(number)
             most.append(len(inside))
-            threading.Event().wait(0.01)
+            all_wait.wait(60)  # the first one stays inside until the others have come
             inside.remove(number)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
