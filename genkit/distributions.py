@@ -49,3 +49,15 @@ def truncated_normal(eps: Tensor, bound: float) -> Tensor:
 def normal_log_prob(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """log N(z; mean, e^log_var) in nats, per dimension, shapes that broadcast."""
     return -0.5 * ((z - mean).square() * torch.exp(-log_var) + log_var + log(2 * pi))
+
+
+def draw_categorical(logits: Tensor, u: Tensor) -> Tensor:
+    """Inverse of the distribution function in float64: logits (n, K) and uniforms (n,) to draws (n,) int64.
+
+    What has no mass is never drawn, u at an end of its interval included.
+    """
+    mass = logits.double().softmax(1)
+    below = mass.cumsum(1)
+    found = (below < u.double()[:, None] * below[:, -1:]).sum(1)
+    last = (mass > 0).double().cumsum(1).argmax(1)  # the last one that has any
+    return torch.where(mass.gather(1, found.clamp(max=logits.shape[1] - 1)[:, None])[:, 0] > 0, found, last)

@@ -38,7 +38,7 @@ from genkit.data.text.samples import JSONL, TXT, written_text
 from genkit.environment import Report, is_first, report
 from genkit.models.base import Stepwise
 from genkit.models.conditional import labels_for
-from genkit.models.stream import shared_samples
+from genkit.models.stream import Beginnings, shared_samples
 from genkit.printing import shown
 from genkit.ranks import joined
 from genkit.report.console import make_console
@@ -79,7 +79,7 @@ def _sample(settings: SampleSettings) -> Path:
     assert settings.ckpt is not None  # the newest run where none is named
     found = restore_for_sampling(settings.ckpt, settings, console)
     labels_for(found.model, range(1), label_number(found.model.spec, settings.y))  # refused before anything is drawn
-    beginnings(found.model, settings)  # refused likewise
+    begin = beginnings(found.model, settings)  # refused likewise
     if settings.show is None:
         size = samples_size(found.model.spec, settings.n)  # at most: the file is compressed
         require_free_disk(size, Path(settings.out or "outputs"), "draw fewer (n=)")
@@ -87,27 +87,29 @@ def _sample(settings: SampleSettings) -> Path:
 
     def fill(folder: Path) -> None:
         if picture is None:
-            _write(folder, found, settings, console)
+            _write(folder, found, settings, console, begin)
         else:
             _show(folder, picture, found, settings)
 
     with memory_errors(smaller_batch("batch_size", min(settings.batch_size, settings.n))):
         if not is_first():
-            return _help(found, settings)
+            return _help(found, settings, begin)
         folder = make_out(settings.out, "sample", label_of(found), fill)
     _close(folder, found, settings, console)
     return folder
 
 
-def _help(found: Restored, settings: SampleSettings) -> Path:
+def _help(found: Restored, settings: SampleSettings, begin: Beginnings | None) -> Path:
     """Draws this process's share for the first one, which writes; returns no folder."""
     if settings.show is None:
-        for _ in _stream(found, settings):
+        for _ in _stream(found, settings, begin):
             pass
     return Path()
 
 
-def _stream(found: Restored, settings: SampleSettings) -> Iterator[tuple[Tensor, Tensor | None]]:
+def _stream(
+    found: Restored, settings: SampleSettings, begin: Beginnings | None
+) -> Iterator[tuple[Tensor, Tensor | None]]:
     label = label_number(found.model.spec, settings.y)
     return shared_samples(
         found.model,
@@ -115,7 +117,7 @@ def _stream(found: Restored, settings: SampleSettings) -> Iterator[tuple[Tensor,
         seed=settings.seed,
         batch_size=settings.batch_size,
         y=label,
-        begin=beginnings(found.model, settings),
+        begin=begin,
     )
 
 
@@ -140,7 +142,7 @@ def _show(folder: Path, picture: Picture, found: Restored, settings: SampleSetti
     _note(folder / f"{settings.show}.json", _facts(found, settings) | own)
 
 
-def _write(folder: Path, found: Restored, settings: SampleSettings, console: Console) -> None:
+def _write(folder: Path, found: Restored, settings: SampleSettings, console: Console, begin: Beginnings | None) -> None:
     spec, n = found.model.spec, settings.n
     started = time.perf_counter()
     kept: list[Tensor] = []
@@ -151,7 +153,7 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
             task, said, done = bar.add_task("sampling", total=n), time.monotonic(), 0
-            for x, y in _stream(found, settings):
+            for x, y in _stream(found, settings, begin):
                 done += len(x)
                 if not console.is_interactive and time.monotonic() - said > PLAIN_SECONDS:
                     said = time.monotonic()

@@ -35,6 +35,7 @@ Modality = Literal["image", "vector", "sequence"]
 Drawing = Literal["grid", "scatter", "series", "tokens", "table", "text"]
 
 LARGEST_RANGE = 1e12
+END, PAD = "eos", "pad"  # specials: the end of a sequence, and what fills it up to its length
 MOST = 2**31  # stored values are numbered within it
 SCALED: dict[Modality, Drawing] = {"image": "grid", "vector": "scatter", "sequence": "series"}
 

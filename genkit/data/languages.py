@@ -22,9 +22,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.dataset import KnownDensity
-from genkit.data.kinds import Categorical
-
-END, PAD = "eos", "pad"
+from genkit.data.kinds import END, PAD, Categorical
 
 
 class Language(KnownDensity, ABC):

@@ -31,7 +31,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from genkit.data.kinds import Categorical, Quantised, dtype_name
+from genkit.data.kinds import PAD, Categorical, Quantised, dtype_name
 from genkit.data.spec import DataSpec, batch_words, check_values
 from genkit.distributions import bits_per_dim
 from genkit.errors import ConfigError, DataError
@@ -42,7 +42,6 @@ Dequantisation = Literal["uniform", "variational", "none"]
 
 Question = Callable[[Tensor, Tensor | None], Tensor]  # x (B, *shape), y (B,) or None to the answer about each (B, …)
 
-PAD = "pad"  # the special that fills a sequence up to its length
 HANDED = ("log_prob", "importance_log_prob")  # what an x is asked about by
 LEAST = 16  # examples asked about at once: a matrix product of fewer rows rounds otherwise
 

@@ -26,9 +26,7 @@ from torch.nn import functional as F
 from genkit.component import Depth, Range, Width
 from genkit.nn.dropout import Dropout
 from genkit.nn.masked_linear import MaskedLinear
-from genkit.nn.sequence_network import SequenceNetwork, StartTokens
-
-SPREAD = 0.3  # of what is not linear in the token, in the first embeddings
+from genkit.nn.sequence_network import SequenceNetwork, StartTokens, start_linear
 
 
 @dataclass
@@ -83,9 +81,8 @@ class MADE(SequenceNetwork):
         self.last = MaskedLinear((place[:, None] >= degree).repeat_interleave(outputs, dim=0))
         self.dropout = Dropout(dropout)
         self.edges = [-(-m * features // length) for m in range(length + 1)]  # of degrees, among units
-        linear = torch.linspace(-1.0, 1.0, inputs)[:, None] * torch.randn(token_features)
+        start_linear(self.levels, inputs)
         with torch.no_grad():
-            self.levels.weight.mul_(SPREAD).add_(linear)
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)
 

@@ -31,10 +31,9 @@ from torch.nn import functional as F
 from genkit.component import Depth, Range, Width
 from genkit.errors import ConfigError
 from genkit.nn.dropout import Dropout
-from genkit.nn.sequence_network import SequenceNetwork, StartTokens
+from genkit.nn.sequence_network import SequenceNetwork, StartTokens, start_linear
 
 Kernel = Annotated[int, Range(1, 63)]
-SPREAD = 0.3  # of what is not linear in the level, in the first embeddings
 
 
 @dataclass
@@ -213,9 +212,7 @@ class PixelCNN(SequenceNetwork):
         self.place = nn.Parameter(0.1 * torch.randn(2, features, self.rows, self.columns))  # of the two stacks
         self.layers = nn.ModuleList(GatedLayer(features, kernel // 2, num_classes, dropout) for _ in range(depth))
         self.heads = nn.ModuleList(ChannelHead(features, outputs, first=c == 0) for c in range(self.channels))
-        linear = torch.linspace(-1.0, 1.0, inputs).repeat(self.channels)[:, None] * torch.randn(features)
-        with torch.no_grad():
-            self.levels.weight.mul_(SPREAD).add_(linear)
+        start_linear(self.levels, inputs)
 
     def forward(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
         embedded = self._embedded(tokens.unflatten(1, (self.rows, self.columns, self.channels)))

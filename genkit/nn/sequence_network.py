@@ -12,11 +12,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from genkit.component import Component
 
 State = Any  # a network's own
+SPREAD = 0.3  # of what is not linear in the level, in the first embeddings
 FEATURES = 128  # width, where minutes are what there is
 
 
@@ -72,3 +74,15 @@ class StartTokens(nn.Module):
             raise ValueError("this network was built with labels: it needs y")
         index = self.table.weight.new_zeros(n).long() if y is None else y
         return self.table(index)
+
+
+@torch.no_grad()
+def start_linear(table: nn.Embedding, inputs: int) -> None:
+    """Let embeddings begin nearly linear in the level, so that levels are met in their order.
+
+    Args:
+        table: Rows of the levels, those of one channel after those of another.
+        inputs: Levels of a channel.
+    """
+    linear = torch.linspace(-1.0, 1.0, inputs).repeat(table.num_embeddings // inputs)[:, None]
+    table.weight.mul_(SPREAD).add_(linear * torch.randn(table.embedding_dim))

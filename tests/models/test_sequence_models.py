@@ -12,9 +12,10 @@ from torch import Tensor
 
 from genkit.data.kinds import Categorical
 from genkit.data.spec import DataSpec
+from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.autoregressive.autoregressive import Autoregressive
-from genkit.models.autoregressive.token_sampler import TokenSampler, drawn
+from genkit.models.autoregressive.token_sampler import TokenSampler
 from genkit.nn.gpt import GPT
 from genkit.nn.lstm import LSTM
 from genkit.nn.made import MADE
@@ -235,7 +236,7 @@ def test_controls_leave_what_they_say(sampler: TokenSampler, kept: list[float]) 
 @pytest.mark.parametrize("u", [0.0, 1e-300, 0.5, 1.0 - 2**-53, 1.0])
 def test_a_token_without_mass_is_never_drawn(u: float) -> None:
     scores = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]])
-    assert int(drawn(scores, torch.tensor([u], dtype=torch.float64))) in (1, 3)
+    assert int(draw_categorical(scores, torch.tensor([u], dtype=torch.float64))) in (1, 3)
 
 
 def test_controls_change_samples_and_no_likelihood() -> None:

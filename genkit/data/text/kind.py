@@ -16,11 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.data.kinds import Categorical, Drawing, Modality
+from genkit.data.kinds import END, PAD, Categorical, Drawing, Modality
 from genkit.data.text.tokenizer import Ids, Tokenizer
 from genkit.data.text.tokenizers import tokenizer_of
-
-END, PAD = "eos", "pad"
 
 
 @dataclass(frozen=True, repr=False)

@@ -22,16 +22,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genkit.component import AtSampling, NonNegativeFloat, NonNegativeInt, Probability, Range
-from genkit.data.kinds import Categorical, Modality, Quantised
+from genkit.data.kinds import END, PAD, Categorical, Modality, Quantised
 from genkit.data.spec import Batch, DataSpec, check_values
+from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
-from genkit.models.autoregressive.token_sampler import TokenSampler, drawn
+from genkit.models.autoregressive.token_sampler import TokenSampler
 from genkit.models.base import Bound, Completes, Conditional, Density, GenerativeModel, Noise, classes_of
 from genkit.models.density import Dequantisation
 from genkit.nn.gpt import GPT
 from genkit.nn.sequence_network import SequenceNetworkFactory
-
-END, PAD = "eos", "pad"
 
 
 class Autoregressive(GenerativeModel, Density, Conditional, Completes):
@@ -75,8 +74,8 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
         count = spec.kind.count
         assert count is not None
         self.ordinary = count - len(specials)
-        self.end = spec.kind.special(END) if isinstance(spec.kind, Categorical) and END in specials else None
-        self.pad = spec.kind.special(PAD) if isinstance(spec.kind, Categorical) and PAD in specials else None
+        self.end = self.ordinary + specials.index(END) if END in specials else None
+        self.pad = self.ordinary + specials.index(PAD) if PAD in specials else None
         if self.end is not None and self.pad is None:
             raise ConfigError('tokens with the special "eos" need "pad" besides, for what comes after it')
         self.network = (network or GPT)(
@@ -151,7 +150,7 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
         ended = torch.zeros(n, dtype=torch.bool, device=u.device)
         scores, state = self.network.start(n, y)
         for t in range(self.length):
-            token = torch.where(known[:, t], tokens[:, t], self._token(drawn(self.sampler(scores), u[:, t])))
+            token = torch.where(known[:, t], tokens[:, t], self._token(draw_categorical(self.sampler(scores), u[:, t])))
             if self.end is not None and self.pad is not None:
                 token = torch.where(ended & ~known[:, t], self.pad, token)
                 ended |= token == self.end

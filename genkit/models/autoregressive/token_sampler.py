@@ -53,15 +53,3 @@ class TokenSampler:
 
 def _kept(scores: Tensor, kept: Tensor) -> Tensor:
     return scores.masked_fill(~kept, -math.inf)
-
-
-def drawn(scores: Tensor, u: Tensor) -> Tensor:
-    """Inverse of the distribution function in float64: scores (n, K) and uniforms (n,) to tokens (n,) int64.
-
-    A token without mass is never drawn, u at an end of its interval included.
-    """
-    mass = scores.double().softmax(1)
-    below = mass.cumsum(1)
-    token = (below < u.double()[:, None] * below[:, -1:]).sum(1)
-    last = (mass > 0).double().cumsum(1).argmax(1)  # the last token that has any
-    return torch.where(mass.gather(1, token.clamp(max=scores.shape[1] - 1)[:, None])[:, 0] > 0, token, last)

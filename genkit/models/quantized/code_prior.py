@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genkit.component import Component, Depth, Range, Width
+from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.base import Noise
 from genkit.nn.attention import HEADS
@@ -102,9 +103,3 @@ class TransformerPrior(CodePrior):
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
         u = torch.special.ndtr(noise(self.length))
         return self.net.sample(n, lambda logits, t: draw_categorical(logits / temperature, u[:, t]), y)
-
-
-def draw_categorical(logits: Tensor, u: Tensor) -> Tensor:
-    """Inverse of the distribution function: logits (B, K) and uniform u in (0, 1], (B,), to draws (B,) int64."""
-    below = logits.double().softmax(1).cumsum(1)
-    return (below < u.double()[:, None] * below[:, -1:]).sum(1)
