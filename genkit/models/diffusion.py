@@ -12,7 +12,6 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from genkit.batch_noise import uniform
 from genkit.component import AtSampling, PositiveInt, Probability, Range
 from genkit.data.spec import Batch, DataSpec
 from genkit.diffusion.denoiser import Clipped, Denoiser, Labelled, unlabelled
@@ -26,6 +25,7 @@ from genkit.diffusion.schedule import KarrasSchedule, Schedule
 from genkit.diffusion.time_distribution import LogNormalLevels
 from genkit.errors import ConfigError
 from genkit.models.base import Conditional, GenerativeModel, Guidable, MonteCarlo, Noise, Stepwise, classes_of
+from genkit.models.label_dropout import LABEL_DROPOUT, check_guidance, with_some_withheld
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 from genkit.nn.fold import fold_of
@@ -46,7 +46,6 @@ GuidanceInterval = Annotated[
     tuple[Level, Level],
     AtSampling("[low, high]: the noise levels at which to guide", key="guidance.interval", needs="guidance.scale=2"),
 ]
-LABEL_DROPOUT = 0.1  # share of labels withheld in training (Ho & Salimans 2022)
 HIGH_LEVELS = 0.1, 1.3  # mean and standard deviation of ln(σ / σ_data) where the clean image is predicted
 LARGEST = 128 * 128  # pixels that the default network is made for: a step costs as many times more as there are more
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
@@ -113,7 +112,8 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         self.sampler = sampler or HeunSampler
         self.likelihood = likelihood or FlowLikelihood()
         self.bound, self.dequantisation = self.likelihood.bound, self.likelihood.dequantisation
-        check_guidance(guidance_scale, self.num_classes, label_dropout)
+        weaker = ", or name a weaker model with guidance.weak="
+        check_guidance(guidance_scale, self.num_classes, label_dropout, weaker)
         self.label_dropout, self.guidance_scale = label_dropout, guidance_scale
         self.guidance_interval, self.clip_denoised = guidance_interval, clip_denoised
         self.weak: Diffusion | None = None
@@ -160,8 +160,8 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         y = self.labels_of(batch)
         if y is None or not self.training:
             return y
-        dropped = uniform(len(y), device=y.device) < self.label_dropout
-        return torch.where(dropped, self.num_classes, y)  # type: ignore[arg-type]
+        assert self.num_classes is not None
+        return with_some_withheld(y, self.num_classes, self.label_dropout)
 
     def _guided(self, n: int, y: Tensor | None) -> Denoiser:
         """The denoiser with its labels fixed, guided where a scale other than 1 is asked for, clipped last."""
@@ -203,22 +203,6 @@ def _too_large(sides: Sequence[int]) -> str:
         f"model=diffusion denoises images of up to 128x128 pixels with its default network, not {height}x{width}: "
         "choose smaller images (data.size=), model=latent_diffusion over a model=autoencoder, or backbone=unet"
     )
-
-
-def check_guidance(scale: float, num_classes: int | None, label_dropout: float) -> None:
-    """Raises ConfigError where classifier-free guidance has nothing to move away from, or nothing to move towards."""
-    if scale == 1.0:
-        return
-    if num_classes is None:
-        raise ConfigError(
-            f"guidance.scale={scale:g}: a model without labels cannot be guided: leave it out, train with "
-            "model.conditional=true, or name a weaker model with guidance.weak="
-        )
-    if label_dropout == 0.0:
-        raise ConfigError(
-            f"guidance.scale={scale:g}: with model.label_dropout=0 the model never learns to do without a label: train "
-            f"it with model.label_dropout={LABEL_DROPOUT:g}, or leave guidance out (guidance.scale=1)"
-        )
 
 
 def refuse_other_data(spec: DataSpec, weak: DataSpec) -> None:

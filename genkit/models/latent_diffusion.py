@@ -37,7 +37,6 @@ from genkit.models.base import (
     classes_of,
 )
 from genkit.models.diffusion import (
-    LABEL_DROPOUT,
     LEAST_SPREAD,
     Diffusion,
     GuidanceInterval,
@@ -45,6 +44,7 @@ from genkit.models.diffusion import (
     Solver,
     refuse_other_data,
 )
+from genkit.models.label_dropout import LABEL_DROPOUT
 from genkit.nn.backbone import BackboneFactory
 from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 

@@ -21,11 +21,13 @@ from genkit.nn.lstm import LSTM
 from genkit.nn.made import MADE
 from genkit.nn.pixel_cnn import PixelCNN
 from genkit.nn.sequence_network import SequenceNetworkFactory
+from genkit.nn.transformer import CausalTransformer
 from genkit.noise import SampleNoise
 
 NETWORKS: dict[str, SequenceNetworkFactory] = {
     "gpt": partial(GPT, features=8, depth=2, heads=2, ngram_rows=7),
     "gpt without n-grams": partial(GPT, features=8, depth=1, heads=1, ngram_rows=0),
+    "transformer": partial(CausalTransformer, features=8, depth=2, heads=2),
     "lstm": partial(LSTM, features=6, depth=2),
     "made": partial(MADE, features=12, depth=2, token_features=3),
     "pixel_cnn": partial(PixelCNN, features=4, depth=3),
@@ -246,3 +248,52 @@ def test_controls_change_samples_and_no_likelihood() -> None:
     greedy = other.sample(50, seed=0)
     assert bool((greedy == greedy[0]).all())
     assert not bool((one.sample(50, seed=0) == greedy).all())
+
+
+GUIDED = {"conditional": True, "label_dropout": 0.1}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("scale", [0.0, 1.0, 2.5])
+def test_guided_draws_are_those_of_the_closed_form(network: str, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores met while sampling against both conditionals of the whole sequence, in one pass each."""
+    model = model_of(network, "tokens", **GUIDED, guidance_scale=scale)
+    seen: list[Tensor] = []
+
+    def watched(self: TokenSampler, scores: Tensor) -> Tensor:
+        seen.append(scores.log_softmax(1))
+        return scores
+
+    monkeypatch.setattr(TokenSampler, "__call__", watched)
+    y = torch.arange(8) % 2
+    x = model.sample(8, y, seed=4)
+    labelled, unlabelled = model.network(x, y), model.network(x, torch.full_like(y, 2))
+    expected = (scale * labelled + (1 - scale) * unlabelled).log_softmax(2)
+    torch.testing.assert_close(torch.stack(seen, 1), expected, rtol=0, atol=1e-12)
+    assert float((labelled.log_softmax(2) - unlabelled.log_softmax(2)).abs().max()) > 0.1
+
+
+def test_a_scale_of_one_is_the_model_itself_and_no_likelihood_knows_another() -> None:
+    plain, guided = model_of("gpt", **GUIDED), model_of("gpt", **GUIDED, guidance_scale=3.0)
+    one, x, y = model_of("gpt", **GUIDED, guidance_scale=1.0), everything("tokens"), torch.arange(243) % 2
+    assert torch.equal(plain.sample(50, seed=1), one.sample(50, seed=1))
+    assert not torch.equal(plain.sample(50, seed=1), guided.sample(50, seed=1))
+    assert torch.equal(plain.log_prob(x, y), guided.log_prob(x, y))
+    assert float(plain.log_prob(x, torch.zeros(243).long()).logsumexp(0)) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_labels_are_withheld_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, told = model_of("lstm", **GUIDED), []
+    monkeypatch.setattr(model.network, "forward", lambda x, y: told.append(y) or torch.zeros(len(x), 5, 3))
+    batch = {"x": torch.zeros(4000, 5).long(), "y": torch.arange(4000) % 2}
+    model.losses(batch, "model")
+    model.train().losses(batch, "model")
+    assert torch.equal(told[0], batch["y"])
+    assert float((told[1] == 2).double().mean()) == pytest.approx(0.1, abs=0.02)
+
+
+def test_guidance_needs_what_it_moves_away_from() -> None:
+    with pytest.raises(ConfigError, match=r"^guidance\.scale=2: a model without labels.*model\.conditional=true$"):
+        model_of("gpt", guidance_scale=2.0)
+    with pytest.raises(ConfigError, match=r"^guidance\.scale=2: with model\.label_dropout=0 .*label_dropout=0\.1"):
+        model_of("gpt", conditional=True, guidance_scale=2.0)

@@ -26,11 +26,13 @@ from genkit.data.kinds import END, PAD, Categorical, Modality, Quantised
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
+from genkit.models.autoregressive.label_guidance import LabelGuidance
 from genkit.models.autoregressive.token_sampler import TokenSampler
 from genkit.models.base import Bound, Completes, Conditional, Density, GenerativeModel, Noise, classes_of
 from genkit.models.density import Dequantisation
+from genkit.models.label_dropout import check_guidance, with_some_withheld
 from genkit.nn.gpt import GPT
-from genkit.nn.sequence_network import SequenceNetworkFactory
+from genkit.nn.sequence_network import SequenceNetwork, SequenceNetworkFactory
 
 
 class Autoregressive(GenerativeModel, Density, Conditional, Completes):
@@ -44,6 +46,8 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
         top_k: Draw among so many likeliest tokens; 0: all.
         top_p: Draw among the fewest that have this mass together; 1: all.
         min_p: Draw among those at least so many times as likely as the likeliest; 0: all.
+        label_dropout: Share of training examples shown without their label, so that guidance is possible.
+        guidance_scale: Classifier-free guidance w in sampling a conditional model; 1 is none.
     """
 
     bound: Bound = "exact"
@@ -65,9 +69,13 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
         min_p: Annotated[
             Probability, AtSampling("draw among those so many times as likely as the likeliest; 0: all")
         ] = 0.0,
+        label_dropout: Probability = 0.0,
+        guidance_scale: Annotated[float, Range(0.0, 1000.0), AtSampling("", key="guidance.scale")] = 1.0,
     ) -> None:
         super().__init__(spec)
         self.num_classes = classes_of(spec, conditional)
+        check_guidance(guidance_scale, self.num_classes, label_dropout)
+        self.label_dropout, self.guidance_scale = label_dropout, guidance_scale
         self.length = spec.dim
         self.sampler = TokenSampler(temperature, top_k, top_p, min_p)
         specials = spec.kind.specials if isinstance(spec.kind, Categorical) else ()
@@ -82,13 +90,15 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
             shape=spec.shape,
             inputs=count,
             outputs=self.ordinary + (self.end is not None),
-            num_classes=self.num_classes,
+            num_classes=self.num_classes if self.num_classes is None else self.num_classes + (label_dropout > 0),
         )
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """The mean of −log P(x_t | x_<t) over all T places, in nats; a pad costs nothing."""
-        tokens = self.tokens_of(batch["x"])
-        return {"loss": -self.token_log_prob(tokens, self.labels_of(batch)).mean()}
+        tokens, y = self.tokens_of(batch["x"]), self.labels_of(batch)
+        if y is not None and self.num_classes is not None and self.label_dropout and self.training:
+            y = with_some_withheld(y, self.num_classes, self.label_dropout)
+        return {"loss": -self.token_log_prob(tokens, y).mean()}
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         self.check_labels(y, len(x))
@@ -148,7 +158,8 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
         u, n = torch.special.ndtr(normal.double()), len(tokens)
         tokens, known = tokens.to(u.device).clone(), known.to(u.device)
         ended = torch.zeros(n, dtype=torch.bool, device=u.device)
-        scores, state = self.network.start(n, y)
+        network = self._as_sampled()
+        scores, state = network.start(n, y)
         for t in range(self.length):
             token = torch.where(known[:, t], tokens[:, t], self._token(draw_categorical(self.sampler(scores), u[:, t])))
             if self.end is not None and self.pad is not None:
@@ -160,8 +171,14 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
             if bool(ended.all()):
                 tokens[:, t + 1 :] = torch.where(known[:, t + 1 :], tokens[:, t + 1 :], self.pad or 0)
                 break
-            scores, state = self.network.step(token, state)
+            scores, state = network.step(token, state)
         return tokens
+
+    def _as_sampled(self) -> SequenceNetwork | LabelGuidance:
+        """The network, guided where a scale other than 1 is asked for."""
+        if self.guidance_scale == 1.0 or self.num_classes is None:
+            return self.network
+        return LabelGuidance(self.network, self.num_classes, self.guidance_scale)
 
     def _token(self, number: Tensor) -> Tensor:
         """Tokens of the numbers of scores."""
