@@ -52,6 +52,7 @@ from genkit.environment import Report, is_first, report
 from genkit.errors import ConfigError
 from genkit.evaluation import copies
 from genkit.evaluation.cache import Cache, NoCache
+from genkit.evaluation.document_rows import document_rows
 from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.neighbours import Neighbourhoods
 from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record
@@ -62,7 +63,7 @@ from genkit.printing import pasteable, shown
 from genkit.ranks import joined
 from genkit.report.console import make_console
 from genkit.report.picture import draw_neighbours
-from genkit.report.results import write_csv, write_json
+from genkit.report.results import write_csv, write_details, write_json
 from genkit.report.table import print_table
 
 PICTURED = 8  # samples in a picture of neighbours, twice
@@ -144,7 +145,8 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
         console.print(cache.problem, style="dim", soft_wrap=True)
     folder = None
     if first:
-        folder = _write(records, settings, models, knob, neighbours, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        folder = _write(records, settings, models, knob, neighbours, document_rows(evaluator), seconds)
         made = {"scores": folder / "results.csv"} | {path.stem: path for path in sorted(folder.glob("*.png"))}
         close(console, f"results: {shown(folder)}", made, [pasteable("compare", str(folder))])
     return Scored(records, folder)
@@ -296,6 +298,7 @@ def _write(
     models: Sequence[Restored],
     knob: Knob | None,
     neighbours: Mapping[str, Neighbourhoods],
+    details: Mapping[str, Sequence[Mapping[str, Any]]],
     seconds: float,
 ) -> Path:
     meta = {"genkit": __version__, "command": command_line(), "seconds": round(seconds, 3)}
@@ -303,6 +306,8 @@ def _write(
     def fill(folder: Path) -> None:
         write_json(folder / "results.json", records, meta)
         write_csv(folder / "results.csv", records)
+        for name, rows in details.items():
+            write_details(folder / f"{name}.csv", rows)
         if knob is not None:
             _draw_curve(folder, records, knob)
         for name, found in neighbours.items():

@@ -30,7 +30,7 @@ from genkit.evaluation.probe import OF_FAKES, Prober
 from genkit.evaluation.record import NOT_APPLICABLE, NOT_FINITE, Record, blank, display_name
 from genkit.evaluation.reference import Floor, Reference
 from genkit.evaluation.source import ModelSource, SampleSource, Source, model_values
-from genkit.evaluation.text_baseline import text_source
+from genkit.evaluation.text_baseline import text_source, whole_documents
 from genkit.features.base import Classifier, FeatureExtractor
 from genkit.metrics.base import ProbeMetric
 from genkit.metrics.bits_per_byte import BitsPerByte
@@ -81,6 +81,7 @@ class Evaluator:
         self.features = self.prober.features
         self.floors = Floors(reference, self.prober, self.cache, floor_repeats)
         self.copies = CopySearch(reference, self.prober, self.floors)
+        self.details: dict[tuple[str, str], list[dict[str, float]]] = {}  # by source and metric, see `ProbeMetric`
 
     def compute_on(self, device: torch.device) -> None:
         """Move the feature network, if there is one."""
@@ -132,7 +133,11 @@ class Evaluator:
         if source is None:
             return []
         rows = self._score(source, self.reference.data, None, metrics, named=False)
-        return rows if source.by_example else [replace(row, ci95=None) for row in rows]
+        rows = [whole_documents(row) for row in rows]
+        if source.by_example:
+            return rows
+        self.details = {key: found for key, found in self.details.items() if key[0] != source.label}
+        return [replace(row, ci95=None) for row in rows]
 
     def score(self, *sources: Source, starting: Callable[[Source], None] = lambda source: None) -> list[Record]:
         """One record per source and metric; more about copying where a distance is no larger than real data's.
@@ -204,6 +209,8 @@ class Evaluator:
                 records.append(replace(record, status=f"{NOT_APPLICABLE}{blocked[name]}"))
                 continue
             known = _facts_of(passes[name]) | {"ci95": intervals.get(name), "ci95_redrawn": redrawn.get(name)}
+            if details := passes[name].details():
+                self.details[source.label, name] = details
             record = replace(record, floor=floors.get(name) or self._expected(passes[name]), **known)
             records.append(self._judged(record, values[name], passes[name].metric))
         return records
@@ -304,6 +311,7 @@ def _facts_of(each: MetricPass) -> dict[str, Any]:
     return {
         "params": each.params(),
         "findings": each.findings(),
+        "notes": each.notes(),
         "bias_corrected": each.bias_corrected(),
         "time_s": each.seconds,
     }

@@ -45,6 +45,12 @@ class MetricPass:
     def expected(self) -> float | None:
         return None if self.metric.has_floor else self._timed(self.metric.expected)
 
+    def notes(self) -> tuple[str, ...]:
+        return self._timed(lambda: tuple(self.metric.notes())) or ()
+
+    def details(self) -> list[dict[str, float]]:
+        return self._timed(self.metric.details) or []
+
     def params(self) -> dict[str, Any]:
         return self._timed(self.metric.params) or {}
 

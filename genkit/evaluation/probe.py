@@ -17,6 +17,8 @@ from torch import Tensor
 
 from genkit.data.order import canonical_order
 from genkit.data.split import Split, Subset
+from genkit.data.text.sliding import sliding
+from genkit.data.text.token_rows import Windows
 from genkit.evaluation.cache import Cache, name_of
 from genkit.evaluation.metric_pass import MetricPass
 from genkit.evaluation.processes import gather, share
@@ -100,10 +102,19 @@ class Prober:
             if (density := self.reference.density) is not None:
                 quantities["truth"] = partial(density.log_prob, x)
             quantities |= source.answers(batch.x, batch.y, self.seed, indices.start)
+            if isinstance(real, Windows) and source.scores_tokens:
+                quantities["token_log_prob"] = partial(self._token_log_prob, source, real, indices)
             if self.featured and (reconstruct := quantities.get("reconstruction")) is not None:
                 quantities["reconstruction"] = once = cache(reconstruct)
                 quantities["reconstruction_features"] = partial(self._features_of_stored, once)
             yield Probe(self.spec, quantities)
+
+    def _token_log_prob(self, source: Source, real: Windows, indices: range, stride: int) -> Tensor:
+        """(B, T) float64 nats of each token of windows side by side, by windows that slide over their documents."""
+        found = sliding(real, torch.arange(indices.start, indices.stop), stride)
+        parts = (slice(low, low + self.batch_size) for low in range(0, len(found.offset), self.batch_size))
+        scored = [source.token_log_prob(real.at(found.document[part], found.offset[part]).x) for part in parts]
+        return found.of_windows(torch.cat(scored).double())
 
     def train(self, train: Split) -> Iterator[Probe]:
         """Training data that a model may have copied."""

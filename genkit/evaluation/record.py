@@ -11,10 +11,11 @@ The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the 
     drawn {of, seed} | null (where n_fake samples were drawn of more in a file),
     evaluations (of the network for one sample, models that sample step by step only), seconds_per_1000 (samples
     drawn), baseline (a trivial row), kind ("exact" | "lower" | "estimate", likelihoods only), dequantisation,
-    params (the choices behind the value: k, kernel, …), findings (what the data gave besides: a slope, …),
+    notes (what has to be known to read the value), params (the choices behind it: k, kernel, …),
+    findings (what the data gave besides: a slope, …),
     measures_bound (the metric is a bound by name, such as an ELBO), features {id, normalize, dim, quantize, of a
     classifier of the user's data its accuracy on held-out images, the chance of the largest class, trained_on} | null,
-    reference {name, split, n, hash},
+    reference {name, split, n, hash, of text also the hash of the text however it is cut},
     model {family, parameters, labels ("reference shares" | "in turn" | "y=…", conditional ones only), …} | null,
     seed, time_s, env
 
@@ -39,7 +40,7 @@ from genkit.metrics.base import ProbeMetric
 NOT_APPLICABLE = "n/a: "  # a status begins with it where the metric cannot score the source; the reason follows
 NOT_FINITE = "not finite"  # the status of a value that is infinite or no number
 
-PAIRS = ("warnings", "ci95", "ci95_redrawn")  # fields that are tuples
+PAIRS = ("warnings", "notes", "ci95", "ci95_redrawn")  # fields that are tuples
 
 BARE = "inception"  # the one feature space whose Fréchet distance is called plainly "fid"
 
@@ -63,6 +64,7 @@ class Record:
     seed: int
     status: str = "ok"
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     value: float | None = None
     ci95: tuple[float, float] | None = None
     ci95_redrawn: tuple[float, float] | None = None

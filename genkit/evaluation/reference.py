@@ -15,8 +15,10 @@ Where the data is too small for that there is no floor, and the reason is said.
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -26,6 +28,8 @@ from genkit.data.dataset import Dataset, KnownDensity, KnownModes, SplitName
 from genkit.data.order import random_order
 from genkit.data.spec import DataSpec
 from genkit.data.split import Split
+from genkit.data.text.kind import Text
+from genkit.data.text.token_rows import Windows
 from genkit.errors import DataError
 from genkit.noise import generator_of
 
@@ -136,8 +140,20 @@ class Reference:
         """sha256 of the values."""
         return self.data.values_hash
 
+    @cached_property
+    def text_hash(self) -> str | None:
+        """sha256 of the documents of text, however they are cut into tokens and examples; None of other data."""
+        if not isinstance(self.data, Windows) or not isinstance(self.spec.kind, Text):
+            return None
+        digest, decode = hashlib.sha256(), self.spec.kind.tokenizer.decode
+        for number in range(len(self.data.documents)):
+            document = decode(self.data.documents.document(number)[:-1].numpy())
+            digest.update(len(document).to_bytes(8, "little") + document)
+        return digest.hexdigest()
+
     def facts(self) -> dict[str, Any]:
-        return {"name": self.name, "split": self.split, "n": len(self.data), "hash": self.hash}
+        facts = {"name": self.name, "split": self.split, "n": len(self.data), "hash": self.hash}
+        return facts if self.text_hash is None else {**facts, "text": self.text_hash}
 
     def real_pair(self, n: int, repeat: int) -> RealPair:
         """The real-versus-real pair number `repeat` for scores of n samples; see the module's text.

@@ -26,7 +26,16 @@ from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
 from genkit.metrics.base import Requirement
-from genkit.models.base import Conditional, Density, GenerativeModel, Guidable, LatentBound, Reconstructor, Stepwise
+from genkit.models.base import (
+    Conditional,
+    Density,
+    GenerativeModel,
+    Guidable,
+    LatentBound,
+    Reconstructor,
+    Stepwise,
+    TokenDensity,
+)
 from genkit.models.density import Question, model_values, padded
 from genkit.models.stream import stream_samples
 
@@ -80,6 +89,15 @@ class Source(ABC):
         model values. Default nothing.
         """
         return {}
+
+    @property
+    def scores_tokens(self) -> bool:
+        """Whether it gives log P of each token by itself."""
+        return False
+
+    def token_log_prob(self, tokens: Tensor) -> Tensor:
+        """log P (B, T) of each token of sequences (B, T) that have no labels, nats; see `scores_tokens`."""
+        raise ConfigError(f"{self.label} gives no log-probability of single tokens")
 
     @property
     def bound(self) -> str | None:
@@ -225,6 +243,15 @@ class ModelSource(Source):
             x, restored = model_values(v, model.spec), partial(padded, model.reconstruct)
             answers["reconstruction"] = lambda: self._ask(restored, x, labels)
         return answers
+
+    @property
+    def scores_tokens(self) -> bool:
+        return isinstance(self.model, TokenDensity) and not self._conditional
+
+    def token_log_prob(self, tokens: Tensor) -> Tensor:
+        if not isinstance(self.model, TokenDensity):
+            return super().token_log_prob(tokens)
+        return self._ask(partial(padded, self.model.token_log_prob), tokens, None)
 
     @property
     def bound(self) -> str | None:

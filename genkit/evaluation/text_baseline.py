@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +24,7 @@ from genkit.data.split import Split
 from genkit.data.text.token_rows import Documents, Windows
 from genkit.data.text.tokenizer import Ids
 from genkit.errors import ConfigError
+from genkit.evaluation.record import Record
 from genkit.evaluation.source import Quantity, Source
 from genkit.metrics.base import Requirement
 from genkit.metrics.compression import SEEN, primed_size
@@ -92,6 +93,13 @@ def text_source(name: str, dataset: Dataset | None, reference: Split) -> KnownLo
     size = primed_size(name, _bytes_of(train, dataset), _bytes_of(held_out, dataset))
     sizes = dataset.kind.sizes(reference.between(0, len(reference)).x).double()
     return KnownLogProb(-8 * math.log(2.0) * size * sizes / sizes.sum(), name, by_example=False)
+
+
+def whole_documents(record: Record) -> Record:
+    """The record of what sees documents as they are: it has neither context nor stride, and any stride compares."""
+    params = {key: value for key, value in record.params.items() if key != "stride"}
+    findings = {key: value for key, value in record.findings.items() if key not in ("context", "stride")}
+    return replace(record, params=params, findings=findings, notes=("whole documents, ends paid for",))
 
 
 def _best_order(dataset: PreparedText) -> int:

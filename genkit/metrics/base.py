@@ -31,6 +31,8 @@ class Probe:
             float64.        fake_logits (B, K): class scores, where the feature network is a classifier.
         log_prob (B,): the model's log-density of the stored real values, see `genkit/models/density.py`, nats.
         importance (B,), asked with k: the importance-weighted bound on log_prob by k draws of a latent, nats.
+        token_log_prob (B, T), asked with a stride: log P of each token of text, from windows of T tokens that begin so
+            many tokens after each other, nats, see `genkit/data/text/sliding.py`; 0 of pads.
         reconstruction (B, *shape): of `real`.              truth (B,): the exact log-density of `real`.
         centres (K, D) and std (): the known modes of a toy.
     A batch may hold reals only, fakes only, or both, of different lengths: a metric uses what it finds with `in`.
@@ -127,6 +129,17 @@ class ProbeMetric(Metric, Component, Takes, ABC):
     def warnings(self, value: float, floor: float | None) -> Iterator[str]:
         """A warning about such a value, given the mean of the floor where there is one."""
         return iter(())
+
+    def notes(self) -> Iterator[str]:
+        """What has to be known to read the value, one line each, which stand below a table."""
+        return iter(())
+
+    def details(self) -> list[dict[str, float]]:
+        """The rows of a file of their own beside the results, one for each part that the value is made of.
+
+        Default none.
+        """
+        return []
 
     def params(self) -> dict[str, Any]:
         """The choices behind the value: k, kernel, estimator, seed, …; plain values, every argument among them.

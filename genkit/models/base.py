@@ -37,6 +37,7 @@ from genkit.models.density import Density as Density
 from genkit.models.density import EncodedBound as EncodedBound
 from genkit.models.density import LatentBound as LatentBound
 from genkit.models.density import MonteCarlo as MonteCarlo
+from genkit.models.density import TokenDensity as TokenDensity
 from genkit.nn.backbone import networks
 from genkit.noise import Noise as Noise
 from genkit.noise import SampleNoise

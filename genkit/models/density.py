@@ -148,6 +148,19 @@ class Density(ABC):
         return padded(question, x.to(v.device), None if y is None else y.to(v.device))
 
 
+class TokenDensity(Density):
+    """Ability: log P of each token by itself, given the tokens before it; they add up to log P of the sequence."""
+
+    @abstractmethod
+    def token_log_prob(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
+        """log P(x_t | x_<t) of tokens (B, T) int64 in nats, (B, T); 0 of what follows the end of a sequence.
+
+        Args:
+            tokens: In the order in which they are drawn; those of a sequence are its model values.
+            y: Labels (B,) of a conditional model.
+        """
+
+
 class MonteCarlo(Density):
     """Ability: a log-density that is estimated from random draws, which are a function of (seed, x)."""
 

@@ -92,9 +92,10 @@ def refuse_unlike(rows: Iterable[ScoreRow]) -> None:
 
 
 def _difference(left: ScoreRow, right: ScoreRow) -> str | None:
-    """The first condition in which two rows differ."""
+    """The first condition in which two rows differ; one that a baseline does not have is none of it."""
     mine, other = left.conditions, right.conditions
-    return next((key for key in {**mine, **other} if mine.get(key, ABSENT) != other.get(key, ABSENT)), None)
+    keys = other if right.baseline else {**mine, **other}
+    return next((key for key in keys if mine.get(key, ABSENT) != other.get(key, ABSENT)), None)
 
 
 def _value(row: ScoreRow, key: str) -> str:

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,16 @@ def write_csv(path: Path, records: Sequence[Record]) -> None:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(strict(row(record)) for record in records)
+    with whole_file(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def write_details(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with the same columns as a CSV; raises StorageError where it cannot be written."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(strict(row) for row in rows)
     with whole_file(path) as file:
         file.write(text.getvalue().encode())
 

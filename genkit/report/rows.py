@@ -155,6 +155,13 @@ def _rows(data: bytes, file: Path) -> list[ScoreRow]:
     return [row for row, record in zip(rows, records, strict=True) if _was_scored(record)]
 
 
+def _hash_of(reference: _Fields, record: _Fields) -> str:
+    """Of the held-out data; where the metric is of its text, of that, however it is cut into tokens and examples."""
+    params = record.inner("params")
+    of_text = params is not None and params.node.get("of") == "text"
+    return reference.text("text", default=reference.text("hash")) if of_text else reference.text("hash")
+
+
 def _was_scored(record: _Fields) -> bool:
     """Tell whether the metric could score the source, if only with a value that is not finite."""
     return record.node["value"] is not None or record.text("status", default="ok") == NOT_FINITE
@@ -181,7 +188,7 @@ def _row(record: _Fields, file: Path) -> ScoreRow:
         params=_params(record, metric),
         features=None if features is None else features.text("id"),
         normalize=None if features is None else features.text("normalize", default=""),
-        reference=f"{reference.text('name')} {reference.text('split')} ({reference.text('hash'):.8})",
+        reference=f"{reference.text('name')} {reference.text('split')} ({_hash_of(reference, record):.8})",
         n_fake=record.count("n_fake"),
         n_ref=record.count("n_ref"),
         floor=None if floor is None else _spread(floor.number("mean"), floor.number("sd")),

@@ -62,11 +62,11 @@ def table(records: Sequence[Record], notes: Sequence[str]) -> Table:
 
 
 def notes_of(record: Record) -> tuple[str, ...]:
-    """The reason where there is no value, else what kind of likelihood it is and what to beware of."""
+    """The reason where there is no value, else what kind of likelihood it is, how to read it, what to beware of."""
     if not record.scored:
         return (record.status,)
     kind = [] if record.kind is None else [KINDS[record.kind]]
-    return (*kind, *bias_of(record), *record.warnings)
+    return (*kind, *record.notes, *bias_of(record), *record.warnings)
 
 
 def bias_of(record: Record) -> list[str]:

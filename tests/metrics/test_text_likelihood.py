@@ -38,7 +38,9 @@ def test_nats_are_summed_and_divided_once():
     assert (found["bytes"], found["characters"], found["tokens"], found["documents"]) == (4, 3, 7, 3)
     assert found["bits_per_character"] == pytest.approx(bits_per_unit(8, 3))
     assert found["perplexity_per_token"] == pytest.approx(math.exp(8 / 7))
-    assert metric.params() | {"tokenizer": ""} == {"context": 16, "stride": 16, "includes_eos": True, "tokenizer": ""}
+    assert (found["context"], found["stride"], found["tokenizer"][:5]) == (16, 16, "bytes")
+    assert metric.params() == {"stride": "T", "includes_eos": True, "of": "text"}
+    assert "context 16 tokens (bytes), stride 16, ends paid for" in next(metric.notes())
 
 
 def test_tokens_of_several_bytes_and_batches_change_nothing():

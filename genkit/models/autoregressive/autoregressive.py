@@ -28,14 +28,14 @@ from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.autoregressive.label_guidance import LabelGuidance
 from genkit.models.autoregressive.token_sampler import TokenSampler
-from genkit.models.base import Bound, Completes, Conditional, Density, GenerativeModel, Noise, classes_of
+from genkit.models.base import Bound, Completes, Conditional, GenerativeModel, Noise, TokenDensity, classes_of
 from genkit.models.density import Dequantisation
 from genkit.models.label_dropout import check_guidance, with_some_withheld
 from genkit.nn.gpt import GPT
 from genkit.nn.sequence_network import SequenceNetwork, SequenceNetworkFactory
 
 
-class Autoregressive(GenerativeModel, Density, Conditional, Completes):
+class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
     """p(x | y) by a causal network.
 
     Arguments:
@@ -106,7 +106,6 @@ class Autoregressive(GenerativeModel, Density, Conditional, Completes):
         return mass - self.length * self.spec.kind.log_volume
 
     def token_log_prob(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
-        """log P(x_t | x_<t) of tokens (B, T) int64 in nats, (B, T); 0 of what follows the end."""
         scores = self.network(tokens, y).transpose(1, 2)
         target = self._targets(tokens)
         return -F.cross_entropy(scores, target, reduction="none", ignore_index=-1)
