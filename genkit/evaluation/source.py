@@ -92,7 +92,7 @@ class Source(ABC):
 
     @property
     def scores_tokens(self) -> bool:
-        """Whether it gives log P of each token by itself."""
+        """True where it gives log P of each token by itself."""
         return False
 
     def token_log_prob(self, tokens: Tensor) -> Tensor:

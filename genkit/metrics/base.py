@@ -131,7 +131,7 @@ class ProbeMetric(Metric, Component, Takes, ABC):
         return iter(())
 
     def notes(self) -> Iterator[str]:
-        """What has to be known to read the value, one line each, which stand below a table."""
+        """Facts that are needed to read the value, one line each; they stand below a table."""
         return iter(())
 
     def details(self) -> list[dict[str, float]]:
