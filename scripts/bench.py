@@ -1,6 +1,8 @@
 """Speed as ratios, both sides measured in turns within one run: `python scripts/bench.py [NAME …]`.
 
 * trainer: genkit's trainer against a plain PyTorch loop of the same model, data, optimizer, average and clipping.
+* tokens: the same of a transformer on text, in tokens per CPU second; the plain loop cuts windows out of a tensor of
+  tokens in memory. A second row has a plain loop that clips and averages nothing.
 * save: a checkpoint and `latest` (hashes, fsync) against one safetensors file and fsync.
 * start: what a command costs before it does anything.
 * metrics: scores of 10,000 against 10,000 rows of 128 features, against torchmetrics' and prdc's of the same rows, in
@@ -25,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -40,13 +42,18 @@ from torchmetrics import Metric
 
 from genkit.checkpoint.state import flatten_state
 from genkit.checkpoint.write import Tensors, write_checkpoint
+from genkit.data.dataset import Dataset
 from genkit.data.loader import TrainLoader
+from genkit.data.prepared_text import PreparedText
 from genkit.data.sources.digits import Digits
-from genkit.data.spec import DataSpec
+from genkit.data.sources.pydoc import Pydoc
+from genkit.data.sources.text import TextFiles
+from genkit.data.spec import Batch, DataSpec
 from genkit.metrics.base import Probe, ProbeMetric
 from genkit.metrics.frechet import FrechetDistance
 from genkit.metrics.kernel import SubsetKernelDistance
 from genkit.metrics.manifold import Coverage, NeighbourDensity, Precision, Recall
+from genkit.models.autoregressive.autoregressive import Autoregressive
 from genkit.models.base import GenerativeModel
 from genkit.models.vae.vae import VAE
 from genkit.nn.conv import Conv
@@ -59,6 +66,8 @@ from genkit.training.module import GenerativeModule
 from genkit.training.options import CheckpointOptions, SampleGridOptions, TrainerOptions
 from genkit.training.signals import StopSignal
 
+Clock = Callable[[], float]
+
 ROUNDS, WARM = 9, 10
 NEVER = 10**9
 SIZES = {  # name -> (channels of the encoder and decoder, batch, steps): about 10 and 50 ms a step on one thread
@@ -70,32 +79,33 @@ SIZES = {  # name -> (channels of the encoder and decoder, batch, steps): about 
 class StepTimes(pl.Callback):
     """Times between the ends of steps, after warming up."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.stamps: list[float] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object) -> None:
-        self.stamps.append(time.perf_counter())
+        self.stamps.append(self.clock())
 
     def per_step(self) -> float:
         return (self.stamps[-1] - self.stamps[WARM - 1]) / (len(self.stamps) - WARM)
 
 
-def model_of(channels: tuple[int, ...], data: Digits) -> GenerativeModel:
+def vae_of(channels: tuple[int, ...], data: Digits) -> GenerativeModel:
     torch.manual_seed(0)
     return VAE(spec=data.spec, backbone=partial(Conv, channels=channels))
 
 
-def through_trainer(channels: tuple[int, ...], steps: int, data: Digits) -> float:
+def through_trainer(make: Callable[[], GenerativeModel], steps: int, data: Dataset, clock: Clock) -> float:
     """Seconds a step through genkit's trainer."""
     module = GenerativeModule(
-        model_of(channels, data),
+        make(),
         optimizer=partial(torch.optim.AdamW, lr=1e-3),
         lr_schedule=ConstantLR(),
         ema=EMA(),
         seed=0,
         max_steps=steps,
     )
-    times = StepTimes()
+    times = StepTimes(clock)
     with tempfile.TemporaryDirectory() as folder:
         run = runner.TrainingRun(
             name="bench",
@@ -114,24 +124,28 @@ def through_trainer(channels: tuple[int, ...], steps: int, data: Digits) -> floa
     return times.per_step()
 
 
-def through_loop(channels: tuple[int, ...], steps: int, data: Digits) -> float:
-    """Seconds a step through a plain loop with the same average and clipping."""
-    model, ema, averaged = model_of(channels, data), EMA(), None
+def through_loop(
+    make: Callable[[], GenerativeModel], steps: int, batches: Callable[[], Iterable[Batch]], clock: Clock, bare: bool
+) -> float:
+    """Seconds a step through a plain loop, with the same average and clipping or, `bare`, without both."""
+    model, ema, averaged = make(), EMA(), None
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     model.train()
-    for step, batch in enumerate(TrainLoader(data, seed=0)):
+    for step, batch in enumerate(batches()):
         if step == WARM:
-            started = time.perf_counter()
+            started = clock()
         if step == steps:
             break
         seed_global(step, torch.device("cpu"))
         optimizer.zero_grad()
         model.losses(batch, "model")["loss"].backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if not bare:
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        averaged = averaged or averaged_copy(model, set())
-        ema.update(list(averaged.parameters()), list(model.parameters()), step, steps=1000)
-    return (time.perf_counter() - started) / (steps - WARM)
+        if not bare:
+            averaged = averaged or averaged_copy(model, set())
+            ema.update(list(averaged.parameters()), list(model.parameters()), step, steps=1000)
+    return (clock() - started) / (steps - WARM)
 
 
 def in_turns(
@@ -146,10 +160,46 @@ def in_turns(
 def bench_trainer(table: Table) -> None:
     for name, (channels, batch, steps) in SIZES.items():
         data = Digits(batch_size=batch)
+        make, batches = partial(vae_of, channels, data), partial(TrainLoader, data, seed=0)
         ours, plain, ratio = in_turns(
-            partial(through_trainer, channels, steps, data), partial(through_loop, channels, steps, data)
+            partial(through_trainer, make, steps, data, time.perf_counter),
+            partial(through_loop, make, steps, batches, time.perf_counter, bare=False),
         )
         table.add_row(f"trainer, {name}", f"{1000 * ours:.1f} ms", f"{1000 * plain:.1f} ms", f"{ratio:.3f}")
+
+
+LENGTH, ROWS_OF_TEXT, TEXT_STEPS, TEXT_ROUNDS = 64, 8, 60, 3
+
+
+def bench_tokens(table: Table) -> None:
+    """Tokens per CPU second of a GPT on the embedded text, or on the file that GENKIT_BENCH_TEXT names."""
+    path = os.environ.get("GENKIT_BENCH_TEXT")
+    data: PreparedText
+    if path is None:
+        data = Pydoc(length=LENGTH, batch_size=ROWS_OF_TEXT)
+    else:
+        data = TextFiles(root=path, length=LENGTH, batch_size=ROWS_OF_TEXT)
+    for name, bare in (("", False), (", no average nor clipping", True)):
+        ours, plain, _ = in_turns(
+            partial(through_trainer, partial(gpt_of, data), TEXT_STEPS, data, time.process_time),
+            partial(through_loop, partial(gpt_of, data), TEXT_STEPS, partial(windows, data), time.process_time, bare),
+            TEXT_ROUNDS,
+        )
+        many = LENGTH * ROWS_OF_TEXT
+        table.add_row(f"tokens{name}", f"{many / ours:.0f}/s", f"{many / plain:.0f}/s", f"{plain / ours:.3f}")
+
+
+def gpt_of(data: Dataset) -> GenerativeModel:
+    torch.manual_seed(0)
+    return Autoregressive(spec=data.spec)
+
+
+def windows(data: PreparedText) -> Iterator[Batch]:
+    """Windows of the first mebibyte of training tokens, at random places."""
+    held = data.documents["train"].between(0, min(2**20, len(data.documents["train"].tokens)))
+    while True:
+        places = torch.randint(len(held) - LENGTH, (ROWS_OF_TEXT, 1)) + torch.arange(LENGTH)
+        yield {"x": held[places]}
 
 
 def bench_save(table: Table) -> None:
@@ -314,6 +364,7 @@ def six_of_peers(real: Tensor, fake: Tensor) -> list[float]:
 
 BENCHES = {
     "trainer": bench_trainer,
+    "tokens": bench_tokens,
     "save": bench_save,
     "start": bench_start,
     "metrics": bench_metrics,

@@ -13,7 +13,8 @@ r"""A decoder-only transformer as small language models are built today.
   before the scores is small, so that this table says little;
 * hashed n-grams: besides the last token, the last two, three and four are looked up together, in small tables that a
   hash of them points into (after Svenstrup et al. 2017, 1709.03933). They start at zero. What an n-gram says need not
-  be learned through attention then, which at the budget of minutes is most of what there is to learn.
+  be learned through attention then, which at the budget of minutes is most of what there is to learn. A small text's
+  n-grams are soon learned by heart, unless training leaves some out, each as a whole (word dropout, Iyyer et al. 2015).
 
 While sampling, keys and values of earlier positions are kept, and the last tokens for the n-grams.
 """
@@ -120,6 +121,7 @@ class GPT(SequenceNetwork):
         heads: Attention heads.
         dropout: Share that training drops of embeddings and of the branches' outputs.
         ngram_rows: Rows of each table of hashed n-grams; 0: none.
+        ngram_dropout: Share of the n-grams that training drops, each of a place and a length as a whole.
 
     Raises:
         ConfigError: the width is no even multiple of the heads.
@@ -137,6 +139,7 @@ class GPT(SequenceNetwork):
         heads: Depth = 4,
         dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
         ngram_rows: NonNegativeInt = 4096,
+        ngram_dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
     ) -> None:
         super().__init__()
         if features % (2 * heads):
@@ -147,7 +150,7 @@ class GPT(SequenceNetwork):
         self.tokens = nn.Embedding(inputs, features)
         self.begin = StartTokens(features, num_classes)
         self.ngrams = nn.ModuleList(nn.Embedding(ngram_rows, features) for _ in range(2, LONGEST + 1) if ngram_rows)
-        self.dropout = Dropout(dropout)
+        self.dropout, self.ngram_dropout = Dropout(dropout), Dropout(ngram_dropout)
         self.blocks = nn.ModuleList(GPTBlock(features, heads, length, dropout) for _ in range(depth))
         self.norm = nn.RMSNorm(features)
         nn.init.normal_(self.tokens.weight, std=1 / self.scale)
@@ -192,10 +195,11 @@ class GPT(SequenceNetwork):
         `inputs` stands for no token, in the n-grams that begin before the sequence does.
         """
         h = self.scale * self.tokens(tokens[:, first:])
+        weights = self.ngram_dropout(h.new_full((*h.shape[:2], len(self.ngrams)), self.scale))
         hashed = tokens
         for back, table in enumerate(self.ngrams, start=1):
             earlier = F.pad(tokens, (back, 0), value=self.inputs)[:, : tokens.shape[1]]
             hashed = (hashed * MULTIPLIER + earlier) % 2**31
             assert isinstance(table, nn.Embedding)
-            h = h + self.scale * table(hashed[:, first:] % table.num_embeddings)
+            h = h + weights[:, :, back - 1, None] * table(hashed[:, first:] % table.num_embeddings)
         return h

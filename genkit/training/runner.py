@@ -114,6 +114,8 @@ def make_trainer(options: TrainerOptions, model: GenerativeModel | None = None, 
     _quieten()
     allow_tf32(options.tf32)
     torch.set_num_threads(options.threads or max(1, all_threads() // this_launch().local_size))
+    # The moments of rows that are rarely looked up fade to numbers below 1e-38, which cost a CPU many times a zero
+    torch.set_flush_denormal(True)
     try:
         trainer = _trainer(options, **processes(options, model), **more)
     except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:

@@ -37,6 +37,7 @@ SPECS = {
     "documents": DataSpec((4,), "sequence", kind=Categorical(2, ("eos", "pad"))),
     "image": DataSpec((1, 2, 2), "image", value_range=(-1.0, 1.0), levels=3),
     "colour image": DataSpec((2, 1, 2), "image", value_range=(0.0, 1.0), levels=3),
+    "wide image": DataSpec((1, 2, 4), "image", value_range=(0.0, 1.0), levels=2),
     "vector": DataSpec((4,), "vector", value_range=(0.0, 1.0), levels=3),
 }
 
@@ -51,10 +52,32 @@ def model_of(network: str, data: str = "tokens", conditional: bool = False, **mo
     return model.double().eval().requires_grad_(False)
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_squares_are_another_order_of_the_same_values(network: str) -> None:
+    """Their probabilities sum to one, the map is undone, and what is known is squares that come first."""
+    model = model_of(network, "wide image", patch=2)
+    x = everything("wide image")
+    mass = model.log_prob(x) + model.length * model.spec.kind.log_volume
+    assert float(mass.logsumexp(0)) == pytest.approx(0.0, abs=1e-12)
+    v = torch.arange(8).reshape(1, 1, 2, 4)
+    assert model.in_order(v).tolist() == [[0, 1, 4, 5, 2, 3, 6, 7]]
+    assert torch.equal(model.of_tokens(model.tokens_of(x)), x)
+    known = torch.tensor([[[[True, True, False, False]] * 2]])
+    found = model.complete(x[:5], known, noise=SampleNoise(0, range(5)))
+    assert torch.equal(found[..., :2], x[:5, ..., :2])
+
+
+def test_squares_that_do_not_cover_the_data_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model\.patch=2: takes images whose sides it divides, this data is 2x1x2"):
+        model_of("gpt", "colour image", patch=2)
+    with pytest.raises(ConfigError, match=r"model\.patch=2"):
+        model_of("gpt", "tokens", patch=2)
+
+
 def everything(data: str) -> Tensor:
     """Every example of a kind of data, in model units."""
     spec = SPECS[data]
-    count = 3 if data != "documents" else 2
+    count = 2 if data in ("documents", "wide image") else 3
     rows = torch.tensor([*itertools.product(range(count), repeat=spec.dim)])
     return spec.scale(rows.reshape(-1, *spec.shape))
 

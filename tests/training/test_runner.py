@@ -275,3 +275,15 @@ class WithNorm(Mean):
 
     def losses(self, batch: Any, phase: str) -> Any:
         return super().losses({"x": self.norm(batch["x"])}, phase)
+
+
+def test_numbers_that_fade_become_zero() -> None:
+    """The momentum of a row that is looked up once would cost eight times as much as zeros do."""
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor has no such mode")
+    try:
+        torch.set_flush_denormal(False)
+        make_trainer(TrainerOptions(accelerator="cpu"), logger=False)
+        assert float(torch.tensor([1e-38]) * 0.1) == 0.0
+    finally:
+        torch.set_flush_denormal(False)

@@ -7,8 +7,9 @@ how a likelihood is exact; a sample is drawn token by token.
 
 * A *sequence* of tokens ends with the special "eos", which is drawn and paid for as any token; "pad" fills the rest up
   and costs nothing. Neither "pad" nor another special is ever drawn, so that probabilities of documents add up to one.
-* An *image* or a *vector* with levels is a sequence too: its values row by row, the channels of a pixel together. P(v)
-  is spread evenly over the bin of v, so that bits per dimension stand beside those of a flow.
+* An *image* or a *vector* with levels is a sequence too: its values row by row, the channels of a pixel together, or
+  squares of pixels row by row (`genkit.models.autoregressive.raster`). P(v) is spread evenly over the bin of v, so that
+  bits per dimension stand beside those of a flow.
 
 References: Bengio et al. 2003; Graves 2013, 1308.0850; Radford et al. 2019.
 """
@@ -27,6 +28,7 @@ from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.autoregressive.label_guidance import LabelGuidance
+from genkit.models.autoregressive.raster import folded_shape, from_raster, in_raster
 from genkit.models.autoregressive.token_sampler import TokenSampler
 from genkit.models.base import Bound, Completes, Conditional, GenerativeModel, Noise, TokenDensity, classes_of
 from genkit.models.density import Dequantisation
@@ -48,6 +50,11 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         min_p: Draw among those at least so many times as likely as the likeliest; 0: all.
         label_dropout: Share of training examples shown without their label, so that guidance is possible.
         guidance_scale: Classifier-free guidance w in sampling a conditional model; 1 is none.
+        patch: Side p of the squares of an image that are drawn one after the other, the values of each together; a
+            network of images then has a p²-th of the places. 1: pixel by pixel.
+
+    Raises:
+        ConfigError: tokens with an end and no pad, squares that do not cover the data, or labels that are not there.
     """
 
     bound: Bound = "exact"
@@ -71,12 +78,13 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         ] = 0.0,
         label_dropout: Probability = 0.0,
         guidance_scale: Annotated[float, Range(0.0, 1000.0), AtSampling("", key="guidance.scale")] = 1.0,
+        patch: Annotated[int, Range(1, 64)] = 1,
     ) -> None:
         super().__init__(spec)
         self.num_classes = classes_of(spec, conditional)
         check_guidance(guidance_scale, self.num_classes, label_dropout)
         self.label_dropout, self.guidance_scale = label_dropout, guidance_scale
-        self.length = spec.dim
+        self.length, self.patch = spec.dim, patch
         self.sampler = TokenSampler(temperature, top_k, top_p, min_p)
         specials = spec.kind.specials if isinstance(spec.kind, Categorical) else ()
         count = spec.kind.count
@@ -87,7 +95,7 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         if self.end is not None and self.pad is None:
             raise ConfigError('tokens with the special "eos" need "pad" besides, for what comes after it')
         self.network = (network or GPT)(
-            shape=spec.shape,
+            shape=folded_shape(spec.shape, patch),
             inputs=count,
             outputs=self.ordinary + (self.end is not None),
             num_classes=self.num_classes if self.num_classes is None else self.num_classes + (label_dropout > 0),
@@ -137,12 +145,11 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         """Tokens (B, T) in the order in which they are drawn to model values (B, *shape)."""
         if self.spec.modality != "image":
             return self.spec.scale(tokens)
-        channels, *sides = self.spec.shape
-        return self.spec.scale(tokens.unflatten(1, (*sides, channels)).movedim(-1, 1).contiguous())
+        return self.spec.scale(from_raster(tokens, self.spec.shape, self.patch))
 
     def in_order(self, v: Tensor) -> Tensor:
         """Values (B, *shape) in the order in which they are drawn, (B, T)."""
-        return (v.movedim(1, -1) if self.spec.modality == "image" else v).flatten(1)
+        return in_raster(v, self.patch) if self.spec.modality == "image" else v.flatten(1)
 
     def _targets(self, tokens: Tensor) -> Tensor:
         """Numbers among the scores of tokens (B, T), −1 of what costs nothing: pads, and what follows the end."""
