@@ -1,8 +1,8 @@
 """Two processes with B examples each against one with 2 B: the same weights, for models of every family.
 
-In float64, so that what differs is a fault and not rounding; by plain gradient descent, since Adam divides a gradient
-that is nothing but rounding by its own size. Models whose loss compares the examples of a batch are not among them:
-each process sees its own half alone.
+In float64, so that what differs is a fault and not rounding: Adam divides a gradient by its own size, and what is
+nothing but rounding of float32 would move a weight as far as a gradient does. Models whose loss compares the examples
+of a batch are not among them: each process sees its own half alone.
 """
 
 from __future__ import annotations
@@ -32,23 +32,25 @@ from genkit.training.options import TrainerOptions
 from genkit.training.runner import make_trainer
 
 CASES = [
-    Case(model, data)
-    for model, data in [
-        ("autoencoder", "digits"),
-        ("vae", "digits"),
-        ("vamp_prior_vae", "digits"),
-        ("vq_vae", "digits"),
-        ("glow", "digits"),
-        ("realnvp", "toy"),
-        ("diffusion", "digits"),
-        ("iddpm", "toy"),
-        ("r3gan", "digits"),
-        ("wgan_gp", "toy"),
-        ("infogan", "toy"),
-        ("gpt", "digits"),
-    ]
+    Case("vae", "digits"),
+    Case("diffusion", "digits"),
+    Case("r3gan", "digits"),
+    Case("glow", "digits"),
 ]
-B, STEPS, SEED = 8, 3, 5
+MORE = [
+    Case("autoencoder", "digits"),
+    Case("vamp_prior_vae", "digits"),
+    Case("vq_vae", "digits"),
+    Case("realnvp", "toy"),
+    Case("iddpm", "toy"),
+    Case("wgan_gp", "toy"),
+    Case("infogan", "toy"),
+    Case("gpt", "digits"),
+    Case("lstm", "digits"),
+    Case("pixel_cnn", "digits"),
+    Case("made", "digits"),
+]
+B, STEPS, SEED = 8, 20, 5
 FORK = multiprocessing.get_context("fork")
 State = dict[str, Tensor]
 
@@ -83,13 +85,13 @@ def double() -> Iterator[None]:
 
 
 def trained(case: Case, batch_size: int) -> State:
-    """The weights after a few steps of every phase, of two micro-batches each."""
+    """The weights after steps of every phase, of two micro-batches each."""
     with double():
         model = case.build().double()
         steps = STEPS * len(model.phases)
         module = GenerativeModule(
             model,
-            optimizer=lambda groups: torch.optim.SGD(groups, lr=1e-3),
+            optimizer=lambda groups: torch.optim.AdamW(groups, lr=1e-3),
             lr_schedule=ConstantLR(),
             ema=EMA(0.5),
             seed=SEED,
@@ -105,40 +107,42 @@ def trained(case: Case, batch_size: int) -> State:
         return dict(module.state_dict())
 
 
-def half(rank: int, port: int, folder: Path) -> None:
+def one(case: Case, file: Path) -> None:
+    torch.set_num_threads(1)
+    torch.save(trained(case, 2 * B), file)
+
+
+def half(case: Case, file: Path, rank: int, port: int) -> None:
     place = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in place.items()}
     torch.set_num_threads(1)
     with joined():
-        for case in CASES:
-            state = trained(case, B)
-            torch.save(state, folder / f"{case}-{rank}.pt")
+        torch.save(trained(case, B), file)
 
 
-@pytest.fixture(scope="module")
-def halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The weights of all cases from two processes."""
-    folder = tmp_path_factory.mktemp("halves")
+def states(case: Case, folder: Path) -> list[State]:
+    """The weights of one process and of each of two, from children: a process that has trained cannot be forked."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    processes = [FORK.Process(target=half, args=(rank, port, folder)) for rank in range(2)]
+    files = [folder / f"{name}.pt" for name in ("one", "first", "second")]
+    processes = [FORK.Process(target=one, args=(case, files[0]), daemon=True)]
+    processes += [FORK.Process(target=half, args=(case, files[1 + rank], rank, port), daemon=True) for rank in range(2)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
-    return folder
+        process.join(300)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    return [torch.load(file) for file in files]
 
 
 @pytest.mark.xdist_group("data parallel")
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_two_halves_train_as_one_whole(case: Case, halves: Path) -> None:
-    one = trained(case, 2 * B)
-    two = [torch.load(halves / f"{case}-{rank}.pt") for rank in range(2)]
+@pytest.mark.parametrize("case", [*CASES, *(pytest.param(case, marks=pytest.mark.slow) for case in MORE)], ids=str)
+def test_two_halves_train_as_one_whole(case: Case, tmp_path: Path) -> None:
+    whole, first, second = states(case, tmp_path)
     start = case.build().state_dict()
-    moved = max(float((one[f"model.{name}"] - value).abs().max()) for name, value in start.items() if value.numel())
+    moved = max(float((whole[f"model.{name}"] - value).abs().max()) for name, value in start.items() if value.numel())
     assert moved > 1e-4
-    for name, value in one.items():
-        torch.testing.assert_close(two[0][name], value, rtol=1e-10, atol=1e-13, msg=name)
-        assert torch.equal(two[0][name], two[1][name]), name
+    for name, value in whole.items():
+        torch.testing.assert_close(first[name], value, rtol=1e-10, atol=1e-11, msg=name)
+        assert torch.equal(first[name], second[name]), name
