@@ -13,9 +13,9 @@ OF_SAMPLES = "fid,kid,precision,recall,density,coverage"
 # a member of each family, what of it is scored (samples, and where there is one the likelihood or reconstruction), and
 # in batches of how many
 CASES = {
-    "autoencoder": ((), f"[{OF_SAMPLES},mse]", (1,)),
+    "autoencoder": ((), f"[{OF_SAMPLES},mse]", (23,)),
     "vae": ((), f"[{OF_SAMPLES},elbo]", (16,)),
-    "gan": ((), f"[{OF_SAMPLES}]", (1,)),
+    "gan": ((), f"[{OF_SAMPLES}]", (23,)),
     "flow": ((), f"[{OF_SAMPLES}]", (16,)),
     "diffusion": (("sampler.steps=3",), f"[{OF_SAMPLES}]", (16,)),
 }

@@ -53,6 +53,7 @@ def test_a_search_completes_what_was_asked_for_and_grows(work: Path) -> None:
     assert "0 of 1 trials to run, 2 done before" in done(*line, "search.trials=1")
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on_where_it_was(work: Path) -> None:
     """The training that broke goes on with its values, in its folder, and as many are complete as were asked for."""
     line = [*SEARCH, *STEPS, RATE, "search.trials=2", "run_dir=S"]
@@ -70,6 +71,7 @@ def test_a_search_that_was_killed_goes_on_where_it_was(work: Path) -> None:
     assert [trial.state.name for trial in trials(work / "S")] == ["FAIL", "COMPLETE", "COMPLETE"]
 
 
+@pytest.mark.slow
 def test_two_objectives_make_a_pareto_set(work: Path) -> None:
     words = (RATE, "backbone.width=4,8,16,32", "search.objectives=[monitor,sampling_seconds]", "search.sampler=random")
     said = done(*SEARCH, *TINY, *words, "search.trials=3", "run_dir=S")
@@ -85,6 +87,7 @@ def test_two_objectives_make_a_pareto_set(work: Path) -> None:
     assert [job["costs"]["sampling_seconds"] for job in index["jobs"]] == [point[1] for point in points]
 
 
+@pytest.mark.slow
 def test_a_grid_is_searched_once_and_what_diverges_is_the_worst(work: Path) -> None:
     """A rate of 1e12 destroys the weights: its trial counts, with a value that no sampler takes for good."""
     words = ("optimizer.lr=1e12,1e-2", "trainer.gradient_clip=0", "search.sampler=grid", "search.trials=9")
@@ -94,6 +97,7 @@ def test_a_grid_is_searched_once_and_what_diverges_is_the_worst(work: Path) -> N
     assert "0 of 2 trials to run, 2 done before" in done(*SEARCH, *STEPS, *words, "run_dir=S")
 
 
+@pytest.mark.slow
 def test_trials_that_fall_behind_are_pruned(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pruned training ends at a validation, keeps its checkpoint, and counts."""
 
@@ -119,6 +123,7 @@ def _journal(file: Path) -> optuna.storages.BaseStorage:
     return JournalStorage(JournalFileBackend(str(file)))
 
 
+@pytest.mark.slow
 def test_a_model_without_a_validation_loss_is_judged_by_quick_scores(work: Path) -> None:
     words = (*arguments("gan")[1:], "trainer.max_steps=2", "trainer.val_every_n_steps=2", "quick.n=20")
     said = done(*SEARCH, *words, RATE, "search.trials=1", "run_dir=S")
@@ -126,6 +131,7 @@ def test_a_model_without_a_validation_loss_is_judged_by_quick_scores(work: Path)
     assert [float(row["quick/fid"]) > 0 for row in rows(work / "S")] == [True]
 
 
+@pytest.mark.slow
 def test_a_search_of_failures_ends(work: Path) -> None:
     """What no check before the first training sees; three trials are enough to know."""
     words = ("model.latent_dim=range(1,9)", "checkpoint.monitor=val/nothing", "search.trials=20", "run_dir=S")
@@ -169,6 +175,7 @@ def test_only_trainings_are_searched(work: Path) -> None:
         assert "it searches trainings" in refused(2, verb, *M, "seed=1,2")
 
 
+@pytest.mark.slow
 def test_folders_and_studies_of_others_are_refused(work: Path) -> None:
     """A grid's folder, a study of another space, and what is no study."""
     own = (*SEARCH, *TINY, "search.trials=1")

@@ -33,6 +33,7 @@ from genkit.training.runner import make_trainer
 READING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim", "unique_consecutive"}
 # an assignment is solved by scipy, so the costs have to come to the CPU
 BY_SCIPY = {"ot_cfm"}
+QUICK = {"autoencoder", "vae", "gan", "flow", "diffusion", "gpt"}  # one of each family, the others are slow tests
 NEVER = 10**6
 
 
@@ -113,7 +114,13 @@ def reads_of(name: str) -> set[str]:
     return reads.found
 
 
-@pytest.mark.parametrize("name", sorted({*Catalog.of(Words(flags={})).options("model")} - BY_SCIPY))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in sorted({*Catalog.of(Words(flags={})).options("model")} - BY_SCIPY)
+    ],
+)
 def test_a_step_reads_no_number(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GenerativeModule, "_looks", property(lambda self: self.global_step % self.check_every == 0))
     assert reads_of(name) == set()

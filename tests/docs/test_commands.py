@@ -67,7 +67,11 @@ def answer(command: Command, genkit) -> tuple[int, str]:
     return code, output.getvalue()
 
 
-@pytest.mark.parametrize("page", FOLLOWED, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow if page.parent.name == "families" else ()) for page in FOLLOWED],
+    ids=name_of,
+)
 def test_a_page_can_be_followed(page, work, tiny_mnist, photos, genkit):
     names: dict[str, object] = {}
     for block in blocks(page):
