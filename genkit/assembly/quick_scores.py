@@ -61,7 +61,7 @@ def quick_of(
 def _check_metrics(quick: Quick, model: GenerativeModel, watched: Collection[str]) -> None:
     """A metric that was named, or that is monitored, must apply; so must one of a suite."""
     metrics = quick.evaluator.metrics
-    obstacles = quick.evaluator.obstacles(ModelSource(model, quick.options.n, type(model).__name__.lower()))
+    obstacles = quick.evaluator.obstacles(ModelSource(model, quick.options.n, model.label))
     for name, reason in obstacles.items():
         if metrics_named() or f"{PREFIX}{name}" in watched or len(obstacles) == len(metrics):
-            raise ConfigError(f"metric={name} cannot score {type(model).__name__.lower()}: {reason}")
+            raise ConfigError(f"metric={name} cannot score {model.label}: {reason}")

@@ -87,7 +87,7 @@ def dataset_of(found: Restored, changes: Mapping[str, Any], plugins: Sequence[st
 
 def label_of(found: Restored) -> str:
     """ "vae-digits": what a folder with its results is called."""
-    return f"{type(found.model).__name__.lower()}-{dataset_name(found.config.get('data'))}"
+    return f"{found.model.label}-{dataset_name(found.config.get('data'))}"
 
 
 def title_of(found: Restored) -> str:

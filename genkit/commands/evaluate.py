@@ -213,7 +213,7 @@ def _sources(
     """A scored source, with a name for the table."""
     if models and reference.dataset is not None:
         n = settings.n or reference.dataset.eval_n
-        names = _unique([type(found.model).__name__.lower() for found in models], checkpoints)
+        names = _unique([found.model.label for found in models], checkpoints)
         return [
             ModelSource(found.model, n, name, origin=provenance(found, settings))
             for found, name in zip(models, names, strict=True)

@@ -31,7 +31,7 @@ from genkit.assembly.command_line import command_line
 from genkit.assembly.continuation import best_score, best_until, fits_of, recorded, same_data, taking_over
 from genkit.assembly.early_end import stopped, stopped_line
 from genkit.assembly.identity import identity, with_absolute_data
-from genkit.assembly.labels import class_name, dataset_name, label_in_words
+from genkit.assembly.labels import dataset_name, label_in_words
 from genkit.assembly.launcher import run_processes
 from genkit.assembly.logged_run import delivery_of
 from genkit.assembly.machine import inexact, other_views
@@ -137,7 +137,7 @@ def _start(typed: TrainSettings, console: Console, stopwatch: Stopwatch) -> Trai
     for notice in filter(None, notices):
         console.print(notice, soft_wrap=True)
     settings = RunSettings.of(with_absolute_data(config))
-    label, target = _label(settings), _path(typed.run_dir)
+    target = _path(typed.run_dir)
     automatic = is_automatic(settings)
     parts = build_parts(provisional(settings) if automatic else settings, given=given, start=start)
     if parts.dataset.notice:
@@ -151,7 +151,7 @@ def _start(typed: TrainSettings, console: Console, stopwatch: Stopwatch) -> Trai
         settings, parts = planned(parts, settings, budget, clock)
         console.print(line_of(parts, budget, clock.here()), soft_wrap=True, highlight=False)
     config = checkpoint_config(settings, parts.dataset)
-    info = _info(settings, parts)
+    info, label = _info(settings, parts), _label(settings, parts)
     if start is not None:
         console.print(start.line(parts.module.model), soft_wrap=True)
         info["start"] = start.taken(parts.module.model)
@@ -212,7 +212,7 @@ def _resume(typed: TrainSettings, console: Console, stopwatch: Stopwatch, own: S
             budget = budget_of(config)
             clock = None if budget is None else clock_of(budget, stopwatch, folder.info)
             books = None if clock is None else Bookkeeper(folder, clock, stored, settings)
-            return _fit(folder, parts, stored, settings, console, _label(settings, folder), begun, stop, books)
+            return _fit(folder, parts, stored, settings, console, _label(settings, parts, folder), begun, stop, books)
 
 
 def _note_done(folder: RunFolder, step: int, settings: RunSettings) -> None:
@@ -390,10 +390,10 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, reaso
     console.print(f"{shown(path)}: resuming at step {checkpoint.step:,} ({exact})", soft_wrap=True)
 
 
-def _label(settings: RunSettings, folder: RunFolder | None = None) -> str:
+def _label(settings: RunSettings, parts: Parts, folder: RunFolder | None = None) -> str:
     if folder is not None:
         return shown(folder.info.get("label", folder.path.name), 100)
-    return f"{class_name(settings.model, 'model').lower()}-{dataset_name(settings.data)}"
+    return f"{parts.module.model.label}-{dataset_name(settings.data)}"
 
 
 def _path(run_dir: str | None) -> Path | None:
@@ -408,7 +408,7 @@ def _bytes_needed(parts: Parts) -> int:
 def _info(settings: RunSettings, parts: Parts) -> dict[str, Any]:
     return {
         "command": command_line(),
-        "label": _label(settings),
+        "label": _label(settings, parts),
         "seed": settings.seed,
         "data_fingerprint": fingerprint(parts.dataset),
         "host": platform.node(),

@@ -21,7 +21,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -54,12 +54,14 @@ class GenerativeModel(nn.Module, Component, Takes, ABC):
         step: Optimizer steps done; set by the training layer before `losses`.
         progress: step / max_steps in [0, 1]; set likewise (warm-ups, schedules).
         needs_horizon: Whether `losses` use `progress`, so that a longer training changes its own past.
+        named_by: The part that says what the model is, where the class alone does not; None: the class.
     """
 
     phases: tuple[str, ...] = ("model",)
     step: int = 0
     progress: float = 0.0
     needs_horizon: bool = False
+    named_by: ClassVar[str | None] = None
 
     def __init__(self, spec: DataSpec) -> None:
         """Raises ConfigError where the data's modality or kind is none that the class declares."""
@@ -67,6 +69,11 @@ class GenerativeModel(nn.Module, Component, Takes, ABC):
         if reason := self.unfit(spec):
             raise ConfigError(f"{type(self).__name__} models {reason}: choose another data= or model=")
         self.spec = spec
+
+    @property
+    def label(self) -> str:
+        """ "vae": what folders, tables and pictures call it."""
+        return type(self if self.named_by is None else getattr(self, self.named_by)).__name__.lower()
 
     def trainable(self) -> dict[str, nn.Module]:
         """Phase name to the module that trains in it; the modules are disjoint."""

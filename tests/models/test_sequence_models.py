@@ -320,3 +320,7 @@ def test_guidance_needs_what_it_moves_away_from() -> None:
         model_of("gpt", guidance_scale=2.0)
     with pytest.raises(ConfigError, match=r"^guidance\.scale=2: with model\.label_dropout=0 .*label_dropout=0\.1"):
         model_of("gpt", conditional=True, guidance_scale=2.0)
+
+
+def test_folders_and_tables_call_a_model_after_its_network() -> None:
+    assert (model_of("gpt").label, model_of("lstm").label) == ("gpt", "lstm")

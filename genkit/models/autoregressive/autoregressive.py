@@ -61,6 +61,7 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
     dequantisation: Dequantisation = "none"
     modalities: tuple[Modality, ...] = ("sequence", "image", "vector")  # type: ignore[misc]
     kinds = (Categorical, Quantised)
+    named_by = "network"
 
     def __init__(
         self,
