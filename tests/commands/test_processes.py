@@ -61,7 +61,9 @@ def by_fork(argv: list[str], work: Path) -> str:
     return said
 
 
-@pytest.mark.parametrize(("case", "start"), [("vae", by_torchrun), ("flow", by_fork)])
+@pytest.mark.parametrize(
+    ("case", "start"), [pytest.param("vae", by_torchrun, marks=pytest.mark.slow), ("flow", by_fork)]
+)
 def test_two_processes_equal_one(
     case: str,
     start: Callable[[list[str], Path], str],
