@@ -45,7 +45,9 @@ EVERY = {
     "picture": "samples.every_n_steps",
     "checkpoint": "checkpoint.every_n_steps",
 }
-WARM_UP, LOG = "lr_schedule.warmup_steps", "trainer.log_every_n_steps"
+WARM_UP, HOLD = "lr_schedule.warmup_steps", "lr_schedule.hold"
+LOG = "trainer.log_every_n_steps"
+LONGEST_HOLD = 0.9  # some of the steps are for the fall
 
 
 def budget_of(config: Mapping[str, Any]) -> Budget | None:
@@ -137,6 +139,9 @@ def _decided(parts: Parts, settings: RunSettings, seconds: float, costs: Costs) 
 
 def _values(plan: TrainingPlan, parts: Parts) -> dict[str, Any]:
     values: dict[str, Any] = {MAX_STEPS: plan.steps, WARM_UP: plan.warmup, LOG: plan.log}
+    own = parts.module.lr_schedule.hold
+    if own is not None:
+        values[HOLD] = max(own, round(min(plan.hold, LONGEST_HOLD), 3))
     values |= {key: getattr(plan.every, name) for name, key in EVERY.items()}
     if parts.quick is None:
         del values[EVERY["score"]]

@@ -90,7 +90,7 @@ def check_plan(record: Any) -> None:
         ConfigError: it is none that genkit writes.
     """
     read_setting(record, dict[str, Any], PLANNED)
-    read_setting(record.get("instead"), dict[str, int | str | None], f"{PLANNED}.instead")
+    read_setting(record.get("instead"), dict[str, int | float | str | None], f"{PLANNED}.instead")
     if record.get("steps") is None:
         return
     read_setting(record["steps"], Steps, f"{PLANNED}.steps")

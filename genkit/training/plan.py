@@ -91,12 +91,14 @@ class TrainingPlan:
     Attributes:
         steps: Optimizer steps of the training.
         warmup: Steps in which the learning rate rises.
+        hold: Share of the others in which it is whole, where it falls after that.
         log: Steps between lines of metrics.jsonl.
         every: Steps between everything else.
     """
 
     steps: int
     warmup: int
+    hold: float
     log: int
     every: Intervals
 
@@ -118,7 +120,8 @@ def plan_for(
         seconds: What is left, at least `costs.least`.
         costs: As measured.
         recipe, warmup, log: Steps of the training, of its warm-up and between lines of the log that there would be
-            without a budget; a shorter training has a warm-up of the same share.
+            without a budget; a shorter training has a warm-up of the same share, and its rate falls in the steps that
+            are the same share of it as it is of the recipe.
         often: Steps between validations that the run would have anyway: each of them validates still, where the time
             allows for it.
         phases: Steps of one round of all phases; validations come after whole rounds.
@@ -147,7 +150,8 @@ def plan_for(
         picture=between * ceil(validations / drawn) if drawn else 0,
         checkpoint=between * ceil(validations / kept),
     )
-    return TrainingPlan(steps, floor(warmup * min(1.0, steps / recipe)), max(1, min(log, between)), every)
+    share = min(1.0, steps / recipe)
+    return TrainingPlan(steps, floor(warmup * share), 1 - share, max(1, min(log, between)), every)
 
 
 def _within(between: int, often: int, phases: int, least: float) -> int:

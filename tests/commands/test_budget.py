@@ -88,7 +88,7 @@ def test_a_machine_that_becomes_slower(clock: Clock) -> None:
     assert "val/loss" in lines(Path("run"))[-1]
     rates = {line["step"]: line["lr/model"] for line in lines(Path("run")) if "lr/model" in line}
     falls = [rates[k] - rates[k + 1] for k in sorted(rates)[record["planned_steps"] // 20 : -1]]
-    assert all(0 <= fall < 0.05 * max(rates.values()) for fall in falls)
+    assert all(0 <= fall < 0.15 * max(rates.values()) for fall in falls)
     assert rates[steps] < 0.05 * max(rates.values())
     assert "bit-identical" in done("verify", "ckpt=run", "replay=30")
 

@@ -31,6 +31,12 @@ def test_half_a_cosine(final: float) -> None:
     assert schedule.factor(500, 110) == pytest.approx(final)
 
 
+def test_a_rate_that_is_held_falls_as_a_shorter_cosine() -> None:
+    held, short = CosineLR(warmup_steps=10, hold=0.75, final=0.1), CosineLR(warmup_steps=0, final=0.1)
+    assert {held.factor(step, 110) for step in range(10, 86)} == {1.0}
+    assert [held.factor(85 + k, 110) for k in range(26)] == pytest.approx([short.factor(k, 25) for k in range(26)])
+
+
 def test_a_warm_up_longer_than_the_run_only_rises() -> None:
     assert [CosineLR(warmup_steps=50).factor(step, 3) for step in range(3)] == [1 / 50, 2 / 50, 3 / 50]
 

@@ -98,6 +98,7 @@ def test_a_plan_takes_the_time_that_there_is(costs: Costs, seconds: float, phase
     assert plan.every.validation % phases == 0 or plan.every.validation == plan.steps
     assert plan.every.picture % plan.every.validation == plan.every.score % plan.every.validation == 0
     assert plan.warmup == min(50, plan.steps // 20)
+    assert plan.hold == pytest.approx(max(0.0, 1 - plan.steps / 1000))
     assert plan.log <= plan.every.validation
 
 
