@@ -1,4 +1,4 @@
-r"""Samples in files: `.npz`, `.npy` or a folder of PNG images.
+r"""Samples in files: `.npz`, `.npy`, a folder of PNG images, a table, or text.
 
 What a file holds are **stored values** v (see `genkit.data.spec`): images (n, H, W, C) with integers 0 … levels − 1,
 vectors (n, D) with real numbers, sequences (n, T) with tokens. Where nothing else is known of the data, int64 without
@@ -27,10 +27,13 @@ from torch import Tensor
 from genkit.data.arrays import Array, ArrayFile, open_arrays
 from genkit.data.image_folder import LOSSY, OTHERS, PNG, read_folder
 from genkit.data.kinds import Categorical, dtype_name
+from genkit.data.on_disk import aloud
 from genkit.data.spec import DataSpec, batch_words
 from genkit.data.split import InMemory, Split
 from genkit.data.tables.files import is_table
+from genkit.data.tables.kind import Tabular
 from genkit.data.tables.samples import read_rows
+from genkit.data.text.sample_files import is_text, read_text
 from genkit.errors import DataError
 from genkit.printing import shell_word, shown
 from genkit.storage.atomic import whole_file
@@ -42,7 +45,7 @@ SCHEMA = "genkit.samples/1"
 LARGEST_NOTE = 2**20  # bytes
 SAMPLES, NOTE = "samples.npz", "samples.json"  # in a folder that `genkit sample` wrote
 ROWS = "samples.csv"  # beside them, of a table
-GIVE = "give an .npz with key x, an .npy, a folder of PNG images, or a .csv of a table"
+GIVE = "give an .npz with key x, an .npy, a folder of PNG images, a .csv of a table, or a .txt or .jsonl of text"
 CHANNELS = (1, 3)
 LARGEST_TOKEN = 2**31 - 1
 LARGEST = float(np.finfo(np.float32).max)  # what a model can draw; squares of larger values overflow in distances
@@ -53,7 +56,7 @@ def read_samples(path: Path | str, spec: DataSpec | None = None) -> InMemory:
 
     Args:
         path: An `.npz`, an `.npy`, a folder of PNG images (in the order of their names), or one that `genkit sample`
-            wrote.
+            wrote; of a table its CSV, TSV or parquet file, of text a `.txt` or `.jsonl`.
         spec: The data that they must fit; None takes 8-bit images, vectors or tokens, by the file.
 
     Raises:
@@ -67,6 +70,9 @@ def read_samples(path: Path | str, spec: DataSpec | None = None) -> InMemory:
     if missing:
         raise DataError(f"{shown(path)}: no such file or folder; {GIVE}")
     known = spec is not None
+    of_table = spec is not None and isinstance(spec.kind, Tabular)  # which may lie in a .txt too
+    if is_text(path) and path.is_file() and not of_table:
+        return InMemory(read_text(path, spec, aloud))
     if is_table(path) and path.is_file():
         return read_rows(path, spec)
     if path.is_dir() and not _drawn_here(path):

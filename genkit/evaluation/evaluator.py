@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genkit.data.languages import Language
 from genkit.data.split import InMemory, Split
 from genkit.errors import ConfigError, DataError
 from genkit.evaluation.baseline import BASELINES, OF_TEXT, REAL, baseline_name, baselines_of
@@ -244,6 +245,8 @@ class Evaluator:
             return f"the exact density of {self.reference.name} is unknown"
         if "modes" in metric.requires and self.reference.modes is None:
             return f"{self.reference.name} has no known modes"
+        if "grammar" in metric.requires and not isinstance(self.reference.density, Language):
+            return f"no grammar says which examples of {self.reference.name} are valid"
         if "train" in metric.requires and train is None:
             return f"the training data of {source.label} is unknown: name it with data=…"
         if "logits" in metric.requires and not isinstance(self.features, Classifier):

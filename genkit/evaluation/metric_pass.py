@@ -24,7 +24,7 @@ class MetricPass:
 
     def take(self, probe: Probe) -> None:
         """Update by a batch that has anything the metric measures; what the metric refuses stops it."""
-        measured = [name for name in self.metric.requires if name not in ("modes", "truth", "logits")]
+        measured = [name for name in self.metric.requires if name not in ("modes", "truth", "logits", "grammar")]
         if self.stopped is None and any(name in probe for name in measured):
             self._timed(partial(self.metric.update, probe))
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genkit.data.languages import Language
 from genkit.data.order import canonical_order
 from genkit.data.split import Split, Subset
 from genkit.data.text.sliding import sliding
@@ -31,7 +32,7 @@ from genkit.models.density import model_values, padded
 from genkit.ranks import in_turn
 
 KEPT = 2**28  # bytes of features beyond which those of a split lie in a file, if they are costly, or are not kept
-OF_FAKES = {"fake", "modes", "logits", "train"}  # what a metric may ask for that looks at no held-out data
+OF_FAKES = {"fake", "modes", "logits", "train", "grammar"}  # what a metric may ask for that looks at no held-out data
 
 
 class Prober:
@@ -130,6 +131,8 @@ class Prober:
         for v, y in source.fakes(self.spec, self.seed, self.batch_size, own, like):
             x = model_values(v, self.spec)
             quantities = self._shared("fake", x, y)
+            if isinstance(language := self.reference.density, Language):
+                quantities["grammar"] = partial(language.valid, v)
             if self.featured and isinstance(source, SampleSource):
                 quantities["fake_features"] = partial(self._features_of_file, source, low, x)
             low += len(v)

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 
 from genkit.data.kinds import Categorical
 from genkit.data.spec import DataSpec
+from genkit.data.text.kind import Text
 from genkit.features.base import FeatureExtractor
 from genkit.features.classifier import PINNED, ClassifierFeatures
+from genkit.features.ngrams import Ngrams
 from genkit.features.raw import RawFeatures
 from genkit.features.resized import ResizedFeatures
 from genkit.features.stacked import StackedFeatures
@@ -27,7 +29,8 @@ PIXELS = "no feature network is known for this data: distances between pixels sa
 def default_features(spec: DataSpec, own: str | None) -> FeatureExtractor:
     """The shipped network `own` that the data names, else a stand-in, else the standardised raw values.
 
-    Tokens are compared as they are: the distance between two sequences is then the number of places that differ.
+    Text is compared by its n-grams, other tokens as they are: the distance between two sequences is then the number of
+    places that differ.
     """
     if own is not None:
         named = (features for features in _shipped() if features.name == own)
@@ -38,6 +41,8 @@ def default_features(spec: DataSpec, own: str | None) -> FeatureExtractor:
     for features in stand_ins:
         if features.serves(spec):
             return features.standing_in()
+    if isinstance(spec.kind, Text):
+        return Ngrams()
     raw = RawFeatures("none" if isinstance(spec.kind, Categorical) else "std")
     raw.caution = PIXELS if spec.drawing == "grid" else ""
     return raw

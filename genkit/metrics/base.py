@@ -18,7 +18,18 @@ from genkit.component import Component
 from genkit.data.spec import DataSpec, Takes
 from genkit.errors import ConfigError
 
-Requirement = Literal["real", "fake", "train", "logits", "log_prob", "importance", "reconstruction", "truth", "modes"]
+Requirement = Literal[
+    "real",
+    "fake",
+    "train",
+    "logits",
+    "log_prob",
+    "importance",
+    "reconstruction",
+    "truth",
+    "modes",
+    "grammar",
+]
 
 
 class Probe:
@@ -35,6 +46,7 @@ class Probe:
             many tokens after each other, nats, see `genkit/data/text/sliding.py`; 0 of pads.
         reconstruction (B, *shape): of `real`.              truth (B,): the exact log-density of `real`.
         centres (K, D) and std (): the known modes of a toy.
+        grammar (B,) bool: whether each of `fake` belongs to a language.
     A batch may hold reals only, fakes only, or both, of different lengths: a metric uses what it finds with `in`.
 
     Args:
