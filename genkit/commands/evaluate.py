@@ -10,7 +10,6 @@ Started by `torchrun --nproc-per-node N -m genkit eval …`, N processes share t
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -38,6 +37,7 @@ from genkit.assembly.sampling_model import (
 )
 from genkit.assembly.sampling_sweep import Knob, knob_of
 from genkit.assembly.sweep_value import to_minimise
+from genkit.assembly.text_pictures import Picture, file_name, text_pictures
 from genkit.checkpoint.newest import each_finished
 from genkit.config.build import build
 from genkit.config.hydra.launch import compose_option
@@ -145,9 +145,11 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
         console.print(cache.problem, style="dim", soft_wrap=True)
     folder = None
     if first:
+        pictures = text_pictures(evaluator, sources)
         seconds = time.perf_counter() - started
-        folder = _write(records, settings, models, knob, neighbours, document_rows(evaluator), seconds)
-        made = {"scores": folder / "results.csv"} | {path.stem: path for path in sorted(folder.glob("*.png"))}
+        folder = _write(records, settings, models, knob, neighbours, pictures, document_rows(evaluator), seconds)
+        drawn = sorted([*folder.glob("*.png"), *folder.glob("*.html")])
+        made = {"scores": folder / "results.csv"} | {path.stem: path for path in drawn}
         close(console, f"results: {shown(folder)}", made, [pasteable("compare", str(folder))])
     return Scored(records, folder)
 
@@ -286,7 +288,7 @@ def _neighbours(
     found = [(source.label, evaluator.neighbours(source, rows or PICTURED)) for source in chosen]
     several = len(sources) > 1
     return {
-        f"neighbours-{i}-{re.sub('[^A-Za-z0-9._-]+', '_', label)}.png" if several else "neighbours.png": pictured
+        file_name("neighbours", ".png", i, label, several): pictured
         for i, (label, pictured) in enumerate(found, 1)
         if pictured is not None
     }
@@ -298,6 +300,7 @@ def _write(
     models: Sequence[Restored],
     knob: Knob | None,
     neighbours: Mapping[str, Neighbourhoods],
+    pictures: Mapping[str, Picture],
     details: Mapping[str, Sequence[Mapping[str, Any]]],
     seconds: float,
 ) -> Path:
@@ -310,6 +313,8 @@ def _write(
             write_details(folder / f"{name}.csv", rows)
         if knob is not None:
             _draw_curve(folder, records, knob)
+        for name, draw in pictures.items():
+            draw(folder / name)
         for name, found in neighbours.items():
             draw_neighbours(folder / name, found.first, found.closest, found.spec, NEIGHBOURS)
 

@@ -31,6 +31,7 @@ from genkit.metrics.base import Probe
 from genkit.models.density import model_values, padded
 from genkit.ranks import in_turn
 
+PICTURED = 12  # samples of each source that are kept for pictures
 KEPT = 2**28  # bytes of features beyond which those of a split lie in a file, if they are costly, or are not kept
 OF_FAKES = {"fake", "modes", "logits", "train", "grammar"}  # what a metric may ask for that looks at no held-out data
 
@@ -61,6 +62,7 @@ class Prober:
         features = suited(features, self.spec)
         self.featured = features.serves(self.spec)
         self.features = features if device is None else features.to(device)
+        self.first_fakes: dict[int, Tensor] = {}  # stored values (n, *shape) for pictures, by the id of their source
         self._features: dict[str, Tensor] = {}  # by the hash of a split's values
         self._latest: tuple[SampleSource, dict[int, Tensor]] | None = None
         self._lent: dict[str, Tensor] = {}  # likewise, for as long as somebody lends them
@@ -104,15 +106,23 @@ class Prober:
                 quantities["truth"] = partial(density.log_prob, x)
             quantities |= source.answers(batch.x, batch.y, self.seed, indices.start)
             if isinstance(real, Windows) and source.scores_tokens:
-                quantities["token_log_prob"] = partial(self._token_log_prob, source, real, indices)
+                index = torch.arange(indices.start, indices.stop)
+                quantities["token_log_prob"] = partial(self.token_log_prob, source, real, index)
             if self.featured and (reconstruct := quantities.get("reconstruction")) is not None:
                 quantities["reconstruction"] = once = cache(reconstruct)
                 quantities["reconstruction_features"] = partial(self._features_of_stored, once)
             yield Probe(self.spec, quantities)
 
-    def _token_log_prob(self, source: Source, real: Windows, indices: range, stride: int) -> Tensor:
-        """(B, T) float64 nats of each token of windows side by side, by windows that slide over their documents."""
-        found = sliding(real, torch.arange(indices.start, indices.stop), stride)
+    def token_log_prob(self, source: Source, real: Windows, index: Tensor, stride: int) -> Tensor:
+        """(B, T) float64 nats of each token of windows side by side, by windows that slide over their documents.
+
+        Args:
+            source: One that scores tokens.
+            real: The windows.
+            index: (B,) which of them.
+            stride: See `genkit.data.text.sliding`.
+        """
+        found = sliding(real, index, stride)
         parts = (slice(low, low + self.batch_size) for low in range(0, len(found.offset), self.batch_size))
         scored = [source.token_log_prob(real.at(found.document[part], found.offset[part]).x) for part in parts]
         return found.of_windows(torch.cat(scored).double())
@@ -130,6 +140,8 @@ class Prober:
         low = own.start
         for v, y in source.fakes(self.spec, self.seed, self.batch_size, own, like):
             x = model_values(v, self.spec)
+            if low == 0:
+                self.first_fakes[id(source)] = v[:PICTURED].clone()
             quantities = self._shared("fake", x, y)
             if isinstance(language := self.reference.density, Language):
                 quantities["grammar"] = partial(language.valid, v)

@@ -1,4 +1,4 @@
-r"""How often a text has each of the usual n-grams of characters: the spectrum of a text as features.
+r"""The shares of the usual n-grams of characters in a text: its spectrum as features.
 
 .. math:: f_g(x) = \sqrt{\frac{\#\{g \text{ in } x\}}{\max(1, |x|)}}
 

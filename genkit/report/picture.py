@@ -42,7 +42,8 @@ def draw(
         path: Of the PNG; it appears whole or not at all.
         x: One sample or more.
         spec: The data.
-        real: Real data in model units, which fixes the axes of a scatter plot; images and tokens do without.
+        real: Real data in model units, which fixes the axes of a scatter plot and stands beside text; images and tokens
+            do without.
             A table is drawn beside the shares in its training rows, which its spec knows.
         title: Above it: model, data and step.
         names: What a plot calls the real data and x.
@@ -59,7 +60,7 @@ def draw(
         case "text":
             from genkit.report.text import save_text
 
-            save_text(path, x, spec, title=title)
+            save_text(path, x, spec, title, real, names)
         case "table":
             from genkit.report.columns import save_columns
 
