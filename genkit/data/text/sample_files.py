@@ -18,7 +18,6 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.data.text.kind import Text
-from genkit.data.text.utf8 import checked
 from genkit.errors import DataError
 from genkit.printing import shown
 from genkit.storage.regular import read_regular
@@ -50,9 +49,15 @@ def read_text(path: Path, spec: DataSpec | None, say: Callable[[str], None]) -> 
     if spec is None or not isinstance(spec.kind, Text):
         known = "" if spec is None else f", and the data is {spec.modality} data"
         raise DataError(f"{shown(path)}: text{known}: say which with data=text data.root=FILE, or data=pydoc")
-    data = b"".join(checked(iter([read_regular(path, LARGEST, advice=ADVICE)]), shown(path), "strict"))
+    data = read_regular(path, LARGEST, advice=ADVICE)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{shown(path)}: not UTF-8 at byte {error.start:,}: convert the file (iconv -t UTF-8)"
+        ) from error
     read = _objects if path.suffix.lower() == ".jsonl" else _lines
-    samples = list(read(data.decode(), path))
+    samples = list(read(text, path))
     if not samples:
         raise DataError(f"{shown(path)}: empty: there are no samples in it; {ADVICE}")
     rows = [_tokens(sample, number, spec.kind, path) for number, sample in enumerate(samples, 1)]
