@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.data.kinds import Categorical
+from genkit.data.sources.digits import Digits
 from genkit.data.sources.lines import Lines
 from genkit.data.sources.text import TextFiles
 from genkit.errors import ConfigError
@@ -18,8 +19,10 @@ from genkit.evaluation.document_rows import document_rows
 from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.record import Record
 from genkit.evaluation.reference import Reference
+from genkit.evaluation.source import SampleSource
 from genkit.features.raw import RawFeatures
 from genkit.metrics.bits_per_byte import BitsPerByte
+from genkit.metrics.likelihood import BitsPerDim
 from genkit.models.base import Density, GenerativeModel, TokenDensity
 from genkit.report.comparison import compare
 from genkit.report.results import write_json
@@ -140,6 +143,15 @@ def test_a_stride_beyond_the_context_is_refused(source):
     data = source(length=16)
     with pytest.raises(ConfigError, match="metric=bits_per_byte cannot score model: stride=17: windows of 16 tokens"):
         scored(data, ByPlace(data.spec), 17)
+
+
+def test_images_have_no_bits_per_byte():
+    data = Digits()
+    metrics = {"bits_per_byte": BitsPerByte(), "bits_per_dim": BitsPerDim()}
+    evaluator = Evaluator(metrics, RawFeatures(), Reference.of(data, "digits"), named=False)
+    obstacles = evaluator.obstacles(SampleSource(data.split("test")))
+    assert obstacles["bits_per_byte"].startswith("it is defined on sequence data, not image")
+    assert obstacles["bits_per_dim"].startswith("samples alone give no log prob")
 
 
 def test_scores_compare_whatever_the_tokens_and_the_context_but_not_across_strides(source, tmp_path):
