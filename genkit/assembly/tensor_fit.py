@@ -105,8 +105,11 @@ def _counted(total: int, tensors: int, path: Path) -> Iterator[None]:
 def _upgraded(model: GenerativeModel, stored: Layouts) -> Layouts:
     """Bring what the file holds into the form that modules with an earlier form of their state give it in loading."""
     shapes = {name: torch.empty(layout.shape, device="meta") for name, layout in stored.items()}
+    before = {id(shape): stored[name] for name, shape in shapes.items()}  # of a tensor that has another name now
     state = upgraded(model, shapes)
-    return {name: replace(layout, shape=tuple(state[name].shape)) for name, layout in stored.items() if name in state}
+    return {
+        name: replace(before.get(id(shape)) or stored[name], shape=tuple(shape.shape)) for name, shape in state.items()
+    }
 
 
 def _compare(built: Mapping[str, Tensor], stored: Layouts, path: Path) -> None:

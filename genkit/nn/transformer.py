@@ -7,17 +7,23 @@ et al. 2019; Vaswani et al. 2017, 1706.03762). While sampling, the keys and valu
 token costs one position instead of all of them.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from genkit.component import Depth, Range, Width
+from genkit.errors import ConfigError
 from genkit.nn.attention import HEADS, KeyValue, SelfAttention
 from genkit.nn.dropout import Dropout
+from genkit.nn.sequence_network import SequenceNetwork
+from genkit.upgrade import Upgradable, upgrade_in_loading
 
 EXPANSION = 4  # hidden features of a feed-forward network per feature (Vaswani et al. 2017)
-
-Draw = Callable[[Tensor, int], Tensor]
+SMALL = 0.02  # deviation of the first embeddings and positions (Radford et al. 2019)
 
 
 class FeedForward(nn.Sequential):
@@ -57,63 +63,87 @@ class TransformerBlock(nn.Module):
         return h + self.dropout(self.feed_forward(self.norm_forward(h))), past
 
 
-class CausalTransformer(nn.Module):
-    """Tokens (B, T) to the logits of each token given the ones before it, (B, T, num_tokens).
+@dataclass
+class TransformerState:
+    """Keys and values that sampling keeps.
+
+    Attributes:
+        past: Those of each block; None before the first position.
+        place: Of the next input.
+    """
+
+    past: list[KeyValue | None]
+    place: int
+
+
+class CausalTransformer(SequenceNetwork, Upgradable):
+    """A transformer with layer norms, learned positions and biases, as GPT-2 has them.
 
     Arguments:
-        num_tokens: Size of the vocabulary.
-        length: T.
-        num_classes: Number of labels, None without labels.
+        shape, inputs, outputs, num_classes: See `SequenceNetwork`.
         features: Width, a multiple of `heads`.
         depth: Blocks.
         heads: Attention heads.
         dropout: Share that training drops of embeddings and of the blocks' outputs.
+
+    Raises:
+        ConfigError: the width is no multiple of the heads.
     """
 
     def __init__(
         self,
         *,
-        num_tokens: int,
-        length: int,
-        num_classes: int | None = None,
-        features: int = 64,
-        depth: int = 2,
-        heads: int = HEADS,
-        dropout: float = 0.0,
+        shape: tuple[int, ...],
+        inputs: int,
+        outputs: int,
+        num_classes: int | None,
+        features: Width = 64,
+        depth: Depth = 2,
+        heads: Depth = HEADS,
+        dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
     ) -> None:
         super().__init__()
-        self.length = length
-        self.start = nn.Embedding(num_classes or 1, features)
-        self.tokens = nn.Embedding(num_tokens, features)
-        self.position = nn.Parameter(0.02 * torch.randn(length, features))
+        if features % heads:
+            raise ConfigError(f"features={features} is no multiple of heads={heads}: choose another one")
+        self.length = torch.Size(shape).numel()
+        self.begin = nn.Embedding(num_classes or 1, features)  # the first input, by label
+        self.tokens = nn.Embedding(inputs, features)
+        self.position = nn.Parameter(SMALL * torch.randn(self.length, features))
         self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(TransformerBlock(features, heads, True, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(features)
-        self.last = nn.Linear(features, num_tokens)
-        for table in (self.start, self.tokens):
-            nn.init.normal_(table.weight, std=0.02)
+        self.last = nn.Linear(features, outputs)
+        for table in (self.begin, self.tokens):
+            nn.init.normal_(table.weight, std=SMALL)
+        upgrade_in_loading(self)
 
     def forward(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
-        before = torch.cat((self._start(len(tokens), y)[:, None], self.tokens(tokens[:, :-1])), dim=1)
+        before = torch.cat((self._first(len(tokens), y)[:, None], self.tokens(tokens[:, :-1])), dim=1)
         h = self.dropout(before + self.position)
         for block in self.blocks:
             h = block(h)
         return self.last(self.norm(h))
 
-    def sample(self, n: int, draw: Draw, y: Tensor | None = None) -> Tensor:
-        """Sequences (n, T), token by token: `draw(logits (n, num_tokens), t)` chooses the t-th, (n,) int64."""
-        past: list[KeyValue | None] = [None] * len(self.blocks)
-        h, tokens = self._start(n, y), []
-        for t in range(self.length):
-            h = (h + self.position[t])[:, None]
-            for i, block in enumerate(self.blocks):
-                h, past[i] = block.step(h, past[i])  # type: ignore[operator]
-            tokens.append(draw(self.last(self.norm(h[:, 0])), t))
-            h = self.tokens(tokens[-1])
-        return torch.stack(tokens, dim=1)
+    def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, TransformerState]:
+        return self._advance(self._first(n, y), TransformerState([None] * len(self.blocks), 0))
 
-    def _start(self, n: int, y: Tensor | None) -> Tensor:
+    def step(self, tokens: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
+        return self._advance(self.tokens(tokens), state)
+
+    def upgrade(self, state: dict[str, Any], prefix: str) -> None:
+        """The first input stood in a table called `start`."""
+        if (before := state.pop(f"{prefix}start.weight", None)) is not None:
+            state[f"{prefix}begin.weight"] = before
+
+    def _first(self, n: int, y: Tensor | None) -> Tensor:
         """The input of the first position, (n, features). Raises ValueError where the network needs labels."""
-        if y is None and self.start.num_embeddings > 1:
+        if y is None and self.begin.num_embeddings > 1:
             raise ValueError("this network was built with labels: it needs y")
-        return self.start(self.position.new_zeros(n, dtype=torch.int64) if y is None else y)
+        return self.begin(self.position.new_zeros(n, dtype=torch.int64) if y is None else y)
+
+    def _advance(self, h: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
+        h = (h + self.position[state.place])[:, None]
+        for i, block in enumerate(self.blocks):
+            h, state.past[i] = block.step(h, state.past[i])  # type: ignore[operator]
+        state.place += 1
+        return self.last(self.norm(h[:, 0])), state

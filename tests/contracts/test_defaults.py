@@ -26,6 +26,7 @@ PRIMARY = ("train", "sample", "eval")
 SEVERAL = {
     "Autoregressive": "gpt", "ClassifierFeatures": "digits", "DPMSolverSampler": "dpm_solver", "Flow": "flow",
     "ImageGAN": None,
+    "NetworkPrior": None,
     "VectorFlow": None,
 }  # fmt: skip
 PACKAGE = Path(genkit.__file__).parent

@@ -10,9 +10,13 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.models.quantized.code_prior import CodePrior, TransformerPrior, UniformPrior
+from genkit.models.quantized.code_prior import CodePrior, NetworkPrior, TransformerPrior, UniformPrior
 from genkit.models.quantized.quantized_vae import QuantizedVAE
 from genkit.models.quantized.quantizer import FiniteScalarQuantizer, VectorQuantizer
+from genkit.nn.gpt import GPT
+from genkit.nn.lstm import LSTM
+from genkit.nn.made import MADE
+from genkit.nn.pixel_cnn import PixelCNN
 from genkit.noise import SampleNoise, generator_of
 
 SMALL = partial(TransformerPrior, features=8, depth=1, heads=2, dropout=0.0)
@@ -21,7 +25,14 @@ QUANTIZERS = {
     "fsq": lambda: FiniteScalarQuantizer((3, 2)),
 }
 every_quantizer = pytest.mark.parametrize("quantizer", QUANTIZERS.values(), ids=QUANTIZERS)
-every_prior = pytest.mark.parametrize("prior", [SMALL, UniformPrior], ids=["transformer", "uniform"])
+NETWORKS = {
+    "gpt": partial(GPT, features=8, depth=1, heads=2, ngram_rows=0),
+    "lstm": partial(LSTM, features=6),
+    "made": partial(MADE, features=12),
+    "pixel_cnn": partial(PixelCNN, features=4, depth=2),
+}
+PRIORS = {"transformer": SMALL, **{name: partial(NetworkPrior, network=each) for name, each in NETWORKS.items()}}
+every_prior = pytest.mark.parametrize("prior", [*PRIORS.values(), UniformPrior], ids=[*PRIORS, "uniform"])
 
 
 def model(spec: DataSpec = PLANE, quantizer=QUANTIZERS["vq"], prior=SMALL, tokens: int = 4, **options) -> QuantizedVAE:
@@ -91,10 +102,11 @@ def test_encoding_is_decoding_the_codes(quantizer, spec):
 
 @torch.no_grad()
 @pytest.mark.parametrize("conditional", [False, True])
-def test_samples_of_codes_follow_the_prior(conditional):
+@pytest.mark.parametrize("make", PRIORS.values(), ids=PRIORS)
+def test_samples_of_codes_follow_the_prior(make, conditional):
     classes = 2 if conditional else None
     torch.manual_seed(0)
-    prior = SMALL(num_codes=3, length=2, num_classes=classes)
+    prior = make(num_codes=3, length=2, num_classes=classes).eval()
     for parameter in prior.parameters():
         parameter += 0.5 * torch.randn(parameter.shape)
     every, n = torch.cartesian_prod(torch.arange(3), torch.arange(3)), 20_000
@@ -156,7 +168,7 @@ def test_the_label_enters_encoder_decoder_and_prior():
     a, b = torch.tensor([0, 1]), torch.tensor([1, 2])
     for table in (net.encoder.table, net.decoder.table):
         torch.nn.init.normal_(table.weight)
-    torch.nn.init.normal_(net.prior.net.start.weight)
+    torch.nn.init.normal_(net.prior.net.begin.weight)
     assert not torch.equal(net.quantize(x, a).codes, net.quantize(x, b).codes)
     codes = net.quantize(x, a).codes
     assert ((net.prior.log_prob(codes, a) - net.prior.log_prob(codes, b)).abs() > 1e-4).all()

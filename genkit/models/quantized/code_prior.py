@@ -5,6 +5,7 @@ from probabilities raised to 1/τ and renormalised: below 1 nearer to the likeli
 """
 
 from abc import ABC, abstractmethod
+from functools import partial
 from math import log
 from typing import Annotated, Protocol
 
@@ -17,6 +18,7 @@ from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.base import Noise
 from genkit.nn.attention import HEADS
+from genkit.nn.sequence_network import SequenceNetworkFactory
 from genkit.nn.transformer import CausalTransformer
 
 
@@ -56,11 +58,40 @@ class UniformPrior(CodePrior):
         return (u * self.num_codes).long().clamp(max=self.num_codes - 1)
 
 
-class TransformerPrior(CodePrior):
-    """p(c | y) = ∏ p(c_t | c_<t, y) by a causal transformer.
+class NetworkPrior(CodePrior):
+    """p(c | y) = ∏ p(c_t | c_<t, y) by a causal network, the one that an autoregressive model of the codes would have.
 
-    References: Attention Is All You Need (Vaswani et al. 2017, 1706.03762); over codes as in Jukebox (Dhariwal et al.
-    2020, 2005.00341).
+    Arguments:
+        network: The network; None takes a `CausalTransformer`.
+
+    References: as the PixelCNN of the first VQ-VAE (van den Oord et al. 2017, 1711.00937) and the transformer of
+        Jukebox (Dhariwal et al. 2020, 2005.00341).
+    """
+
+    def __init__(
+        self, *, num_codes: int, length: int, num_classes: int | None, network: SequenceNetworkFactory | None = None
+    ) -> None:
+        super().__init__()
+        self.length = length
+        self.net = (network or CausalTransformer)(
+            shape=(length,), inputs=num_codes, outputs=num_codes, num_classes=num_classes
+        )
+
+    def log_prob(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
+        return -F.cross_entropy(self.net(codes, y).transpose(1, 2), codes, reduction="none").sum(1)
+
+    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
+        u = torch.special.ndtr(noise(self.length))
+        scores, state = self.net.start(n, y)
+        codes = [draw_categorical(scores / temperature, u[:, 0])]
+        for t in range(1, self.length):
+            scores, state = self.net.step(codes[-1], state)
+            codes.append(draw_categorical(scores / temperature, u[:, t]))
+        return torch.stack(codes, dim=1)
+
+
+class TransformerPrior(NetworkPrior):
+    """A prior by a `CausalTransformer`.
 
     Arguments:
         features: Width, a multiple of `heads`.
@@ -83,23 +114,7 @@ class TransformerPrior(CodePrior):
         heads: Depth = HEADS,
         dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
     ) -> None:
-        super().__init__()
         if features % heads:
             raise ConfigError(f"model.prior.features={features} is no multiple of model.prior.heads={heads}")
-        self.length = length
-        self.net = CausalTransformer(
-            num_tokens=num_codes,
-            length=length,
-            num_classes=num_classes,
-            features=features,
-            depth=depth,
-            heads=heads,
-            dropout=dropout,
-        )
-
-    def log_prob(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
-        return -F.cross_entropy(self.net(codes, y).transpose(1, 2), codes, reduction="none").sum(1)
-
-    def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
-        u = torch.special.ndtr(noise(self.length))
-        return self.net.sample(n, lambda logits, t: draw_categorical(logits / temperature, u[:, t]), y)
+        network = partial(CausalTransformer, features=features, depth=depth, heads=heads, dropout=dropout)
+        super().__init__(num_codes=num_codes, length=length, num_classes=num_classes, network=network)
