@@ -10,10 +10,7 @@ Two stacks of features stand over the image (van den Oord et al. 2016, 1606.0532
 
 Together they see all of the past where the layers suffice; a single stack of masked convolutions never sees a wedge to
 the right of each pixel. The first layer reads the image moved by one row and by one column, so that no convolution
-needs a mask. A level enters as a learned vector, at first one that is linear in it.
-
-The channels of a pixel are scored one after the other from the last h, by a small network for each that reads the
-channels before it. A sequence or a vector is an image of one row.
+needs a mask. How pixels enter and what scores their channels is in `genkit.nn.pixel_network`.
 
 While sampling, a pixel costs one column of the horizontal stack, and a finished row one row of the vertical stack; what
 the convolutions look back on is kept.
@@ -31,13 +28,16 @@ from torch.nn import functional as F
 from genkit.component import Depth, Range, Width
 from genkit.errors import ConfigError
 from genkit.nn.dropout import Dropout
-from genkit.nn.sequence_network import SequenceNetwork, StartTokens, start_linear
+from genkit.nn.pixel_network import PixelNetwork, PixelState
 
 Kernel = Annotated[int, Range(1, 63)]
+CHANNELS, LAYERS = 32, 6  # tuned on the digits
+WINDOW, FIRST_WINDOW = 3, 5
+DROPOUT = 0.1
 
 
 @dataclass
-class PixelCNNState:
+class Stacks:
     """Parts of both stacks that sampling keeps, of n images with rows of W pixels.
 
     Attributes:
@@ -45,20 +45,12 @@ class PixelCNNState:
         above: What the vertical convolution of each layer looks back on, (n, features, rows, W).
         left: What the horizontal one looks back on, (n, features, columns).
         down: What the vertical stack says to the horizontal one of each layer in this row, (n, 2 features, W).
-        row: Number of this row.
-        pixels: Embedded pixels of this row so far, each (n, features).
-        channels: Embedded channels of this pixel so far, each (n, features).
-        h: The horizontal stack at this pixel, (n, features).
     """
 
     label: list[Tensor | float]
     above: list[Tensor]
-    left: list[Tensor]
-    down: list[Tensor]
-    row: int
-    pixels: list[Tensor]
-    channels: list[Tensor] = field(default_factory=list)
-    h: Tensor = field(default_factory=Tensor)
+    left: list[Tensor] = field(default_factory=list)
+    down: list[Tensor] = field(default_factory=list)
 
 
 class Above(nn.Conv2d):
@@ -142,31 +134,7 @@ def gated(a: Tensor) -> Tensor:
     return torch.tanh(value) * torch.sigmoid(gate)
 
 
-class ChannelHead(nn.Module):
-    """Scores of one channel of a pixel, by the features (…, features) there and the channels before it.
-
-    Arguments:
-        features: Width.
-        outputs: Number of scores.
-        first: Whether no channel comes before this one.
-    """
-
-    def __init__(self, features: int, outputs: int, first: bool) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(features, features)
-        self.before = None if first else nn.Linear(features, features, bias=False)
-        self.out = nn.Linear(features, outputs)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, h: Tensor, before: Tensor | None) -> Tensor:
-        a = self.hidden(F.relu(h))
-        if self.before is not None and before is not None:
-            a = a + self.before(before)
-        return self.out(F.relu(a))
-
-
-class PixelCNN(SequenceNetwork):
+class PixelCNN(PixelNetwork):
     """Gated PixelCNN.
 
     Arguments:
@@ -190,20 +158,14 @@ class PixelCNN(SequenceNetwork):
         inputs: int,
         outputs: int,
         num_classes: int | None,
-        features: Width = 32,
-        depth: Depth = 6,
-        kernel: Kernel = 3,
-        first_kernel: Annotated[int, Range(3, 63)] = 5,
-        dropout: Annotated[float, Range(0.0, 0.9)] = 0.1,
+        features: Width = CHANNELS,
+        depth: Depth = LAYERS,
+        kernel: Kernel = WINDOW,
+        first_kernel: Annotated[int, Range(3, 63)] = FIRST_WINDOW,
+        dropout: Annotated[float, Range(0.0, 0.9)] = DROPOUT,
     ) -> None:
-        super().__init__()
-        for name, size in (("kernel", kernel), ("first_kernel", first_kernel)):
-            if size % 2 == 0:
-                raise ConfigError(f"network.{name}={size}: windows have an odd size, such as {size + 1}")
-        self.channels, self.rows, self.columns = shape if len(shape) == 3 else (1, 1, shape[0])
-        self.inputs, self.outputs = inputs, outputs
-        self.levels = nn.Embedding(self.channels * inputs, features)
-        self.begin = None if num_classes is None else StartTokens(features, num_classes)
+        super().__init__(shape=shape, inputs=inputs, outputs=outputs, num_classes=num_classes, features=features)
+        check_windows(kernel=kernel, first_kernel=first_kernel)
         reach = first_kernel // 2
         self.vertical, self.horizontal = (
             Above(features, features, reach - 1, reach),
@@ -211,69 +173,41 @@ class PixelCNN(SequenceNetwork):
         )
         self.place = nn.Parameter(0.1 * torch.randn(2, features, self.rows, self.columns))  # of the two stacks
         self.layers = nn.ModuleList(GatedLayer(features, kernel // 2, num_classes, dropout) for _ in range(depth))
-        self.heads = nn.ModuleList(ChannelHead(features, outputs, first=c == 0) for c in range(self.channels))
-        start_linear(self.levels, inputs)
+        self.finish()
 
-    def forward(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
-        embedded = self._embedded(tokens.unflatten(1, (self.rows, self.columns, self.channels)))
-        x = embedded.sum(3).permute(0, 3, 1, 2)
+    def body(self, x: Tensor, start: Tensor | None) -> Tensor:
         v = self.vertical(F.pad(x, (0, 0, 1, 0))[:, :, :-1]) + self.place[0]
         h = self.horizontal(F.pad(x, (1, 0))[:, :, :, :-1]) + self.place[1]
-        start = self._start(len(tokens), y)
         for layer in self.layers:
             v, h = layer(v, h, start)
-        h = h.permute(0, 2, 3, 1)
-        scores = [head(h, embedded[:, :, :, :c].sum(3) if c else None) for c, head in enumerate(self.heads)]
-        return torch.stack(scores, dim=3).flatten(1, 3)
+        return h
 
-    def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, PixelCNNState]:
-        start = self._start(n, y)
+    def nothing(self, n: int, start: Tensor | None) -> Stacks:
         above = [part.vertical.nothing(n, self.columns) for part in (self, *self.layers)]
-        label = [layer.labelled(start) for layer in self.layers]  # type: ignore[operator]
-        state = PixelCNNState(label, above, [], [], -1, [])
-        nothing = self.place.new_zeros(n, self.levels.embedding_dim)
-        self._next_row(nothing[:, :, None].expand(-1, -1, self.columns), state)
-        return self._next_pixel(nothing, state), state
+        return Stacks([layer.labelled(start) for layer in self.layers], above)  # type: ignore[operator]
 
-    def step(self, tokens: Tensor, state: PixelCNNState) -> tuple[Tensor, PixelCNNState]:
-        state.channels.append(self._embedded(tokens[:, None], len(state.channels))[:, 0])
-        if len(state.channels) < self.channels:
-            head = self.heads[len(state.channels)]
-            return head(state.h, torch.stack(state.channels).sum(0)), state
-        pixel = torch.stack(state.channels).sum(0)
-        state.channels.clear()
-        state.pixels.append(pixel)
-        if len(state.pixels) == self.columns:
-            self._next_row(torch.stack(state.pixels, dim=2), state)
-            pixel = torch.zeros_like(pixel)
-        return self._next_pixel(pixel, state), state
-
-    def _start(self, n: int, y: Tensor | None) -> Tensor | None:
-        return None if self.begin is None else self.begin(n, y)
-
-    def _embedded(self, tokens: Tensor, channel: int = 0) -> Tensor:
-        """Tokens (…, K) of channels from `channel` on to (…, K, features)."""
-        numbers = torch.arange(channel, channel + tokens.shape[-1], device=tokens.device)
-        return self.levels(tokens + self.inputs * numbers)
-
-    def _next_row(self, above: Tensor, state: PixelCNNState) -> None:
-        """Take the vertical stack to the next row, by the pixels (n, features, W) of the one above it."""
-        state.row += 1
-        v, state.above[0] = self.vertical.step(above, state.above[0])
+    def next_row(self, above: Tensor, state: PixelState) -> None:
+        kept: Stacks = state.body
+        v, kept.above[0] = self.vertical.step(above, kept.above[0])
         v = v + self.place[0, :, state.row]
-        state.down.clear()
+        kept.down.clear()
         for k, layer in enumerate(self.layers):
-            v, told, state.above[k + 1] = layer.row(v, state.above[k + 1], state.label[k])  # type: ignore[operator]
-            state.down.append(told)
-        state.pixels.clear()
-        state.left = [part.horizontal.nothing(len(above)) for part in (self, *self.layers)]
+            v, told, kept.above[k + 1] = layer.row(v, kept.above[k + 1], kept.label[k])  # type: ignore[operator]
+            kept.down.append(told)
+        kept.left = [part.horizontal.nothing(len(above)) for part in (self, *self.layers)]
 
-    def _next_pixel(self, before: Tensor, state: PixelCNNState) -> Tensor:
-        """Take the horizontal stack to the next pixel, by the one (n, features) to its left; scores (n, outputs)."""
+    def next_pixel(self, before: Tensor, state: PixelState) -> Tensor:
+        kept: Stacks = state.body
         j = len(state.pixels)
-        h, state.left[0] = self.horizontal.step(before, state.left[0])
+        h, kept.left[0] = self.horizontal.step(before, kept.left[0])
         h = h + self.place[1, :, state.row, j]
         for k, layer in enumerate(self.layers):
-            h, state.left[k + 1] = layer.pixel(h, state.left[k + 1], state.down[k][:, :, j])  # type: ignore[operator]
-        state.h = h
-        return self.heads[0](h, None)
+            h, kept.left[k + 1] = layer.pixel(h, kept.left[k + 1], kept.down[k][:, :, j])  # type: ignore[operator]
+        return h
+
+
+def check_windows(**sizes: int) -> None:
+    """Raises ConfigError for a window of an even size."""
+    for name, size in sizes.items():
+        if size % 2 == 0:
+            raise ConfigError(f"network.{name}={size}: windows have an odd size, such as {size + 1}")

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from genkit.component import Component
 
@@ -33,6 +34,18 @@ class SequenceNetwork(nn.Module, Component, ABC):
     @abstractmethod
     def forward(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
         """Tokens (B, T) and labels (B,) to scores (B, T, outputs) of each token given the ones before it."""
+
+    def token_log_prob(self, tokens: Tensor, targets: Tensor, y: Tensor | None = None) -> Tensor:
+        """log P of each target given the tokens before it, (B, T) in nats.
+
+        A network that need not know all scores for it may do it otherwise.
+
+        Args:
+            tokens: (B, T).
+            targets: (B, T), numbers among the scores; −1 costs nothing.
+            y: Labels (B,).
+        """
+        return -F.cross_entropy(self(tokens, y).transpose(1, 2), targets, reduction="none", ignore_index=-1)
 
     @abstractmethod
     def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, State]:

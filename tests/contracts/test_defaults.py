@@ -34,7 +34,16 @@ NEUTRAL = (0, 1, -1)  # no scale, no share, no draw: says nothing that could be 
 # argument -> constructors of one room whose numbers are equal for reasons of their own
 COINCIDE: Mapping[str, Set[str]] = {
     "bins": {"RationalQuadratic", "SplinePyramid"},  # on [-4, 4] of latents; on [0, 1] of pixels
-    "depth": {"CausalTransformer", "DiT", "GPT", "MADE", "PixelCNN", "ResidualConv"},  # blocks of different networks
+    "depth": {
+        "CausalTransformer",
+        "DiT",
+        "GPT",
+        "MADE",
+        "MLP",
+        "PixelCNN",
+        "PixelRNN",
+        "ResidualConv",
+    },  # blocks of different networks
     "features": {"GAN", "TransformerPrior"},
     "hidden_channels": {"ImageFlow", "SplinePyramid"},
     "steps": {"AncestralSampler", "EulerMaruyamaSampler", "EulerSampler", "DDIMSampler", "HybridDenoising"},

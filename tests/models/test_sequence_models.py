@@ -20,6 +20,8 @@ from genkit.nn.gpt import GPT
 from genkit.nn.lstm import LSTM
 from genkit.nn.made import MADE
 from genkit.nn.pixel_cnn import PixelCNN
+from genkit.nn.pixel_cnn_pp import PixelCNNPP, log_mass
+from genkit.nn.pixel_rnn import PixelRNN
 from genkit.nn.sequence_network import SequenceNetworkFactory
 from genkit.nn.transformer import CausalTransformer
 from genkit.noise import SampleNoise
@@ -31,6 +33,8 @@ NETWORKS: dict[str, SequenceNetworkFactory] = {
     "lstm": partial(LSTM, features=6, depth=2),
     "made": partial(MADE, features=12, depth=2, token_features=3),
     "pixel_cnn": partial(PixelCNN, features=4, depth=3),
+    "pixel_cnn_pp": partial(PixelCNNPP, features=4, depth=2, mixtures=2),
+    "pixel_rnn": partial(PixelRNN, features=4, depth=2),
 }
 SPECS = {
     "tokens": DataSpec((5,), "sequence", kind=Categorical(3), num_classes=2),
@@ -271,6 +275,45 @@ def test_controls_change_samples_and_no_likelihood() -> None:
     greedy = other.sample(50, seed=0)
     assert bool((greedy == greedy[0]).all())
     assert not bool((one.sample(50, seed=0) == greedy).all())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("data", ["documents", "colour image"])
+def test_what_a_token_costs_is_what_its_score_says(network: str, data: str) -> None:
+    model = model_of(network, data)
+    tokens = model.tokens_of(documents(4) if data == "documents" else everything(data))
+    targets = model._targets(tokens)
+    scores = model.network(tokens).log_softmax(2)
+    expected = scores.gather(2, targets.clamp(min=0)[:, :, None])[:, :, 0].masked_fill(targets < 0, 0.0)
+    torch.testing.assert_close(model.network.token_log_prob(tokens, targets), expected, rtol=0, atol=1e-12)
+
+
+def test_channels_of_a_logistic_mixture_are_one_joint_mixture() -> None:
+    """The product of conditionals against the sum over parts of whole pixels, and each level against its integral."""
+    net = model_of("pixel_cnn_pp", "colour image").network
+    assert isinstance(net, PixelCNNPP)
+    grid = torch.cartesian_prod(torch.arange(3), torch.arange(3))
+    h = torch.randn(1, 4, dtype=torch.float64).expand(9, -1)
+    found = sum(net.scores(h, grid[:, :c], h[:, None]).gather(1, grid[:, [c]])[:, 0] for c in range(2))
+    weights, mean, log_scale, slopes = net._mixture(h)
+    second = mean[:, :, 1] + slopes[:, :, 0] * (grid[:, [0]] - 1.0)
+    first = log_mass(grid[:, [0]], mean[:, :, 0], log_scale[:, :, 0], 3)
+    joint = (weights + first + log_mass(grid[:, [1]], second, log_scale[:, :, 1], 3)).logsumexp(1)
+    torch.testing.assert_close(found, joint, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("log_scale", [-7.0, -3.0, 0.0, 4.0])
+@pytest.mark.parametrize("mean", [-1.5, -0.2, 0.9])
+def test_a_discretised_logistic_is_the_difference_of_its_distribution_function(mean: float, log_scale: float) -> None:
+    levels, w = torch.arange(256, dtype=torch.float64), 1 / 255
+    m, s = torch.tensor(mean, dtype=torch.float64), torch.tensor(log_scale, dtype=torch.float64)
+    mass = log_mass(levels, m, s, 256)
+    assert float(mass.logsumexp(0)) == pytest.approx(0.0, abs=1e-9)
+    edges = torch.linspace(-1 - w, 1 + w, 257, dtype=torch.float64)
+    below = torch.sigmoid((edges - m) / s.exp())
+    below[0], below[-1] = 0.0, 1.0
+    torch.testing.assert_close(mass.exp(), below.diff(), rtol=0, atol=1e-12)
+    assert bool(torch.isfinite(log_mass(levels.float(), m.float(), s.float(), 256)).all())
 
 
 GUIDED = {"conditional": True, "label_dropout": 0.1}

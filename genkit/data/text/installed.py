@@ -14,7 +14,7 @@ from genkit.printing import shown
 
 
 def file_of_package(package: str, path: str, source: str) -> Path:
-    """Where a file or folder of an installed package lies.
+    """Find a file or folder of an installed package.
 
     Args:
         package: Its name for pip.

@@ -20,7 +20,6 @@ from typing import Annotated
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from genkit.component import AtSampling, NonNegativeFloat, NonNegativeInt, Probability, Range
 from genkit.data.kinds import END, PAD, Categorical, Modality, Quantised
@@ -115,9 +114,7 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         return mass - self.length * self.spec.kind.log_volume
 
     def token_log_prob(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
-        scores = self.network(tokens, y).transpose(1, 2)
-        target = self._targets(tokens)
-        return -F.cross_entropy(scores, target, reduction="none", ignore_index=-1)
+        return self.network.token_log_prob(tokens, self._targets(tokens), y)
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)

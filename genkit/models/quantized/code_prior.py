@@ -11,7 +11,6 @@ from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from genkit.component import Component, Depth, Range, Width
 from genkit.distributions import draw_categorical
@@ -78,7 +77,7 @@ class NetworkPrior(CodePrior):
         )
 
     def log_prob(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
-        return -F.cross_entropy(self.net(codes, y).transpose(1, 2), codes, reduction="none").sum(1)
+        return self.net.token_log_prob(codes, codes, y).sum(1)
 
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
         u = torch.special.ndtr(noise(self.length))
