@@ -33,6 +33,8 @@ class LSTM(SequenceNetwork):
         dropout: Share that training drops of embeddings and of the last layer's outputs.
     """
 
+    endless = True
+
     def __init__(
         self,
         *,

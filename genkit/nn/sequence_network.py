@@ -10,7 +10,7 @@ again, such as keys and values.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,12 @@ class SequenceNetwork(nn.Module, Component, ABC):
     Subclasses take the keyword arguments `shape` (of an example: (T,), (D,) or (C, H, W), whose values come row by row,
     the channels of a pixel together), `inputs` and `outputs` (tokens that it reads, and of those the first ones that it
     gives scores to) and `num_classes` (None: unlabelled), and their own widths and depths from the configuration.
+
+    Attributes:
+        endless: Whether `forward` and `step` take more than T tokens, as where all that is kept is a state of one size.
     """
+
+    endless: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:

@@ -316,6 +316,40 @@ def test_a_discretised_logistic_is_the_difference_of_its_distribution_function(m
     assert bool(torch.isfinite(log_mass(levels.float(), m.float(), s.float(), 256)).all())
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("length", [2, 12])
+def test_another_length_is_drawn_as_it_is_scored(network: str, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of five tokens; scores met while sampling against the likelihood, and against a window of its own."""
+    model, plain = model_of(network, "tokens", length=length), model_of(network, "tokens")
+    seen: list[Tensor] = []
+
+    def watched(self: TokenSampler, scores: Tensor) -> Tensor:
+        seen.append(scores.log_softmax(1))
+        return scores
+
+    monkeypatch.setattr(TokenSampler, "__call__", watched)
+    x = model.sample(9, seed=4)
+    assert x.shape == (9, length) == (9, *model.spec.shape)
+    terms = torch.stack(seen, 1).gather(2, x[:, :, None])[:, :, 0]
+    torch.testing.assert_close(terms.sum(1), model.log_prob(x), rtol=0, atol=1e-12)
+    if length > 5 and not model.network.endless:
+        alone = plain.token_log_prob(x[:, 3:8])[:, 2:]  # the second window: places 3 to 7, of which 5 to 7 are new
+        torch.testing.assert_close(terms[:, 5:8], alone, rtol=0, atol=1e-12)
+
+
+def test_a_state_is_carried_on_and_a_prompt_may_be_longer_than_an_example() -> None:
+    model = model_of("lstm", "tokens", length=12)
+    x = torch.randint(3, (4, 12), generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(model.log_prob(x), model.network.token_log_prob(x, x).sum(1), rtol=0, atol=1e-12)
+    for network in ("lstm", "gpt"):
+        model = model_of(network, "tokens", length=12)
+        known = torch.arange(12) < 9
+        found = model.complete(x, known, noise=SampleNoise(5, range(4)))
+        assert torch.equal(found[:, :9], x[:, :9])
+    with pytest.raises(ConfigError, match=r"^length=9: image data has one size: leave it out$"):
+        model_of("gpt", "image", length=9)
+
+
 GUIDED = {"conditional": True, "label_dropout": 0.1}
 
 

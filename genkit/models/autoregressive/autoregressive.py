@@ -7,6 +7,8 @@ how a likelihood is exact; a sample is drawn token by token.
 
 * A *sequence* of tokens ends with the special "eos", which is drawn and paid for as any token; "pad" fills the rest up
   and costs nothing. Neither "pad" nor another special is ever drawn, so that probabilities of documents add up to one.
+* A sequence *longer than an example* of the training is drawn in windows: where one is full, the next begins with its
+  second half. A recurrent network needs none, it carries its state on. The likelihood is that of what is so drawn.
 * An *image* or a *vector* with levels is a sequence too: its values row by row, the channels of a pixel together, or
   squares of pixels row by row (`genkit.models.autoregressive.raster`). P(v) is spread evenly over the bin of v, so that
   bits per dimension stand beside those of a flow.
@@ -16,10 +18,12 @@ References: Bengio et al. 2003; Graves 2013, 1308.0850; Radford et al. 2019.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from genkit.component import AtSampling, NonNegativeFloat, NonNegativeInt, Probability, Range
 from genkit.data.kinds import END, PAD, Categorical, Modality, Quantised
@@ -51,9 +55,11 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         guidance_scale: Classifier-free guidance w in sampling a conditional model; 1 is none.
         patch: Side p of the squares of an image that are drawn one after the other, the values of each together; a
             network of images then has a p²-th of the places. 1: pixel by pixel.
+        length: Tokens of a sample of tokens; None: as many as an example has.
 
     Raises:
-        ConfigError: tokens with an end and no pad, squares that do not cover the data, or labels that are not there.
+        ConfigError: tokens with an end and no pad, squares that do not cover the data, labels that are not there, or a
+            length of what is no sequence.
     """
 
     bound: Bound = "exact"
@@ -79,12 +85,18 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         label_dropout: Probability = 0.0,
         guidance_scale: Annotated[float, Range(0.0, 1000.0), AtSampling("", key="guidance.scale")] = 1.0,
         patch: Annotated[int, Range(1, 64)] = 1,
+        length: Annotated[
+            Annotated[int, Range(1, 65_536)] | None, AtSampling("tokens of a sample, longer or shorter than an example")
+        ] = None,
     ) -> None:
         super().__init__(spec)
         self.num_classes = classes_of(spec, conditional)
         check_guidance(guidance_scale, self.num_classes, label_dropout)
         self.label_dropout, self.guidance_scale = label_dropout, guidance_scale
-        self.length, self.patch = spec.dim, patch
+        if length is not None and spec.modality != "sequence":
+            raise ConfigError(f"length={length}: {spec.modality} data has one size: leave it out")
+        self.context, self.patch = spec.dim, patch
+        self.length = length or spec.dim
         self.sampler = TokenSampler(temperature, top_k, top_p, min_p)
         specials = spec.kind.specials if isinstance(spec.kind, Categorical) else ()
         count = spec.kind.count
@@ -101,6 +113,8 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
             num_classes=self.num_classes if self.num_classes is None else self.num_classes + (label_dropout > 0),
         )
 
+        self.spec = spec if length is None else replace(spec, shape=(length,))
+
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """The mean of −log P(x_t | x_<t) over all T places, in nats; a pad costs nothing."""
         tokens, y = self.tokens_of(batch["x"]), self.labels_of(batch)
@@ -114,7 +128,18 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         return mass - self.length * self.spec.kind.log_volume
 
     def token_log_prob(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.network.token_log_prob(tokens, self._targets(tokens), y)
+        targets, length = self._targets(tokens), tokens.shape[1]
+        if length == self.context or self.network.endless:
+            return self.network.token_log_prob(tokens, targets, y)
+        windows = range(0, max(length - self.kept, 1), self.context - self.kept)
+        rest = windows[-1] + self.context - length  # places of the last window after the end
+        tokens, targets = F.pad(tokens, (0, rest)), F.pad(targets, (0, rest), value=-1)
+        parts = []
+        for first in windows:
+            window = slice(first, first + self.context)
+            found = self.network.token_log_prob(tokens[:, window], targets[:, window], y)
+            parts.append(found[:, self.kept if first else 0 :])
+        return torch.cat(parts, dim=1)[:, :length]
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)
@@ -149,6 +174,11 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         """Values (B, *shape) in the order in which they are drawn, (B, T)."""
         return in_raster(v, self.patch) if self.spec.modality == "image" else v.flatten(1)
 
+    @property
+    def kept(self) -> int:
+        """Tokens that the next window begins with, where a sequence is longer than the network sees."""
+        return self.context // 2
+
     def _targets(self, tokens: Tensor) -> Tensor:
         """Numbers among the scores of tokens (B, T), −1 of what costs nothing: pads, and what follows the end."""
         if self.end is None:
@@ -164,6 +194,7 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         ended = torch.zeros(n, dtype=torch.bool, device=u.device)
         network = self._as_sampled()
         scores, state = network.start(n, y)
+        seen = 0  # tokens in the window
         for t in range(self.length):
             token = torch.where(known[:, t], tokens[:, t], self._token(draw_categorical(self.sampler(scores), u[:, t])))
             if self.end is not None and self.pad is not None:
@@ -175,7 +206,14 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
             if bool(ended.all()):
                 tokens[:, t + 1 :] = torch.where(known[:, t + 1 :], tokens[:, t + 1 :], self.pad or 0)
                 break
-            scores, state = network.step(token, state)
+            seen += 1
+            if seen < self.context or self.network.endless:
+                scores, state = network.step(token, state)
+                continue
+            scores, state = network.start(n, y)
+            for earlier in tokens[:, t + 1 - self.kept : t + 1].unbind(1):
+                scores, state = network.step(earlier, state)
+            seen = self.kept
         return tokens
 
     def _as_sampled(self) -> SequenceNetwork | LabelGuidance:
