@@ -21,6 +21,7 @@ DATA = {
     "grid": "toy",
     "checkerboard": "toy",
     "language": "language",
+    "pydoc": "text",
 }  # by first word; fmt: skip
 HEADINGS = {
     "digits": "Digits: 8x8 images that scikit-learn carries",
@@ -28,6 +29,7 @@ HEADINGS = {
     "cifar10": "CIFAR-10: 32x32 images in colour from your own file",
     "toy": "Points in the plane, with a known density",
     "language": "Small languages, with known probabilities",
+    "text": "Text that genkit carries",
 }
 HEAD = ["| experiment | what it is | steps x batch | parameters | reached |", "|---|---|---|---|---|"]
 INTRODUCTION = """# Experiments
