@@ -28,8 +28,10 @@ def sorted_changes(
     for key in rest:
         known = {*own, *(name for call in calls for name in call.arguments)}
         if key not in known:
+            parts = (f"{one.key}.{part}" for one in own.values() for part, _ in one.mark.parts)
+            meant = next((f"did you mean {part}=?" for part in parts if part.endswith(f".{key}")), "leave it out")
             has = f"; it has {listing(known)}" if known else ""
-            raise ConfigError(f"{key}: {cls.__module__}.{cls.__qualname__} takes no such setting: leave it out{has}")
+            raise ConfigError(f"{key}: {cls.__module__}.{cls.__qualname__} takes no such setting: {meant}{has}")
     found = []
     for call in calls:
         if call.model.key in rest:

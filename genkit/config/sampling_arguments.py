@@ -128,20 +128,27 @@ def _nested(value: Any, hint: Any, at: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _of_genkit() -> tuple[DeclaredArgument, ...]:
-    return tuple(one for module in _models_with(MARK) for one in _marked(module))
+    marking = _models_with({MARK})
+    names = {MARK}.union(*map(_names_of_marks, marking))  # what one file calls a mark others import
+    return tuple(one for module in _models_with(names) for one in _marked(module, names))
 
 
-def _models_with(word: str) -> Iterator[Module]:
-    """The source files of genkit's models that hold a word."""
-    for file in sorted((ROOT / "models").rglob("*.py")):
-        module = Module(".".join(file.relative_to(ROOT.parent).with_suffix("").parts), file)
-        if word in module.text:
-            yield module
+def _models_with(words: set[str]) -> list[Module]:
+    """The source files of genkit's models that hold one of some words."""
+    return [module for module, text in _models() if any(word in text for word in words)]
+
+
+@lru_cache(maxsize=1)
+def _models() -> list[tuple[Module, str]]:
+    """The source files of genkit's models and their text."""
+    files = sorted((ROOT / "models").rglob("*.py"))
+    modules = [Module(".".join(file.relative_to(ROOT.parent).with_suffix("").parts), file) for file in files]
+    return [(module, module.text) for module in modules]
 
 
 @lru_cache(maxsize=16)
 def _of_plugin(name: str, folder: str) -> tuple[DeclaredArgument, ...]:
-    return tuple(one for module in _plugin_modules(name, folder) for one in _marked(module))
+    return tuple(one for module in _plugin_modules(name, folder) for one in _marked(module, set()))
 
 
 def _plugin_modules(name: str, folder: str) -> Iterator[Module]:
@@ -157,9 +164,9 @@ def _plugin_modules(name: str, folder: str) -> Iterator[Module]:
         yield Module(".".join(path.relative_to(root).with_suffix("").parts), path, root)
 
 
-def _marked(module: Module) -> Iterator[DeclaredArgument]:
-    """The marked arguments of every method in a file; of a plugin's, a mark may also stand in what it imports."""
-    names = _names_of_marks(module)
+def _marked(module: Module, imported: set[str]) -> Iterator[DeclaredArgument]:
+    """The marked arguments of every method in a file, by names that it may import; a plugin's may have any."""
+    names = _names_of_marks(module) | imported
     for function in _methods(module):
         if function.name == "__init__" or _names_in(function.args) & names:
             arguments = [each for each in _arguments(function) if module.root or _names_in(each) & names]
@@ -216,7 +223,7 @@ def nested_models(plugins: Sequence[str] = ()) -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _nested_of_genkit() -> frozenset[str]:
-    return frozenset[str]().union(*map(_nested_of, _models_with(FACTORY)))
+    return frozenset[str]().union(*map(_nested_of, _models_with({FACTORY})))
 
 
 def _nested_of(module: Module) -> frozenset[str]:

@@ -73,12 +73,20 @@ class Rotary(nn.Module):
 
 
 class GPTBlock(nn.Module):
-    """Attention, then SwiGLU, each before a residual sum; (B, T, features) to the same."""
+    """Attention, then SwiGLU, each before a residual sum; (B, T, features) to the same.
 
-    def __init__(self, features: int, heads: int, length: int, dropout: float) -> None:
+    Arguments:
+        features: Width, an even multiple of `heads`.
+        heads: Attention heads.
+        length: T at most.
+        dropout: Share that training drops of the branches' outputs.
+        causal: Whether a place sees itself and earlier ones alone.
+    """
+
+    def __init__(self, features: int, heads: int, length: int, dropout: float, causal: bool = True) -> None:
         super().__init__()
         hidden = 8 * -(-features // 3)  # 8/3 of the width
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.norm_attention, self.norm_forward = nn.RMSNorm(features), nn.RMSNorm(features)
         self.qkv = nn.Linear(features, 3 * features, bias=False)
         self.norm_q, self.norm_k = (nn.RMSNorm(features // heads) for _ in range(2))
@@ -92,7 +100,7 @@ class GPTBlock(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         q, k, v = self._heads(h, 0)
-        return self._rest(h, F.scaled_dot_product_attention(q, k, v, is_causal=True))
+        return self._rest(h, F.scaled_dot_product_attention(q, k, v, is_causal=self.causal))
 
     def step(self, h: Tensor, past: Tensor, position: int) -> Tensor:
         """One more position (n, 1, features), whose keys and values are written into `past`."""

@@ -136,6 +136,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ),
     ("sample ckpt=d guidance.weak=nowhere guidance.scale=2", 4, ["nowhere"]),
     ("sample ckpt=d sampler.steps=0", 2, ["sampler.steps: 0"]),
+    ("sample ckpt=d steps=5", 2, ["steps: genkit.models.diffusion.Diffusion", "did you mean sampler.steps=?"]),
     ("sample ckpt=d sampler=huen", 2, ["sampler=huen", "did you mean heun?"]),
     ("sample ckpt=v interpolation=null", 2, ["interpolation=null"]),
     ("sample ckpt=v device=tpu", 2, ["device=tpu", "cpu"]),

@@ -72,7 +72,7 @@ ANSWERED = {
     "sample runs/vae": "sample ckpt=runs/vae",
     "sample ckpt=R model=vae": "sample ckpt=R",
     "sample ckpt=R num_samples=10": "sample ckpt=R n=10",
-    "sample ckpt=R --steps 20 --cfg-scale 3": "sample ckpt=R sampler.steps=20 guidance.scale=3",
+    "sample ckpt=R --num-steps 20 --cfg-scale 3": "sample ckpt=R sampler.steps=20 guidance.scale=3",
     "sample ckpt=R trainer.max_steps=3": "sample ckpt=R",
     "sample ckpt=R weights=eam": "sample ckpt=R weights=ema",
     "sample ckpt=R guidance=3": "sample ckpt=R guidance.scale=3",

@@ -46,6 +46,7 @@ MORE = [
     Case("wgan_gp", "toy"),
     Case("infogan", "toy"),
     Case("gpt", "digits"),
+    Case("mdlm", "digits"),
     Case("lstm", "digits"),
     Case("pixel_cnn", "digits"),
     Case("made", "digits"),

@@ -15,7 +15,7 @@ from genkit.data.spec import DataSpec
 from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.autoregressive.autoregressive import Autoregressive
-from genkit.models.autoregressive.token_sampler import TokenSampler
+from genkit.models.token_sampler import TokenSampler
 from genkit.nn.gpt import GPT
 from genkit.nn.lstm import LSTM
 from genkit.nn.made import MADE

@@ -165,7 +165,7 @@ DRAWING: dict[str, Term] = {
     OUT + " sample_dir samples_dir image_dir images_dir run_name": Term("out"),
     BATCH: Term("batch_size"),
     DEVICES: Term("device", "", DEVICE),
-    "steps num_steps n_steps num_inference_steps inference_steps sampling_steps nfe timesteps sample_steps ddim_steps "
+    "num_steps n_steps num_inference_steps inference_steps sampling_steps nfe timesteps sample_steps ddim_steps "
     "timestep_respacing diffusion_steps": Term("sampler.steps"),
     "cfg cfg_scale guidance_scale scale guidance w guidance_weight unconditional_guidance_scale guide cond_scale "
     "guidance_strength": Term("guidance.scale"),

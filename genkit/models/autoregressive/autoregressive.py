@@ -10,7 +10,7 @@ how a likelihood is exact; a sample is drawn token by token.
 * A sequence *longer than an example* of the training is drawn in windows: where one is full, the next begins with its
   second half. A recurrent network needs none, it carries its state on. The likelihood is that of what is so drawn.
 * An *image* or a *vector* with levels is a sequence too: its values row by row, the channels of a pixel together, or
-  squares of pixels row by row (`genkit.models.autoregressive.raster`). P(v) is spread evenly over the bin of v, so that
+  squares of pixels row by row (`genkit.models.raster`). P(v) is spread evenly over the bin of v, so that
   bits per dimension stand beside those of a flow.
 
 References: Bengio et al. 2003; Graves 2013, 1308.0850; Radford et al. 2019.
@@ -25,22 +25,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genkit.component import AtSampling, NonNegativeFloat, NonNegativeInt, Probability, Range
+from genkit.component import AtSampling, Probability, Range
 from genkit.data.kinds import END, PAD, Categorical, Modality, Quantised
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.autoregressive.label_guidance import LabelGuidance
-from genkit.models.autoregressive.raster import folded_shape, from_raster, in_raster
-from genkit.models.autoregressive.token_sampler import TokenSampler
 from genkit.models.base import Bound, Completes, Conditional, GenerativeModel, Noise, TokenDensity, classes_of
 from genkit.models.density import Dequantisation
 from genkit.models.label_dropout import check_guidance, with_some_withheld
+from genkit.models.raster import folded_shape
+from genkit.models.token_sampler import MinP, Temperature, TokenSampler, TopK, TopP
+from genkit.models.token_values import TokenValues
 from genkit.nn.gpt import GPT
 from genkit.nn.sequence_network import SequenceNetwork, SequenceNetworkFactory
 
 
-class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
+class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Completes):
     """p(x | y) by a causal network.
 
     Arguments:
@@ -74,14 +75,10 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
         spec: DataSpec,
         network: SequenceNetworkFactory | None = None,
         conditional: bool = False,
-        temperature: Annotated[NonNegativeFloat, AtSampling("below 1 draws likelier, less diverse samples")] = 1.0,
-        top_k: Annotated[NonNegativeInt, AtSampling("draw among so many likeliest tokens; 0: all")] = 0,
-        top_p: Annotated[
-            float, Range(0.0, 1.0, open_low=True), AtSampling("draw among the fewest with this mass; 1: all")
-        ] = 1.0,
-        min_p: Annotated[
-            Probability, AtSampling("draw among those so many times as likely as the likeliest; 0: all")
-        ] = 0.0,
+        temperature: Temperature = 1.0,
+        top_k: TopK = 0,
+        top_p: TopP = 1.0,
+        min_p: MinP = 0.0,
         label_dropout: Probability = 0.0,
         guidance_scale: Annotated[float, Range(0.0, 1000.0), AtSampling("", key="guidance.scale")] = 1.0,
         patch: Annotated[int, Range(1, 64)] = 1,
@@ -159,20 +156,6 @@ class Autoregressive(GenerativeModel, TokenDensity, Conditional, Completes):
             raise ConfigError("an autoregressive model completes what begins: what is known must come first")
         found = self.of_tokens(self._continued(tokens, places, y, noise(self.length)))
         return torch.where(known.expand(x.shape), x, found)
-
-    def tokens_of(self, x: Tensor) -> Tensor:
-        """Model values (B, *shape) to tokens (B, T) int64, in the order in which they are drawn."""
-        return self.in_order(self.spec.unscale(x) if isinstance(self.spec.kind, Quantised) else x).long()
-
-    def of_tokens(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, T) in the order in which they are drawn to model values (B, *shape)."""
-        if self.spec.modality != "image":
-            return self.spec.scale(tokens)
-        return self.spec.scale(from_raster(tokens, self.spec.shape, self.patch))
-
-    def in_order(self, v: Tensor) -> Tensor:
-        """Values (B, *shape) in the order in which they are drawn, (B, T)."""
-        return in_raster(v, self.patch) if self.spec.modality == "image" else v.flatten(1)
 
     @property
     def kept(self) -> int:

@@ -12,9 +12,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
+
+from genkit.component import AtSampling, NonNegativeFloat, NonNegativeInt, Probability, Range
+
+Temperature = Annotated[NonNegativeFloat, AtSampling("below 1 draws likelier, less diverse samples")]
+TopK = Annotated[NonNegativeInt, AtSampling("draw among so many likeliest tokens; 0: all")]
+TopP = Annotated[float, Range(0.0, 1.0, open_low=True), AtSampling("draw among the fewest with this mass; 1: all")]
+MinP = Annotated[Probability, AtSampling("draw among those so many times as likely as the likeliest; 0: all")]
 
 
 @dataclass(frozen=True)
