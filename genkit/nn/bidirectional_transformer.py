@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from genkit.component import Depth, Range, Width
 from genkit.errors import ConfigError
+from genkit.nn.attention import HEADS
 from genkit.nn.bidirectional_network import BidirectionalNetwork
 from genkit.nn.dropout import Dropout
 from genkit.nn.gpt import GPTBlock
@@ -43,7 +44,7 @@ class BidirectionalTransformer(BidirectionalNetwork):
         num_classes: int | None,
         features: Width = FEATURES,
         depth: Depth = 4,
-        heads: Depth = 4,
+        heads: Depth = HEADS,
         dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
     ) -> None:
         super().__init__()

@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 from genkit.component import Depth, NonNegativeInt, Range, Width
 from genkit.errors import ConfigError
+from genkit.nn.attention import HEADS
 from genkit.nn.dropout import Dropout
 from genkit.nn.sequence_network import FEATURES, SequenceNetwork, StartTokens
 
@@ -144,7 +145,7 @@ class GPT(SequenceNetwork):
         num_classes: int | None,
         features: Width = FEATURES,
         depth: Depth = 4,
-        heads: Depth = 4,
+        heads: Depth = HEADS,
         dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
         ngram_rows: NonNegativeInt = 4096,
         ngram_dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,

@@ -35,6 +35,7 @@ NEUTRAL = (0, 1, -1)  # no scale, no share, no draw: says nothing that could be 
 COINCIDE: Mapping[str, Set[str]] = {
     "bins": {"RationalQuadratic", "SplinePyramid"},  # on [-4, 4] of latents; on [0, 1] of pixels
     "depth": {
+        "BidirectionalTransformer",
         "CausalTransformer",
         "DiT",
         "GPT",
@@ -44,6 +45,7 @@ COINCIDE: Mapping[str, Set[str]] = {
         "PixelRNN",
         "ResidualConv",
     },  # blocks of different networks
+    "elbo_draws": {"MaskedDiffusion", "VAE"},  # draws of hidden places; draws of a latent
     "features": {"GAN", "TransformerPrior"},
     "hidden_channels": {"ImageFlow", "SplinePyramid"},
     "steps": {"AncestralSampler", "EulerMaruyamaSampler", "EulerSampler", "DDIMSampler", "HybridDenoising"},

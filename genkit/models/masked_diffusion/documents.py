@@ -1,4 +1,4 @@
-r"""What the visible tokens of a document say about its hidden ones, where documents end and are padded.
+r"""Constraints that the visible tokens of a document put on its hidden ones, where documents end and are padded.
 
 A row of T places is a document if ordinary tokens come first, then at most one end ("eos"), then pads to the last
 place. Let a be the last place where an ordinary token is seen and b the first one where an end or a pad is. Of a hidden
