@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from genkit.config.sampling_arguments import declared_by
 from genkit.config.settings import SampleSettings
 from genkit.data.text.kind import Text
 from genkit.errors import ConfigError, DataError
@@ -39,8 +40,10 @@ def beginnings(model: GenerativeModel, settings: SampleSettings) -> Beginnings |
         except DataError as error:
             raise ConfigError(f"{where}: {error}") from error
         if len(ids) >= length:
+            can = "length" in declared_by(type(model))
+            longer = f", or draw longer samples (length={2 * len(ids)})" if can else ""
             raise ConfigError(
-                f"{where}: {len(ids):,} tokens, and the model sees {length:,}: give at most {length - 1:,}"
+                f"{where}: {len(ids):,} tokens, and a sample has {length:,}: give at most {length - 1:,}{longer}"
             )
         x[row, : len(ids)], known[row, : len(ids)] = torch.as_tensor(ids.astype("int64")), True
     return Beginnings(x, known)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,16 @@ from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import SampleSettings
 from genkit.data.samples import NOTE, ROWS, SAMPLES, SCHEMA, samples_size, stream_samples_to
 from genkit.data.tables.samples import written_rows
+from genkit.data.text.kind import Text
 from genkit.data.text.samples import JSONL, TXT, written_text
 from genkit.environment import Report, is_first, report
-from genkit.models.base import Stepwise
+from genkit.models.base import Growing, Stepwise
 from genkit.models.conditional import labels_for
 from genkit.models.stream import Beginnings, shared_samples
 from genkit.printing import shown
 from genkit.ranks import joined
 from genkit.report.console import make_console
+from genkit.report.live_text import live_text
 from genkit.report.picture import draw, picture_name
 from genkit.report.preview import print_rows, print_text
 from genkit.storage.atomic import whole_file
@@ -132,7 +135,8 @@ def _close(folder: Path, found: Restored, settings: SampleSettings, console: Con
         print_rows(folder / ROWS, console)
     if (folder / TXT).exists():
         made["text"] = folder / TXT
-        print_text(folder / JSONL, console)
+        if not _streams(found, settings, console):
+            print_text(folder / JSONL, console)
     close(console, f"{settings.n:,} samples: {shown(folder)}", made, [score])
 
 
@@ -151,7 +155,7 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
     def stored(
         append_rows: Callable[[Tensor], None], append_text: Callable[[Tensor], None]
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
+        with _watched(found, settings, console) as bar:
             task, said, done = bar.add_task("sampling", total=n), time.monotonic(), 0
             for x, y in _stream(found, settings, begin):
                 done += len(x)
@@ -171,6 +175,25 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
     draw(folder / picture_name(spec), torch.cat(kept), spec, title=title_of(found))
     seconds = round(time.perf_counter() - started, 3)
     _note(folder / NOTE, _facts(found, settings) | {"seconds": seconds})
+
+
+def _streams(found: Restored, settings: SampleSettings, console: Console) -> bool:
+    """Tell whether the text is shown while it is drawn: one sample, on a terminal."""
+    grows = isinstance(found.model, Growing) and isinstance(found.model.spec.kind, Text)
+    return grows and settings.n == 1 and settings.show is None and console.is_interactive
+
+
+@contextmanager
+def _watched(found: Restored, settings: SampleSettings, console: Console) -> Iterator[Progress]:
+    """A bar of how far it is; of one text on a terminal the text itself, as it is drawn."""
+    model, streams = found.model, _streams(found, settings, console)
+    with Progress(console=console, transient=True, disable=streams or not console.is_interactive) as bar:
+        if not streams or not isinstance(model, Growing) or not isinstance(model.spec.kind, Text):
+            yield bar
+            return
+        with live_text(console, model.spec.kind) as model.watcher:
+            yield bar
+        model.watcher = None
 
 
 def _note(path: Path, facts: dict[str, Any]) -> None:

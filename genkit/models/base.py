@@ -190,6 +190,17 @@ class Completes(ABC):
         """
 
 
+class Growing:
+    """Ability: samples come value by value, and somebody may watch them grow.
+
+    Attributes:
+        watcher: Called while samples are drawn, with what is known of them so far: their first k values (n, k) in model
+            units. None: nobody watches.
+    """
+
+    watcher: Callable[[Tensor], None] | None = None
+
+
 class Stepwise:
     """Ability: samples step by step, so that quality has a price that is chosen at sampling time.
 

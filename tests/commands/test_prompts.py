@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 from command_cases import done, genkit, refused
+from rich.console import Console
+
+from genkit.data.text.kind import Text
 
 TINY = ("model.network.features=16", "model.network.depth=1", "model.network.ngram_rows=64", "ema=null")
 
@@ -53,11 +58,44 @@ def test_prompts_of_a_file_come_in_turn(texts: Path, work: Path) -> None:
     assert drawn("turns")[0] == drawn("turns")[2]  # top_k=1 leaves nothing to chance
 
 
+def test_a_sample_may_be_longer_than_an_example(texts: Path, work: Path) -> None:
+    done("sample", f"ckpt={texts}", f"prompt={'1' * 60}", "n=2", "length=90", "out=long")
+    assert all(text.startswith("1" * 60) for text in drawn("long"))
+    note = json.loads(Path("long/samples.json").read_text())
+    assert (note["length"], note["spec"]["shape"]) == (90, [90])
+
+
+def test_one_text_is_shown_on_a_terminal_while_it_is_drawn(
+    texts: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And stays there as a whole; two of them, or one in a pipe, are shown when they are complete."""
+    told: list[int] = []
+    texts_of = Text.texts
+    monkeypatch.setattr(Text, "texts", lambda self, x: told.append(x.shape[1]) or texts_of(self, x))
+
+    def said(*words: str) -> str:
+        screen = io.StringIO()
+        monkeypatch.setattr("genkit.commands.sample.make_console", lambda: Console(file=screen, **terminal))
+        done("sample", f"ckpt={texts}", *words)
+        return screen.getvalue()
+
+    terminal = {"force_terminal": True, "force_interactive": True, "width": 60, "height": 20}
+    screen = said("n=1", "prompt=7 and", "out=live")
+    grown = [k for k, after in itertools.pairwise(told) if after == k + 1]
+    assert grown[:3] == [1, 2, 3]
+    assert drawn("live")[0] in screen
+    told.clear()
+    said("n=2", "out=two")
+    terminal = {"force_terminal": False, "width": 60}
+    assert "\x1b" not in said("n=1", "out=pipe")
+    assert not [k for k, after in itertools.pairwise(told) if after == k + 1]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("prompt=Ωμέγα",), "prompt=Ωμέγα"),
-        ((f"prompt={'1' * 90}",), "90 tokens, and the model sees"),
+        ((f"prompt={'1' * 90}",), "90 tokens, and a sample has"),
         (("prompts=missing.txt",), "prompts=missing.txt: cannot be read as UTF-8"),
         (("prompt=1", "prompts=missing.txt"), "prompt= and prompts= both say what samples begin with"),
         (("prompt=1", "show=interpolation"), "prompt= says what samples begin with, and show= draws none"),

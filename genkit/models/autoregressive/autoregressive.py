@@ -31,7 +31,16 @@ from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.autoregressive.label_guidance import LabelGuidance
-from genkit.models.base import Bound, Completes, Conditional, GenerativeModel, Noise, TokenDensity, classes_of
+from genkit.models.base import (
+    Bound,
+    Completes,
+    Conditional,
+    GenerativeModel,
+    Growing,
+    Noise,
+    TokenDensity,
+    classes_of,
+)
 from genkit.models.density import Dequantisation
 from genkit.models.label_dropout import check_guidance, with_some_withheld
 from genkit.models.raster import folded_shape
@@ -41,7 +50,7 @@ from genkit.nn.gpt import GPT
 from genkit.nn.sequence_network import SequenceNetwork, SequenceNetworkFactory
 
 
-class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Completes):
+class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Completes, Growing):
     """p(x | y) by a causal network.
 
     Arguments:
@@ -184,6 +193,8 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Co
                 token = torch.where(ended & ~known[:, t], self.pad, token)
                 ended |= token == self.end
             tokens[:, t] = token
+            if self.watcher is not None:
+                self.watcher(tokens[:, : t + 1])
             if t + 1 == self.length:
                 break
             if bool(ended.all()):
