@@ -132,7 +132,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         "sample ckpt=v guidance.weak=d guidance.scale=2",
         2,
-        ["guidance.weak: genkit.models.vae.vae.VAE takes no such setting", "leave it out"],
+        ["guidance.scale: genkit.models.vae.vae.VAE takes no such setting", "leave it out"],
     ),
     ("sample ckpt=d guidance.weak=nowhere guidance.scale=2", 4, ["nowhere"]),
     ("sample ckpt=d sampler.steps=0", 2, ["sampler.steps: 0"]),

@@ -149,7 +149,7 @@ def test_a_model_of_tokens_goes_through_every_verb(example, genkit, capsys):
     assert (example / "s0" / "tokens.png").is_file()
     assert genkit("eval", "ckpt=run", own, "out=scores", n=200) == 0
     rows = {row["metric"]: row for row in json.loads(Path("scores/results.json").read_text())["results"]}
-    assert all(row["status"] in ("ok", "warn") for row in rows.values())
+    assert {name for name, row in rows.items() if row["status"] not in ("ok", "warn")} == {"validity"}  # of known texts
     assert {"nll", "bits_per_dim", "log_likelihood_gap", "precision", "nndr"} <= rows.keys()
     assert rows["bits_per_dim"]["value"] == pytest.approx(rows["nll"]["value"] / (24 * np.log(2)))
     assert rows["nll"]["dequantisation"] == "none"

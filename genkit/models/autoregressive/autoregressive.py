@@ -89,7 +89,7 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Co
         top_p: TopP = 1.0,
         min_p: MinP = 0.0,
         label_dropout: Probability = 0.0,
-        guidance_scale: Annotated[float, Range(0.0, 1000.0), AtSampling("", key="guidance.scale")] = 1.0,
+        guidance_scale: Annotated[float, Range(0.0, 1e6), AtSampling("", key="guidance.scale")] = 1.0,
         patch: Annotated[int, Range(1, 64)] = 1,
         length: Annotated[
             Annotated[int, Range(1, 65_536)] | None, AtSampling("tokens of a sample, longer or shorter than an example")
