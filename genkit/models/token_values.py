@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from genkit.data.kinds import Quantised
+from genkit.data.kinds import END, PAD, Categorical, Quantised
 from genkit.data.spec import DataSpec
+from genkit.errors import ConfigError
 from genkit.models.raster import from_raster, in_raster
 
 
@@ -33,3 +34,18 @@ class TokenValues:
     def in_order(self, v: Tensor) -> Tensor:
         """Values (B, *shape) in the order of a sequence, (B, T)."""
         return in_raster(v, self.patch) if self.spec.modality == "image" else v.flatten(1)
+
+
+def numbers_of_tokens(spec: DataSpec) -> tuple[int, dict[str, int]]:
+    """Count the ordinary tokens of the data, and number the special ones, by name, which come after them.
+
+    Raises:
+        ConfigError: there is an end, and no pad for what comes after it.
+    """
+    count = spec.kind.count
+    assert count is not None
+    specials = spec.kind.specials if isinstance(spec.kind, Categorical) else ()
+    ordinary = count - len(specials)
+    if END in specials and PAD not in specials:
+        raise ConfigError('tokens with the special "eos" need "pad" besides, for what comes after it')
+    return ordinary, {name: ordinary + place for place, name in enumerate(specials)}

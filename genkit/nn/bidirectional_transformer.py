@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genkit.component import Depth, Range, Width
-from genkit.errors import ConfigError
 from genkit.nn.attention import HEADS
 from genkit.nn.bidirectional_network import BidirectionalNetwork
 from genkit.nn.dropout import Dropout
@@ -48,8 +47,6 @@ class BidirectionalTransformer(BidirectionalNetwork):
         dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
     ) -> None:
         super().__init__()
-        if features % (2 * heads):
-            raise ConfigError(f"network.features={features} is no even multiple of network.heads={heads}")
         length = torch.Size(shape).numel()
         self.outputs = outputs
         self.scale = features**0.5  # rows have norm one, inputs unit variance

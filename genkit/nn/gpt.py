@@ -82,10 +82,15 @@ class GPTBlock(nn.Module):
         length: T at most.
         dropout: Share that training drops of the branches' outputs.
         causal: Whether a place sees itself and earlier ones alone.
+
+    Raises:
+        ConfigError: the width is no even multiple of the heads.
     """
 
     def __init__(self, features: int, heads: int, length: int, dropout: float, causal: bool = True) -> None:
         super().__init__()
+        if features % (2 * heads):
+            raise ConfigError(f"network.features={features} is no even multiple of network.heads={heads}")
         hidden = 8 * -(-features // 3)  # 8/3 of the width
         self.heads, self.causal = heads, causal
         self.norm_attention, self.norm_forward = nn.RMSNorm(features), nn.RMSNorm(features)
@@ -151,8 +156,6 @@ class GPT(SequenceNetwork):
         ngram_dropout: Annotated[float, Range(0.0, 0.9)] = 0.0,
     ) -> None:
         super().__init__()
-        if features % (2 * heads):
-            raise ConfigError(f"network.features={features} is no even multiple of network.heads={heads}")
         length = torch.Size(shape).numel()
         self.inputs, self.outputs, self.length, self.heads = inputs, outputs, length, heads
         self.scale = features**0.5  # rows have norm one, inputs unit variance

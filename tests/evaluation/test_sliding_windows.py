@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from token_models import Costing, CostingTokens
+from torch import Tensor
 
-from genkit.data.kinds import Categorical
 from genkit.data.sources.digits import Digits
 from genkit.data.sources.lines import Lines
 from genkit.data.sources.text import TextFiles
@@ -23,51 +23,25 @@ from genkit.evaluation.source import SampleSource
 from genkit.features.raw import RawFeatures
 from genkit.metrics.bits_per_byte import BitsPerByte
 from genkit.metrics.likelihood import BitsPerDim
-from genkit.models.base import Density, GenerativeModel, TokenDensity
 from genkit.report.comparison import compare
 from genkit.report.results import write_json
 
 COST = 0.25  # nats of the token at place t: COST * (1 + T − t), so context is worth something
 
 
-class ByPlace(GenerativeModel, TokenDensity):
+class ByPlace(CostingTokens):
     """A token costs the less the more tokens stand before it."""
-
-    bound = "exact"
-    dequantisation = "none"
-    modalities = ("sequence",)
-    kinds = (Categorical,)
-
-    def __init__(self, spec):
-        super().__init__(spec)
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def losses(self, batch, phase):
-        return {"loss": self.weight.sum()}
-
-    def draw(self, n, *, y=None, noise):
-        raise NotImplementedError
 
     def token_log_prob(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
         costs = -COST * (1 + self.spec.dim - torch.arange(self.spec.dim)).double()
         return costs.expand(tokens.shape).where(tokens != self.spec.kind.pad, 0.0)
 
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.token_log_prob(x).sum(1)
 
-
-class BoundByPlace(GenerativeModel, Density):
+class BoundByPlace(Costing):
     """The same as a bound of whole windows, which says nothing of single tokens."""
 
     bound = "lower"
-    dequantisation = "none"
-    modalities = ("sequence",)
-    kinds = (Categorical,)
-    losses, draw, costs = ByPlace.losses, ByPlace.draw, ByPlace.token_log_prob
-
-    def __init__(self, spec):
-        super().__init__(spec)
-        self.weight = nn.Parameter(torch.zeros(1))
+    costs = ByPlace.token_log_prob
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.costs(x).sum(1)

@@ -6,10 +6,9 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from token_models import CostingTokens
 
 from genkit.assembly.text_pictures import file_name, text_pictures
-from genkit.data.kinds import Categorical
 from genkit.data.sources.lines import Lines
 from genkit.evaluation.evaluator import Evaluator
 from genkit.evaluation.reference import Reference
@@ -18,33 +17,14 @@ from genkit.evaluation.token_scores import bits_by_context, excerpts
 from genkit.features.ngrams import Ngrams
 from genkit.metrics.bits_per_byte import BitsPerByte
 from genkit.metrics.diversity import DistinctN
-from genkit.models.base import GenerativeModel, TokenDensity
 
 
-class ByToken(GenerativeModel, TokenDensity):
+class ByToken(CostingTokens):
     """Token v at place t costs 1 + v + 100 t nats, pads nothing."""
-
-    bound = "exact"
-    dequantisation = "none"
-    modalities = ("sequence",)
-    kinds = (Categorical,)
-
-    def __init__(self, spec):
-        super().__init__(spec)
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def losses(self, batch, phase):
-        return {"loss": self.weight.sum()}
-
-    def draw(self, n, *, y=None, noise):
-        return self.spec.kind.examples([b"ab"] * n, self.spec.dim)
 
     def token_log_prob(self, tokens, y=None):
         costs = 1 + tokens + 100 * torch.arange(tokens.shape[1])
         return -costs.double().where(tokens != self.spec.kind.pad, 0.0)
-
-    def log_prob(self, x, y=None):
-        return self.token_log_prob(x).sum(1)
 
 
 @pytest.fixture

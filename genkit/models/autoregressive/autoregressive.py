@@ -45,7 +45,7 @@ from genkit.models.density import Dequantisation
 from genkit.models.label_dropout import check_guidance, with_some_withheld
 from genkit.models.raster import folded_shape
 from genkit.models.token_sampler import MinP, Temperature, TokenSampler, TopK, TopP
-from genkit.models.token_values import TokenValues
+from genkit.models.token_values import TokenValues, numbers_of_tokens
 from genkit.nn.gpt import GPT
 from genkit.nn.sequence_network import SequenceNetwork, SequenceNetworkFactory
 
@@ -104,21 +104,14 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Co
         self.context, self.patch = spec.dim, patch
         self.length = length or spec.dim
         self.sampler = TokenSampler(temperature, top_k, top_p, min_p)
-        specials = spec.kind.specials if isinstance(spec.kind, Categorical) else ()
-        count = spec.kind.count
-        assert count is not None
-        self.ordinary = count - len(specials)
-        self.end = self.ordinary + specials.index(END) if END in specials else None
-        self.pad = self.ordinary + specials.index(PAD) if PAD in specials else None
-        if self.end is not None and self.pad is None:
-            raise ConfigError('tokens with the special "eos" need "pad" besides, for what comes after it')
+        self.ordinary, specials = numbers_of_tokens(spec)
+        self.end, self.pad = specials.get(END), specials.get(PAD)
         self.network = (network or GPT)(
             shape=folded_shape(spec.shape, patch),
-            inputs=count,
+            inputs=self.ordinary + len(specials),
             outputs=self.ordinary + (self.end is not None),
             num_classes=self.num_classes if self.num_classes is None else self.num_classes + (label_dropout > 0),
         )
-
         self.spec = spec if length is None else replace(spec, shape=(length,))
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:

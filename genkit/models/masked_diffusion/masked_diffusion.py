@@ -57,7 +57,7 @@ from genkit.models.base import (
 from genkit.models.density import Dequantisation
 from genkit.models.masked_diffusion.documents import DocumentRows
 from genkit.models.token_sampler import MinP, Temperature, TokenSampler, TopK, TopP
-from genkit.models.token_values import TokenValues
+from genkit.models.token_values import TokenValues, numbers_of_tokens
 from genkit.nn.bidirectional_network import BidirectionalNetworkFactory
 from genkit.nn.bidirectional_transformer import BidirectionalTransformer
 from genkit.noise import noise_of
@@ -102,13 +102,8 @@ class MaskedDiffusion(GenerativeModel, TokenValues, MonteCarlo, Conditional, Com
         self.num_classes = classes_of(spec, conditional)
         self.length, self.elbo_draws, self.steps = spec.dim, elbo_draws, steps
         self.sampler = TokenSampler(temperature, top_k, top_p, min_p)
-        specials = spec.kind.specials if isinstance(spec.kind, Categorical) else ()
-        count = spec.kind.count
-        assert count is not None
-        self.ordinary, self.mask = count - len(specials), count
-        number = {name: self.ordinary + place for place, name in enumerate(specials)}
-        if END in number and PAD not in number:
-            raise ConfigError('tokens with the special "eos" need "pad" besides, for what comes after it')
+        self.ordinary, number = numbers_of_tokens(spec)
+        self.mask = count = self.ordinary + len(number)
         self.documents = DocumentRows(self.ordinary, number[END], number[PAD], self.mask) if END in number else None
         drawn = [END, PAD] if END in number else []
         self.given = [token for name, token in number.items() if name not in drawn]  # neither hidden nor drawn
