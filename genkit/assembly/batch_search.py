@@ -58,7 +58,7 @@ def fitted(parts: Parts, settings: RunSettings) -> tuple[RunSettings, str]:
         OutOfMemory: not even one example fits.
     """
     device = make_trainer(parts.trainer, logger=False).strategy.root_device
-    most = max(1, len(parts.dataset.split("train")) // world())
+    most = max(1, len(parts.dataset.view_source) // world())
     limit = _limit(device)
     try:
         size, peak = largest(lambda n: _peak(parts, settings, device, n), most, limit, device.type == "cuda")

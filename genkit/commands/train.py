@@ -358,7 +358,7 @@ def _way_back(run: Path, settings: RunSettings) -> str:
 
 def _work_done(parts: Parts, step: int) -> dict[str, int]:
     """The fields of run.json that say what was done, on any machine; examples that come again count again."""
-    batch = min(parts.dataset.batch_size, len(parts.dataset.split("train")))
+    batch = min(parts.dataset.batch_size, len(parts.dataset.view_source))
     return {
         "parameters": sum(p.numel() for p in parts.module.model.parameters()),
         "examples_seen": step * parts.trainer.accumulate * batch * world(),

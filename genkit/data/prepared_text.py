@@ -7,7 +7,8 @@ tokens begins at a random place,
 .. math:: s = \\min(\\max(k T + o - \\lfloor T/2 \\rfloor, 0), \\max(M - T, 0)), \\qquad o \\sim U\\{0, …, T - 1\\},
 
 where o is a function of (seed, epoch, example): an epoch is as long as the text, and its windows lie elsewhere in the
-next one. A document that fits into T tokens is always seen whole.
+next one. A document that fits into T tokens is always seen whole. Packed training data has several of those in an
+example (`genkit.data.text.packing`), the same ones in every epoch.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.data.text.corpus import Corpus
 from genkit.data.text.kind import Text
+from genkit.data.text.packing import PackedRows
 from genkit.data.text.preparation import TextOptions, prepared_text
 from genkit.data.text.token_rows import Documents, WindowNumbers, Windows
 from genkit.data.text.tokenizers import tokenizer_of
@@ -46,16 +48,20 @@ class PreparedText(Dataset):
         options: How they become tokens.
         length: T, tokens of an example; None: as many as the longest document has with its end, at most 256.
         batch_size: Examples in one training micro-batch; None: by the length.
+        pack: Whether a training example holds several documents.
     """
 
-    def __init__(self, corpus: Corpus, options: TextOptions, length: int | None, batch_size: int | None) -> None:
+    def __init__(
+        self, corpus: Corpus, options: TextOptions, length: int | None, batch_size: int | None, pack: bool = False
+    ) -> None:
         self.prepared = prepared_text(corpus, options)
         about = self.prepared.about
-        kind = Text(tokenizer=tokenizer_of(about["tokenizer"]))
+        kind = Text(tokenizer=tokenizer_of(about["tokenizer"]), packed=pack)
         self.kind = kind
         self.spec = DataSpec((length or min(about["longest"], LONGEST),), "sequence", kind=kind)
         self.documents = {name: Documents.of(self.prepared.splits[name], kind.eos) for name in NAMES}
         self.windows = {name: Windows(found, self.spec.dim, kind.pad) for name, found in self.documents.items()}
+        self.rows = PackedRows(self.documents["train"], self.spec.dim, kind.pad) if pack else None
         self._numbers = WindowNumbers(len(self.windows["train"]))
         self.batch_size = batch_size or default_batch_size(self.spec)
         self.eval_n = min(len(self.windows["test"]), len(self._numbers), MOST_SCORED)
@@ -66,11 +72,13 @@ class PreparedText(Dataset):
 
     @property
     def view_source(self) -> Split:
-        """The numbers of the windows, which `view` reads at places of its own."""
-        return self._numbers
+        """The packed rows, or the numbers of the windows, which `view` reads at places of its own."""
+        return self._numbers if self.rows is None else self.rows
 
     def view(self, values: Tensor, index: Tensor, stream: ViewStream) -> Tensor:
-        """Windows (B, T) at random places, see above."""
+        """Windows (B, T) at random places, see above; packed rows as they are."""
+        if self.rows is not None:
+            return values
         windows, length = self.windows["train"], self.spec.dim
         document, number = windows.places(index)
         moved = number * length + stream.integers("window", index, length).numpy() - length // 2

@@ -22,7 +22,7 @@ While sampling, keys and values of earlier positions are kept, and the last toke
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ from genkit.component import Depth, NonNegativeInt, Range, Width
 from genkit.errors import ConfigError
 from genkit.nn.attention import HEADS
 from genkit.nn.dropout import Dropout
-from genkit.nn.sequence_network import FEATURES, SequenceNetwork, StartTokens
+from genkit.nn.sequence_network import FEATURES, SequenceNetwork, StartTokens, log_prob_of
 
 BASE = 10_000.0  # of the rotary wavelengths
 MULTIPLIER = 1_000_003  # of the hash, a prime
@@ -54,6 +54,26 @@ class GPTState:
     position: int
 
 
+class Packing(NamedTuple):
+    """Where the sequences of rows lie.
+
+    Attributes:
+        positions: (B, 1, T) int64, of each token in its sequence.
+        seen: (B, 1, T, T) bool, the places that each one sees: earlier ones of its sequence, and itself.
+    """
+
+    positions: Tensor
+    seen: Tensor
+
+    @classmethod
+    def of(cls, part: Tensor) -> Packing:
+        """That of tokens (B, T) by the numbers of their sequences."""
+        places = torch.arange(part.shape[1], device=part.device)
+        begins = F.pad(part[:, 1:] != part[:, :-1], (1, 0), value=True)
+        positions = places - (places * begins).cummax(1).values
+        return cls(positions[:, None], (part[:, :, None] == part[:, None, :]).tril()[:, None])
+
+
 class Rotary(nn.Module):
     """Turn the pairs (i, i + d/2) of features (B, heads, T, d) at positions p … p + T − 1 by p BASE^(−2i/d)."""
 
@@ -67,8 +87,10 @@ class Rotary(nn.Module):
         self.register_buffer("cos", angle.cos().float(), persistent=False)
         self.register_buffer("sin", angle.sin().float(), persistent=False)
 
-    def forward(self, x: Tensor, position: int = 0) -> Tensor:
-        cos, sin = (t[position : position + x.shape[2]].to(x.dtype) for t in (self.cos, self.sin))
+    def forward(self, x: Tensor, position: int | Tensor = 0) -> Tensor:
+        """`position`: p, or the positions (B, 1, T) of all."""
+        at = slice(position, position + x.shape[2]) if isinstance(position, int) else position
+        cos, sin = (t[at].to(x.dtype) for t in (self.cos, self.sin))
         a, b = x.chunk(2, dim=-1)
         return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
 
@@ -104,9 +126,12 @@ class GPTBlock(nn.Module):
         for last in (self.out, self.down):
             nn.init.zeros_(last.weight)
 
-    def forward(self, h: Tensor) -> Tensor:
-        q, k, v = self._heads(h, 0)
-        return self._rest(h, F.scaled_dot_product_attention(q, k, v, is_causal=self.causal))
+    def forward(self, h: Tensor, packing: Packing | None = None) -> Tensor:
+        if packing is None:
+            q, k, v = self._heads(h, 0)
+            return self._rest(h, F.scaled_dot_product_attention(q, k, v, is_causal=self.causal))
+        q, k, v = self._heads(h, packing.positions)
+        return self._rest(h, F.scaled_dot_product_attention(q, k, v, attn_mask=packing.seen))
 
     def step(self, h: Tensor, past: Tensor, position: int) -> Tensor:
         """One more position (n, 1, features), whose keys and values are written into `past`."""
@@ -115,7 +140,7 @@ class GPTBlock(nn.Module):
         seen = past[:, :, :, : position + 1]
         return self._rest(h, F.scaled_dot_product_attention(q, seen[0], seen[1]))
 
-    def _heads(self, h: Tensor, position: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _heads(self, h: Tensor, position: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = self.qkv(self.norm_attention(h)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return self.rotary(self.norm_q(q), position), self.rotary(self.norm_k(k), position), v
 
@@ -127,6 +152,8 @@ class GPTBlock(nn.Module):
 
 class GPT(SequenceNetwork):
     """A causal transformer.
+
+    In a row of several sequences each place sees its own sequence alone.
 
     Arguments:
         shape, inputs, outputs, num_classes: See `SequenceNetwork`.
@@ -171,13 +198,21 @@ class GPT(SequenceNetwork):
             assert isinstance(table, nn.Embedding)
             nn.init.zeros_(table.weight)
 
-    def forward(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
-        before = tokens[:, :-1]
-        h = torch.cat((self.begin(len(tokens), y)[:, None], self._embedded(before)), dim=1)
+    def forward(self, tokens: Tensor, y: Tensor | None = None, part: Tensor | None = None) -> Tensor:
+        first = self.begin(len(tokens), y)[:, None]
+        packing = None if part is None else Packing.of(part)
+        if part is None or packing is None:
+            h = torch.cat((first, self._embedded(tokens[:, :-1])), dim=1)
+        else:
+            after = F.pad(self._embedded(tokens[:, :-1], part=part[:, :-1]), (0, 0, 1, 0))
+            h = torch.where((packing.positions == 0)[:, 0, :, None], first, after)
         h = self.dropout(h)
         for block in self.blocks:
-            h = block(h)
+            h = block(h, packing)
         return self._scores(h)
+
+    def packed_log_prob(self, tokens: Tensor, targets: Tensor, part: Tensor, y: Tensor | None = None) -> Tensor:
+        return log_prob_of(self(tokens, y, part), targets)
 
     def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, GPTState]:
         h = self.begin(n, y)[:, None]
@@ -201,16 +236,18 @@ class GPT(SequenceNetwork):
     def _scores(self, h: Tensor) -> Tensor:
         return F.linear(self.norm(h), self.tokens.weight[: self.outputs])
 
-    def _embedded(self, tokens: Tensor, first: int = 0) -> Tensor:
+    def _embedded(self, tokens: Tensor, first: int = 0, part: Tensor | None = None) -> Tensor:
         """The inputs of tokens (B, S) from the place `first` on, (B, S − first, features); nothing comes before them.
 
-        `inputs` stands for no token, in the n-grams that begin before the sequence does.
+        `inputs` stands for no token, in the n-grams that begin before the sequence, or its `part` (B, S), does.
         """
         h = self.scale * self.tokens(tokens[:, first:])
         weights = self.ngram_dropout(h.new_full((*h.shape[:2], len(self.ngrams)), self.scale))
         hashed = tokens
         for back, table in enumerate(self.ngrams, start=1):
             earlier = F.pad(tokens, (back, 0), value=self.inputs)[:, : tokens.shape[1]]
+            if part is not None:
+                earlier = earlier.where(F.pad(part, (back, 0), value=-1)[:, : part.shape[1]] == part, self.inputs)
             hashed = (hashed * MULTIPLIER + earlier) % 2**31
             assert isinstance(table, nn.Embedding)
             h = h + weights[:, :, back - 1, None] * table(hashed[:, first:] % table.num_embeddings)

@@ -50,7 +50,27 @@ class SequenceNetwork(nn.Module, Component, ABC):
             targets: (B, T), numbers among the scores; −1 costs nothing.
             y: Labels (B,).
         """
-        return -F.cross_entropy(self(tokens, y).transpose(1, 2), targets, reduction="none", ignore_index=-1)
+        return log_prob_of(self(tokens, y), targets)
+
+    def packed_log_prob(self, tokens: Tensor, targets: Tensor, part: Tensor, y: Tensor | None = None) -> Tensor:
+        """`token_log_prob` of rows of several sequences, each of which knows nothing of the others.
+
+        A network that cannot keep them apart in a row gives each a row of its own, at the cost of as many rows.
+
+        Args:
+            tokens, targets, y: See `token_log_prob`.
+            part: (B, T) int64, the number of a token's sequence in its row, from 0 on.
+        """
+        begins = F.pad(part[:, 1:] != part[:, :-1], (1, 0), value=True)
+        rows = begins.flatten().cumsum(0) - 1
+        places = torch.arange(tokens.numel(), device=tokens.device)
+        places = places - places[begins.flatten()][rows]
+        width = int(places.max()) + 1 if self.endless else tokens.shape[1]
+        apart = tokens.new_zeros(int(rows[-1]) + 1, width)
+        wanted = torch.full_like(apart, -1)
+        apart[rows, places], wanted[rows, places] = tokens.flatten(), targets.flatten()
+        labels = None if y is None else y.repeat_interleave(begins.sum(1))
+        return self.token_log_prob(apart, wanted, labels)[rows, places].view(tokens.shape)
 
     @abstractmethod
     def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, State]:
@@ -62,6 +82,11 @@ class SequenceNetwork(nn.Module, Component, ABC):
 
         The state that is handed in is used up.
         """
+
+
+def log_prob_of(scores: Tensor, targets: Tensor) -> Tensor:
+    """log P of targets (B, T) by scores (B, T, K), in nats; a target of −1 costs nothing."""
+    return -F.cross_entropy(scores.transpose(1, 2), targets, reduction="none", ignore_index=-1)
 
 
 class SequenceNetworkFactory(Protocol):

@@ -153,7 +153,9 @@ class GenerativeModule(NoStepHooks, pl.LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> Any:
         """One optimizer and its schedule; raises ConfigError for an override that the optimizer does not know."""
         groups = [dict(group) for group in self.optimizer_groups]  # torch fills them in
-        optimizer = self.make_optimizer(groups, **_fused(self.make_optimizer, self.fused))
+        optimizer = self.make_optimizer(groups)
+        if self.fused:
+            _fuse(optimizer)
         _check_overrides(self.optimizer_overrides, optimizer)
         schedule = LambdaLR(optimizer, lambda step: self.pace.factor(self.lr_schedule, step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -437,9 +439,11 @@ def _groups(
     return [{**overrides.get(phase, {}), "params": params, "name": phase} for phase, params in learns.items()]
 
 
-def _fused(make_optimizer: Callable[..., Optimizer], fused: bool) -> dict[str, bool]:
-    """The argument that asks an optimizer for one kernel, if it knows it."""
-    return {"fused": True} if fused and "fused" in inspect.signature(make_optimizer).parameters else {}
+def _fuse(optimizer: Optimizer) -> None:
+    """Let an optimizer take its step in one kernel, if it has one and was not told which to use."""
+    if optimizer.defaults.get("fused", False) is None and not optimizer.defaults.get("foreach"):
+        for settings in (optimizer.defaults, *optimizer.param_groups):
+            settings["fused"] = True
 
 
 def _check_overrides(overrides: Mapping[str, Mapping[str, Any]], optimizer: Optimizer) -> None:

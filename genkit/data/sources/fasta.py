@@ -20,6 +20,7 @@ class Fasta(PreparedText):
         vocabulary: Tokens of bpe.
         length: Tokens of an example; None: as many as the longest sequence has with its end, at most 256.
         batch_size: Sequences in one training micro-batch; None: by the length.
+        pack: Whether a training example holds several documents, as many as fit.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Fasta(PreparedText):
         vocabulary: PositiveInt = VOCABULARY,
         length: Length | None = None,
         batch_size: PositiveInt | None = None,
+        pack: bool = False,
     ) -> None:
         corpus = FastaCorpus(corpus_at(root, "fasta", "strict"))
-        super().__init__(corpus, TextOptions(tokenizer, vocabulary), length, batch_size)
+        super().__init__(corpus, TextOptions(tokenizer, vocabulary), length, batch_size, pack)

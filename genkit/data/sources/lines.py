@@ -22,6 +22,7 @@ class Lines(PreparedText):
         length: Tokens of an example; None: as many as the longest line has with its end, at most 256.
         errors: What happens where bytes are no UTF-8: strict refuses the file, replace puts U+FFFD there.
         batch_size: Lines in one training micro-batch; None: by the length.
+        pack: Whether a training example holds several documents, as many as fit.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Lines(PreparedText):
         length: Length | None = None,
         errors: Errors = "strict",
         batch_size: PositiveInt | None = None,
+        pack: bool = False,
     ) -> None:
         corpus = LineCorpus(corpus_at(root, "lines", errors))
-        super().__init__(corpus, TextOptions(tokenizer, vocabulary, errors), length, batch_size)
+        super().__init__(corpus, TextOptions(tokenizer, vocabulary, errors), length, batch_size, pack)

@@ -31,6 +31,7 @@ class Peptides(PreparedText):
         vocabulary: Tokens of bpe.
         length: Tokens of an example; None: as many as the longest peptide has with its end, at most 256.
         batch_size: Peptides in one training micro-batch; None: by the length.
+        pack: Whether a training example holds several documents, as many as fit.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Peptides(PreparedText):
         vocabulary: PositiveInt = VOCABULARY,
         length: Length | None = None,
         batch_size: PositiveInt | None = None,
+        pack: bool = False,
     ) -> None:
         labels = LABELS[name]
 
@@ -47,4 +49,4 @@ class Peptides(PreparedText):
             return len(row) > 1 and row[1].strip() in labels
 
         corpus = ColumnCorpus(file_of_package(PACKAGE, FILE, "peptides"), None, chosen, labels)
-        super().__init__(corpus, TextOptions(tokenizer, vocabulary), length, batch_size)
+        super().__init__(corpus, TextOptions(tokenizer, vocabulary), length, batch_size, pack)

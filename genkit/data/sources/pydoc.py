@@ -24,6 +24,7 @@ class Pydoc(PreparedText):
         vocabulary: Tokens of bpe.
         length: Tokens of an example; longer documents are seen in windows.
         batch_size: Examples in one training micro-batch; None: by the length.
+        pack: Whether a training example holds several documents, as many as fit.
     """
 
     def __init__(
@@ -32,5 +33,6 @@ class Pydoc(PreparedText):
         vocabulary: PositiveInt = VOCABULARY,
         length: Length = LENGTH,
         batch_size: PositiveInt | None = None,
+        pack: bool = False,
     ) -> None:
-        super().__init__(PydocCorpus(), TextOptions(tokenizer, vocabulary), length, batch_size)
+        super().__init__(PydocCorpus(), TextOptions(tokenizer, vocabulary), length, batch_size, pack)

@@ -28,6 +28,7 @@ class Smiles(PreparedText):
         vocabulary: Tokens of bpe.
         length: Tokens of an example; None: as many as the longest molecule has with its end.
         batch_size: Molecules in one training micro-batch; None: by the length.
+        pack: Whether a training example holds several documents, as many as fit.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Smiles(PreparedText):
         vocabulary: PositiveInt = VOCABULARY,
         length: Length | None = None,
         batch_size: PositiveInt | None = None,
+        pack: bool = False,
     ) -> None:
         corpus = ColumnCorpus(file_of_package(PACKAGE, FILE, "smiles"), molecules)
-        super().__init__(corpus, TextOptions(tokenizer, vocabulary), length, batch_size)
+        super().__init__(corpus, TextOptions(tokenizer, vocabulary), length, batch_size, pack)

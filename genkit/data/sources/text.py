@@ -34,6 +34,7 @@ class TextFiles(PreparedText):
         length: Tokens of an example; longer documents are seen in windows.
         errors: What happens where bytes are no UTF-8: strict refuses the file, replace puts U+FFFD there.
         batch_size: Examples in one training micro-batch; None: by the length.
+        pack: Whether a training example holds several documents, as many as fit.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class TextFiles(PreparedText):
         length: Length = LENGTH,
         errors: Errors = "strict",
         batch_size: PositiveInt | None = None,
+        pack: bool = False,
     ) -> None:
         if separator == "":
             raise ConfigError("data.separator=: an empty text separates nothing: name a text, or null for none")
         corpus = corpus_at(root, "text", errors)
         if separator is not None:
             corpus = CutCorpus(corpus, separator.replace("\\n", "\n").replace("\\t", "\t").encode())
-        super().__init__(corpus, TextOptions(tokenizer, vocabulary, errors), length, batch_size)
+        super().__init__(corpus, TextOptions(tokenizer, vocabulary, errors), length, batch_size, pack)

@@ -35,6 +35,7 @@ class Tunes(PreparedText):
         vocabulary: Tokens of bpe.
         length: Tokens of an example; longer tunes are seen in windows.
         batch_size: Examples in one training micro-batch; None: by the length.
+        pack: Whether a training example holds several documents, as many as fit.
     """
 
     def __init__(
@@ -44,7 +45,8 @@ class Tunes(PreparedText):
         vocabulary: PositiveInt = VOCABULARY,
         length: Length = TUNE,
         batch_size: PositiveInt | None = None,
+        pack: bool = False,
     ) -> None:
         folder = file_of_package(PACKAGE, FOLDERS[name], "tunes")
         corpus = TuneCorpus(corpus_at(str(folder / "*.abc"), "tunes", "replace"))
-        super().__init__(corpus, TextOptions(tokenizer, vocabulary, "replace"), length, batch_size)
+        super().__init__(corpus, TextOptions(tokenizer, vocabulary, "replace"), length, batch_size, pack)

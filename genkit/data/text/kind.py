@@ -1,9 +1,10 @@
 """Text as a kind of values: the tokens of a document, then `eos` where it ends, then `pad`.
 
 An example (T,) is a document, or a window of one that is longer than T: such a window has no eos unless the document
-ends in it. There is no token for the start, which is a model's own affair, and after the eos all is pad, which costs a
-likelihood nothing. The tokenizer is part of the kind, so a checkpoint decodes what it draws, and data of another
-tokenizer is other data.
+ends in it. An example of packed training data is several documents, each after the eos of the one before. There is no
+token for the start, which is a model's own affair, and after the (last) eos all is pad, which costs a likelihood
+nothing. The tokenizer is part of the kind, so a checkpoint decodes what it draws, and data of another tokenizer is
+other data.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ class Text(Categorical):
 
     Attributes:
         tokenizer: Of the documents.
+        packed: Whether training examples hold several documents; all others hold one, so a checkpoint need not know.
     """
 
     vocabulary: int = field(init=False)
     specials: tuple[str, ...] = field(init=False, default=(END, PAD))
     symbols: tuple[str, ...] = field(init=False, default=())
     tokenizer: Tokenizer = field(kw_only=True)
+    packed: bool = field(default=False, kw_only=True, compare=False)
 
     name: ClassVar[str] = "text"
 

@@ -78,6 +78,10 @@ class Documents:
         """The tokens low … high − 1 of all."""
         return unpacked(self.tokens.between(low, high).x)
 
+    def at(self, places: Rows) -> Tensor:
+        """The tokens (n,) at places (n,) of all."""
+        return unpacked(self.tokens.take(torch.from_numpy(places)).x)
+
     def document(self, number: int) -> Tensor:
         """The tokens of a document, its eos among them."""
         return self.head(number, int(self.lengths[number]))
@@ -91,9 +95,8 @@ class Documents:
         """(n, length) int64: `counts` tokens from each of `starts` (n,) on, and pad after them."""
         places = np.arange(length)[None]
         inside = places < counts[:, None]
-        found = self.tokens.take(torch.from_numpy((starts[:, None] + places)[inside])).x
         rows = torch.full((len(starts), length), pad)
-        rows[torch.from_numpy(inside)] = unpacked(found)
+        rows[torch.from_numpy(inside)] = self.at((starts[:, None] + places)[inside])
         return rows
 
 

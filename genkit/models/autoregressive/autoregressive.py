@@ -7,6 +7,7 @@ how a likelihood is exact; a sample is drawn token by token.
 
 * A *sequence* of tokens ends with the special "eos", which is drawn and paid for as any token; "pad" fills the rest up
   and costs nothing. Neither "pad" nor another special is ever drawn, so that probabilities of documents add up to one.
+  Packed rows of training data hold several sequences, each of which is given its own tokens alone.
 * A sequence *longer than an example* of the training is drawn in windows: where one is full, the next begins with its
   second half. A recurrent network needs none, it carries its state on. The likelihood is that of what is so drawn.
 * An *image* or a *vector* with levels is a sequence too: its values row by row, the channels of a pixel together, or
@@ -28,6 +29,7 @@ from torch.nn import functional as F
 from genkit.component import AtSampling, Probability, Range
 from genkit.data.kinds import END, PAD, Categorical, Modality, Quantised
 from genkit.data.spec import Batch, DataSpec, check_values
+from genkit.data.text.kind import Text
 from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.autoregressive.label_guidance import LabelGuidance
@@ -106,6 +108,7 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Co
         self.sampler = TokenSampler(temperature, top_k, top_p, min_p)
         self.ordinary, specials = numbers_of_tokens(spec)
         self.end, self.pad = specials.get(END), specials.get(PAD)
+        self.packed = isinstance(spec.kind, Text) and spec.kind.packed
         self.network = (network or GPT)(
             shape=folded_shape(spec.shape, patch),
             inputs=self.ordinary + len(specials),
@@ -119,7 +122,8 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Co
         tokens, y = self.tokens_of(batch["x"]), self.labels_of(batch)
         if y is not None and self.num_classes is not None and self.label_dropout and self.training:
             y = with_some_withheld(y, self.num_classes, self.label_dropout)
-        return {"loss": -self.token_log_prob(tokens, y).mean()}
+        log_prob = self.packed_log_prob(tokens, y) if self.packed else self.token_log_prob(tokens, y)
+        return {"loss": -log_prob.mean()}
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         self.check_labels(y, len(x))
@@ -139,6 +143,14 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Co
             found = self.network.token_log_prob(tokens[:, window], targets[:, window], y)
             parts.append(found[:, self.kept if first else 0 :])
         return torch.cat(parts, dim=1)[:, :length]
+
+    def packed_log_prob(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
+        """As `token_log_prob`, of rows (B, T) that hold one sequence after the other, each up to its end."""
+        if self.end is None:  # one is all that a row can hold
+            return self.token_log_prob(tokens, y)
+        ended = tokens == self.end
+        targets = torch.where(ended, self.ordinary, tokens).masked_fill(tokens == self.pad, -1)
+        return self.network.packed_log_prob(tokens, targets, ended.cumsum(1) - ended.long(), y)
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)

@@ -42,6 +42,7 @@ from genkit.batch_noise import stratified, uniform
 from genkit.component import AtSampling, Count, PositiveInt
 from genkit.data.kinds import END, PAD, Categorical, Modality, Quantised
 from genkit.data.spec import Batch, DataSpec, check_values
+from genkit.data.text.kind import Text
 from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.base import (
@@ -76,6 +77,9 @@ class MaskedDiffusion(GenerativeModel, TokenValues, MonteCarlo, Conditional, Com
         top_k: Draw among so many likeliest tokens; 0: all.
         top_p: Draw among the fewest that have this mass together; 1: all.
         min_p: Draw among those at least so many times as likely as the likeliest; 0: all.
+
+    Raises:
+        ConfigError: labels that are not there, or training examples of several documents.
     """
 
     bound: Bound = "lower"
@@ -99,6 +103,8 @@ class MaskedDiffusion(GenerativeModel, TokenValues, MonteCarlo, Conditional, Com
         min_p: MinP = 0.0,
     ) -> None:
         super().__init__(spec)
+        if isinstance(spec.kind, Text) and spec.kind.packed:
+            raise ConfigError("masked diffusion models one document in an example: data.pack=false")
         self.num_classes = classes_of(spec, conditional)
         self.length, self.elbo_draws, self.steps = spec.dim, elbo_draws, steps
         self.sampler = TokenSampler(temperature, top_k, top_p, min_p)
