@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from genkit.checkpoint.retention import newest_step, pointed
+from genkit.checkpoint.retention import newest_step, pointed, step_of
 from genkit.checkpoint.run_folder import METRICS
 from genkit.config.hydra.launch import current_job
 from genkit.config.hydra.sweep import current_sweep
@@ -49,10 +49,15 @@ def close_training(console: Console, run: Path, plugins: Sequence[str]) -> None:
         made["samples"] = pictures[-1]
     if (run / LOSSES).is_file():
         made["losses"] = run / LOSSES
-    best = pointed(run, "best")
-    if best not in (None, pointed(run, "latest")):
+    best, used = pointed(run, "best"), run
+    if best is not None and best != pointed(run, "latest"):
         made["best"] = f"{best}: {shell_word('ckpt=' + str(run / 'best'))}"
-    commands = [next_command(plugins, verb, f"ckpt={run}") for verb in ("sample", "eval")]
+        if step_of(best) <= newest_step(run) / 2:
+            used = run / "best"
+            console.print(
+                f"note: no validation since step {step_of(best):,} was better: the commands below take that checkpoint"
+            )
+    commands = [next_command(plugins, verb, f"ckpt={used}") for verb in ("sample", "eval")]
     close(console, f"done: {newest_step(run):,} steps", made, commands)
 
 

@@ -42,7 +42,7 @@ def step_folders(run: Path) -> list[Path]:
     if not os.path.isdir(checkpoints):
         return []
     folders = [entry for entry in checkpoints.iterdir() if is_step_name(entry.name)]
-    return sorted(folders, key=lambda entry: int(entry.name.removeprefix("step-")), reverse=True)
+    return sorted(folders, key=lambda entry: step_of(entry.name), reverse=True)
 
 
 def newest_step(run: Path) -> int:
@@ -50,7 +50,12 @@ def newest_step(run: Path) -> int:
     names = [folder.name for folder in step_folders(run)]
     latest = pointed(run, "latest")
     name = latest if latest in names else next(iter(names), None)
-    return 0 if name is None else int(name.removeprefix("step-"))
+    return 0 if name is None else step_of(name)
+
+
+def step_of(name: str) -> int:
+    """The step of a checkpoint, by the name of its folder."""
+    return int(name.removeprefix("step-"))
 
 
 def point(run: Path, pointer: Pointer, name: str) -> None:

@@ -27,7 +27,16 @@ from pathlib import Path
 
 from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.place import Place
-from genkit.checkpoint.retention import CHECKPOINTS, Pointer, point, pointed, pointer_text, step_folders, step_name
+from genkit.checkpoint.retention import (
+    CHECKPOINTS,
+    Pointer,
+    point,
+    pointed,
+    pointer_text,
+    step_folders,
+    step_name,
+    step_of,
+)
 from genkit.checkpoint.run_folder import CONFIG_YAML, METRICS, RUN
 from genkit.errors import CheckpointError
 from genkit.printing import shown
@@ -147,7 +156,7 @@ def _move(entries: list[Path], target: Path) -> None:
 
 def _points_beyond(run: Path, pointer: Pointer, step: int) -> bool:
     name = pointed(run, pointer)
-    return name is not None and int(name.removeprefix("step-")) > step
+    return name is not None and step_of(name) > step
 
 
 def _after(folder: Path, step: int) -> Iterator[Path]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from training_cases import SEED, Mean, Points, TinyGAN, averaged, difference, module_of, new, run_in, train
 
+from genkit.config.build import build_factory
 from genkit.data.loader import TrainLoader
 from genkit.errors import ConfigError
 from genkit.noise import seed_of
@@ -208,6 +209,21 @@ def test_asking_for_the_optimizer_twice_gives_the_same_rates() -> None:
         ("discriminator", pytest.approx(1e-3)),
         ("generator", pytest.approx(1e-3)),
     ]
+
+
+def _optimizer_of(**changes: Any) -> torch.optim.Optimizer:
+    """The optimizer of a module, its class and arguments from a configuration."""
+    node = {"_target_": "torch.optim.AdamW", "lr": 1e-2, "foreach": None, "fused": None} | changes
+    make = build_factory(node, at="optimizer", expect=torch.optim.Optimizer)
+    module = module_of(TinyGAN(), optimizer=make, fused=True)
+    optimizer: torch.optim.Optimizer = module.configure_optimizers()["optimizer"]
+    return optimizer
+
+
+def test_one_kernel_is_taken_where_it_is_wanted_and_nothing_else_was_said() -> None:
+    assert [group["fused"] for group in _optimizer_of().param_groups] == [True, True]
+    assert [group["fused"] for group in _optimizer_of(fused=False).param_groups] == [False, False]
+    assert [group["fused"] for group in _optimizer_of(foreach=True).param_groups] == [None, None]
 
 
 def test_without_an_average_the_model_itself_is_used_and_goes_on_training(tmp_path: Any) -> None:

@@ -146,7 +146,7 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Co
 
     def packed_log_prob(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
         """As `token_log_prob`, of rows (B, T) that hold one sequence after the other, each up to its end."""
-        if self.end is None:  # one is all that a row can hold
+        if self.end is None or self.pad is None:  # one is all that a row can hold
             return self.token_log_prob(tokens, y)
         ended = tokens == self.end
         targets = torch.where(ended, self.ordinary, tokens).masked_fill(tokens == self.pad, -1)
