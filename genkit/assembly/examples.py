@@ -7,6 +7,7 @@ first ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -62,6 +63,11 @@ class Subject:
         """(n, *shape) model values."""
         return self.found.model.spec.scale(self.v)
 
+    @property
+    def device(self) -> torch.device:
+        """That of the model."""
+        return next(iter(self.found.model.parameters())).device
+
     @cached_property
     def dataset(self) -> Dataset | None:
         """The data that the model was trained on; None where it is not to be had here."""
@@ -92,7 +98,13 @@ class Subject:
         return y
 
 
-def subject_of(verb: str, settings: UseSettings, console: Console, usual: int | None = None) -> Subject:
+def subject_of(
+    verb: str,
+    settings: UseSettings,
+    console: Console,
+    usual: int | None = None,
+    read_as: Callable[[DataSpec], DataSpec] | None = None,
+) -> Subject:
     """The model of ckpt= and the examples that it is applied to.
 
     Args:
@@ -100,6 +112,7 @@ def subject_of(verb: str, settings: UseSettings, console: Console, usual: int | 
         settings: Of the verb.
         console: Of notices.
         usual: How many held-out examples are taken where n= is not given; None: all of them.
+        read_as: From the model's data to what `input=` holds, where that is something else.
 
     Raises:
         ConfigError: the model cannot, `data=` and `input=` are both given, or other data than the model's.
@@ -114,12 +127,13 @@ def subject_of(verb: str, settings: UseSettings, console: Console, usual: int | 
     found = restore_for_sampling(settings.ckpt, settings, console)
     require(found.model, verb)
     if settings.input is not None:
-        return _of_input(settings.input, found, settings)
+        spec = found.model.spec
+        return _of_input(settings.input, found, spec if read_as is None else read_as(spec), settings)
     return _held_out(found, settings, usual)
 
 
-def _of_input(path: str, found: Restored, settings: UseSettings) -> Subject:
-    given = read_given(path, found.model.spec)
+def _of_input(path: str, found: Restored, spec: DataSpec, settings: UseSettings) -> Subject:
+    given = read_given(path, spec)
     n = _count(settings.n, len(given.split), f"input={shown(path)}", None)
     some = given.split.take(torch.arange(n))
     return Subject(found, some.x, some.y, given.names[:n], path, torch.arange(n), settings, own_examples=False)

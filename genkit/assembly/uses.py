@@ -17,8 +17,10 @@ from genkit.config.hydra.words import Words
 from genkit.config.names import current
 from genkit.config.resolve import resolve
 from genkit.errors import ConfigError
-from genkit.models.base import GenerativeModel
+from genkit.models.base import Completes, GenerativeModel
+from genkit.models.denoises import Denoises
 from genkit.models.density import Density
+from genkit.models.latent_variable import LatentVariable
 
 Abilities = tuple[type, ...]
 FAMILY = "models of"  # the first column of the README's table
@@ -45,6 +47,8 @@ class ModelUse:
 
 USES = {
     "score": ModelUse("eval metric=nll", "likelihood of held-out data", ((Density,),)),
+    "complete": ModelUse("complete", "the rest of an example", ((Completes,), (Denoises,), (LatentVariable,))),
+    "restore": ModelUse("restore", "what was measured of an image", ((Denoises,), (LatentVariable,))),
     "reconstruct": ModelUse("sample show=reconstruction", "data through the model and back", SHOWS["reconstruction"]),
     "interpolate": ModelUse("sample show=interpolation", "paths between latents", SHOWS["interpolation"]),
 }

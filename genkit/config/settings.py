@@ -150,6 +150,51 @@ class UseSettings(ModelSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InferringSettings(UseSettings):
+    """Of a verb that draws what may have been measured.
+
+    Attributes:
+        draws: Of each example.
+        posterior: The posterior sampler; None: the one that suits the model.
+    """
+
+    draws: Annotated[int, Range(1, 10_000)]
+    posterior: Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteSettings(InferringSettings):
+    """Of `genkit complete`; see conf/complete.yaml.
+
+    Attributes:
+        known, hidden: A half, a box, a share, columns or the file of a mask (`genkit/assembly/known.py`); one of them.
+        prompt: The beginning of a text, in place of examples.
+    """
+
+    task: Literal["inpaint", "outpaint", "impute", "colourise"] | None
+    known: float | str | list[int | str] | None
+    hidden: float | str | list[int | str] | None
+    prompt: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreSettings(InferringSettings):
+    """Of `genkit restore`; see conf/restore.yaml.
+
+    Attributes:
+        noise: Standard deviation of the measurement's noise in units of the data's range; None: what the task takes,
+            of a user's noisy picture what is measured in it.
+        factor: Of super-resolution.
+        blur: Standard deviation of the blur in pixels.
+    """
+
+    task: Literal["denoise", "deblur", "super_resolve"]
+    noise: Annotated[float, Range(0, 10)] | None
+    factor: Annotated[int, Range(2, 64)]
+    blur: Annotated[float, Range(0.1, 100)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleSettings(DrawingSettings):
     """Of `genkit sample`; see conf/sample.yaml."""
 
@@ -224,6 +269,8 @@ class ShardDataSettings(DataSettings):
 VERBS: dict[str, type[Settings]] = {
     "train": TrainSettings,
     "sample": SampleSettings,
+    "complete": CompleteSettings,
+    "restore": RestoreSettings,
     "eval": EvalSettings,
     "log": LogSettings,
     "data prepare": DataSettings,

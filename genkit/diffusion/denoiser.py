@@ -70,7 +70,7 @@ class Labelled(Denoiser):
 
     Arguments:
         denoiser: The conditional denoiser.
-        y: Labels (B,) int64, or None for an unconditional one.
+        y: Labels (B,) int64, or None for an unconditional one. Of k · B examples the first k have the first label, ….
     """
 
     def __init__(self, denoiser: Denoiser, y: Tensor | None) -> None:
@@ -78,10 +78,15 @@ class Labelled(Denoiser):
         self.denoiser, self.schedule, self.y = denoiser, denoiser.schedule, y
 
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.denoiser(x_t, t, self.y)
+        return self.denoiser(x_t, t, self._each(len(x_t)))
 
     def reverse(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.denoiser.reverse(x_t, t, self.y)
+        return self.denoiser.reverse(x_t, t, self._each(len(x_t)))
+
+    def _each(self, n: int) -> Tensor | None:
+        if self.y is None or len(self.y) == n:
+            return self.y
+        return self.y.repeat_interleave(n // len(self.y))
 
 
 def unlabelled(denoiser: Denoiser, num_classes: int, n: int, device: torch.device) -> Labelled:

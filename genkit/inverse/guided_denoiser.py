@@ -1,6 +1,7 @@
 r"""Guidance by a measurement: the posterior mean E[x | x_t, v] from a denoiser and its derivative.
 
-With x̄ = x_t / α, the noise level σ̄ and the denoiser's Jacobian J = ∂D/∂x̄, Tweedie's formula of the measured example is
+With x̄ = x_t / α, the noise level σ̄ and the denoiser's Jacobian J = ∂D/∂x̄, Tweedie's formula of the measured example
+is
 
 .. math:: E[x \mid x_t, v] = D + \bar\sigma^2 J^T A^* (A V A^* + \sigma^2 I)^{-1} (v - A D)
 
@@ -11,8 +12,8 @@ for a normal p(x | x_t) = N(D, V). The algorithms differ in V:
 * DPS: no matrix at all, the residual's length instead (Chung et al. 2022, 2209.14687): a step towards the measurement
   whose size is chosen, so that the result depends on the number of steps.
 
-Each is a denoiser again, which every sampler takes. None of them is right where p(x | x_t) has several modes: the shares of
-these are decided at high noise, where the normal is a poor picture of it. `split_gibbs.py` has what is.
+Each is a denoiser again, which every sampler takes. None of them is right where p(x | x_t) has several modes: the
+shares of these are decided at high noise, where the normal is a poor picture of it. `split_gibbs.py` has what is.
 """
 
 from abc import abstractmethod
@@ -87,6 +88,9 @@ class Guided(PosteriorSampler):
             residual: v − A D.
             pulled: u to Jᵀ u, (B, *shape).
         """
+
+    def rows(self, k: int) -> int:
+        return k
 
     def __call__(self, observation: Observation, k: int, noise: Noise) -> Tensor:
         each, drawn = observation.repeated(k), RepeatedNoise(noise, k)
@@ -174,6 +178,9 @@ class DPS(PosteriorSampler):
         self, *, denoiser: Denoiser, sampler: SamplerFactory | None = None, scale: PositiveFloat = 1.0
     ) -> None:
         self.denoiser, self.sampler, self.scale = denoiser, sampler or _ancestral, scale
+
+    def rows(self, k: int) -> int:
+        return k
 
     def __call__(self, observation: Observation, k: int, noise: Noise) -> Tensor:
         each, drawn = observation.repeated(k), RepeatedNoise(noise, k)

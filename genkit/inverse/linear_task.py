@@ -10,7 +10,8 @@ A, its adjoint A* and σ, and nothing else:
 All operators here average or select, so model values in a range stay in it and their measurements can be looked at as
 images of the same range. Batches come first: x is (B, *in_shape), v is (B, *out_shape).
 
-References: Tarantola 2005, Inverse Problem Theory; Kaipio & Somersalo 2005, Statistical and Computational Inverse Problems.
+References: Tarantola 2005, Inverse Problem Theory; Kaipio & Somersalo 2005, Statistical and Computational Inverse
+Problems.
 """
 
 from abc import ABC, abstractmethod
@@ -90,7 +91,8 @@ class Mask(LinearTask):
     def measure(self, x: Tensor) -> Tensor:
         return torch.where(self.known, x, torch.zeros((), dtype=x.dtype, device=x.device))
 
-    adjoint = measure
+    def adjoint(self, v: Tensor) -> Tensor:
+        return self.measure(v)
 
     def measured(self, like: Tensor) -> Tensor:
         return self.known.expand(len(like), *self.out_shape)

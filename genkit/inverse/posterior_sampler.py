@@ -40,6 +40,10 @@ class PosteriorSampler(Component, ABC):
     """Draws x from p(x | v)."""
 
     @abstractmethod
+    def rows(self, k: int) -> int:
+        """Rows that k draws of one example take at once."""
+
+    @abstractmethod
     def __call__(self, observation: Observation, k: int, noise: Noise) -> Tensor:
         """(B, k, *in_shape): k draws for each of the B examples.
 
@@ -87,7 +91,7 @@ def given_measurement(
     A draw from the normal around x is moved by what a measurement of it would have missed (Matheron's rule; Wilson et
     al. 2021, 2011.04026):
 
-    .. math:: z = u + level^2 A^* (\sigma^2 + level^2 A A^*)^{-1} (v + \sigma \epsilon - A u), \quad u \sim N(x, level^2)
+    .. math:: z = u + l^2 A^* (\sigma^2 + l^2 A A^*)^{-1} (v + \sigma \epsilon - A u), \quad u \sim N(x, l^2)
     """
     u = x + level * noise(*task.in_shape).to(x)
     eps = torch.where(task.measured(v), noise(*task.out_shape).to(v), 0.0)

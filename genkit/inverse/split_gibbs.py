@@ -13,9 +13,10 @@ Hence the resampling: particles of one example are weighted by
 
 .. math:: N(v; A x, \sigma^2 + \rho_{i+1}^2 A A^*) \,/\, N(v; A x, \sigma^2 + \rho_i^2 A A^*)
 
-from one level to the next and drawn again by their weights where these have become unequal (annealed importance sampling,
-Neal 2001; sequential Monte Carlo samplers, Del Moral et al. 2006). That needs no density of the prior, and the result is
-right in the limit of many particles, of fine steps and of the true denoiser, whatever the number of modes.
+from one level to the next and drawn again by their weights where these have become unequal (annealed importance
+sampling, Neal 2001; sequential Monte Carlo samplers, Del Moral et al. 2006). That needs no density of the prior, and
+the result is right in the limit of many particles, of fine steps and of the true denoiser, whatever the number of
+modes.
 """
 
 from itertools import pairwise
@@ -68,8 +69,11 @@ class SplitGibbs(PosteriorSampler):
         self.levels, self.steps, self.particles = levels, steps, particles
         self.highest, self.lowest, self.least, self.iterations = highest, lowest, least, iterations
 
+    def rows(self, k: int) -> int:
+        return k * self.particles
+
     def __call__(self, observation: Observation, k: int, noise: Noise) -> Tensor:
-        n, many = len(observation.v), k * self.particles
+        n, many = len(observation.v), self.rows(k)
         task, v = (each := observation.repeated(many)).task, each.v
         drawn = RepeatedNoise(noise, many)
         schedule = self.sampler.denoiser.schedule
