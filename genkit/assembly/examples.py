@@ -33,6 +33,8 @@ from genkit.errors import ConfigError, DataError
 from genkit.models.base import Conditional
 from genkit.printing import shown
 
+OWN = "own"  # y=own: each example's own label
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -47,6 +49,7 @@ class Subject:
         rows: (n,) their numbers in the source.
         settings: Of the verb.
         own_examples: Whether they are of the checkpoint's own data.
+        infers_labels: Whether the verb finds out the label of an example itself, for a conditional model.
     """
 
     found: Restored
@@ -57,6 +60,7 @@ class Subject:
     rows: Tensor
     settings: UseSettings
     own_examples: bool
+    infers_labels: bool = False
 
     @property
     def x(self) -> Tensor:
@@ -79,22 +83,25 @@ class Subject:
 
     @cached_property
     def conditions(self) -> Tensor | None:
-        """(n,) labels that the model is given, None for an unconditional one: `y=`, else those of the examples.
+        """(n,) labels that the model is told, None for none: `y=`, else those of the examples if they are not inferred.
 
         Raises ConfigError where there are none, or none that the model knows.
         """
         model, n = self.found.model, len(self.v)
         classes = model.num_classes if isinstance(model, Conditional) else None
-        chosen = label_number(model.spec, self.settings.y)
+        own = self.settings.y == OWN
+        chosen = None if own else label_number(model.spec, self.settings.y)
+        if classes is not None and chosen is None and not own and self.infers_labels:
+            return None
         if classes is None:
-            if chosen is not None:
-                raise ConfigError(f"y={chosen}: this model is unconditional: leave it out")
+            if chosen is not None or own:
+                raise ConfigError(f"y={self.settings.y}: this model is unconditional: leave it out")
             return None
         if chosen is None and self.y is None:
             raise ConfigError(f"this model is conditional and {shown(self.source)} has no labels: choose one with y=")
         y = self.y if chosen is None else torch.full((n,), chosen)
         if y is None or not 0 <= int(y.min()) <= int(y.max()) < classes:
-            raise ConfigError(f"y={chosen}: the model knows the labels 0 … {classes - 1}")
+            raise ConfigError(f"y={self.settings.y}: the model knows the labels 0 … {classes - 1}")
         return y
 
 

@@ -75,7 +75,8 @@ def truth_of(subject: Subject, hidden: Tensor | None) -> Truth:
     """The examples as the truth of their hidden part."""
     spec, x = subject.found.model.spec, subject.x
     where = torch.ones_like(x, dtype=torch.bool) if hidden is None else hidden
-    return Truth(spec, x, where, features_for(subject), subject.y)
+    told = subject.conditions is not None  # a class that was told says nothing
+    return Truth(spec, x, where, features_for(subject), None if told else subject.y)
 
 
 def write_inference(

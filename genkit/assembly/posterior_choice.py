@@ -10,11 +10,12 @@ from torch import Tensor
 
 from genkit.config.build import build_factory, parameters
 from genkit.config.resolve import resolve
+from genkit.diffusion.denoiser import Denoiser, RowLabelled
 from genkit.errors import ConfigError
 from genkit.inverse.latent_langevin import LatentLangevin
 from genkit.inverse.posterior_sampler import PosteriorSampler
 from genkit.inverse.split_gibbs import SplitGibbs
-from genkit.models.base import GenerativeModel
+from genkit.models.base import Conditional, GenerativeModel
 from genkit.models.denoises import Denoises
 from genkit.models.latent_variable import LatentVariable
 from genkit.noise import Noise
@@ -25,28 +26,44 @@ ASKED = {"denoiser": Denoises, "generator": LatentVariable}  # argument of a pos
 
 
 class LabelledGenerator:
-    """A model with latents whose labels are fixed: the first k rows have the first label, ….
+    """A model with latents, each row with its label: that of its example, or where none is told the labels in turn.
 
     Args:
         model: The model.
-        y: (B,) labels, None for an unconditional one.
-        n: B.
+        y: (n,) labels of the examples; None: unknown, or the model takes none.
     """
 
-    def __init__(self, model: LatentVariable, y: Tensor | None, n: int) -> None:
-        self.model, self.y, self.n = model, y, n
+    def __init__(self, model: LatentVariable, y: Tensor | None) -> None:
+        self.model, self.told = model, y
+        self.y: Tensor | None = None
+
+    def begin(self, n: int, each: int) -> None:
+        classes = num_classes_of(self.model)
+        if self.told is not None:
+            self.y = self.told.repeat_interleave(each)
+        else:
+            self.y = None if classes is None else (torch.arange(each) % classes).repeat(n)
+
+    def take(self, rows: Tensor) -> None:
+        self.y = None if self.y is None else self.y.to(rows.device)[rows]
 
     def draw_latent(self, noise: Noise, rows: int) -> Tensor:
-        return self.model.draw_latent(rows, y=self._each(rows), noise=noise)
+        return self.model.draw_latent(rows, y=self.y, noise=noise)
 
     def latent_log_prob(self, z: Tensor) -> Tensor:
-        return self.model.latent_log_prob(z, self._each(len(z)))
+        return self.model.latent_log_prob(z, self._on(z))
 
     def from_latent(self, z: Tensor) -> Tensor:
-        return self.model.from_latent(z, self._each(len(z)))
+        return self.model.from_latent(z, self._on(z))
 
-    def _each(self, rows: int) -> Tensor | None:
-        return None if self.y is None else self.y.repeat_interleave(rows // self.n)
+    def _on(self, z: Tensor) -> Tensor | None:
+        self.y = None if self.y is None else self.y.to(z.device)
+        return self.y
+
+
+def num_classes_of(model: object) -> int | None:
+    """The labels that a model takes, None for none."""
+    return model.num_classes if isinstance(model, Conditional) else None
 
 
 def check_posterior(node: Any, model: GenerativeModel, plugins: Sequence[str]) -> None:
@@ -79,9 +96,26 @@ def posterior_for(
         factory = build_factory(node, at="posterior", expect=PosteriorSampler, plugins=plugins)
     if _asks(cls) == "generator":
         assert isinstance(model, LatentVariable)
-        return factory(generator=LabelledGenerator(model, y, n))
+        return factory(generator=LabelledGenerator(model, y))
     assert isinstance(model, Denoises)
-    return factory(denoiser=model.denoiser_for(n, y))
+    return factory(denoiser=_denoiser(model, y, n, issubclass(cls, SplitGibbs)))
+
+
+def _denoiser(model: Denoises, y: Tensor | None, n: int, infers: bool) -> Denoiser:
+    """That of n examples; whose labels are inferred where they are unknown and the sampler can."""
+    classes = num_classes_of(model)
+    if y is not None or classes is None or not infers:
+        return model.denoiser_for(n, y)
+    schedule = model.denoiser_for(1, torch.zeros(1, dtype=torch.int64)).schedule
+    return RowLabelled(lambda labels: model.denoiser_for(len(labels), labels), classes, schedule)
+
+
+def infers_labels(model: GenerativeModel, node: Any, plugins: Sequence[str]) -> bool:
+    """Tell whether a conditional model can do without being told the labels of measured examples."""
+    if node is None:
+        return any(isinstance(model, ability) for ability in DEFAULTS)
+    cls = resolve(node["_target_"], at="posterior", plugins=plugins)
+    return issubclass(cls, SplitGibbs | LatentLangevin) or (isinstance(model, Denoises) and not model.needs_label)
 
 
 def _asks(cls: type) -> str:

@@ -8,6 +8,7 @@ for others what is known is a linear measurement, and a posterior sampler draws 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ from genkit.assembly.inference_results import (
 )
 from genkit.assembly.known import mask_of, refuse_all_or_nothing
 from genkit.assembly.output_folder import check_out
-from genkit.assembly.posterior_choice import check_posterior, require_posterior
+from genkit.assembly.posterior_choice import check_posterior, infers_labels, require_posterior
 from genkit.assembly.use_results import RESULTS, result_folder
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import CompleteSettings
@@ -53,6 +54,7 @@ def complete(settings: CompleteSettings) -> Path:
     console = make_console()
     check_out(settings.out)
     subject = subject_of("complete", settings, console, USUAL)
+    subject = replace(subject, infers_labels=infers_labels(subject.found.model, settings.posterior, settings.plugins))
     check_posterior(settings.posterior, subject.found.model, settings.plugins)
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):

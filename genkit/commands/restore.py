@@ -7,6 +7,7 @@ taken as the measurement itself: noisy, blurred, or small.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -22,7 +23,7 @@ from genkit.assembly.inference_results import (
     write_inference,
 )
 from genkit.assembly.output_folder import check_out
-from genkit.assembly.posterior_choice import check_posterior
+from genkit.assembly.posterior_choice import check_posterior, infers_labels
 from genkit.assembly.restoration_task import measured_spec, task_for
 from genkit.assembly.use_results import RESULTS, result_folder
 from genkit.config.memory import memory_errors, smaller_batch
@@ -48,6 +49,7 @@ def restore(settings: RestoreSettings) -> Path:
     console = make_console()
     check_out(settings.out)
     subject = subject_of("restore", settings, console, USUAL, lambda spec: measured_spec(spec, settings))
+    subject = replace(subject, infers_labels=infers_labels(subject.found.model, settings.posterior, settings.plugins))
     check_posterior(settings.posterior, subject.found.model, settings.plugins)
     started = time.perf_counter()
     spec = subject.found.model.spec

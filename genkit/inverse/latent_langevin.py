@@ -2,7 +2,7 @@ r"""Inference of latents: which z of a generator x = g(z) a measurement tells of
 
 .. math:: U(z) = \frac{1}{2 s^2} \| v - A g(z) \|^2 - \log p(z).
 
-First the best z by gradient, from several draws of p(z) of which the one that ends lowest is kept. No generator meets
+First the best z by gradient, from several draws of p(z) of which those that end lowest are kept. No generator meets
 an example exactly, so the noise is at least its own error: s² = max(σ², ‖v − A g(z)‖² / m), m measured values,
 estimated while z moves. Without that the few numbers of z are driven out of the region that p(z) fills. Then Langevin
 steps with Metropolis' correction, z' = z − h ∇U + √(2h) ε, whose size h is fitted to each chain, spread the draws over
@@ -27,7 +27,13 @@ Energy = Callable[[Tensor], Tensor]
 
 
 class Generator(Protocol):
-    """x = g(z) and p(z), of a model whose labels are fixed; see `genkit.models.latent_variable`."""
+    """x = g(z) and p(z) of a model, its labels included; see `genkit.models.latent_variable`."""
+
+    def begin(self, n: int, each: int) -> None:
+        """Prepare for n · each rows, `each` of every example."""
+
+    def take(self, rows: Tensor) -> None:
+        """Go on with these rows (R,) alone, in this order."""
 
     def draw_latent(self, noise: Noise, rows: int) -> Tensor: ...
 
@@ -41,7 +47,7 @@ class LatentLangevin(PosteriorSampler):
 
     Arguments:
         generator: g and p(z).
-        restarts: Starts of each draw.
+        restarts: Starts for each draw that is asked for; of all starts of an example the best ones are kept.
         steps: Gradient steps (Adam) to the best latent.
         step_size: Of these, in units of z.
         langevin_steps: Steps that spread the draws; 0: none.
@@ -64,9 +70,11 @@ class LatentLangevin(PosteriorSampler):
 
     def __call__(self, observation: Observation, k: int, noise: Noise) -> Tensor:
         many, n = k * self.restarts, len(observation.v)
+        self.generator.begin(n, many)
         z, variance, energy = self._best(observation.repeated(many), RepeatedNoise(noise, many))
-        lowest = energy.unflatten(0, (n * k, self.restarts)).argmin(1)
-        rows = torch.arange(n * k, device=z.device) * self.restarts + lowest
+        lowest = energy.unflatten(0, (n, many)).topk(k, 1, largest=False).indices
+        rows = (lowest + many * torch.arange(n, device=z.device)[:, None]).flatten()
+        self.generator.take(rows)
         each = observation.repeated(k)
         z = self._spread(z[rows], each, variance[rows], RepeatedNoise(noise, k))
         return self.generator.from_latent(z).detach().unflatten(0, (n, k))

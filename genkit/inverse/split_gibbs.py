@@ -20,13 +20,14 @@ modes.
 """
 
 from itertools import pairwise
+from math import ceil
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from genkit.component import PositiveFloat, PositiveInt, Probability, Range
-from genkit.diffusion.denoiser import Denoiser
+from genkit.diffusion.denoiser import Denoiser, RowLabelled
 from genkit.diffusion.dpm_solver import DPMSolverSampler
 from genkit.inverse.posterior_sampler import (
     Observation,
@@ -46,7 +47,7 @@ class SplitGibbs(PosteriorSampler):
     Arguments:
         denoiser: E[x | x_t].
         levels: Number of noise levels ρ.
-        steps: Denoising steps at each of them.
+        steps: Denoising steps from pure noise; from a lower level as many fewer as its time is shorter.
         particles: For each draw that is asked for; all particles of an example are resampled together.
         highest, lowest: The first and the last ρ, in model units.
         least: Share of the particles that count below which they are drawn again.
@@ -57,8 +58,8 @@ class SplitGibbs(PosteriorSampler):
         self,
         *,
         denoiser: Denoiser,
-        levels: Annotated[int, Range(2, 10_000)] = 40,
-        steps: Annotated[int, Range(2, 1000)] = 8,
+        levels: Annotated[int, Range(2, 10_000)] = 25,
+        steps: Annotated[int, Range(2, 1000)] = 20,
         particles: Annotated[int, Range(1, 10_000)] = 2,
         highest: PositiveFloat = 10.0,
         lowest: PositiveFloat = 0.03,
@@ -78,6 +79,8 @@ class SplitGibbs(PosteriorSampler):
         drawn = RepeatedNoise(noise, many)
         schedule = self.sampler.denoiser.schedule
         _, sigma = schedule(torch.ones((), device=v.device))
+        if isinstance(denoiser := self.sampler.denoiser, RowLabelled):
+            denoiser.begin(n, many, v.device)
         x = self._denoised(sigma.to(v) * drawn(*task.in_shape).to(v), torch.ones((), device=v.device), drawn)
         levels = self._levels(v)
         log_w = self._log_likelihood(x, observation, levels[0], many)
@@ -102,7 +105,8 @@ class SplitGibbs(PosteriorSampler):
     def _denoised(self, x_t: Tensor, t: Tensor, noise: Noise) -> Tensor:
         """Draw x from p(x | x_t) by the stochastic sampler, from t down to 0."""
         self.sampler.begin(noise)
-        times = t * torch.linspace(1, 0, self.steps, device=x_t.device, dtype=x_t.dtype)
+        count = max(2, ceil(self.steps * float(t)))
+        times = t * torch.linspace(1, 0, count, device=x_t.device, dtype=x_t.dtype)
         for s, u in pairwise(times):
             x_t = self.sampler.step(x_t, s, u)
         return self.sampler.mean(x_t, times[-1])
@@ -118,11 +122,15 @@ class SplitGibbs(PosteriorSampler):
         w = log_w.softmax(1)
         few = 1 / w.square().sum(1) < self.least * w.shape[1]
         rows = torch.where(few[:, None], systematic(w, w.shape[1], noise), torch.arange(w.shape[1], device=x.device))
-        return _taken(x, rows, n).flatten(0, 1), log_w.masked_fill(few[:, None], 0.0)
+        own = (rows + w.shape[1] * torch.arange(n, device=x.device)[:, None]).flatten()
+        if isinstance(denoiser := self.sampler.denoiser, RowLabelled):
+            denoiser.take(own)
+        return x[own], log_w.masked_fill(few[:, None], 0.0)
 
     def _chosen(self, x: Tensor, log_w: Tensor, n: int, k: int, noise: Noise) -> Tensor:
         """k particles of each example by their weights, (n, k, …)."""
-        return _taken(x, systematic(log_w.softmax(1), k, noise), n)
+        rows = systematic(log_w.softmax(1), k, noise)
+        return x.unflatten(0, (n, -1))[torch.arange(n, device=x.device)[:, None], rows]
 
 
 def systematic(w: Tensor, k: int, noise: Noise) -> Tensor:
@@ -130,9 +138,3 @@ def systematic(w: Tensor, k: int, noise: Noise) -> Tensor:
     u = torch.special.ndtr(noise(1).double()).to(w)
     places = (torch.arange(k, device=w.device) + u) / k
     return torch.searchsorted(w.cumsum(1).contiguous(), places.contiguous()).clamp(max=w.shape[1] - 1)
-
-
-def _taken(x: Tensor, rows: Tensor, n: int) -> Tensor:
-    """Particles x (n · many, …) of these numbers (n, k): (n, k, …)."""
-    groups = x.unflatten(0, (n, -1))
-    return groups[torch.arange(n, device=x.device)[:, None], rows]

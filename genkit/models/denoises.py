@@ -10,7 +10,15 @@ from genkit.diffusion.denoiser import Denoiser
 
 
 class Denoises(ABC):
-    """Ability: the posterior mean E[x | x_t] of a noisy example, in the data's own space."""
+    """Ability: the posterior mean E[x | x_t] of a noisy example, in the data's own space.
+
+    Attributes:
+        needs_label: Whether it was trained with labels and never without.
+    """
+
+    @property
+    @abstractmethod
+    def needs_label(self) -> bool: ...
 
     @abstractmethod
     def denoiser_for(self, n: int, y: Tensor | None = None) -> Denoiser:
@@ -20,5 +28,5 @@ class Denoises(ABC):
 
         Args:
             n: Examples.
-            y: Their labels (n,), of a conditional model.
+            y: Their labels (n,), of a conditional model; None: as it was trained without, see `needs_label`.
         """

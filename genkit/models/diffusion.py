@@ -164,9 +164,15 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
         assert self.num_classes is not None
         return with_some_withheld(y, self.num_classes, self.label_dropout)
 
+    @property
+    def needs_label(self) -> bool:
+        return self.num_classes is not None and self.label_dropout == 0
+
     def denoiser_for(self, n: int, y: Tensor | None = None) -> Denoiser:
         """The denoiser with its labels fixed, guided where a scale other than 1 is asked for, clipped last."""
         denoiser: Denoiser = Labelled(self.denoiser, y)
+        if y is None and self.num_classes is not None:
+            denoiser = unlabelled(self.denoiser, self.num_classes, n, self.denoiser.data_std.device)
         if self.weak is not None and self.guidance_scale != 1.0:
             weak = Labelled(self.weak.denoiser, None if self.weak.num_classes is None else y)
             denoiser = Autoguidance(denoiser, weak, self.guidance_scale, self.guidance_interval)
