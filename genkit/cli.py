@@ -41,6 +41,15 @@ VERBS = {
         hydra=True,
         jobs=f"{OUTPUTS}:Scorings",
     ),
+    "complete": Verb(
+        "genkit.commands.complete:run", "fill in what is hidden of examples", hydra=True, jobs=f"{OUTPUTS}:Samplings"
+    ),
+    "restore": Verb(
+        "genkit.commands.restore:run",
+        "undo noise, a blur or a low resolution",
+        hydra=True,
+        jobs=f"{OUTPUTS}:Samplings",
+    ),
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),

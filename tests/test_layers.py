@@ -22,6 +22,7 @@ LAYERS = [
     "features",
     "metrics",
     "models",
+    "inverse",
     "diffusion",
     "flows",
     "data",

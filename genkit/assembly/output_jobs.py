@@ -27,7 +27,7 @@ from genkit.errors import GenkitError
 from genkit.printing import pasteable
 
 FREE = ("out", "debug", "batch_size", "device", "cache")  # keys that change no result
-FILES = ("samples", "reference")  # keys that name data in files
+FILES = ("samples", "reference", "input")  # keys that name data in files
 
 
 class OutputJobs(JobKind):

@@ -94,8 +94,8 @@ class TrainSettings(RunSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawingSettings(Settings):
-    """Of a verb that draws samples of checkpoints.
+class ModelSettings(Settings):
+    """Of a verb that puts checkpoints to work.
 
     Attributes:
         sampling: What is changed of how the model samples, by key as `genkit sample` has it; {"sampler": {"steps": 9}}.
@@ -107,7 +107,6 @@ class DrawingSettings(Settings):
     out: str | None
     batch_size: PositiveInt
     device: str
-    devices: PositiveInt | None
     debug: bool
     sampling: Mapping[str, Any]
 
@@ -122,6 +121,77 @@ class DrawingSettings(Settings):
         known = declared(plain["plugins"])
         more: dict[str, Any] = {"sweep": _swept(config, known)} if cls.swept else {}
         return cls(config=config, sampling=_changes(config, known), **plain, **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawingSettings(ModelSettings):
+    """Of a verb that draws samples of checkpoints, in several processes where wanted."""
+
+    devices: PositiveInt | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseSettings(ModelSettings):
+    """Of a verb that applies a checkpoint to examples.
+
+    Attributes:
+        ckpt: The checkpoint; the newest finished run where none was named.
+        n: How many examples; None: all of a file, of held-out data what the verb takes.
+        y: One label for all examples, for a conditional model; None: their own.
+        data: Another dataset, or {"root": …}, where the checkpoint's own is now; its held-out split is taken.
+        input: A file or folder of the user's own examples instead.
+    """
+
+    ckpt: str | None
+    n: PositiveInt | None
+    y: NonNegativeInt | bool | str | None
+    data: Node
+    input: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferringSettings(UseSettings):
+    """Of a verb that draws what may have been measured.
+
+    Attributes:
+        draws: Of each example.
+        posterior: The posterior sampler; None: the one that suits the model.
+    """
+
+    draws: Annotated[int, Range(1, 10_000)]
+    posterior: Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteSettings(InferringSettings):
+    """Of `genkit complete`; see conf/complete.yaml.
+
+    Attributes:
+        known, hidden: A half, a box, a share, columns or the file of a mask (`genkit/assembly/known.py`); one of them.
+        prompt: The beginning of a text, in place of examples.
+    """
+
+    task: Literal["inpaint", "outpaint", "impute", "colourise"] | None
+    known: float | str | list[int | str] | None
+    hidden: float | str | list[int | str] | None
+    prompt: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreSettings(InferringSettings):
+    """Of `genkit restore`; see conf/restore.yaml.
+
+    Attributes:
+        noise: Standard deviation of the measurement's noise in units of the data's range; None: what the task takes,
+            of a user's noisy picture what is measured in it.
+        factor: Of super-resolution.
+        blur: Standard deviation of the blur in pixels.
+    """
+
+    task: Literal["denoise", "deblur", "super_resolve"]
+    noise: Annotated[float, Range(0, 10)] | None
+    factor: Annotated[int, Range(2, 64)]
+    blur: Annotated[float, Range(0.1, 100)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +269,8 @@ class ShardDataSettings(DataSettings):
 VERBS: dict[str, type[Settings]] = {
     "train": TrainSettings,
     "sample": SampleSettings,
+    "complete": CompleteSettings,
+    "restore": RestoreSettings,
     "eval": EvalSettings,
     "log": LogSettings,
     "data prepare": DataSettings,

@@ -10,6 +10,7 @@ with its labels fixed, on another schedule, with its answer clipped.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +71,7 @@ class Labelled(Denoiser):
 
     Arguments:
         denoiser: The conditional denoiser.
-        y: Labels (B,) int64, or None for an unconditional one.
+        y: Labels (B,) int64, or None for an unconditional one. Of k · B examples the first k have the first label, ….
     """
 
     def __init__(self, denoiser: Denoiser, y: Tensor | None) -> None:
@@ -78,10 +79,44 @@ class Labelled(Denoiser):
         self.denoiser, self.schedule, self.y = denoiser, denoiser.schedule, y
 
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.denoiser(x_t, t, self.y)
+        return self.denoiser(x_t, t, self._each(len(x_t)))
 
     def reverse(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.denoiser.reverse(x_t, t, self.y)
+        return self.denoiser.reverse(x_t, t, self._each(len(x_t)))
+
+    def _each(self, n: int) -> Tensor | None:
+        if self.y is None or len(self.y) == n:
+            return self.y
+        return self.y.repeat_interleave(n // len(self.y))
+
+
+class RowLabelled(Denoiser):
+    """A conditional denoiser of rows that have labels of their own, which are inferred beside the examples.
+
+    Arguments:
+        make: From labels (R,) to the denoiser of R rows with these.
+        num_classes: Number of labels.
+        schedule: How noise is added.
+    """
+
+    def __init__(self, make: Callable[[Tensor], Denoiser], num_classes: int, schedule: Schedule) -> None:
+        super().__init__()
+        self.make, self.num_classes, self.schedule = make, num_classes, schedule
+        self.y = torch.zeros(0, dtype=torch.int64)
+
+    def begin(self, groups: int, size: int, device: torch.device) -> None:
+        """Give each of `groups` groups of rows the labels in turn."""
+        self.y = (torch.arange(size, device=device) % self.num_classes).repeat(groups)
+
+    def take(self, rows: Tensor) -> None:
+        """Keep the labels of these rows (R,), in this order."""
+        self.y = self.y[rows]
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.make(self.y)(x_t, t)
+
+    def reverse(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.make(self.y).reverse(x_t, t)
 
 
 def unlabelled(denoiser: Denoiser, num_classes: int, n: int, device: torch.device) -> Labelled:

@@ -28,11 +28,12 @@ from genkit.flows.dequantisation import DequantisationFactory
 from genkit.flows.recipe import Recipe
 from genkit.flows.transform import Transform, is_exact
 from genkit.models.base import Bound, Conditional, GenerativeModel, MonteCarlo, Noise, classes_of
+from genkit.models.latent_variable import StandardLatent
 
 CHECKED = 16  # examples of a validation batch whose way there and back is measured: an inverse may cost D passes
 
 
-class Flow(GenerativeModel, MonteCarlo, Conditional):
+class Flow(GenerativeModel, MonteCarlo, StandardLatent, Conditional):
     """A bijection between data and latents of a known distribution.
 
     Its log-density is exact, an estimate where a layer estimates its log-determinant, a bound where the
@@ -114,6 +115,14 @@ class Flow(GenerativeModel, MonteCarlo, Conditional):
         z = self.prior.draw(noise(self.spec.dim), self.temperature)
         x = self.transform.inverse(z, y)
         return self.spec.clip(x)
+
+    @property
+    def latent_size(self) -> int:  # type: ignore[override]
+        return self.spec.dim
+
+    def from_latent(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """x of standard normal numbers z, which the prior's own latents are a function of."""
+        return self.transform.inverse(self.prior.draw(z), y)
 
     def _log_prob(self, x: Tensor, y: Tensor | None, seed: int = 0) -> Tensor:
         for layer in self._layers():

@@ -24,7 +24,7 @@ def captioned(sheet: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> I
     picture = Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[:, :, 0])
     if not (title or rows):
         return picture
-    font = _font()
+    font = letters()
     left = PAD + ceil(max(map(font.getlength, rows))) + PAD if rows else 0
     top = SIZE + 2 * PAD if title else 0
     width = max(left + picture.width, 2 * PAD + ceil(font.getlength(title)))
@@ -38,7 +38,7 @@ def captioned(sheet: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> I
     return paper
 
 
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def letters() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=SIZE)
 
 

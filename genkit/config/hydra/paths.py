@@ -20,9 +20,10 @@ from genkit.errors import ConfigError
 
 # several of these in one sweep make no sense: its jobs share a parent, and a search has one study
 OUTPUT_KEYS = {"out", "run_dir", "search.storage"}
-PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "prompts", "data.root"} | OUTPUT_KEYS
+PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "prompts", "data.root", "input"} | OUTPUT_KEYS
 TEXT_KEYS = {"prompt"}  # taken literally too, in a sweep as well, and never looked for
 LABELS = "data.labels"  # a word, or a file
+MASKS = {"known", "hidden"}  # a word, numbers, or a file
 LIST_KEYS = {"ckpt", "samples"}
 NO_PATH = re.compile(r"[-+\d.,e\[\] ]*|true|false|\$\{\w+\}")
 INTERPOLATION = re.compile(r"\$\{(?P<name>oc\.env|now):(?P<text>[^{}]*)\}")
@@ -36,6 +37,8 @@ def holds_path(key: str, value: str, plugins: Sequence[str] = ()) -> bool:
         return os.path.isfile(os.path.expanduser(value)) or "." in value
     if NO_PATH.fullmatch(value) and not os.path.exists(value):
         return False
+    if key in MASKS:
+        return os.path.isfile(os.path.expanduser(value)) or ("." in value and not value.startswith("["))
     top, _, argument = key.partition(".")
     if top == "model":
         return argument in nested_models(plugins)

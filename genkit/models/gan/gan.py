@@ -27,6 +27,7 @@ from genkit.models.gan.discriminator import Concatenation, Discriminator, Discri
 from genkit.models.gan.gradient_penalty import R1, R2, Constraint, DiscriminatorPenalty, Judged
 from genkit.models.gan.latent_code import LatentCode
 from genkit.models.latent_size import default_latent_dim
+from genkit.models.latent_variable import StandardLatent
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import critical_backbone
 from genkit.nn.spectral import spectrally_normalised
@@ -34,7 +35,7 @@ from genkit.nn.spectral import spectrally_normalised
 LEAST_LATENT = 32  # numbers in z: noise to be bent into shape, not a code that tells an example
 
 
-class GAN(GenerativeModel, NormalLatent, Conditional):
+class GAN(GenerativeModel, NormalLatent, StandardLatent, Conditional):
     """Generative adversarial network.
 
     References: The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang et al. 2024, 2501.05441).
@@ -134,6 +135,13 @@ class GAN(GenerativeModel, NormalLatent, Conditional):
         check_values(z, (self.latent_dim,), "decode")
         self.check_labels(y, len(z))
         return self.generated(z if self.code is None else self.code.encode(z), y)
+
+    @property
+    def latent_size(self) -> int:  # type: ignore[override]
+        return self.latent_dim
+
+    def from_latent(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.decode(z, y)
 
     def generated(self, z: Tensor, y: Tensor | None) -> Tensor:
         """G(z), (B, *shape), for latents with their code: squashed into the data's range, in training as in sampling.

@@ -33,6 +33,7 @@ from genkit.models.default_likelihood import default_likelihood
 from genkit.models.density_per_label import AnyDensity, draw_latents, fit_density, make_density
 from genkit.models.latent_density import LatentDensityFactory, uniform_draw
 from genkit.models.latent_size import default_latent_dim
+from genkit.models.latent_variable import LatentVariable
 from genkit.models.likelihood import LikelihoodFactory
 from genkit.models.vae.objective import ELBO, Draws, VariationalObjective
 from genkit.models.vae.prior import NormalMixture, PriorFactory, StandardNormal
@@ -46,7 +47,7 @@ FITTED = 4  # draws of each example that a latent density is fitted to
 BLOCK = 16  # draws of a score made at once
 
 
-class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditional):
+class VAE(GenerativeModel, LatentBound, LatentVariable, Encoder, Decoder, Reconstructor, Conditional):
     """Variational autoencoder with a Gaussian posterior.
 
     References: Auto-Encoding Variational Bayes (Kingma & Welling 2013, 1312.6114); conditional: Learning Structured
@@ -144,6 +145,16 @@ class VAE(GenerativeModel, LatentBound, Encoder, Decoder, Reconstructor, Conditi
         self.check_labels(y, n)
         out = self.decoder(self._draw_latent(noise, y), y=y)
         return self.likelihood.draw(out, noise(*self.spec.shape)) if self.draws_x else self.likelihood.mean(out)
+
+    def draw_latent(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        return self._draw_latent(noise, y)
+
+    def latent_log_prob(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Of the prior p(z), whatever samples are drawn from."""
+        return self.prior.mixture(self.posterior).log_prob(z)
+
+    def from_latent(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.decode(z, y)
 
     def _draw_latent(self, noise: Noise, y: Tensor | None) -> Tensor:
         if self.latent_density is not None:

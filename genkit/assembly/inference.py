@@ -1,0 +1,94 @@
+"""Draws of what was measured, or of what is hidden, for the examples of a verb: batch by batch, on the model's
+device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from genkit.assembly.examples import Subject
+from genkit.assembly.posterior_choice import labels_on, posterior_for
+from genkit.data.kinds import Quantised
+from genkit.data.spec import DataSpec
+from genkit.errors import NumericalError
+from genkit.inverse.linear_task import LinearTask
+from genkit.inverse.posterior_sampler import Observation, RepeatedNoise
+from genkit.models.base import Completes
+from genkit.noise import SampleNoise
+
+REAL_NOISE = 0.01  # standard deviation of what is known of unbounded data, in model units
+Making = Callable[[slice, SampleNoise, Tensor | None], Tensor]
+
+
+def rounding(spec: DataSpec) -> float:
+    """Standard deviation of the rounding of a known value, in model units."""
+    return spec.kind.bin_width / 12**0.5 if isinstance(spec.kind, Quantised) else REAL_NOISE
+
+
+def completed(subject: Subject, known: Tensor, draws: int, console: Console) -> Tensor:
+    """(n, draws, *shape) model values by the model's own ability; what is known is not looked at elsewhere."""
+    model, x = subject.found.model, subject.x
+    assert isinstance(model, Completes)
+
+    def some(rows: slice, noise: SampleNoise, y: Tensor | None) -> Tensor:
+        part, mask = x[rows].to(subject.device), known[rows].to(subject.device)
+        each = (part.repeat_interleave(draws, 0), mask.repeat_interleave(draws, 0))
+        labels = None if y is None else y.repeat_interleave(draws)
+        assert isinstance(model, Completes)
+        return model.complete(*each, y=labels, noise=RepeatedNoise(noise, draws)).unflatten(0, (-1, draws))
+
+    return _in_batches(subject, some, draws, console)
+
+
+def inferred(
+    subject: Subject, task_of: Callable[[slice], LinearTask], v: Tensor, draws: int, posterior: Any, console: Console
+) -> Tensor:
+    """(n, draws, *shape) model values given measurements.
+
+    Args:
+        subject: Model and examples.
+        task_of: How the examples of some rows were measured.
+        v: (n, …) measurements.
+        draws: Of each example.
+        posterior: The node of `posterior=`, or None.
+        console: Of the bar.
+    """
+    model, plugins = subject.found.model, subject.settings.plugins
+    first = labels_on(subject.conditions, slice(0, 1), subject.device)
+    rows_each = posterior_for(model, posterior, first, 1, plugins).rows(draws)
+
+    def some(rows: slice, noise: SampleNoise, y: Tensor | None) -> Tensor:
+        sampler = posterior_for(model, posterior, y, len(noise.indices), plugins)
+        return sampler(Observation(task_of(rows), v[rows].to(subject.device)), draws, noise)
+
+    return _in_batches(subject, some, rows_each, console)
+
+
+@torch.no_grad()
+def _in_batches(subject: Subject, some: Making, rows_each: int, console: Console) -> Tensor:
+    """All examples in turn, so many at once that `batch_size` rows are not exceeded where one example allows it."""
+    settings, n = subject.settings, len(subject.v)
+    size = max(1, settings.batch_size // rows_each)
+    parts = []
+    with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
+        task = bar.add_task("drawing", total=n)
+        for rows in _slices(n, size):
+            indices = [int(subject.rows[i]) for i in range(rows.start, rows.stop)]
+            noise = SampleNoise(settings.seed, indices, subject.device)
+            x = subject.found.model.spec.clip(
+                some(rows, noise, labels_on(subject.conditions, rows, subject.device))
+            ).cpu()
+            if not torch.isfinite(x).all():
+                raise NumericalError("a draw is not finite: the model diverged, or the posterior sampler did")
+            parts.append(x)
+            bar.advance(task, rows.stop - rows.start)
+    return torch.cat(parts)
+
+
+def _slices(n: int, size: int) -> Iterator[slice]:
+    return (slice(low, min(low + size, n)) for low in range(0, n, size))

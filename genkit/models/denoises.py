@@ -1,0 +1,32 @@
+"""The ability to denoise: what posterior samplers of diffusion models ask of a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from genkit.diffusion.denoiser import Denoiser
+
+
+class Denoises(ABC):
+    """Ability: the posterior mean E[x | x_t] of a noisy example, in the data's own space.
+
+    Attributes:
+        needs_label: Whether it was trained with labels and never without.
+    """
+
+    @property
+    @abstractmethod
+    def needs_label(self) -> bool: ...
+
+    @abstractmethod
+    def denoiser_for(self, n: int, y: Tensor | None = None) -> Denoiser:
+        """The denoiser of n examples as samples are drawn by it, guidance and clipping included.
+
+        It takes n rows, or k · n of them, k for each example.
+
+        Args:
+            n: Examples.
+            y: Their labels (n,), of a conditional model; None: as it was trained without, see `needs_label`.
+        """
