@@ -33,14 +33,18 @@ REAL_POINTS = 2000  # behind the paths of vectors
 
 Picture = Callable[[Path], None]
 
-NEEDS: dict[str, tuple[type, ...]] = {"interpolation": (Encoder, Decoder), "reconstruction": (Reconstructor,)}
+# what each picture asks of a model: all abilities of one of these
+SHOWS: dict[str, tuple[tuple[type, ...], ...]] = {
+    "interpolation": ((Encoder, Decoder), (NormalLatent,)),
+    "reconstruction": ((Reconstructor,),),
+}
 
 
 def check_show(model: GenerativeModel, show: str) -> None:
     """Raises ConfigError where the model lacks an ability that the picture needs."""
-    if show == "interpolation" and isinstance(model, NormalLatent):
+    if any(all(isinstance(model, ability) for ability in abilities) for abilities in SHOWS[show]):
         return
-    if missing := [ability.__name__.lower() for ability in NEEDS[show] if not isinstance(model, ability)]:
+    if missing := [ability.__name__.lower() for ability in SHOWS[show][0] if not isinstance(model, ability)]:
         raise ConfigError(f"show={show}: {type(model).__name__} is no {' and no '.join(missing)}: leave show= out")
 
 

@@ -1,4 +1,4 @@
-"""The model of a checkpoint, ready for `sample` and `eval`: with the changes of the command line, on its device."""
+"""The model of a checkpoint, ready for the verbs: with the changes of the command line, on its device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genkit.assembly.nested_models import origin_of
 from genkit.assembly.restore import Restored, restore
 from genkit.assembly.training_cost import training_of
 from genkit.config.build import build
-from genkit.config.settings import DrawingSettings
+from genkit.config.settings import ModelSettings
 from genkit.data.dataset import Dataset
 from genkit.environment import this_launch
 from genkit.errors import CheckpointError, ConfigError
@@ -39,7 +39,7 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def restore_for_sampling(path: str, settings: DrawingSettings, console: Console) -> Restored:
+def restore_for_sampling(path: str, settings: ModelSettings, console: Console) -> Restored:
     """The model of `ckpt=path` with the command line's changes, on its device; a fallback is printed."""
     found = restore(path, weights=settings.weights, plugins=settings.plugins, changes=settings.sampling)
     for notice in {each.checkpoint.notice for each in (found, *found.helpers.values())} - {None}:
@@ -49,13 +49,13 @@ def restore_for_sampling(path: str, settings: DrawingSettings, console: Console)
     return found
 
 
-def origin(found: Restored, settings: DrawingSettings) -> dict[str, Any]:
+def origin(found: Restored, settings: ModelSettings) -> dict[str, Any]:
     """The model that samples and scores come from."""
     helpers = {key.rpartition(".")[2]: origin_of(helper) for key, helper in found.helpers.items()}
     return {**origin_of(found), "weights": settings.weights, **helpers}
 
 
-def provenance(found: Restored, settings: DrawingSettings) -> dict[str, Any]:
+def provenance(found: Restored, settings: ModelSettings) -> dict[str, Any]:
     """The origin, which training it was and what that cost, and what is changed for sampling."""
     sampling = dict(_flat({key: value for key, value in settings.sampling.items() if key not in found.helpers}))
     training = training_of(found.checkpoint, found.config)

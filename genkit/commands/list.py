@@ -1,5 +1,7 @@
 """`genkit list KIND`: what there is to choose from, read from YAML and source text; nothing is imported.
 
+`genkit list uses` is the exception: which models can what is asked of their classes.
+
 A line per option: its name and one sentence, which is the YAML's opening comment, else the first line of the class's
 docstring. An experiment's line goes on with what its `# Reaches:` comment promises: steps and parameters, which are
 the same anywhere, then scores, then CPU seconds, which a busy machine raises.
@@ -21,6 +23,7 @@ from genkit.config.suggestions import nearest_name
 from genkit.errors import ConfigError
 
 REACHES = "# Reaches: "
+USES = "uses"
 
 
 def run(argv: list[str]) -> int:
@@ -28,14 +31,18 @@ def run(argv: list[str]) -> int:
     words = parse(argv)
     catalog = Catalog.of(words)
     if words.flags.keys() & {"-h", "--help"}:
-        print(f"usage: genkit list {'|'.join(KINDS)} [--config-dir FOLDER]")
+        print(f"usage: genkit list {'|'.join((*KINDS, USES))} [--config-dir FOLDER]")
         return 0
     if not words.overrides:
         for kind, group in KINDS.items():
             print("\n".join(names(catalog.options(group) or ["(none)"], " " * 14, kind)))
+        print(f"{USES:<14}which of the models can what: genkit list {USES}")
         return 0
     for kind in words.overrides:
-        show(catalog, group_of(kind, catalog))
+        if kind == USES:
+            show_uses(catalog)
+        else:
+            show(catalog, group_of(kind, catalog))
     return 0
 
 
@@ -48,9 +55,9 @@ def group_of(kind: str, catalog: Catalog) -> str:
     for name, group in KINDS.items():
         if kind in catalog.options(group):
             raise ConfigError(f"genkit list {kind}: {kind} is one of the {name}; try: genkit list {name}")
-    near = nearest_name(kind, KINDS)
+    near = nearest_name(kind, (*KINDS, USES))
     advice = f"; did you mean {near}? try: genkit list {near}" if near else ""
-    raise ConfigError(f"genkit list {kind}: choose one of {', '.join(KINDS)}{advice}")
+    raise ConfigError(f"genkit list {kind}: choose one of {', '.join((*KINDS, USES))}{advice}")
 
 
 def show(catalog: Catalog, group: str) -> None:
@@ -66,6 +73,18 @@ def show(catalog: Catalog, group: str) -> None:
         print(f"{name:<{width}}  {describe(file, group)}".rstrip())
         if promise := promised(file):
             print(f"{'':<{width}}    {promise}")
+
+
+def show_uses(catalog: Catalog) -> None:
+    """Each use: what is typed, what it makes, and the models that can, by family."""
+    from genkit.assembly.uses import USES as TABLE  # torch costs two seconds, which no other list need pay
+    from genkit.assembly.uses import families, models_that_can
+
+    found = families(catalog, catalog.plugins)
+    for use in TABLE.values():
+        print(f"genkit {use.command}\n  {use.what}")
+        for family, models in models_that_can(use, found).items():
+            print("\n".join(names(models, " " * 24, f"  {family}")))
 
 
 def describe(file: Path, group: str) -> str:

@@ -8,7 +8,6 @@ Samples are streamed into the file batch by batch, so memory does not grow with 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,17 +19,16 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from genkit import __version__
 from genkit.assembly.closing_lines import close, next_command
-from genkit.assembly.command_line import command_line
 from genkit.assembly.latent_pictures import Picture, picture_of
 from genkit.assembly.launcher import run_processes
+from genkit.assembly.note import facts_of, write_note
 from genkit.assembly.output_folder import check_out, make_out
 from genkit.assembly.processes import for_drawing
 from genkit.assembly.prompts import beginnings
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_labels import label_number
-from genkit.assembly.sampling_model import label_of, origin, restore_for_sampling, title_of
+from genkit.assembly.sampling_model import label_of, restore_for_sampling, title_of
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import SampleSettings
 from genkit.data.samples import NOTE, ROWS, SAMPLES, SCHEMA, samples_size, stream_samples_to
@@ -38,7 +36,7 @@ from genkit.data.tables.samples import written_rows
 from genkit.data.text.kind import Text
 from genkit.data.text.samples import JSONL, TXT, written_text
 from genkit.environment import Report, is_first, report
-from genkit.models.base import Growing, Stepwise
+from genkit.models.base import Growing
 from genkit.models.conditional import labels_for
 from genkit.models.stream import Beginnings, shared_samples
 from genkit.printing import shown
@@ -47,7 +45,6 @@ from genkit.report.console import make_console
 from genkit.report.live_text import live_text
 from genkit.report.picture import draw, picture_name
 from genkit.report.preview import print_rows, print_text
-from genkit.storage.atomic import whole_file
 from genkit.storage.disk import require_free_disk
 
 PICTURED = 64  # samples in a grid of images, in rows of tokens or among lines
@@ -143,7 +140,7 @@ def _close(folder: Path, found: Restored, settings: SampleSettings, console: Con
 def _show(folder: Path, picture: Picture, found: Restored, settings: SampleSettings) -> None:
     picture(folder / f"{settings.show}.png")
     own = {"show": settings.show, "interpolation": settings.interpolation}
-    _note(folder / f"{settings.show}.json", _facts(found, settings) | own)
+    write_note(folder / f"{settings.show}.json", _facts(found, settings) | own)
 
 
 def _write(folder: Path, found: Restored, settings: SampleSettings, console: Console, begin: Beginnings | None) -> None:
@@ -174,7 +171,7 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
         stream_samples_to(folder / SAMPLES, spec, n, stored(append_rows, append_text))
     draw(folder / picture_name(spec), torch.cat(kept), spec, title=title_of(found))
     seconds = round(time.perf_counter() - started, 3)
-    _note(folder / NOTE, _facts(found, settings) | {"seconds": seconds})
+    write_note(folder / NOTE, _facts(found, settings) | {"seconds": seconds})
 
 
 def _streams(found: Restored, settings: SampleSettings, console: Console) -> bool:
@@ -196,19 +193,5 @@ def _watched(found: Restored, settings: SampleSettings, console: Console) -> Ite
         model.watcher = None
 
 
-def _note(path: Path, facts: dict[str, Any]) -> None:
-    with whole_file(path) as file:
-        file.write(f"{json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False)}\n".encode())
-
-
 def _facts(found: Restored, settings: SampleSettings) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "genkit": __version__,
-        "torch": torch.__version__,
-        "command": command_line(),
-        "model": origin(found, settings),
-        "spec": found.model.spec.to_json(),
-        **{key: settings.config[key] for key in (*DRAWN_WITH, *settings.groups)},
-        "evaluations": found.model.evaluations if isinstance(found.model, Stepwise) else None,
-    }
+    return facts_of(found, settings, SCHEMA, {key: settings.config[key] for key in DRAWN_WITH})

@@ -94,8 +94,8 @@ class TrainSettings(RunSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawingSettings(Settings):
-    """Of a verb that draws samples of checkpoints.
+class ModelSettings(Settings):
+    """Of a verb that puts checkpoints to work.
 
     Attributes:
         sampling: What is changed of how the model samples, by key as `genkit sample` has it; {"sampler": {"steps": 9}}.
@@ -107,7 +107,6 @@ class DrawingSettings(Settings):
     out: str | None
     batch_size: PositiveInt
     device: str
-    devices: PositiveInt | None
     debug: bool
     sampling: Mapping[str, Any]
 
@@ -122,6 +121,32 @@ class DrawingSettings(Settings):
         known = declared(plain["plugins"])
         more: dict[str, Any] = {"sweep": _swept(config, known)} if cls.swept else {}
         return cls(config=config, sampling=_changes(config, known), **plain, **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawingSettings(ModelSettings):
+    """Of a verb that draws samples of checkpoints, in several processes where wanted."""
+
+    devices: PositiveInt | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseSettings(ModelSettings):
+    """Of a verb that applies a checkpoint to examples.
+
+    Attributes:
+        ckpt: The checkpoint; the newest finished run where none was named.
+        n: How many examples; None: all of a file, of held-out data what the verb takes.
+        y: One label for all examples, for a conditional model; None: their own.
+        data: Another dataset, or {"root": …}, where the checkpoint's own is now; its held-out split is taken.
+        input: A file or folder of the user's own examples instead.
+    """
+
+    ckpt: str | None
+    n: PositiveInt | None
+    y: NonNegativeInt | bool | str | None
+    data: Node
+    input: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

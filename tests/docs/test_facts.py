@@ -73,6 +73,12 @@ def test_the_families_and_the_data_of_the_readme():
     assert f"{len(CATALOG.options('experiment'))} complete configurations" in text
 
 
+def test_the_table_of_uses_is_what_the_classes_can():
+    from genkit.assembly.uses import markdown
+
+    assert f"\n\n{markdown()}\n\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_page_of_experiments_is_what_their_files_say():
     file = ROOT / "scripts" / "experiments.py"
     spec = importlib.util.spec_from_file_location("experiments", file)

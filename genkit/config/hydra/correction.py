@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
-from genkit.config.hydra.catalog import Catalog, with_nulls
+from genkit.config.hydra.catalog import DRAWING, Catalog, with_nulls
 from genkit.config.hydra.compose import composed_config, dotted
 from genkit.config.hydra.group_options import LIST_GROUPS, SPACES, SWEEPS, Options, notation, same_name
 from genkit.config.hydra.hydra_keys import GRIDS, hydra_verdict
@@ -30,7 +30,7 @@ from genkit.printing import pasteable
 INDEX = re.compile(r"\[(\d+)\]")
 OPEN_KEYS = ("optimizer_overrides.", "callbacks.")  # what stands below is the user's to name
 # what a bare path is taken for
-TAKES_PATH = {"train": "resume", "check": "start", "sample": "ckpt", "eval": "ckpt", "log": "ckpt"}
+TAKES_PATH = {"train": "resume", "check": "start", "log": "ckpt", **dict.fromkeys(DRAWING, "ckpt")}
 DATA_PATH, DATA_FILES = "data.root", "data=images"  # so by the verbs of data
 
 
@@ -390,7 +390,7 @@ class Corrector:
 
     def _elsewhere(self, item: Item) -> Verdict | None:
         """A key or group of another verb."""
-        if self.verb in ("sample", "eval") and item.key.partition(".")[0] == "model":
+        if self.verb in DRAWING and item.key.partition(".")[0] == "model":
             return Verdict(f"{item.typed}: the model comes from the checkpoint: leave {item.key}= out", None, ())
         for other in ("train", "sample", "eval"):
             if other == self.verb or {self.verb, other} == {"train", "check"} or bare(item.key) in self.terms:

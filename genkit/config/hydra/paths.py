@@ -20,7 +20,7 @@ from genkit.errors import ConfigError
 
 # several of these in one sweep make no sense: its jobs share a parent, and a search has one study
 OUTPUT_KEYS = {"out", "run_dir", "search.storage"}
-PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "prompts", "data.root"} | OUTPUT_KEYS
+PATH_KEYS = {"ckpt", "resume", "start", "samples", "reference", "prompts", "data.root", "input"} | OUTPUT_KEYS
 TEXT_KEYS = {"prompt"}  # taken literally too, in a sweep as well, and never looked for
 LABELS = "data.labels"  # a word, or a file
 LIST_KEYS = {"ckpt", "samples"}

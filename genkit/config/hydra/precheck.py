@@ -35,7 +35,7 @@ EXPECTED = {
     "data": "Dataset", "model": "GenerativeModel", "trainer": "TrainerOptions", "checkpoint": "CheckpointOptions",
     "samples": "SampleGridOptions", "quick": "QuickOptions", "ema": "EMA", "lr_schedule": "LRSchedule",
 }  # fmt: skip
-INPUTS = ("samples", "reference", "data.root")
+INPUTS = ("samples", "reference", "data.root", "input")
 
 
 def precheck(verb: str, config: Mapping[str, Any], multirun: bool) -> None:

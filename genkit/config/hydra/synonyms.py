@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from genkit.config.hydra.catalog import USES
 from genkit.config.suggestions import bare
 
 
@@ -189,6 +190,12 @@ SAMPLE: dict[str, Term] = DRAWING | {
     "plot picture mode": Term("show"),
 }
 
+USE: dict[str, Term] = DRAWING | {
+    COUNT: Term("n"),
+    "dataset data_set ds data_name": Term("data"),
+    "file files image images folder path input_path in source samples x": Term("input"),
+}
+
 EVAL: dict[str, Term] = DRAWING | {
     COUNT: Term("n"),
     "metrics score scores measure measures eval_metric m metric_name": Term("metric"),
@@ -236,6 +243,7 @@ TERMS = {
     "check": TRAIN,
     "sample": SAMPLE,
     "eval": EVAL,
+    **dict.fromkeys(USES, USE),
 }
 
 CHECKPOINT = {CKPT: Term("ckpt")}

@@ -1,0 +1,166 @@
+"""The model and the examples of a verb that applies a checkpoint to data.
+
+Examples are the held-out test split of the checkpoint's own data, that of another dataset (`data=NAME`), or a user's
+file (`input=`). Which n of a split are taken is a function of (seed, n) and of the examples; of a file they are the
+first ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from genkit.assembly.labels import dataset_name
+from genkit.assembly.restore import Restored
+from genkit.assembly.sampling_labels import label_number
+from genkit.assembly.sampling_model import dataset_of, restore_for_sampling
+from genkit.assembly.uses import require
+from genkit.config.build import build
+from genkit.config.settings import UseSettings
+from genkit.data.dataset import Dataset
+from genkit.data.given import read_given
+from genkit.data.order import random_order
+from genkit.data.spec import DataSpec
+from genkit.data.split import Split
+from genkit.environment import this_launch
+from genkit.errors import ConfigError, DataError
+from genkit.models.base import Conditional
+from genkit.printing import shown
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained model and the examples that a verb applies it to.
+
+    Attributes:
+        found: The model, on its device, without gradients of its weights.
+        v: (n, *shape) stored values, on the CPU.
+        y: (n,) int64 labels of the examples, None where they have none.
+        names: Of each example.
+        source: Where they come from, in words: "digits, test".
+        rows: (n,) their numbers in the source.
+        settings: Of the verb.
+        own_examples: Whether they are of the checkpoint's own data.
+    """
+
+    found: Restored
+    v: Tensor
+    y: Tensor | None
+    names: tuple[str, ...]
+    source: str
+    rows: Tensor
+    settings: UseSettings
+    own_examples: bool
+
+    @property
+    def x(self) -> Tensor:
+        """(n, *shape) model values."""
+        return self.found.model.spec.scale(self.v)
+
+    @cached_property
+    def dataset(self) -> Dataset | None:
+        """The data that the model was trained on; None where it is not to be had here."""
+        changes = {} if _is_other(self.settings.data) else self.settings.data or {}
+        try:
+            return dataset_of(self.found, changes, self.settings.plugins)
+        except DataError:
+            return None
+
+    @cached_property
+    def conditions(self) -> Tensor | None:
+        """(n,) labels that the model is given, None for an unconditional one: `y=`, else those of the examples.
+
+        Raises ConfigError where there are none, or none that the model knows.
+        """
+        model, n = self.found.model, len(self.v)
+        classes = model.num_classes if isinstance(model, Conditional) else None
+        chosen = label_number(model.spec, self.settings.y)
+        if classes is None:
+            if chosen is not None:
+                raise ConfigError(f"y={chosen}: this model is unconditional: leave it out")
+            return None
+        if chosen is None and self.y is None:
+            raise ConfigError(f"this model is conditional and {shown(self.source)} has no labels: choose one with y=")
+        y = self.y if chosen is None else torch.full((n,), chosen)
+        if y is None or not 0 <= int(y.min()) <= int(y.max()) < classes:
+            raise ConfigError(f"y={chosen}: the model knows the labels 0 … {classes - 1}")
+        return y
+
+
+def subject_of(verb: str, settings: UseSettings, console: Console, usual: int | None = None) -> Subject:
+    """The model of ckpt= and the examples that it is applied to.
+
+    Args:
+        verb: Of `genkit.assembly.uses`; a model that lacks its abilities is refused before any data is read.
+        settings: Of the verb.
+        console: Of notices.
+        usual: How many held-out examples are taken where n= is not given; None: all of them.
+
+    Raises:
+        ConfigError: the model cannot, `data=` and `input=` are both given, or other data than the model's.
+        DataError: there are fewer than n examples, or they cannot be read.
+        CheckpointError: see `restore`.
+    """
+    if (size := this_launch().size) > 1:
+        raise ConfigError(f"genkit {verb}: one process does it, and {size:,} were started: start it without a launcher")
+    assert settings.ckpt is not None  # the newest run where none is named
+    if settings.input is not None and _is_other(settings.data):
+        raise ConfigError("data= and input= both say what the model is applied to: leave one out")
+    found = restore_for_sampling(settings.ckpt, settings, console)
+    require(found.model, verb)
+    if settings.input is not None:
+        return _of_input(settings.input, found, settings)
+    return _held_out(found, settings, usual)
+
+
+def _of_input(path: str, found: Restored, settings: UseSettings) -> Subject:
+    given = read_given(path, found.model.spec)
+    n = _count(settings.n, len(given.split), f"input={shown(path)}", None)
+    some = given.split.take(torch.arange(n))
+    return Subject(found, some.x, some.y, given.names[:n], path, torch.arange(n), settings, own_examples=False)
+
+
+def _held_out(found: Restored, settings: UseSettings, usual: int | None) -> Subject:
+    other = _is_other(settings.data)
+    if other:
+        dataset = build(settings.data, at="data", expect=Dataset, plugins=settings.plugins)
+        _refuse_other_values(found.model.spec, dataset.spec)
+        name = dataset_name(settings.data)
+    else:
+        dataset = dataset_of(found, settings.data or {}, settings.plugins)
+        name = dataset_name(found.config.get("data"))
+    split = dataset.split("test")
+    n = _count(settings.n, len(split), f"{name}, test", usual)
+    rows = torch.arange(len(split)) if n == len(split) else random_order(split, n, settings.seed)
+    some, names = split.take(rows), tuple(f"test {i}" for i in rows.tolist())
+    return Subject(found, some.x, some.y, names, f"{name}, test", rows, settings, own_examples=not other)
+
+
+def training_split(subject: Subject) -> Split | None:
+    """The data that the model was trained on, None where it is not to be had here."""
+    return None if subject.dataset is None else subject.dataset.split("train")
+
+
+def _count(n: int | None, there: int, source: str, usual: int | None) -> int:
+    if n is not None and n > there:
+        raise DataError(f"n={n:,}: {source} has {there:,} examples: choose at most that many")
+    return n or min(there, usual or there)
+
+
+def _is_other(data: Any) -> bool:
+    """Tell whether data= names a dataset, and not only where the checkpoint's own one is."""
+    return isinstance(data, dict) and "_target_" in data
+
+
+def _refuse_other_values(spec: DataSpec, other: DataSpec) -> None:
+    """Raises ConfigError where data= has other values than those that the model was trained on."""
+    if (name := spec.departure(other)) is not None:
+        word = name.replace("_", " ")
+        raise ConfigError(
+            f"data=: its {word} is {getattr(other, name)}, the model's {getattr(spec, name)}: choose another"
+        )
