@@ -18,6 +18,7 @@ from genkit.config.names import current
 from genkit.config.resolve import resolve
 from genkit.errors import ConfigError
 from genkit.models.base import GenerativeModel
+from genkit.models.codes import Codes, CodesLatent
 from genkit.models.density import Density
 
 Abilities = tuple[type, ...]
@@ -46,6 +47,7 @@ class ModelUse:
 USES = {
     "score": ModelUse("eval metric=nll", "likelihood of held-out data", ((Density,),)),
     "reconstruct": ModelUse("sample show=reconstruction", "data through the model and back", SHOWS["reconstruction"]),
+    "compress": ModelUse("compress", "examples into one small file, without loss", ((Codes,), (CodesLatent,))),
     "interpolate": ModelUse("sample show=interpolation", "paths between latents", SHOWS["interpolation"]),
 }
 

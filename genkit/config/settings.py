@@ -112,8 +112,9 @@ class ModelSettings(Settings):
 
     @property
     def groups(self) -> list[str]:
-        """The top-level keys that all declared keys of sampling stand below."""
-        return list(dict.fromkeys(key.partition(".")[0] for key in declared(self.plugins)))
+        """The top-level keys that all declared keys of sampling stand below, of those that the verb has."""
+        keys = dict.fromkeys(key.partition(".")[0] for key in declared(self.plugins))
+        return [key for key in keys if key in self.config]
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
@@ -147,6 +148,24 @@ class UseSettings(ModelSettings):
     y: NonNegativeInt | bool | str | None
     data: Node
     input: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressSettings(UseSettings):
+    """Of `genkit compress`; see conf/compress.yaml."""
+
+    labels: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecompressSettings(Settings):
+    """Of `genkit decompress`; see conf/decompress.yaml."""
+
+    input: str | None
+    ckpt: str | None
+    out: str | None
+    device: str
+    debug: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +244,8 @@ VERBS: dict[str, type[Settings]] = {
     "train": TrainSettings,
     "sample": SampleSettings,
     "eval": EvalSettings,
+    "compress": CompressSettings,
+    "decompress": DecompressSettings,
     "log": LogSettings,
     "data prepare": DataSettings,
     "data show": ShowDataSettings,

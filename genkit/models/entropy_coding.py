@@ -234,7 +234,7 @@ def _decode_chain(model: Any, message: bytes, n: int, y: Tensor | None, device: 
         raise DataError(
             "bits are left over: these were coded with another model, or on a machine that rounds otherwise"
         )
-    return model.spec.scale(torch.from_numpy(found).view(n, *model.spec.shape))  # type: ignore[no-any-return]
+    return model.spec.scale(torch.from_numpy(found).view(n, *model.spec.shape))
 
 
 def _uniform(n: int, count: int) -> Integers:

@@ -115,6 +115,7 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Codes, Encoder, Decoder, Recon
 
     def symbols_of(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The codes, and then the levels of all values: so x comes back exactly, at the price of the bound."""
+        self.check_labels(y, len(x))
         codes = self.quantize(self.spec.centre(x), y).codes
         return torch.cat((codes, self.spec.unscale(x).flatten(1).long()), dim=1)
 
@@ -126,7 +127,7 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Codes, Encoder, Decoder, Recon
         while len(codes) < self.tokens:
             scores, state = self.prior.step(codes[-1], state)
             codes.append(next_symbol(scores, every))
-        values = self.quantizer.decode_codes(torch.stack(codes, dim=1)).flatten(1)
+        values = self.quantizer.decode_codes(torch.stack(codes, dim=1)).flatten(1).to(next(self.decoder.parameters()))
         levels = level_scores(self.likelihood, self.decoder(values, y=y))
         return values_of_symbols(torch.stack([next_symbol(each, every) for each in levels.unbind(1)], 1), self.spec)
 
