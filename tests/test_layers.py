@@ -24,6 +24,7 @@ LAYERS = [
     "models",
     "diffusion",
     "flows",
+    "coding",
     "data",
     "nn",
     "storage",

@@ -1,4 +1,4 @@
-"""What a model is, in one number: a hash of its weights, of the settings of its networks and of its data.
+"""The hash of a model: of its weights, the settings of its networks and its data.
 
 It stands in files that this model alone can read. Two checkpoints of the same weights, such as a run's and its export,
 have the same one.

@@ -16,6 +16,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 from genkit.assembly.closing_lines import close, next_command
@@ -159,23 +160,23 @@ def _tell(
     facts: Mapping[str, Any],
 ) -> None:
     size = {row["score"]: row["bytes"] for row in rows}
-    table = Table(box=None, pad_edge=False, title_justify="left", title_style="bold")
-    table.title = (
-        f"{title_of(subject.found)}: {subject.source}, {len(subject.v):,} examples of {subject.found.model.spec.words}"
-    )
+    table = Table(box=None, pad_edge=False)
+    spec, told = subject.found.model.spec, shown(subject.source)
+    title = f"{title_of(subject.found)}: {told}, {len(subject.v):,} examples of {spec.words}"
     for name, right in (("", False), ("bytes", True), ("bits/dim", True), ("", True)):
         table.add_column(name, justify="right" if right else "left")
     for row in rows:
         table.add_row(
             f"  {row['score']}", f"{row['bytes']:,}", f"{row['value']:.4f}", _note(row["score"], row["bytes"], size)
         )
-    console.print(table)
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(table, soft_wrap=True)
     restore = next_command(settings.plugins, "decompress", f"input={path}", f"ckpt={subject.found.checkpoint.path}")
     close(console, f"{len(subject.v):,} examples: {shown(path)}", {"file": path}, [restore])
 
 
 def _note(name: str, size: int, sizes: Mapping[str, int]) -> str:
-    """How much the values take above what the model promises; how much smaller the file is than another."""
+    """The share that the values take above what the model promises, or the size of another file in files like ours."""
     if name == "the model's own":
         return f"values {sizes['values'] / size - 1:+.3%}" if size else ""
     ours = ("file", "values", "labels", "header", "values, net of initial bits")

@@ -158,6 +158,15 @@ class CompressSettings(UseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DetectSettings(UseSettings):
+    """Of `genkit detect`; see conf/detect.yaml."""
+
+    against: str | list[str] | None
+    scores: str | list[str] | None
+    bootstrap: NonNegativeInt
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecompressSettings(Settings):
     """Of `genkit decompress`; see conf/decompress.yaml."""
 
@@ -246,6 +255,7 @@ VERBS: dict[str, type[Settings]] = {
     "eval": EvalSettings,
     "compress": CompressSettings,
     "decompress": DecompressSettings,
+    "detect": DetectSettings,
     "log": LogSettings,
     "data prepare": DataSettings,
     "data show": ShowDataSettings,

@@ -1,4 +1,4 @@
-r"""What an entropy coder asks of a model: the probabilities of the symbols of an example, one after the other.
+r"""The abilities that an entropy coder asks of a model: probabilities of the symbols of an example, one by one.
 
 Two abilities, for two ways of coding:
 
@@ -32,7 +32,7 @@ class Codes(ABC):
     """Ability: the sequential conditionals of the symbols of an example."""
 
     def uncodable(self) -> str | None:
-        """Why this instance cannot code its data, None where it can."""
+        """Reason that this instance cannot code its data, None where it can."""
         return None
 
     @abstractmethod
@@ -54,7 +54,7 @@ class CodesLatent(ABC):
     latent_dim: int
 
     def uncodable(self) -> str | None:
-        """Why this instance cannot code its data, None where it can."""
+        """Reason that this instance cannot code its data, None where it can."""
         return None
 
     @abstractmethod
@@ -75,7 +75,7 @@ def level_scores(likelihood: Likelihood, out: Tensor) -> Tensor:
 
 
 def without_levels(spec: DataSpec, likelihood: Likelihood) -> str | None:
-    """Why a likelihood gives no level of the data a mass, None where it gives each one."""
+    """Reason that a likelihood gives no level of the data a mass, None where it gives each one."""
     if isinstance(spec.kind, Quantised) and likelihood.dequantisation == "none":
         return None
     return "its likelihood gives no value of the data a probability: it takes data with levels"

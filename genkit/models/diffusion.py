@@ -25,6 +25,7 @@ from genkit.diffusion.schedule import KarrasSchedule, Schedule
 from genkit.diffusion.time_distribution import LogNormalLevels
 from genkit.errors import ConfigError
 from genkit.models.base import Conditional, GenerativeModel, Guidable, MonteCarlo, Noise, Stepwise, classes_of
+from genkit.models.denoises import Denoises
 from genkit.models.label_dropout import LABEL_DROPOUT, check_guidance, with_some_withheld
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
@@ -51,7 +52,7 @@ LARGEST = 128 * 128  # pixels that the default network is made for: a step costs
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 
 
-class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, RetiredBuffers):
+class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Denoises, RetiredBuffers):
     """Denoising diffusion; its defaults are EDM's preconditioning, noise levels and sampler.
 
     References: Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al. 2022, 2206.00364).
@@ -132,7 +133,7 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)
-        sampler = self.sampler(denoiser=self._guided(n, y))
+        sampler = self.sampler(denoiser=self.denoiser_for(n, y))
         eps = noise(*self.spec.shape)
         _, sigma = self.denoiser.schedule(torch.ones((), device=eps.device))
         networks = [model.denoiser.backbone for model in (self, self.weak) if model is not None]
@@ -163,7 +164,7 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Re
         assert self.num_classes is not None
         return with_some_withheld(y, self.num_classes, self.label_dropout)
 
-    def _guided(self, n: int, y: Tensor | None) -> Denoiser:
+    def denoiser_for(self, n: int, y: Tensor | None = None) -> Denoiser:
         """The denoiser with its labels fixed, guided where a scale other than 1 is asked for, clipped last."""
         denoiser: Denoiser = Labelled(self.denoiser, y)
         if self.weak is not None and self.guidance_scale != 1.0:

@@ -48,7 +48,7 @@ class Coded:
 
 
 def why_not(model: GenerativeModel) -> str | None:
-    """Why a model can code no data, "" where its class has none of the abilities; None where it can."""
+    """Reason that a model can code no data, "" where its class has none of the abilities; None where it can."""
     return model.uncodable() if isinstance(model, (Codes, CodesLatent)) else ""
 
 

@@ -272,6 +272,7 @@ VERB_WORDS = {
     "reconstruct": "sample",
     "zip encode pack archive": "compress",
     "unzip decode unpack extract inflate": "decompress",
+    "anomaly anomalies outliers outlier ood novelty": "detect",
     "evaluate evaluation test score scores metrics metric measure benchmark validate val fid": "eval",
     "ls models show options zoo": "list models",
     "datasets": "list data",
