@@ -52,7 +52,7 @@ def detect(settings: DetectSettings) -> Path:
     check_out(settings.out)
     subject = subject_of("detect", settings, console, USUAL)
     started = time.perf_counter()
-    own = scored(subject, subject.v, subject.y)
+    own = scored(subject, subject.v, subject.conditions)
     with memory_errors(smaller_batch("batch_size", min(settings.batch_size, len(subject.v)))):
         sets = list(comparisons(subject, own, settings))
         scores = scores_of(subject, own, settings)
@@ -162,5 +162,10 @@ def _picture(path: Path, subject: Subject, scores: Sequence[AnomalyScore], found
             tiles.append(spec.scale(subject.v[index]))
             labels.append(f"{score.name}: {words}")
     save_grid(
-        path, torch.cat(tiles), spec, columns=count, rows=labels, title=f"{title_of(subject.found)}: {subject.source}"
+        path,
+        torch.cat(tiles),
+        spec,
+        columns=count,
+        rows=labels,
+        title=f"{title_of(subject.found)}: {subject.source}, {len(subject.v):,} examples by their scores",
     )

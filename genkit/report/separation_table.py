@@ -14,10 +14,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
 CHANCE = 0.5
+WIDEST = 1000  # columns of a terminal
 TITLES = {"value": "AUROC", "average_precision": "average precision"}
 INTERVALS = {"value": "ci95", "average_precision": "average_precision_ci95"}
 
@@ -37,7 +40,12 @@ def print_separations(
     console.print(Text(title, style="bold"), soft_wrap=True)
     if rows:
         for key in TITLES:
-            console.print(_table(rows, key), soft_wrap=True)
+            shown = _table(rows, key)
+            # no figure is cut: a terminal that is narrower breaks the line
+            wide = console.options.update_width(
+                max(console.width, Measurement.get(console, console.options.update_width(WIDEST), shown).maximum)
+            )
+            console.print(Segments(console.render(shown, wide)), crop=False, end="")
     for name, what in words.items():
         console.print(Text(f"{name}: {what}", style="dim"), soft_wrap=True)
     below = list(dict.fromkeys(row["against"] for row in rows if row["score"] == "nll" and _is_below(row)))
@@ -52,7 +60,7 @@ def print_separations(
 def _table(rows: Sequence[Mapping[str, Any]], key: str) -> Table:
     out = Table(box=None, pad_edge=False)
     scores = list(dict.fromkeys(row["score"] for row in rows))
-    out.add_column(TITLES[key])
+    out.add_column(TITLES[key], no_wrap=True)
     for score in scores:
         out.add_column(score, justify="right", no_wrap=True)
     cells = {(row["against"], row["score"]): row for row in rows}
