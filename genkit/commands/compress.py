@@ -8,35 +8,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 from torch import Tensor
 
 from genkit.assembly.closing_lines import close, next_command
 from genkit.assembly.compressed_file import SUFFIX, compressed_file
+from genkit.assembly.compression_table import Row, compression_rows, print_sizes
 from genkit.assembly.examples import Subject, subject_of
 from genkit.assembly.sampling_model import title_of
 from genkit.assembly.use_results import result_folder, write_facts, write_scores
-from genkit.coding.general import general_sizes
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import CompressSettings
-from genkit.errors import ConfigError, DataError
+from genkit.errors import ConfigError
 from genkit.models.base import Density
 from genkit.models.conditional import Conditional
-from genkit.models.entropy_coding import LABELS, VALUES, Coded, encode, why_not
+from genkit.models.entropy_coding import Coded, encode, why_not
 from genkit.printing import shown
 from genkit.report.console import make_console
 from genkit.storage.atomic import whole_file
 
 FILE = f"examples{SUFFIX}"
-Row = dict[str, Any]
 
 
 def run(settings: CompressSettings) -> None:
@@ -57,7 +52,7 @@ def compress(settings: CompressSettings) -> Path:
         own = _own_bits(subject, labels)
         coded = _encoded(subject, labels, settings, console)
     file = compressed_file(subject.found, settings.weights, subject.v, coded)
-    rows = _rows(subject, coded, file, own)
+    rows = compression_rows(subject.v, subject.found.model.spec, coded, len(file), own)
     facts = {"seconds": round(time.perf_counter() - started, 3), **coded.facts}
 
     def fill(folder: Path) -> None:
@@ -67,7 +62,7 @@ def compress(settings: CompressSettings) -> Path:
 
     made = result_folder("compress", subject, fill) / FILE if settings.out is None else None
     path = made or _write(Path(settings.out or FILE), file)
-    _tell(console, subject, rows, path, settings, coded.facts)
+    _tell(console, subject, rows, path)
     return path
 
 
@@ -129,55 +124,9 @@ def _own_bits(subject: Subject, labels: Tensor | None) -> float | None:
     return bits - len(subject.v) * model.spec.dim * model.spec.kind.log_volume / math.log(2)
 
 
-def _rows(subject: Subject, coded: Coded, file: bytes, own: float | None) -> list[Row]:
-    spec, v = subject.found.model.spec, subject.v
-    values = len(v) * spec.dim
-
-    def row(name: str, size: float) -> Row:
-        return {"score": name, "value": 8 * size / values, "unit": "bits/dim", "bytes": round(size)}
-
-    sections = coded.sections
-    rows = [row("file", len(file)), row("values", len(sections[VALUES]))]
-    if LABELS in sections:
-        rows.append(row("labels", len(sections[LABELS])))
-    rows.append(row("header", len(file) - sum(map(len, sections.values()))))
-    if "initial_bits" in coded.facts:
-        rows.append(row("values, net of initial bits", len(sections[VALUES]) - coded.facts["initial_bits"] / 8))
-    if own is not None:
-        rows.append(row("the model's own", own / 8))
-    if spec.kind.count is None:
-        raise DataError("values that cannot be counted cannot be compressed without loss")
-    sizes = general_sizes(v.numpy(), spec.kind.count, spec.modality == "image")
-    return rows + [row(name, size) for name, size in sorted(sizes.items(), key=lambda pair: pair[1])]
-
-
-def _tell(
-    console: Console,
-    subject: Subject,
-    rows: list[Row],
-    path: Path,
-    settings: CompressSettings,
-    facts: Mapping[str, Any],
-) -> None:
-    size = {row["score"]: row["bytes"] for row in rows}
-    table = Table(box=None, pad_edge=False)
-    spec, told = subject.found.model.spec, shown(subject.source)
-    title = f"{title_of(subject.found)}: {told}, {len(subject.v):,} examples of {spec.words}"
-    for name, right in (("", False), ("bytes", True), ("bits/dim", True), ("", True)):
-        table.add_column(name, justify="right" if right else "left")
-    for row in rows:
-        table.add_row(
-            f"  {row['score']}", f"{row['bytes']:,}", f"{row['value']:.4f}", _note(row["score"], row["bytes"], size)
-        )
-    console.print(Text(title, style="bold"), soft_wrap=True)
-    console.print(table, soft_wrap=True)
-    restore = next_command(settings.plugins, "decompress", f"input={path}", f"ckpt={subject.found.checkpoint.path}")
-    close(console, f"{len(subject.v):,} examples: {shown(path)}", {"file": path}, [restore])
-
-
-def _note(name: str, size: int, sizes: Mapping[str, int]) -> str:
-    """The share that the values take above what the model promises, or the size of another file in files like ours."""
-    if name == "the model's own":
-        return f"values {sizes['values'] / size - 1:+.3%}" if size else ""
-    ours = ("file", "values", "labels", "header", "values, net of initial bits")
-    return "" if name in ours else f"{size / sizes['file']:.2f} x the file"
+def _tell(console: Console, subject: Subject, rows: list[Row], path: Path) -> None:
+    found, settings = subject.found, subject.settings
+    what = f"{len(subject.v):,} examples of {found.model.spec.words}"
+    print_sizes(console, f"{title_of(found)}: {shown(subject.source)}, {what}", rows)
+    back = next_command(settings.plugins, "decompress", f"input={path}", f"ckpt={found.checkpoint.path}")
+    close(console, f"{len(subject.v):,} examples: {shown(path)}", {"file": path}, [back])

@@ -11,7 +11,7 @@ r"""Scores of how unlike its training data a model takes an example to be; high 
   what is not of it (Graham et al. 2023, 2211.07740).
 * *energy*, an unnormalised −log p(x), and *discriminator*, how little real a critic takes it to be.
 
-Baselines that know no model: *nearest*, the distance to the nearest training example, and *png*, L(x) itself.
+Baselines that know no model: *nearest*, the distance to the nearest training example, and *size*, L(x) itself.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ class NearestDistance(AnomalyScore):
 class CompressedSize(AnomalyScore):
     """Bits of an example by a compressor that knows no data."""
 
-    name, words, baseline = "png", "baseline: bits of the example as a PNG, or by LZMA", True
+    name, words, baseline = "size", "baseline: bits of the example as a PNG, or by LZMA", True
 
     @classmethod
     def serves(cls, model: GenerativeModel, normal: NormalData) -> bool:

@@ -25,9 +25,9 @@ def lines(folder: str) -> list[dict[str, str]]:
 def test_a_vae_tells_shuffled_digits_from_digits_and_is_fooled_by_blank_ones(vae: Path) -> None:
     said = done("detect", f"ckpt={vae}", *SOME, "against=[shuffled_pixels,blank]", "out=out")
     found = results("out")
-    scores = {"nll", "typicality", "complexity", "reconstruction", "nearest", "png"}
+    scores = {"nll", "typicality", "complexity", "reconstruction", "nearest", "size"}
     assert {score for _, score in found} == scores
-    shuffled, blank = found["shuffled_pixels", "nearest"], found["blank", "png"]
+    shuffled, blank = found["shuffled_pixels", "nearest"], found["blank", "size"]
     assert shuffled["value"] > 0.95
     assert shuffled["ci95"][0] <= shuffled["value"] <= shuffled["ci95"][1]
     assert shuffled["baseline"]
@@ -55,9 +55,9 @@ def test_own_examples_are_held_against_held_out_ones(vae: Path) -> None:
 
 def test_a_discriminator_a_denoiser_and_points_have_their_scores(gan: Path, diffusion: Path, flow: Path) -> None:
     done("detect", f"ckpt={gan}", *SOME, "against=noise", "out=gan")
-    assert {score for _, score in results("gan")} == {"discriminator", "nearest", "png"}
+    assert {score for _, score in results("gan")} == {"discriminator", "nearest", "size"}
     done("detect", f"ckpt={diffusion}", *SOME, "against=class_3", "out=diffusion")
-    assert {score for _, score in results("diffusion")} == {"denoising", "nearest", "png"}  # its likelihood is costly
+    assert {score for _, score in results("diffusion")} == {"denoising", "nearest", "size"}  # its likelihood is costly
     done("detect", f"ckpt={flow}", *SOME, "out=flow")
     assert {against for against, _ in results("flow")} == {"shuffled_columns", "noise", "averages"}
 

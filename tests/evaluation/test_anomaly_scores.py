@@ -101,7 +101,7 @@ def test_likelihoods_in_closed_form(model: Everything, v: Tensor, normal: Normal
     assert score("typicality", model, v, normal) == pytest.approx(abs(nll - np.median(nll[:11])), abs=1e-5)
     bits = complexity_bits(v, SPEC)
     assert score("complexity", model, v, normal) == pytest.approx(nll / math.log(2) - bits, rel=1e-5)
-    assert score("png", model, v, normal) == pytest.approx(bits)
+    assert score("size", model, v, normal) == pytest.approx(bits)
 
 
 def test_distances_in_closed_form(model: Everything, v: Tensor, normal: NormalData) -> None:
