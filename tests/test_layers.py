@@ -25,6 +25,7 @@ LAYERS = [
     "inverse",
     "diffusion",
     "flows",
+    "coding",
     "data",
     "nn",
     "storage",

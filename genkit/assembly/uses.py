@@ -17,9 +17,12 @@ from genkit.config.hydra.words import Words
 from genkit.config.names import current
 from genkit.config.resolve import resolve
 from genkit.errors import ConfigError
-from genkit.models.base import Completes, GenerativeModel
+from genkit.models.base import Completes, GenerativeModel, Reconstructor
+from genkit.models.codes import Codes, CodesLatent
 from genkit.models.denoises import Denoises
 from genkit.models.density import Density
+from genkit.models.energy_function import Energy
+from genkit.models.judges import Judges
 from genkit.models.latent_variable import LatentVariable
 
 Abilities = tuple[type, ...]
@@ -50,6 +53,12 @@ USES = {
     "complete": ModelUse("complete", "the rest of an example", ((Completes,), (Denoises,), (LatentVariable,))),
     "restore": ModelUse("restore", "what was measured of an image", ((Denoises,), (LatentVariable,))),
     "reconstruct": ModelUse("sample show=reconstruction", "data through the model and back", SHOWS["reconstruction"]),
+    "compress": ModelUse("compress", "examples into one small file, without loss", ((Codes,), (CodesLatent,))),
+    "detect": ModelUse(
+        "detect",
+        "how anomalous examples are",
+        ((Density,), (Reconstructor,), (Denoises,), (Energy,), (Judges,)),
+    ),
     "interpolate": ModelUse("sample show=interpolation", "paths between latents", SHOWS["interpolation"]),
 }
 

@@ -112,8 +112,9 @@ class ModelSettings(Settings):
 
     @property
     def groups(self) -> list[str]:
-        """The top-level keys that all declared keys of sampling stand below."""
-        return list(dict.fromkeys(key.partition(".")[0] for key in declared(self.plugins)))
+        """The top-level keys that all declared keys of sampling stand below, of those that the verb has."""
+        keys = dict.fromkeys(key.partition(".")[0] for key in declared(self.plugins))
+        return [key for key in keys if key in self.config]
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
@@ -195,6 +196,33 @@ class RestoreSettings(InferringSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompressSettings(UseSettings):
+    """Of `genkit compress`; see conf/compress.yaml."""
+
+    labels: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectSettings(UseSettings):
+    """Of `genkit detect`; see conf/detect.yaml."""
+
+    against: str | list[str] | None
+    scores: str | list[str] | None
+    bootstrap: NonNegativeInt
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecompressSettings(Settings):
+    """Of `genkit decompress`; see conf/decompress.yaml."""
+
+    input: str | None
+    ckpt: str | None
+    out: str | None
+    device: str
+    debug: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleSettings(DrawingSettings):
     """Of `genkit sample`; see conf/sample.yaml."""
 
@@ -272,6 +300,9 @@ VERBS: dict[str, type[Settings]] = {
     "complete": CompleteSettings,
     "restore": RestoreSettings,
     "eval": EvalSettings,
+    "compress": CompressSettings,
+    "decompress": DecompressSettings,
+    "detect": DetectSettings,
     "log": LogSettings,
     "data prepare": DataSettings,
     "data show": ShowDataSettings,

@@ -77,8 +77,10 @@ def shortened(argv: list[str], n: int) -> list[str]:
                 "samples.n=4",
                 *trials,
             ]
-        case "sample":
+        case "sample" | "compress":
             return [*argv, f"n={n}"]
+        case "detect":
+            return [*argv, *([] if any(word.startswith("input=") for word in argv) else [f"n={n}"]), "bootstrap=2"]
         case "eval" if any(word.startswith("samples=") for word in argv):
             return [*argv, "bootstrap=2", "floor_repeats=2"]
         case "eval":

@@ -259,7 +259,7 @@ def test_noise_on_the_way_is_the_samples_own():
 def test_clipping_keeps_every_mean_in_range():
     model = diffusion(DIGITS, sampler=partial(EulerSampler, steps=3), clip_denoised=True)
     model.denoiser.data_std.fill_(5.0)
-    inside = model._guided(2, None)(50 * torch.ones(2, 1, 8, 8), torch.tensor([0.1, 0.9]))
+    inside = model.denoiser_for(2, None)(50 * torch.ones(2, 1, 8, 8), torch.tensor([0.1, 0.9]))
     assert inside.abs().max() == 1
     assert model.denoiser(50 * torch.ones(2, 1, 8, 8), torch.tensor([0.1, 0.9])).abs().max() > 1
 

@@ -30,7 +30,13 @@ from genkit.printing import pasteable
 INDEX = re.compile(r"\[(\d+)\]")
 OPEN_KEYS = ("optimizer_overrides.", "callbacks.")  # what stands below is the user's to name
 # what a bare path is taken for
-TAKES_PATH = {"train": "resume", "check": "start", "log": "ckpt", **dict.fromkeys(DRAWING, "ckpt")}
+TAKES_PATH = {
+    "train": "resume",
+    "check": "start",
+    "log": "ckpt",
+    "decompress": "input",
+    **dict.fromkeys(DRAWING, "ckpt"),
+}
 DATA_PATH, DATA_FILES = "data.root", "data=images"  # so by the verbs of data
 
 

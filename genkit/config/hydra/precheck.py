@@ -35,6 +35,7 @@ EXPECTED = {
     "data": "Dataset", "model": "GenerativeModel", "trainer": "TrainerOptions", "checkpoint": "CheckpointOptions",
     "samples": "SampleGridOptions", "quick": "QuickOptions", "ema": "EMA", "lr_schedule": "LRSchedule",
 }  # fmt: skip
+WRITE_A_FILE = ("compress",)  # verbs whose out= is no folder
 INPUTS = ("samples", "reference", "data.root", "input")
 
 
@@ -50,13 +51,14 @@ def precheck(verb: str, config: Mapping[str, Any], multirun: bool) -> None:
     for at, node in nodes(config):
         check_node(node, at)
     check_device(config)
-    check_folders(config)
+    if verb not in WRITE_A_FILE:
+        check_folders(config)
     check_paths(verb, config)
     if is_node(config.get("model")) and config.get("resume") is None and not multirun:  # a run that goes on has its own
         check_checkpoints(config, [f"model.{name}" for name in nested_models(config["plugins"])])
     if verb == "train" and config["run_dir"] is not None and config["resume"] is None and not multirun:
         refuse_in_use(config["run_dir"], NEW_RUN)
-    if config.get("out") is not None and not multirun:
+    if config.get("out") is not None and not multirun and verb not in WRITE_A_FILE:
         refuse_in_use(config["out"], NEW_OUT)
 
 

@@ -196,6 +196,14 @@ USE: dict[str, Term] = DRAWING | {
     "file files image images folder path input_path in source samples x": Term("input"),
 }
 
+DECOMPRESS: dict[str, Term] = {
+    CKPT: Term("ckpt"),
+    OUT + " out_dir": Term("out"),
+    DEVICES: Term("device", "", DEVICE),
+    "file path input_path in source archive": Term("input"),
+    "verbose": Term("debug=true"),
+}
+
 EVAL: dict[str, Term] = DRAWING | {
     COUNT: Term("n"),
     "metrics score scores measure measures eval_metric m metric_name": Term("metric"),
@@ -243,6 +251,7 @@ TERMS = {
     "check": TRAIN,
     "sample": SAMPLE,
     "eval": EVAL,
+    "decompress": DECOMPRESS,
     **dict.fromkeys(USES, USE),
 }
 
@@ -261,6 +270,9 @@ VERB_WORDS = {
     "finetune resume continue restart": "train resume=",
     "generate gen draw samples sampling infer inference predict generation synthesize plot interpolate "
     "reconstruct": "sample",
+    "zip encode pack archive": "compress",
+    "unzip decode unpack extract inflate": "decompress",
+    "anomaly anomalies outliers outlier ood novelty": "detect",
     "evaluate evaluation test score scores metrics metric measure benchmark validate val fid": "eval",
     "ls models show options zoo": "list models",
     "datasets": "list data",

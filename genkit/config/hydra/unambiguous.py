@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Sequence
 
-from genkit.config.hydra.catalog import DRAWING, OWN_WORDS, Catalog
+from genkit.config.hydra.catalog import DRAWING, OWN_WORDS, USES, Catalog
 from genkit.config.hydra.correction import OPEN_KEYS
 from genkit.config.hydra.explanation import key_of
 from genkit.config.hydra.group_options import LIST_GROUPS
 from genkit.config.hydra.paths import quote_path
+
+# what a bare file is taken for
+FILES = {"eval": "samples", "decompress": "input", **dict.fromkeys(USES, "input")}
 
 
 def accepted(words: Sequence[str], verb: str, catalog: Catalog, multirun: bool) -> list[str]:
@@ -53,13 +56,13 @@ def _of_group(word: str, verb: str) -> str:
 
 
 def _named(word: str, verb: str, words: Sequence[str]) -> str:
-    """A bare folder is ckpt= where a verb applies one, as for `export` and `verify`; a file for `eval` is samples=."""
-    if "=" in word or word.startswith("~") or verb not in DRAWING:
+    """A bare folder is ckpt= where a verb applies one, as for `export` and `verify`; a bare file is its input."""
+    if "=" in word or word.startswith("~") or verb not in (*DRAWING, "decompress"):
         return word
     path = os.path.expanduser(word)
     if os.path.isdir(path) and not any(key_of(other) == "ckpt" and "=" in other for other in words):
         return f"ckpt={word}" if sum("=" not in other for other in words) == 1 else word
-    return f"samples={word}" if verb == "eval" and os.path.isfile(path) else word
+    return f"{FILES[verb]}={word}" if verb in FILES and os.path.isfile(path) else word
 
 
 def _without_plus(word: str, groups: dict[str, object]) -> str:

@@ -43,6 +43,7 @@ from genkit.models.base import (
     TokenDensity,
     classes_of,
 )
+from genkit.models.codes import Codes, NextSymbol
 from genkit.models.density import Dequantisation
 from genkit.models.label_dropout import check_guidance, with_some_withheld
 from genkit.models.raster import folded_shape
@@ -52,7 +53,7 @@ from genkit.nn.gpt import GPT
 from genkit.nn.sequence_network import SequenceNetwork, SequenceNetworkFactory
 
 
-class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Completes, Growing):
+class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Codes, Conditional, Completes, Growing):
     """p(x | y) by a causal network.
 
     Arguments:
@@ -170,6 +171,28 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Conditional, Co
             raise ConfigError("an autoregressive model completes what begins: what is known must come first")
         found = self.of_tokens(self._continued(tokens, places, y, noise(self.length)))
         return torch.where(known.expand(x.shape), x, found)
+
+    def uncodable(self) -> str | None:
+        same = self.length == self.context or self.network.endless
+        return None if same else f"it was built with length={self.length}, longer than its network sees"
+
+    def symbols_of(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self._targets(self.tokens_of(x))
+
+    def code(self, n: int, y: Tensor | None, next_symbol: NextSymbol) -> Tensor:
+        self.check_labels(y, n)
+        scores, state = self.network.start(n, y)
+        open_ = torch.ones(n, dtype=torch.bool, device=scores.device)  # whose end has not come
+        tokens: list[Tensor] = []
+        while True:
+            token = self._token(next_symbol(scores, open_))
+            if self.end is not None and self.pad is not None:
+                token = torch.where(open_, token, self.pad)
+                open_ = open_ & (token != self.end)
+            tokens.append(token)
+            if len(tokens) == self.length:
+                return self.of_tokens(torch.stack(tokens, dim=1))
+            scores, state = self.network.step(token, state)
 
     @property
     def kept(self) -> int:

@@ -26,6 +26,7 @@ from genkit.models.gan.augmentation import Augmentation
 from genkit.models.gan.discriminator import Concatenation, Discriminator, DiscriminatorOutput, HeadFactory
 from genkit.models.gan.gradient_penalty import R1, R2, Constraint, DiscriminatorPenalty, Judged
 from genkit.models.gan.latent_code import LatentCode
+from genkit.models.judges import Judges
 from genkit.models.latent_size import default_latent_dim
 from genkit.models.latent_variable import StandardLatent
 from genkit.nn.backbone import BackboneFactory
@@ -35,7 +36,7 @@ from genkit.nn.spectral import spectrally_normalised
 LEAST_LATENT = 32  # numbers in z: noise to be bent into shape, not a code that tells an example
 
 
-class GAN(GenerativeModel, NormalLatent, StandardLatent, Conditional):
+class GAN(GenerativeModel, NormalLatent, StandardLatent, Judges, Conditional):
     """Generative adversarial network.
 
     References: The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang et al. 2024, 2501.05441).
@@ -153,6 +154,10 @@ class GAN(GenerativeModel, NormalLatent, StandardLatent, Conditional):
     def judge(self, x: Tensor, y: Tensor | None = None) -> DiscriminatorOutput:
         """Judge examples (B, *shape), in training augmented ones."""
         return self.discriminator(self._augmented(x), y)
+
+    def realness(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        self.check_labels(y, len(x))
+        return self.judge(x, y).logits
 
     def _augmented(self, x: Tensor) -> Tensor:
         for augmentation in self.augment if self.training else ():

@@ -17,7 +17,7 @@ from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
 from genkit.models.base import Noise
 from genkit.nn.attention import HEADS
-from genkit.nn.sequence_network import SequenceNetworkFactory
+from genkit.nn.sequence_network import SequenceNetworkFactory, State
 from genkit.nn.transformer import CausalTransformer
 
 
@@ -31,6 +31,14 @@ class CodePrior(nn.Module, Component, ABC):
     @abstractmethod
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
         """n sequences of codes (n, T) int64."""
+
+    @abstractmethod
+    def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, State]:
+        """Scores (n, K) of the first code, and the state after nothing."""
+
+    @abstractmethod
+    def step(self, codes: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next codes (n,) after a state: scores (n, K) of the ones that follow, and the state there."""
 
 
 class CodePriorFactory(Protocol):
@@ -55,6 +63,12 @@ class UniformPrior(CodePrior):
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
         u = torch.special.ndtr(noise(self.length))
         return (u * self.num_codes).long().clamp(max=self.num_codes - 1)
+
+    def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, State]:
+        return torch.zeros(n, self.num_codes), None
+
+    def step(self, codes: Tensor, state: State) -> tuple[Tensor, State]:
+        return torch.zeros(len(codes), self.num_codes), None
 
 
 class NetworkPrior(CodePrior):
@@ -87,6 +101,12 @@ class NetworkPrior(CodePrior):
             scores, state = self.net.step(codes[-1], state)
             codes.append(draw_categorical(scores / temperature, u[:, t]))
         return torch.stack(codes, dim=1)
+
+    def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, State]:
+        return self.net.start(n, y)
+
+    def step(self, codes: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.net.step(codes, state)
 
 
 class TransformerPrior(NetworkPrior):

@@ -28,6 +28,7 @@ from genkit.models.base import (
     Reconstructor,
     classes_of,
 )
+from genkit.models.codes import Codes, NextSymbol, level_scores, values_of_symbols, without_levels
 from genkit.models.default_likelihood import default_likelihood
 from genkit.models.latent_size import default_latent_dim
 from genkit.models.likelihood import LikelihoodFactory
@@ -37,7 +38,7 @@ from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import quick_backbone
 
 
-class QuantizedVAE(GenerativeModel, EncodedBound, Encoder, Decoder, Reconstructor, Conditional):
+class QuantizedVAE(GenerativeModel, EncodedBound, Codes, Encoder, Decoder, Reconstructor, Conditional):
     """Autoencoder through T codes, with a prior of them.
 
     References: Neural Discrete Representation Learning (van den Oord et al. 2017, 1711.00937).
@@ -108,6 +109,27 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Encoder, Decoder, Reconstructo
         self.check_labels(y, len(x))
         values, codes, _ = self.quantize(centre, y)
         return self.likelihood.log_prob(x, self.decoder(values.flatten(1), y=y)) + self.prior.log_prob(codes, y)
+
+    def uncodable(self) -> str | None:
+        return without_levels(self.spec, self.likelihood)
+
+    def symbols_of(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The codes, and then the levels of all values: so x comes back exactly, at the price of the bound."""
+        self.check_labels(y, len(x))
+        codes = self.quantize(self.spec.centre(x), y).codes
+        return torch.cat((codes, self.spec.unscale(x).flatten(1).long()), dim=1)
+
+    def code(self, n: int, y: Tensor | None, next_symbol: NextSymbol) -> Tensor:
+        self.check_labels(y, n)
+        every = torch.ones(n, dtype=torch.bool)
+        scores, state = self.prior.start(n, y)
+        codes = [next_symbol(scores, every)]
+        while len(codes) < self.tokens:
+            scores, state = self.prior.step(codes[-1], state)
+            codes.append(next_symbol(scores, every))
+        values = self.quantizer.decode_codes(torch.stack(codes, dim=1)).flatten(1).to(next(self.decoder.parameters()))
+        levels = level_scores(self.likelihood, self.decoder(values, y=y))
+        return values_of_symbols(torch.stack([next_symbol(each, every) for each in levels.unbind(1)], 1), self.spec)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The quantised values, (B, *shape) to (B, C T)."""

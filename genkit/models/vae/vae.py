@@ -29,6 +29,7 @@ from genkit.models.base import (
     Reconstructor,
     classes_of,
 )
+from genkit.models.codes import CodesLatent, level_scores, without_levels
 from genkit.models.default_likelihood import default_likelihood
 from genkit.models.density_per_label import AnyDensity, draw_latents, fit_density, make_density
 from genkit.models.latent_density import LatentDensityFactory, uniform_draw
@@ -47,7 +48,7 @@ FITTED = 4  # draws of each example that a latent density is fitted to
 BLOCK = 16  # draws of a score made at once
 
 
-class VAE(GenerativeModel, LatentBound, LatentVariable, Encoder, Decoder, Reconstructor, Conditional):
+class VAE(GenerativeModel, LatentBound, LatentVariable, CodesLatent, Encoder, Decoder, Reconstructor, Conditional):
     """Variational autoencoder with a Gaussian posterior.
 
     References: Auto-Encoding Variational Bayes (Kingma & Welling 2013, 1312.6114); conditional: Learning Structured
@@ -127,6 +128,19 @@ class VAE(GenerativeModel, LatentBound, LatentVariable, Encoder, Decoder, Recons
         q, prior = self.posterior(centre, y), self.prior.mixture(self.posterior)
         draws = (self.draws(x, y, q, prior, eps[None]) for eps in fixed_draws(centre, k, self.latent_dim, seed))
         return torch.cat([drawn.log_weights for drawn in draws])
+
+    def uncodable(self) -> str | None:
+        if not isinstance(self.prior, StandardNormal):
+            return "its prior is no standard normal, whose bins of equal mass bits-back coding takes"
+        return without_levels(self.spec, self.likelihood)
+
+    def coded_posterior(self, x: Tensor, y: Tensor | None = None) -> Moments:
+        self.check_labels(y, len(x))
+        mean, log_var = self.posterior(self.spec.centre(x), y)
+        return mean, log_var / 2
+
+    def coded_scores(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return level_scores(self.likelihood, self.decoder(z, y=y))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         check_values(x, self.spec.shape, "encode")

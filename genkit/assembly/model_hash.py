@@ -1,0 +1,22 @@
+"""The hash of a model: of its weights, the settings of its networks and its data.
+
+It stands in files that this model alone can read. Two checkpoints of the same weights, such as a run's and its export,
+have the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from genkit.assembly.restore import Restored
+from genkit.checkpoint import strict_json
+
+
+def model_sha256(found: Restored) -> str:
+    """sha256, in hexadecimal, of a restored model as its checkpoint has it."""
+    settings = {key: found.checkpoint.config().get(key) for key in ("model", "spec")}
+    digest = hashlib.sha256(strict_json.render(settings, "the configuration"))
+    for name, tensor in sorted(found.model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
