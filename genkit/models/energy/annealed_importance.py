@@ -1,13 +1,13 @@
 r"""Annealed importance sampling: log Z along a path from a density with a known one.
 
-The path begins with the tail alone, whose normaliser is known, and lets the network in by and by,
+The path begins with a normal density somewhat wider than standardised data and lets the model in by and by,
 
-.. math:: p̃_k(u) = \exp\big(\beta_k f(u) - \|u\|^2 / 2 s^2\big), \qquad 0 = \beta_0 < \dots < \beta_K = 1, \qquad
-          Z_0 = (2 \pi s^2)^{D/2}.
+.. math:: p̃_k(u) = \exp\big((1 - \beta_k) \log p̃_0(u) + \beta_k \log p̃(u)\big), \qquad
+          0 = \beta_0 < \dots < \beta_K = 1, \qquad p̃_0(u) = e^{-\|u\|^2 / 2 b^2}, \quad Z_0 = (2 \pi b^2)^{D/2}.
 
 A chain moves by Hamiltonian Monte Carlo under each density in turn and gathers the weight
 
-.. math:: \log w = \sum_k (\beta_{k+1} - \beta_k) f(u_k), \qquad E[w] = Z / Z_0 .
+.. math:: \log w = \sum_k (\beta_{k+1} - \beta_k) \log \frac{p̃(u_k)}{p̃_0(u_k)}, \qquad E[w] = Z / Z_0 .
 
 The mean of w over chains is unbiased, so its logarithm is low on average: log Ẑ is a stochastic *lower* bound on log Z
 and a likelihood by it an upper one. Run the other way, from exact draws of p̃_K, the same gives E[1/w] = Z_0 / Z and a
@@ -20,12 +20,13 @@ spacing of β this is.
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from genkit.component import Count, NonNegativeInt, Range
+from genkit.component import Count, NonNegativeInt, PositiveFloat, Range
 from genkit.errors import NumericalError
 from genkit.models.density import Bound
 from genkit.models.energy.langevin import slope
@@ -38,12 +39,13 @@ SPREAD = 4.0  # of the sigmoid that β follows: fine steps at both ends
 
 
 class AnnealedImportance(Normaliser):
-    """By chains that anneal from the tail to the model.
+    """By chains that anneal from a normal density to the model.
 
     Arguments:
         chains: Whose weights are averaged.
         steps: K, densities on the path.
         leapfrogs: Gradients in each Hamiltonian move.
+        base_std: b, in standard deviations of the data.
         seed: Of the chains.
     """
 
@@ -55,9 +57,11 @@ class AnnealedImportance(Normaliser):
         chains: Annotated[int, Range(2, 100_000)] = 100,
         steps: Count = 1000,
         leapfrogs: Annotated[int, Range(1, 1000)] = 3,
+        base_std: PositiveFloat = 1.5,
         seed: NonNegativeInt = 0,
     ) -> None:
-        self.chains, self.steps, self.leapfrogs, self.seed = chains, steps, leapfrogs, seed
+        self.chains, self.steps, self.leapfrogs = chains, steps, leapfrogs
+        self.base_std, self.seed = base_std, seed
 
     def __call__(self, f: Callable[[Tensor], Tensor], tail_std: float, shape: tuple[int, ...], like: Tensor) -> LogZ:
         with torch.no_grad():
@@ -85,36 +89,43 @@ class AnnealedImportance(Normaliser):
     ) -> Tensor:
         """log w of each chain (chains,) float64, the logarithm of Z_0 included, for f from points to (N,).
 
-        With exact draws (chains, *shape) of the model the chains go back to the tail, and log w is an upper bound's:
+        With exact draws (chains, *shape) of the model the chains go back to the base, and log w is an upper bound's:
         −log of the mean of 1 / w (`log_harmonic_mean`).
 
         Raises NumericalError where f is not finite.
         """
-        generator = generator_of(self.seed, "annealed importance", *map(str, shape))
+        generator, b, forward = generator_of(self.seed, "annealed importance", *shape), self.base_std, draws is None
+        n = self.chains if draws is None else len(draws)
 
         def normal() -> Tensor:
-            return torch.randn(self.chains if draws is None else len(draws), *shape, generator=generator).to(like)
+            return torch.randn(n, *shape, generator=generator).to(like)
 
-        log_z_0 = torch.Size(shape).numel() * (math.log(tail_std) + 0.5 * math.log(2 * math.pi))
-        betas = sigmoid_path(self.steps)
-        u = tail_std * normal() if draws is None else draws.to(like)
-        path = betas if draws is None else betas.flip(0)
-        log_w = torch.full((len(u),), log_z_0, dtype=torch.float64, device=u.device)
-        step, forward = 0.5, draws is None
-        for beta, following in zip(path[:-1].tolist(), path[1:].tolist(), strict=True):
+        def gain(v: Tensor) -> Tensor:
+            """log p̃ / p̃_0 (N,)."""
+            return f(v) + v.flatten(1).square().sum(1) * (1 / (2 * b**2) - 1 / (2 * tail_std**2))
+
+        path = sigmoid_path(self.steps).tolist()
+        u = b * normal() if draws is None else draws.to(like)
+        log_w = torch.full((n,), math.prod(shape) * log_normal_z(b), dtype=torch.float64, device=u.device)
+        step = 0.5
+        for beta, following in pairwise(path if forward else path[::-1]):
             with torch.no_grad():
-                gained = (following - beta) * f(u).double()
-            log_w = log_w + (gained if forward else -gained)
+                log_w = log_w + abs(following - beta) * gain(u).double()
             if not bool(torch.isfinite(log_w).all()):
                 raise NumericalError("the energy is not finite: the model diverged; use an earlier checkpoint")
-            uniform = torch.rand(len(u), generator=generator).to(u)
 
             def tempered(v: Tensor, beta: float = following) -> Tensor:
-                return beta * f(v) - v.flatten(1).square().sum(1) / (2 * tail_std**2)
+                return beta * gain(v) - v.flatten(1).square().sum(1) / (2 * b**2)
 
+            uniform = torch.rand(n, generator=generator).to(u)
             u, accepted = hamiltonian_move(tempered, u, normal(), uniform, step, self.leapfrogs)
             step *= ADAPTION if accepted > ACCEPTANCE else 1 / ADAPTION
         return log_w
+
+
+def log_normal_z(std: float) -> float:
+    """log of ∫ exp(−u² / 2 std²) du."""
+    return math.log(std) + 0.5 * math.log(2 * math.pi)
 
 
 def sigmoid_path(steps: int) -> Tensor:

@@ -28,10 +28,11 @@ from torch import Tensor, nn
 from genkit.batch_noise import uniform_like
 from genkit.component import AtSampling, PositiveFloat, PositiveInt
 from genkit.data.spec import Batch, DataSpec, check_values
-from genkit.errors import ConfigError
+from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import Conditional, GenerativeModel, Noise, Stepwise, classes_of
 from genkit.models.energy.annealed_importance import AnnealedImportance
 from genkit.models.energy.base_distribution import BaseDistribution
+from genkit.models.energy.contrastive import PersistentCD
 from genkit.models.energy.langevin import MALA, ChainSampler, Langevin, slope
 from genkit.models.energy.normaliser import LogZ, Normaliser, Quadrature
 from genkit.models.energy.objective import (
@@ -142,8 +143,10 @@ class EBM(
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x, y = batch["x"], self.labels_of(batch)
         u = self.standardised(self.spec.dequantise(x, uniform_like(x)))
-        self.objective.train(self.training)
-        terms = self.objective.losses(self.log_densities, u, y)
+        try:
+            terms = self.objective.losses(self.log_densities, u, y)
+        except NumericalError as error:
+            raise NumericalError(f"step {self.step:,}: {error}") from error
         if self.objective.is_likelihood:  # in nats of x
             terms["loss"] = terms["loss"] + self.spread.log().sum()
         return terms
@@ -205,7 +208,7 @@ class EBM(
 
 def default_objective(spec: DataSpec) -> EnergyObjectiveFactory:
     """Without chains where a base distribution covers the data."""
-    return ImportanceML
+    return ImportanceML if spec.dim <= FEW else PersistentCD
 
 
 def refuse_batch_statistics(network: nn.Module) -> None:
