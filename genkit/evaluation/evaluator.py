@@ -210,6 +210,8 @@ class Evaluator:
                 records.append(replace(record, status=f"{NOT_APPLICABLE}{blocked[name]}"))
                 continue
             known = _facts_of(passes[name]) | {"ci95": intervals.get(name), "ci95_redrawn": redrawn.get(name)}
+            if "log_prob" in passes[name].metric.requires:
+                known |= _of_normaliser(known, source.likelihood_facts())
             if details := passes[name].details():
                 self.details[source.label, name] = details
             record = replace(record, floor=floors.get(name) or self._expected(passes[name]), **known)
@@ -307,6 +309,13 @@ class Evaluator:
 def _obstacles_met(records: Sequence[Record]) -> dict[str, str]:
     """By metric, why it did not score the source of these records."""
     return {r.metric: r.status.removeprefix(NOT_APPLICABLE) for r in records if r.status.startswith(NOT_APPLICABLE)}
+
+
+def _of_normaliser(known: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The findings and notes of a likelihood with what is said of its normaliser."""
+    caution = (facts["log_z_caution"],) if "log_z_caution" in facts else ()
+    found = {key: value for key, value in facts.items() if key != "log_z_caution"}
+    return {"findings": {**known["findings"], **found}, "notes": (*known["notes"], *caution)}
 
 
 def _facts_of(each: MetricPass) -> dict[str, Any]:

@@ -12,7 +12,8 @@ The JSON form of a record (schema genkit.eval/1) has, for a metric `fid` in the 
     evaluations (of the network for one sample, models that sample step by step only), seconds_per_1000 (samples
     drawn), baseline (a trivial row), kind ("exact" | "lower" | "estimate", likelihoods only), dequantisation,
     notes (what has to be known to read the value), params (the choices behind it: k, kernel, …),
-    findings (what the data gave besides: a slope, …),
+    findings (what the data gave besides: a slope, …; of a likelihood with a normaliser of its own log_z, log_z_se and
+    log_z_method),
     measures_bound (the metric is a bound by name, such as an ELBO), features {id, normalize, dim, quantize, of a
     classifier of the user's data its accuracy on held-out images, the chance of the largest class, trained_on} | null,
     reference {name, split, n, hash, of text also the hash of the text however it is cut},

@@ -37,6 +37,7 @@ from genkit.models.base import (
     TokenDensity,
 )
 from genkit.models.density import Question, model_values, padded
+from genkit.models.normalised import Normalised
 from genkit.models.stream import stream_samples
 
 CHUNK = 64  # samples that a model draws at once on a CPU
@@ -108,6 +109,10 @@ class Source(ABC):
     def dequantisation(self) -> str:
         """Position within its bin at which a value's log_prob is taken."""
         return "uniform"
+
+    def likelihood_facts(self) -> dict[str, Any]:
+        """What stands behind its log_prob besides the model: how a normaliser was found, and its error."""
+        return {}
 
     def facts(self, like: Tensor | None) -> dict[str, Any] | None:
         """The `model` entry of a record of fakes with labels `like`."""
@@ -260,6 +265,9 @@ class ModelSource(Source):
     @property
     def dequantisation(self) -> str:
         return self.model.dequantisation if isinstance(self.model, Density) else super().dequantisation
+
+    def likelihood_facts(self) -> dict[str, Any]:
+        return self.model.normaliser_facts() if isinstance(self.model, Normalised) else {}
 
     def facts(self, like: Tensor | None) -> dict[str, Any] | None:
         name = type(self.model).__name__.lower()

@@ -38,6 +38,7 @@ from genkit.models.density import EncodedBound as EncodedBound
 from genkit.models.density import LatentBound as LatentBound
 from genkit.models.density import MonteCarlo as MonteCarlo
 from genkit.models.density import TokenDensity as TokenDensity
+from genkit.models.sampling_gradients import sampling_mode
 from genkit.nn.backbone import networks
 from genkit.noise import Noise as Noise
 from genkit.noise import SampleNoise
@@ -262,7 +263,7 @@ def _sampled(
         if type(seed) is not int:
             raise ConfigError(f"seed={shown(seed)}: a seed is a whole number")
         noise = SampleNoise(seed, range(n), device)
-    with torch.no_grad():
+    with sampling_mode(model):
         return draw(n, y=None if labels is None else labels.to(device), noise=noise)
 
 

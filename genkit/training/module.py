@@ -30,6 +30,7 @@ from genkit.data.loader import ValLoader
 from genkit.data.spec import Batch
 from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import GenerativeModel
+from genkit.models.training_state import TrainingState
 from genkit.noise import seed_global, seed_of
 from genkit.ranks import alone, copy_from_first, gathered, highest, rows_of_all, summed, world
 from genkit.training.diagnosis import non_finite_gradient, origin_of_gradient, origin_of_loss
@@ -39,7 +40,7 @@ from genkit.training.layout import settle
 from genkit.training.lr_schedule import LRSchedule
 from genkit.training.pace import Pace
 from genkit.training.preparation import prepare
-from genkit.training.state_checks import check_optimizer, check_schedulers
+from genkit.training.state_checks import TRAINING_STATE, check_optimizer, check_schedulers, load_training_state
 
 LIVE, AVERAGED = "model.", "averaged."  # prefixes in its state: its attributes that hold the two copies of the model
 
@@ -320,6 +321,8 @@ class GenerativeModule(NoStepHooks, pl.LightningModule):  # type: ignore[misc]
         checkpoints of a stopped run would not be those of the uninterrupted one.
         """
         self.share_latest()
+        if isinstance(self.model, TrainingState):
+            checkpoint[TRAINING_STATE] = {key: value.clone() for key, value in self.model.training_state().items()}
         checkpoint["latest"] = {key: float(value) for key, value in self.latest.items()}
         checkpoint["epoch"] = 0
         loop = checkpoint["loops"]["fit_loop"]
@@ -331,11 +334,12 @@ class GenerativeModule(NoStepHooks, pl.LightningModule):  # type: ignore[misc]
                 counts.update(processed=counts["ready"], completed=counts["ready"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises CheckpointError where the optimizer's or the schedule's state is not one of this run's."""
+        """Raises CheckpointError where the optimizer's, the schedule's or the model's own state is not of this run."""
         fresh = self.configure_optimizers()
         check_optimizer(checkpoint.get("optimizer_states"), fresh["optimizer"])
         check_schedulers(checkpoint["lr_schedulers"], fresh["lr_scheduler"]["scheduler"])
         self.latest = {key: torch.tensor(value) for key, value in checkpoint["latest"].items()}
+        load_training_state(self.model, checkpoint.get(TRAINING_STATE))
         if any(name.startswith(AVERAGED) for name in checkpoint["state_dict"]):
             self._make_averaged()
 

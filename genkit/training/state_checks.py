@@ -16,9 +16,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from genkit.errors import CheckpointError
+from genkit.models.base import GenerativeModel
+from genkit.models.training_state import TrainingState
 from genkit.printing import shown
 
 LARGEST = 2**48  # of a counter
+TRAINING_STATE = "model_training_state"  # the key of a model's own state of the training
 
 State = Mapping[Any, Any]
 
@@ -99,6 +102,22 @@ def check_schedulers(states: Sequence[Any], scheduler: Any) -> None:
     for key, value in states[0].items():
         if not _alike(value, own[key]):
             raise damaged(f"lr_schedulers.{key} is {shown(repr(value), 40)}")
+
+
+def load_training_state(model: GenerativeModel, state: Any) -> None:
+    """Give a model the state of the training that is its own, where it has such.
+
+    Raises:
+        CheckpointError: it is missing, or not of this model.
+    """
+    if not isinstance(model, TrainingState):
+        return
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise damaged(f"{TRAINING_STATE} is missing or malformed")
+    try:
+        model.load_training_state(state)
+    except ValueError as error:
+        raise damaged(f"{TRAINING_STATE}: {error}") from error
 
 
 def _check_group(group: Any, own: Mapping[str, Any]) -> None:

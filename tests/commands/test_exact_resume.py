@@ -21,7 +21,7 @@ QUICK = [("vae", 2, ()), ("gan", 1, ()), ("diffusion", 2, ()), ("autoencoder", 1
 # Spectral norms are buffers that training moves; pictures also say in metrics.jsonl how varied the samples are.
 SPECTRAL = ("model.spectral_discriminator=true", "model.spectral_generator=true", "samples.every_n_steps=50")
 SLOW = [(family, 3 - accumulate, ()) for family, accumulate, _ in QUICK]
-SLOW += [("flow", 1, ()), ("gan", 1, SPECTRAL)]
+SLOW += [("flow", 1, ()), ("gan", 1, SPECTRAL), ("pcd_ebm", 2, TOY), ("jem", 1, ())]  # with buffers of chains
 
 
 @pytest.mark.parametrize(

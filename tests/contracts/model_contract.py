@@ -29,7 +29,7 @@ SPECS = {
 }
 SIZES = {"toy": 32, "digits": 24, "tokens": 24, "mnist": 8}
 STEPS = 2  # of every phase
-FEW = {"steps": 6, "k": 5}  # steps of a sampler, draws of a bound
+FEW = {"steps": 6, "k": 5, "chains": 4, "candidates": 16}  # steps of a sampler, draws of a bound or a normaliser
 # the plainest model of each class, which is asked on every kind of data, with labels and without
 EVERYWHERE = ("autoencoder", "vae", "vq_vae", "gan", "dcgan", "flow", "maf", "diffusion", "latent_diffusion")
 

@@ -24,6 +24,7 @@ from genkit.data.loader import TrainLoader, ValLoader
 from genkit.data.spec import Batch
 from genkit.data.split import InMemory, Split
 from genkit.environment import this_launch
+from genkit.models.training_state import TrainingState
 from genkit.ranks import joined
 from genkit.training.ema import EMA
 from genkit.training.lr_schedule import ConstantLR
@@ -50,6 +51,9 @@ MORE = [
     Case("lstm", "digits"),
     Case("pixel_cnn", "digits"),
     Case("made", "digits"),
+    Case("pcd_ebm", "toy"),
+    Case("jem", "digits", conditional=True),
+    Case("dsm_ebm", "digits"),
 ]
 B, STEPS, SEED = 8, 20, 5
 FORK = multiprocessing.get_context("fork")
@@ -105,7 +109,8 @@ def trained(case: Case, batch_size: int) -> State:
         data = Patterns(case, batch_size)
         train = InDouble(data, seed=SEED, **place)
         trainer.fit(module, train, ValLoader(data.data, case.spec, 8, **place))
-        return dict(module.state_dict())
+        state = dict(module.state_dict())
+        return state | (model.training_state() if isinstance(model, TrainingState) else {})
 
 
 def one(case: Case, file: Path) -> None:

@@ -24,7 +24,8 @@ CATALOG = Catalog.of(Words())
 PRIMARY = ("train", "sample", "eval")
 # class -> the option with its defaults, where several options are of that class; None: every option is a preset
 SEVERAL = {
-    "Autoregressive": "gpt", "ClassifierFeatures": "digits", "DPMSolverSampler": "dpm_solver", "Flow": "flow",
+    "Autoregressive": "gpt", "ClassifierFeatures": "digits", "DPMSolverSampler": "dpm_solver", "EBM": "ebm",
+    "Flow": "flow",
     "ImageGAN": None,
     "NetworkPrior": None,
     "VectorFlow": None,

@@ -28,13 +28,15 @@ from genkit.data.spec import Batch, DataSpec
 from genkit.errors import ConfigError, DataError
 from genkit.models.base import Conditional, Decoder, Density, Encoder, GenerativeModel, LatentBound, Reconstructor
 from genkit.models.conditional import labels_for
+from genkit.models.training_state import TrainingState
 from genkit.noise import SampleNoise, generator_of
 from genkit.report.progress_row import ProgressRow
 
 # what follows the batches by design: a codebook's running means, the vectors of a power iteration
 RUNNING = ("quantizer.usage", "quantizer.sums", "parametrizations.weight.0._u", "parametrizations.weight.0._v")
-# whose losses couple the examples of a batch: optimal transport between them, statistics of the aggregate posterior
-COUPLED = ("ot_cfm", "info_vae", "beta_tc_vae")
+# whose losses couple the examples of a batch: optimal transport between them, statistics of the aggregate posterior, one
+# estimate of log Z for all
+COUPLED = ("ot_cfm", "info_vae", "beta_tc_vae", "ebm")
 Law = TypeVar("Law", bound=Callable[..., None])
 MODELS = list(Catalog.of(Words()).options("model"))
 CASES = list(cases(MODELS))
@@ -74,6 +76,19 @@ def finite(*values: Tensor) -> bool:
 
 def copy_of(model: GenerativeModel) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def own_state(model: GenerativeModel) -> dict[str, Tensor]:
+    """What else its training has: chains."""
+    found = model.training_state() if isinstance(model, TrainingState) else {}
+    return {name: value.clone() for name, value in found.items()}
+
+
+def go_back(model: GenerativeModel, start: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    """To an earlier state, that of its training included."""
+    model.load_state_dict(start)
+    if isinstance(model, TrainingState):
+        model.load_training_state(own)
 
 
 def moved(model: GenerativeModel, start: dict[str, Tensor]) -> set[str]:
@@ -119,11 +134,11 @@ class Laws:
             model.losses(subject.batch, phase)
             allowed = RUNNING if training else ()
             assert not [name for name in moved(model, start) & buffers if not name.endswith(allowed)]
-            start = copy_of(model)  # a constraint has moved the weights by now
+            start, own = copy_of(model), own_state(model)  # a constraint has moved the weights by now
             torch.manual_seed(1)
             terms = model.losses(subject.batch, phase)
             assert not [name for name in moved(model, start) if not name.endswith(allowed)]
-            model.load_state_dict(start)
+            go_back(model, start, own)
             torch.manual_seed(1)
             again = model.losses(subject.batch, phase)
             assert {name: term.item() for name, term in again.items()} == {n: term.item() for n, term in terms.items()}
@@ -134,16 +149,16 @@ class Laws:
         model, batch = subject.model, subject.batch
         n = len(batch["x"]) // 2
         halves = [{name: value[at : at + n] for name, value in batch.items()} for at in (0, n)]
-        start = copy_of(model)
+        start, own = copy_of(model), own_state(model)
         for phase in dict.fromkeys(model.phases):
             torch.manual_seed(3)
             whole = gradients(model.train(), batch, phase)
             parts = []
             for rank, half in enumerate(halves):
-                model.load_state_dict(start)
+                go_back(model, start, own)
                 with share_of_batch(3, rank, 2):
                     parts.append(gradients(model, half, phase))
-            model.load_state_dict(start)
+            go_back(model, start, own)
             torch.testing.assert_close(
                 (parts[0] + parts[1]) / 2, whole, rtol=1e-3, atol=1e-5 * float(whole.abs().max())
             )
