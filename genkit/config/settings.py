@@ -212,6 +212,14 @@ class DetectSettings(UseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExploreSettings(UseSettings):
+    """Of `genkit explore`; see conf/explore.yaml."""
+
+    show: str | list[str] | None
+    interpolation: Node
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecompressSettings(Settings):
     """Of `genkit decompress`; see conf/decompress.yaml."""
 
@@ -303,6 +311,7 @@ VERBS: dict[str, type[Settings]] = {
     "compress": CompressSettings,
     "decompress": DecompressSettings,
     "detect": DetectSettings,
+    "explore": ExploreSettings,
     "log": LogSettings,
     "data prepare": DataSettings,
     "data show": ShowDataSettings,

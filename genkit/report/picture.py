@@ -1,6 +1,7 @@
 """Plots of a set of samples of any data: images, points, lines, rows of tokens, text, or the columns of a table."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -106,9 +107,18 @@ def draw_neighbours(path: str | Path, first: Tensor, closest: Tensor, spec: Data
     draw_rows(path, torch.cat([first, blank, closest], 1), spec, title=title)
 
 
-def draw_rows(path: str | Path, rows: Tensor, spec: DataSpec, real: Tensor | None = None, title: str = "") -> None:
-    """Rows (n, T, *spec.shape) as a PNG: one below the other, or as points over real ones (m, *spec.shape)."""
+def draw_rows(
+    path: str | Path,
+    rows: Tensor,
+    spec: DataSpec,
+    real: Tensor | None = None,
+    title: str = "",
+    labels: Sequence[str] = (),
+) -> None:
+    """Rows (n, T, *spec.shape) as a PNG: one below the other, each with its label if there are any, or as points over
+    real ones (m, *spec.shape).
+    """
     if spec.drawing == "grid":
-        save_grid(path, rows.flatten(0, 1), spec, columns=rows.shape[1], title=title)
+        save_grid(path, rows.flatten(0, 1), spec, columns=rows.shape[1], title=title, rows=labels)
     else:
         draw(path, rows.flatten(0, 1), spec, real=real, title=title, names=("real", "paths"))

@@ -16,6 +16,7 @@ from pathlib import Path
 from genkit.data.text.kind import Text
 from genkit.evaluation.token_scores import Excerpt
 from genkit.printing import printable
+from genkit.report.html import html_page
 from genkit.storage.atomic import whole_file
 
 EDGES = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)  # bits at which the next colour begins
@@ -23,14 +24,6 @@ ENDED = "∎"
 LONGEST = 4  # bytes of a character
 
 STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --ink: #1b1b1f; --faint: #6b6b76; --hot: 214, 69, 32; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #16161a; --ink: #e8e8ee; --faint: #9a9aa6; --hot: 196, 78, 30; }
-}
-body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; max-width: 62rem;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.25rem; } h2 { font-size: 1rem; margin-top: 2rem; }
-p, h2 small { color: var(--faint); font-weight: normal; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 14px/1.7 ui-monospace, monospace; }
 i { font-style: normal; color: var(--faint); }
 .key { color: var(--ink); }
@@ -57,24 +50,12 @@ def save_surprise(path: str | Path, found: Sequence[Excerpt], kind: Text, title:
 
 def page(found: Sequence[Excerpt], kind: Text, title: str, note: str) -> str:
     """The page as text."""
-    parts = [
-        "<!doctype html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(printable(title))}</title>",
-        f"<style>{STYLE}{_colours()}</style>",
-        "</head>",
-        "<body>",
-        f"<h1>{escape(printable(title))}</h1>",
+    body = [
         f"<p>{escape(note)}</p>",
         f'<p class="key">bits of a token, −log₂ P: {_key()}</p>',
         *(_excerpt(one, kind) for one in found),
-        "</body>",
-        "</html>",
     ]
-    return "\n".join(parts) + "\n"
+    return html_page(title, body, f"{STYLE}{_colours()}")
 
 
 def runs(found: Excerpt, kind: Text) -> Iterator[tuple[str, float, bool]]:

@@ -160,9 +160,7 @@ def test_chains_that_are_not_finite_are_not_kept() -> None:
 def test_energies_are_held_near_zero() -> None:
     far = normal(log_z=40.0)
     torch.manual_seed(0)
-    held, free = (
-        made(energy_l2=weight).losses(far, torch.randn(8, 2), None)["loss"] for weight in (0.1, 0.0)
-    )
+    held, free = (made(energy_l2=weight).losses(far, torch.randn(8, 2), None)["loss"] for weight in (0.1, 0.0))
     assert float(held - free) > 0.1 * 2 * 30**2
 
 

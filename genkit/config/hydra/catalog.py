@@ -35,7 +35,13 @@ KINDS = {
 }
 
 SEVERAL = {"submitit": ("submitit_local", "submitit_slurm")}  # plugin of Hydra -> its launchers, where not one
-USES: tuple[str, ...] = ("complete", "restore", "compress", "detect")  # verbs that apply a checkpoint to examples
+USES: tuple[str, ...] = (
+    "complete",
+    "restore",
+    "compress",
+    "detect",
+    "explore",
+)  # verbs that apply a checkpoint to examples
 DRAWING = ("sample", "eval", *USES)  # verbs whose model may be told how to sample
 SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
 OWN_WORDS = {"log": {"to": "logger"}}  # verb -> what it calls a group by another name

@@ -61,9 +61,7 @@ Chains = Annotated[
 ]
 
 
-class EBM(
-    GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, TrainingState, SamplesByGradient
-):
+class EBM(GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, TrainingState, SamplesByGradient):
     """Energy-based model with one network and an objective of choice.
 
     References: Song & Kingma 2021, 2101.03288.
@@ -226,4 +224,3 @@ def _hash_of(module: nn.Module) -> str:
     for value in module.state_dict().values():
         digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
