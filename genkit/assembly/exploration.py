@@ -1,9 +1,9 @@
 """What `genkit explore` shows of a latent space, each a panel of rows of pictures and a few numbers.
 
 interpolation  paths between two examples, or two draws where the model has no encoder
-traversal      one coordinate after the other from −3 to 3 standard deviations, the most used ones; directions of most
+traversal      the most used coordinates from −3 to 3 standard deviations, one after the other; directions of most
                change where there is no encoder
-attributes     an example moved towards the mean of every label; of a conditional model the same latent under every label
+attributes     an example moved towards the mean of every label; of a conditional model one latent under every label
 neighbours     examples, and the training examples whose latents are closest
 """
 

@@ -1,4 +1,4 @@
-"""What the HTML pages of genkit share: one file each that needs nothing else, light or dark as the reader's screen is."""
+"""What the HTML pages of genkit share: one file each that needs nothing else, light or dark as the screen is."""
 
 from __future__ import annotations
 
