@@ -53,6 +53,7 @@ VERBS = {
     "compress": Verb("genkit.commands.compress:run", "write examples into one small file, without loss", hydra=True),
     "decompress": Verb("genkit.commands.decompress:run", "read the examples in such a file", hydra=True),
     "detect": Verb("genkit.commands.detect:run", "score how anomalous examples are, against outliers", hydra=True),
+    "augment": Verb("genkit.commands.augment:run", "draw labelled examples, and tell what they are worth", hydra=True),
     "explore": Verb("genkit.commands.explore:run", "show a latent space: paths, traversals, neighbours", hydra=True),
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),

@@ -17,7 +17,7 @@ from genkit.config.hydra.words import Words
 from genkit.config.names import current
 from genkit.config.resolve import resolve
 from genkit.errors import ConfigError
-from genkit.models.base import Completes, Decoder, Encoder, GenerativeModel, NormalLatent, Reconstructor
+from genkit.models.base import Completes, Conditional, Decoder, Encoder, GenerativeModel, NormalLatent, Reconstructor
 from genkit.models.codes import Codes, CodesLatent
 from genkit.models.denoises import Denoises
 from genkit.models.density import Density
@@ -59,6 +59,7 @@ USES = {
         "how anomalous examples are",
         ((Density,), (Reconstructor,), (Denoises,), (Energy,), (Judges,)),
     ),
+    "augment": ModelUse("augment", "labelled examples as training data", ((Conditional,),)),
     "explore": ModelUse("explore", "a latent space", ((Encoder, Decoder), (NormalLatent,), (LatentVariable,))),
     "interpolate": ModelUse("sample show=interpolation", "paths between latents", SHOWS["interpolation"]),
 }

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from genkit.component import NonNegativeInt, PositiveInt, Range
+from genkit.component import NonNegativeInt, PositiveInt, Probability, Range
 from genkit.config.budget import KEY as BUDGET
 from genkit.config.budget import Budget
 from genkit.config.dotted_keys import lookup
@@ -212,6 +212,25 @@ class DetectSettings(UseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AugmentSettings(ModelSettings):
+    """Of `genkit augment`; see conf/augment.yaml.
+
+    Attributes:
+        n: How many examples are drawn; None: as many as there are training examples.
+        filter: Least probability of its label, by a classifier of real examples, at which one is kept; None: all are.
+        seeds: Classifiers of each kind.
+        classifier_steps: Of the training of each.
+    """
+
+    ckpt: str | None
+    n: PositiveInt | None
+    data: dict[str, str | None]
+    filter: Probability | None
+    seeds: Annotated[int, Range(2, 1000)]
+    classifier_steps: Annotated[int, Range(2, 10**6)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExploreSettings(UseSettings):
     """Of `genkit explore`; see conf/explore.yaml."""
 
@@ -312,6 +331,7 @@ VERBS: dict[str, type[Settings]] = {
     "decompress": DecompressSettings,
     "detect": DetectSettings,
     "explore": ExploreSettings,
+    "augment": AugmentSettings,
     "log": LogSettings,
     "data prepare": DataSettings,
     "data show": ShowDataSettings,

@@ -42,7 +42,7 @@ USES: tuple[str, ...] = (
     "detect",
     "explore",
 )  # verbs that apply a checkpoint to examples
-DRAWING = ("sample", "eval", *USES)  # verbs whose model may be told how to sample
+DRAWING = ("sample", "eval", "augment", *USES)  # verbs whose model may be told how to sample
 SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
 OWN_WORDS = {"log": {"to": "logger"}}  # verb -> what it calls a group by another name
 

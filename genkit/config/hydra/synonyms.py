@@ -196,6 +196,12 @@ USE: dict[str, Term] = DRAWING | {
     "file files image images folder path input_path in source samples x": Term("input"),
 }
 
+AUGMENT: dict[str, Term] = DRAWING | {
+    COUNT: Term("n"),
+    "threshold confidence min_confidence filter_threshold": Term("filter"),
+    "repeats n_seeds num_seeds": Term("seeds"),
+}
+
 DECOMPRESS: dict[str, Term] = {
     CKPT: Term("ckpt"),
     OUT + " out_dir": Term("out"),
@@ -252,6 +258,7 @@ TERMS = {
     "sample": SAMPLE,
     "eval": EVAL,
     "decompress": DECOMPRESS,
+    "augment": AUGMENT,
     **dict.fromkeys(USES, USE),
 }
 
