@@ -1,4 +1,4 @@
-"""Which values of an example are known: what `known=` and `hidden=` say.
+"""Values of an example that are known, as `known=` and `hidden=` say.
 
 known=upper              a half: upper, lower, left or right
 hidden=[2,2,4,4]         a box: top, left, height, width

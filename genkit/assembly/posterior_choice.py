@@ -1,4 +1,4 @@
-"""Which posterior sampler infers what was measured: the one of `posterior=`, else the one that suits the model."""
+"""The posterior sampler that infers what was measured: that of `posterior=`, else the one that suits the model."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def task_for(spec: DataSpec, settings: RestoreSettings, picture: Tensor | None) 
 
 
 def measured_spec(spec: DataSpec, settings: RestoreSettings) -> DataSpec:
-    """What a user's own picture is read as: the data, of a small picture its size."""
+    """The data that a user's own picture is read as, of a small picture with its size."""
     shape = task_for(spec, settings, None).out_shape
     return spec if shape == spec.shape else replace(spec, shape=shape)
 

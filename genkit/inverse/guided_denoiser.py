@@ -19,7 +19,7 @@ shares of these are decided at high noise, where the normal is a poor picture of
 from abc import abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -27,16 +27,15 @@ from torch import Tensor
 from genkit.component import PositiveFloat, Range
 from genkit.diffusion.denoiser import Denoiser, expand_to
 from genkit.diffusion.sampler import Sampler, SamplerFactory
-from genkit.diffusion.stochastic import AncestralSampler
 from genkit.inverse.posterior_sampler import (
+    ITERATIONS,
     Observation,
     PosteriorSampler,
     RepeatedNoise,
+    ancestral,
     conjugate_gradients,
 )
 from genkit.noise import Noise
-
-STEPS = 50
 
 
 class GuidedDenoiser(Denoiser):
@@ -117,7 +116,7 @@ class MMPS(Guided):
         sampler: SamplerFactory | None = None,
         iterations: Annotated[int, Range(1, 100)] = 3,
     ) -> None:
-        self.denoiser, self.sampler, self.iterations = denoiser, sampler or _ancestral, iterations
+        self.denoiser, self.sampler, self.iterations = denoiser, sampler or ancestral, iterations
 
     def correction(
         self, observation: Observation, level: Tensor, residual: Tensor, pulled: Callable[[Tensor], Tensor]
@@ -146,9 +145,9 @@ class PiGDM(Guided):
         denoiser: Denoiser,
         sampler: SamplerFactory | None = None,
         data_std: PositiveFloat = 0.5,
-        iterations: Annotated[int, Range(1, 1000)] = 30,
+        iterations: Annotated[int, Range(1, 1000)] = ITERATIONS,
     ) -> None:
-        self.denoiser, self.sampler = denoiser, sampler or _ancestral
+        self.denoiser, self.sampler = denoiser, sampler or ancestral
         self.data_std, self.iterations = data_std, iterations
 
     def correction(
@@ -177,7 +176,7 @@ class DPS(PosteriorSampler):
     def __init__(
         self, *, denoiser: Denoiser, sampler: SamplerFactory | None = None, scale: PositiveFloat = 1.0
     ) -> None:
-        self.denoiser, self.sampler, self.scale = denoiser, sampler or _ancestral, scale
+        self.denoiser, self.sampler, self.scale = denoiser, sampler or ancestral, scale
 
     def rows(self, k: int) -> int:
         return k
@@ -200,7 +199,3 @@ class DPS(PosteriorSampler):
             clean = self.denoiser(x_t, t.expand(len(x_t)))
             lengths = (each.v - each.task.measure(clean)).flatten(1).norm(dim=1)
             return torch.autograd.grad(lengths.sum(), x_t)[0]
-
-
-def _ancestral(**given: Any) -> Sampler:
-    return AncestralSampler(**given, steps=STEPS)

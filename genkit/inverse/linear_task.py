@@ -2,8 +2,8 @@ r"""Linear measurements of an example with normal noise,
 
 .. math:: v = A x + \sigma \epsilon, \qquad \epsilon \sim N(0, I),
 
-of which inpainting, denoising, deblurring, super-resolution and colourisation are choices of A. Whoever infers x needs
-A, its adjoint A* and σ, and nothing else:
+of which inpainting, denoising, deblurring, super-resolution and colourisation are choices of A. To infer x takes A,
+its adjoint A* and σ, and nothing else:
 
 .. math:: \langle A x, v \rangle = \langle x, A^* v \rangle.
 

@@ -12,8 +12,14 @@ import torch
 from torch import Tensor
 
 from genkit.component import Component
+from genkit.diffusion.denoiser import Denoiser
+from genkit.diffusion.sampler import Sampler
+from genkit.diffusion.stochastic import AncestralSampler
 from genkit.inverse.linear_task import LinearTask, Mask
 from genkit.noise import Noise
+
+STEPS = 50  # of a sampler that is guided by a measurement
+ITERATIONS = 30  # of conjugate gradients where no network is asked
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,11 @@ class RepeatedNoise:
 
     def __call__(self, *shape: int) -> Tensor:
         return self.noise(self.k, *shape).flatten(0, 1)
+
+
+def ancestral(*, denoiser: Denoiser) -> Sampler:
+    """The usual sampler of guided denoisers: ancestral steps."""
+    return AncestralSampler(denoiser=denoiser, steps=STEPS)
 
 
 def quadratic(task: LinearTask, r: Tensor, level: float | Tensor, iterations: int) -> Tensor:

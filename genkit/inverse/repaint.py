@@ -13,14 +13,11 @@ from torch import Tensor
 
 from genkit.component import Range
 from genkit.diffusion.denoiser import Denoiser
-from genkit.diffusion.sampler import Sampler, SamplerFactory
-from genkit.diffusion.stochastic import AncestralSampler
+from genkit.diffusion.sampler import SamplerFactory
 from genkit.errors import ConfigError
 from genkit.inverse.linear_task import Mask
-from genkit.inverse.posterior_sampler import Observation, PosteriorSampler, RepeatedNoise
+from genkit.inverse.posterior_sampler import Observation, PosteriorSampler, RepeatedNoise, ancestral
 from genkit.noise import Noise
-
-STEPS = 50
 
 
 class RePaint(PosteriorSampler):
@@ -41,7 +38,7 @@ class RePaint(PosteriorSampler):
         jumps: Annotated[int, Range(1, 1000)] = 10,
         length: Annotated[int, Range(1, 1000)] = 10,
     ) -> None:
-        self.denoiser, self.sampler, self.jumps, self.length = denoiser, sampler, jumps, length
+        self.denoiser, self.sampler, self.jumps, self.length = denoiser, sampler or ancestral, jumps, length
 
     def rows(self, k: int) -> int:
         return k
@@ -51,7 +48,7 @@ class RePaint(PosteriorSampler):
         if not isinstance(observation.task, Mask):
             raise ConfigError("posterior=repaint: it replaces values that are known, and serves masks alone")
         each, drawn = observation.repeated(k), RepeatedNoise(noise, k)
-        sampler = self._made()
+        sampler = self.sampler(denoiser=self.denoiser)
         sampler.begin(drawn)
         times = sampler.times(each.v)
         _, sigma = self.denoiser.schedule(times[0])
@@ -62,11 +59,6 @@ class RePaint(PosteriorSampler):
             else:
                 x_t = self._noised(x_t, times[i], times[j], drawn)
         return sampler.mean(x_t, times[-1]).unflatten(0, (-1, k))
-
-    def _made(self) -> Sampler:
-        if self.sampler is None:
-            return AncestralSampler(denoiser=self.denoiser, steps=STEPS)
-        return self.sampler(denoiser=self.denoiser)
 
     def _replaced(self, x_s: Tensor, s: Tensor, each: Observation, noise: Noise) -> Tensor:
         alpha, sigma = self.denoiser.schedule(s)

@@ -9,7 +9,7 @@ The marginal of x is the posterior with the measurement blurred to σ² + ρ² A
 itself (Vono et al. 2019; Wu et al. 2024, 2405.18782; Xu & Chi 2024, 2403.17042).
 
 While ρ falls, such a chain leaves a mode that it is in no more, so its modes keep the shares that they had at a high ρ.
-Hence the resampling: particles of one example are weighted by
+So they are resampled: particles of one example are weighted by
 
 .. math:: N(v; A x, \sigma^2 + \rho_{i+1}^2 A A^*) \,/\, N(v; A x, \sigma^2 + \rho_i^2 A A^*)
 
@@ -30,6 +30,7 @@ from genkit.component import PositiveFloat, PositiveInt, Probability, Range
 from genkit.diffusion.denoiser import Denoiser, RowLabelled
 from genkit.diffusion.dpm_solver import DPMSolverSampler
 from genkit.inverse.posterior_sampler import (
+    ITERATIONS,
     Observation,
     PosteriorSampler,
     RepeatedNoise,
@@ -64,7 +65,7 @@ class SplitGibbs(PosteriorSampler):
         highest: PositiveFloat = 10.0,
         lowest: PositiveFloat = 0.03,
         least: Probability = 0.5,
-        iterations: PositiveInt = 30,
+        iterations: PositiveInt = ITERATIONS,
     ) -> None:
         self.sampler = DPMSolverSampler(denoiser=denoiser, steps=steps, eta=1.0)
         self.levels, self.steps, self.particles = levels, steps, particles

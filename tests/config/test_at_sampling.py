@@ -81,7 +81,7 @@ def test_the_source_says_what_the_classes_say():
     )
 
 
-@pytest.mark.parametrize("verb", ["sample", "eval"])
+@pytest.mark.parametrize("verb", DRAWING)
 def test_the_yaml_of_a_verb_has_the_declared_keys_with_their_help(verb):
     told = dict(pair for section in sections(CATALOG.primary_file(verb).read_text()) for pair in section.keys)
     for key, marks in declared().items():

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from genkit.commands.list import promised
 from genkit.config.build import build_factory, check, parameters, schema_of
 from genkit.config.hydra.app import composed
-from genkit.config.hydra.catalog import Catalog, conf_dir
+from genkit.config.hydra.catalog import DRAWING, Catalog, conf_dir
 from genkit.config.hydra.words import Words
 from genkit.config.resolve import FOREIGN, resolve
 from genkit.errors import ConfigError
@@ -74,7 +74,7 @@ def choices() -> Iterator[tuple[str, dict[str, str]]]:
     The options of different groups are chosen in one command line, since none changes what another one is; experiments,
     which do, are chosen alone, and so are the models of a training, further below.
     """
-    for verb in ("train", "sample", "eval"):
+    for verb in ("train", *DRAWING):
         groups = [group for group in CATALOG.defaults(verb) if (verb, group) != ("train", "model")]
         left = {group: list(CATALOG.options(group)) for group in groups}
         if "metric" in left:  # several may be chosen

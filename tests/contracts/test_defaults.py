@@ -16,12 +16,12 @@ from omegaconf import OmegaConf
 import genkit
 from genkit.component import Component
 from genkit.config.build import parameters
-from genkit.config.hydra.catalog import Catalog
+from genkit.config.hydra.catalog import DRAWING, Catalog
 from genkit.config.hydra.words import Words
 from genkit.config.resolve import resolve
 
 CATALOG = Catalog.of(Words())
-PRIMARY = ("train", "sample", "eval")
+PRIMARY = ("train", *DRAWING)
 # class -> the option with its defaults, where several options are of that class; None: every option is a preset
 SEVERAL = {
     "Autoregressive": "gpt", "ClassifierFeatures": "digits", "DPMSolverSampler": "dpm_solver", "EBM": "ebm",

@@ -52,6 +52,8 @@ def photos(work):
         Image.fromarray(draw.integers(0, 256, (8 + i % 2, 9, 3), dtype=np.uint8)).save(path)
 
 
+# a completion in full takes seconds an example
+FEW_LEVELS = ["posterior=split_gibbs", "posterior.levels=2", "posterior.steps=4"]
 # the likelihood of 899 images by 128 evaluations each would cost a minute
 COARSE = "model.likelihood={_target_: genkit.diffusion.likelihood.FlowLikelihood, steps: 2}"
 
@@ -81,6 +83,10 @@ def shortened(argv: list[str], n: int) -> list[str]:
             return [*argv, f"n={n}"]
         case "detect":
             return [*argv, *([] if any(word.startswith("input=") for word in argv) else [f"n={n}"]), "bootstrap=2"]
+        case "complete" | "restore":  # the command that comes next has no key of its own
+            few = [] if any(word.startswith(("input=", "prompt=")) for word in argv) else ["n=2"]
+            own = any(word.startswith("posterior=") for word in argv)
+            return [*argv, *few, *([] if own or "runs/diffusion" not in " ".join(argv) else FEW_LEVELS)]
         case "eval" if any(word.startswith("samples=") for word in argv):
             return [*argv, "bootstrap=2", "floor_repeats=2"]
         case "eval":

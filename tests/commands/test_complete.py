@@ -1,0 +1,148 @@
+"""`genkit complete` and `genkit restore` by the command line, on runs of a few steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_cases import arguments, done, refused
+from PIL import Image
+
+from genkit.data.sources.digits import Digits
+
+FEW = ("posterior=split_gibbs", "posterior.levels=2", "posterior.steps=4", "posterior.particles=1")
+SHORT = ("posterior=latent_langevin", "posterior.steps=3", "posterior.langevin_steps=2", "posterior.restarts=2")
+
+
+def drawn(folder: str, n: int, k: int) -> np.ndarray:
+    with np.load(Path(folder) / "samples.npz") as arrays:
+        x = arrays["x"]
+    return x.reshape(n, k, *x.shape[1:])
+
+
+def rows_of(folder: str, note: str = "complete.json") -> list[int]:
+    return json.loads((Path(folder) / note).read_text())["examples"]["rows"]
+
+
+def np_rows(folder: str) -> torch.Tensor:
+    return torch.tensor(rows_of(folder))
+
+
+def scores(folder: str) -> dict[tuple[str, str], float]:
+    results = json.loads((Path(folder) / "results.json").read_text())["results"]
+    return {(row["source"], row["score"]): row["value"] for row in results}
+
+
+CASES = {"diffusion": FEW, "vae": SHORT, "gan": SHORT}
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_what_is_known_comes_back_bit_for_bit(family: str, request: pytest.FixtureRequest) -> None:
+    run = request.getfixturevalue(family)
+    said = done("complete", f"ckpt={run}", "known=upper", "n=3", "draws=2", "out=a", *CASES[family])
+    assert "3 examples, 2 draws of each, upper known" in said
+    truth = Digits().split("test").take(np_rows("a")).x.movedim(1, -1).numpy()
+    x = drawn("a", 3, 2)
+    assert (x[:, :, :4] == truth[:, None, :4]).all()
+    assert (x[:, :, 4:] != truth[:, None, 4:]).any()
+    found = scores("a")
+    assert {source for source, _ in found} == {run.name, "mean fill", "nearest training example"}
+    assert (run.name, "class_kept") in found
+    assert Image.open("a/complete.png").size[0] > 200
+    done("complete", f"ckpt={run}", "known=upper", "n=3", "draws=2", "out=b", "batch_size=1", *CASES[family])
+    assert np.abs(drawn("a", 3, 2).astype(int) - drawn("b", 3, 2)).mean() < 0.1  # batches change the last bits alone
+
+
+def test_points_are_imputed(flow: Path) -> None:
+    done("complete", f"ckpt={flow}", "known=[0]", "n=4", "draws=3", "out=a", *SHORT)
+    x = drawn("a", 4, 3)
+    assert (x[:, :, 0] == x[:, :1, 0]).all()
+    assert len(np.unique(x[:, :, 1])) > 4
+
+
+def test_a_model_that_completes_does(runs: Path) -> None:
+    run = runs / "made"
+    quick = ("trainer=cpu", "trainer.max_steps=2", "data.batch_size=16", "samples.every_n_steps=0")
+    done("train", "model=made", "data=digits", *quick, f"run_dir={run}")
+    done("complete", f"ckpt={run}", "hidden=lower", "n=2", "draws=2", "out=a")
+    assert drawn("a", 2, 2).shape == (2, 2, 8, 8, 1)
+    line = refused(2, "complete", f"ckpt={run}", "known=lower", "n=2", "out=b")
+    assert "what is known must come first" in line
+    assert "genkit restore: " in refused(2, "restore", f"ckpt={run}", "out=c")
+
+
+@pytest.mark.parametrize("task", ["denoise", "deblur", "super_resolve factor=2"])
+def test_restoring(task: str, diffusion: Path) -> None:
+    done("restore", f"ckpt={diffusion}", *f"task={task}".split(), "n=2", "draws=2", "out=a", *FEW)
+    found = scores("a")
+    assert found["diffusion", "residual_of_expected"] > 0
+    assert ("plain", "psnr_mean") in found
+    assert drawn("a", 2, 2).shape == (2, 2, 8, 8, 1)
+
+
+def test_a_users_own_pictures(diffusion: Path) -> None:
+    Image.fromarray(np.full((9, 9), 200, np.uint8)).save("grey.png")
+    done("complete", f"ckpt={diffusion}", "hidden=[2,2,3,3]", "input=grey.png", "draws=2", "out=a", *FEW)
+    x = drawn("a", 1, 2)
+    assert (x[:, :, 0] == 13).all()  # 200 of 255 in 17 levels
+    Image.fromarray(np.full((4, 4), 90, np.uint8)).save("small.png")
+    words = ("restore", f"ckpt={diffusion}", "task=super_resolve", "factor=2", "input=small.png", "draws=2", *FEW)
+    done(*words, "out=b")
+    assert drawn("b", 1, 2).shape == (1, 2, 8, 8, 1)
+    assert not any(score == "psnr_mean" for _, score in scores("b"))
+    done("restore", f"ckpt={diffusion}", "input=grey.png", "draws=2", "out=c", *FEW)  # the noise is measured
+
+
+MASKS = {
+    "white.png": np.full((8, 8), 255, np.uint8),
+    "black.png": np.zeros((8, 8), np.uint8),
+    "large.png": np.full((9, 8), 255, np.uint8),
+}
+REFUSED = {
+    "known=large.png": (3, "known=large.png: a mask of 9x8 values, and an example has 1x8x8"),
+    "known=white.png": (2, "known=white.png: everything is known"),
+    "known=black.png": (2, "known=black.png: nothing is known"),
+    "known=[0,0,9,2]": (2, "the box does not lie in an image of 8x8 pixels"),
+    "known=[0,0,2]": (2, "a box is [top,left,height,width] in pixels"),
+    "known=1.5": (2, "known=1.5: a share lies between 0 and 1"),
+    "known=uper": (2, "known=uper: neither a half (upper, lower, left, right)"),
+    "known=upper hidden=lower": (2, "leave one out"),
+    "task=colourise": (2, "takes images of three colours"),
+    "task=impute": (2, "task=impute: it takes vectors and tables"),
+    "posterior=latent_langevin": (2, "it needs latents of known density, which Diffusion lacks"),
+    "n=100000": (3, "n=100,000: digits, test has 899 examples"),
+    "input=nothing.png": (3, "nothing.png does not exist"),
+    "input=white.png data=mnist": (2, "data= and input= both say"),
+    "y=12": (2, "the model knows the labels 0 … 9"),
+    "data=toy": (2, "data=: its shape is (2,)"),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_bad_input_is_refused_in_one_line(words: str, diffusion: Path) -> None:
+    for name, values in MASKS.items():
+        Image.fromarray(values).save(name)
+    code, reason = REFUSED[words]
+    line = refused(code, "complete", f"ckpt={diffusion}", "out=a", *words.split(), *(() if "n=" in words else ("n=2",)))
+    assert reason in line
+    assert not Path("a").exists()
+
+
+def test_a_family_that_cannot_is_told_who_can(runs: Path) -> None:
+    run = runs / "autoencoder2"
+    done(*arguments("autoencoder", "trainer.max_steps=2", f"run_dir={run}"))
+    line = refused(2, "complete", f"ckpt={run}", "out=a")
+    assert "Autoencoder cannot" in line
+    assert "diffusion" in line
+    assert "genkit list uses" in line
+
+
+def test_a_share_is_each_examples_own(flow: Path) -> None:
+    done("complete", f"ckpt={flow}", "known=0.5", "n=6", "draws=1", "out=a", *SHORT)
+    with np.load("a/given.npz") as arrays:
+        hidden = arrays["hidden"]
+    assert (hidden.sum(1) == 1).all()
+    assert 0 < hidden[:, 0].sum() < 6

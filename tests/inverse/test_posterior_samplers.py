@@ -1,0 +1,220 @@
+"""Samplers of posteriors against a truth in closed form: a mixture of Gaussians, measured linearly with noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from genkit.diffusion.denoiser import Denoiser, MixtureDenoiser, RowLabelled
+from genkit.diffusion.schedule import KarrasSchedule
+from genkit.diffusion.variance_preserving import CosineSchedule
+from genkit.inverse.guided_denoiser import DPS, MMPS, PiGDM
+from genkit.inverse.latent_langevin import LatentLangevin, metropolis_langevin
+from genkit.inverse.linear_task import LinearTask, Mask
+from genkit.inverse.posterior_sampler import Observation, PosteriorSampler
+from genkit.inverse.repaint import RePaint, schedule_of
+from genkit.inverse.split_gibbs import SplitGibbs, systematic
+from genkit.noise import SampleNoise
+
+DIM, MODES, MEASURED, STD, SIGMA = 8, 6, 3, 0.25, 0.05
+
+
+class Matrix(LinearTask):
+    """A given A."""
+
+    def __init__(self, a: Tensor, sigma: float) -> None:
+        self.a, self.sigma = a, sigma
+        self.in_shape, self.out_shape = (a.shape[1],), (a.shape[0],)
+
+    def measure(self, x: Tensor) -> Tensor:
+        return x @ self.a.T
+
+    def adjoint(self, v: Tensor) -> Tensor:
+        return v @ self.a
+
+
+@dataclass
+class Problem:
+    """An instance: the prior's means, a measurement and the posterior."""
+
+    seed: int
+    measured: int = MEASURED
+
+    def __post_init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(100 + self.seed)
+        self.means = self.randn(MODES, DIM)
+        weights = torch.rand(MODES, generator=self.generator) + 0.3
+        self.weights = weights / weights.sum()
+        self.task = Matrix(self.randn(self.measured, DIM) / DIM**0.5, SIGMA)
+        x = self.means[0] + STD * self.randn(DIM)
+        self.v = (self.task.measure(x) + SIGMA * self.randn(self.measured))[None]
+
+    def randn(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self.generator)
+
+    def denoiser(self, schedule=None) -> MixtureDenoiser:
+        return MixtureDenoiser(self.means, torch.full((MODES,), STD), self.weights, schedule or KarrasSchedule())
+
+    def exact(self, n: int) -> Tensor:
+        """n draws from the posterior, a mixture again."""
+        a, var = self.task.a.double(), STD**2
+        total = var * a @ a.T + SIGMA**2 * torch.eye(len(a)).double()
+        gain = var * a.T @ torch.linalg.inv(total)
+        r = self.v.double() - self.means.double() @ a.T  # (K, m)
+        log_w = self.weights.double().log() - 0.5 * (r * torch.linalg.solve(total, r.T).T).sum(1)
+        centres = self.means.double() + r @ gain.T
+        factor = torch.linalg.cholesky(var * (torch.eye(DIM).double() - gain @ a))
+        k = torch.multinomial(log_w.softmax(0), n, True, generator=self.generator)
+        return (centres[k] + self.randn(n, DIM).double() @ factor.T).float()
+
+
+def far(x: Tensor, y: Tensor) -> float:
+    """Energy distance with the means over all pairs."""
+    return float(2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean())
+
+
+def drawn(sampler: PosteriorSampler, problem: Problem, n: int) -> Tensor:
+    return sampler(Observation(problem.task, problem.v), n, SampleNoise(problem.seed, range(1)))[0]
+
+
+def test_split_gibbs_is_as_near_as_an_equal_number_of_exact_draws():
+    problem, n = Problem(1), 300
+    reference = problem.exact(4000)
+    floor = sum(far(problem.exact(n), reference) for _ in range(5)) / 5
+    sampler = SplitGibbs(denoiser=problem.denoiser(), levels=30, steps=32, particles=4)
+    assert far(drawn(sampler, problem, n), reference) <= 2 * floor
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_split_gibbs_finds_the_shares_of_all_modes(seed):
+    """Energy distance at most twice that of as many exact draws, on one instance after the other."""
+    problem, n = Problem(seed), 1000
+    reference = problem.exact(8000)
+    floor = sum(far(problem.exact(n), reference) for _ in range(8)) / 8
+    sampler = SplitGibbs(denoiser=problem.denoiser(), levels=60, steps=60, particles=4)
+    assert far(drawn(sampler, problem, n), reference) <= 2 * floor
+
+
+def test_split_gibbs_serves_any_schedule():
+    problem, n = Problem(1), 150
+    sampler = SplitGibbs(denoiser=problem.denoiser(CosineSchedule()), levels=20, steps=30)
+    reference = problem.exact(2000)
+    assert far(drawn(sampler, problem, n), reference) <= 4 * far(problem.exact(n), reference)
+
+
+def test_guidance_is_exact_where_one_gaussian_is_the_prior():
+    """With one component the denoiser's covariance is that of p(x | x_t), and MMPS is right at every level."""
+    problem, n = Problem(2), 500
+    problem.means, problem.weights = problem.means[:1], torch.ones(1)
+    denoiser = MixtureDenoiser(problem.means, torch.full((1,), STD), torch.ones(1), KarrasSchedule())
+    reference = problem.exact(4000)
+    found = drawn(MMPS(denoiser=denoiser, iterations=MEASURED), problem, n)
+    assert far(found, reference) <= 4 * far(problem.exact(n), reference)
+
+
+def test_guided_samplers_are_nearer_than_the_prior():
+    problem, n = Problem(1), 200
+    reference = problem.exact(2000)
+    k = torch.multinomial(problem.weights, 2000, True, generator=problem.generator)
+    of_prior = far(problem.means[k] + STD * problem.randn(2000, DIM), reference)
+    for sampler in (MMPS(denoiser=problem.denoiser()), PiGDM(denoiser=problem.denoiser(), data_std=1.0)):
+        assert far(drawn(sampler, problem, n), reference) < of_prior / 3
+    assert torch.isfinite(drawn(DPS(denoiser=problem.denoiser(), scale=0.3), problem, n)).all()
+
+
+def test_draws_of_an_example_do_not_depend_on_those_beside_it():
+    problem = Problem(0)
+    both = Observation(problem.task, torch.cat([problem.v, problem.v + 1]))
+    for sampler in (SplitGibbs(denoiser=problem.denoiser(), levels=4, steps=8), MMPS(denoiser=problem.denoiser())):
+        alone = sampler(Observation(problem.task, problem.v), 3, SampleNoise(5, [7]))
+        together = sampler(both, 3, SampleNoise(5, [7, 8]))
+        assert together.shape == (2, 3, DIM)
+        torch.testing.assert_close(alone[0], together[0], atol=1e-3, rtol=1e-3)
+
+
+class PerLabel(Denoiser):
+    """The exact denoiser of one Gaussian for each label."""
+
+    def __init__(self, means: Tensor, y: Tensor) -> None:
+        super().__init__()
+        self.means, self.y, self.schedule = means, y, KarrasSchedule()
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        _, sigma = self.schedule(t)
+        keep = (STD**2 / (STD**2 + sigma**2))[:, None]
+        return self.means[self.y] + keep * (x_t - self.means[self.y])
+
+
+def test_labels_are_inferred():
+    means = torch.tensor([[-2.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
+    denoiser = RowLabelled(lambda y: PerLabel(means, y), 3, KarrasSchedule())
+    task = Mask(torch.tensor([False, True]), (2,), 0.1)
+    sampler = SplitGibbs(denoiser=denoiser, levels=12, steps=12, particles=4)
+    x = sampler(Observation(task, torch.tensor([[0.0, 0.0], [0.0, 3.0]])), 100, SampleNoise(0, range(2)))
+    assert abs((x[0, :, 0] > 0).float().mean() - 0.5) < 0.2  # the first two labels explain it equally well
+    assert x[0, :, 0].abs().mean() > 1.5
+    assert x[1, :, 0].abs().mean() < 0.5
+
+
+def test_repaint_keeps_what_is_known_and_fills_in_the_rest():
+    means = torch.tensor([[-2.0, -2.0], [2.0, 2.0]])
+    denoiser = MixtureDenoiser(means, torch.full((2,), STD), torch.full((2,), 0.5), KarrasSchedule())
+    task = Mask(torch.tensor([True, False]), (2,), 0.01)
+    x = RePaint(denoiser=denoiser, jumps=3)(Observation(task, torch.tensor([[2.0, 0.0]])), 60, SampleNoise(0, [0]))[0]
+    assert (x[:, 1] > 0).float().mean() > 0.95
+    assert (x[:, 1].mean() - 2).abs() < 0.15
+    moves = list(schedule_of(21, 10, 2))
+    assert moves[-1] == (19, 20)
+    assert (10, 0) in moves
+
+
+class Linear:
+    """g(z) = z W with z ~ N(0, I)."""
+
+    def __init__(self, w: Tensor) -> None:
+        self.w = w
+
+    def begin(self, n: int, each: int) -> None: ...
+
+    def take(self, rows: Tensor) -> None: ...
+
+    def draw_latent(self, noise, rows: int) -> Tensor:
+        return noise(len(self.w))
+
+    def latent_log_prob(self, z: Tensor) -> Tensor:
+        return -0.5 * z.square().sum(1)
+
+    def from_latent(self, z: Tensor) -> Tensor:
+        return z @ self.w
+
+
+def test_langevin_draws_from_the_posterior_of_latents():
+    """Of a linear generator it is normal: the moments of the measured noise that it settles on."""
+    generator = torch.Generator().manual_seed(0)
+    w, n = torch.randn(2, 4, generator=generator), 400
+    task = Mask(torch.tensor([True, True, True, False]), (4,), 0.5)
+    v = torch.tensor([[0.5, -0.2, 0.3, 0.0]])
+    sampler = LatentLangevin(generator=Linear(w), restarts=1, steps=60, langevin_steps=60)
+    x = sampler(Observation(task, v), n, SampleNoise(0, [0]))[0]
+    a = w[:, :3].T
+    precision = torch.eye(2) + a.T @ a / 0.25
+    mean = torch.linalg.solve(precision, a.T @ v[0, :3] / 0.25)
+    covariance = w.T @ torch.linalg.inv(precision) @ w
+    torch.testing.assert_close(x.mean(0), mean @ w, atol=0.12, rtol=0)
+    torch.testing.assert_close(torch.cov(x.T), covariance, atol=0.25 * float(covariance.diagonal().max()), rtol=0)
+
+
+def test_metropolis_keeps_a_normal_normal():
+    z = metropolis_langevin(
+        lambda z: 0.5 * z.square().sum(1) / 4, torch.zeros(600, 1), 80, SampleNoise(0, range(600)), 1.0
+    )
+    assert abs(float(z.std()) - 2) < 0.2
+
+
+def test_systematic_resampling_takes_each_in_its_share():
+    rows = systematic(torch.tensor([[0.5, 0.25, 0.25, 0.0]]), 8, SampleNoise(0, [0]))
+    assert rows[0].bincount(minlength=4).tolist() == [4, 2, 2, 0]
