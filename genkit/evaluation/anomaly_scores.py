@@ -142,7 +142,7 @@ class AnomalyScore(ABC):
         """(n,), high where an example is anomalous."""
 
 
-class NegativeLogLikelihood(AnomalyScore):
+class LikelihoodScore(AnomalyScore):
     """−log P(x)."""
 
     name, words = "nll", "−log P, nats"
@@ -155,7 +155,7 @@ class NegativeLogLikelihood(AnomalyScore):
         return examples.nll
 
 
-class Typicality(NegativeLogLikelihood):
+class Typicality(LikelihoodScore):
     """Distance of −log P(x) from its median over validation data."""
 
     name, words = "typicality", "|−log P − its median on validation data|, nats"
@@ -173,7 +173,7 @@ class Typicality(NegativeLogLikelihood):
         return np.abs(examples.nll - self.median)
 
 
-class ComplexityCorrected(NegativeLogLikelihood):
+class ComplexityCorrected(LikelihoodScore):
     """−log₂ P(x) less the bits of a compressor."""
 
     name, words = "complexity", "−log2 P less the bits of a compressor that knows no data"
@@ -296,7 +296,7 @@ class CompressedSize(AnomalyScore):
 
 
 SCORES: tuple[type[AnomalyScore], ...] = (
-    NegativeLogLikelihood,
+    LikelihoodScore,
     Typicality,
     ComplexityCorrected,
     ReconstructionError,

@@ -196,6 +196,8 @@ USE: dict[str, Term] = DRAWING | {
     "file files image images folder path input_path in source samples x": Term("input"),
 }
 
+SAMPLED = ("sampler", "guidance", "temperature", "truncation")  # keys of how a model samples
+JUDGE: dict[str, Term] = {words: term for words, term in USE.items() if term.key.partition(".")[0] not in SAMPLED}
 DECOMPRESS: dict[str, Term] = {
     CKPT: Term("ckpt"),
     OUT + " out_dir": Term("out"),
@@ -253,6 +255,8 @@ TERMS = {
     "eval": EVAL,
     "decompress": DECOMPRESS,
     **dict.fromkeys(USES, USE),
+    "compress": JUDGE,
+    "detect": JUDGE,
 }
 
 CHECKPOINT = {CKPT: Term("ckpt")}
