@@ -89,7 +89,8 @@ def detect(settings: DetectSettings) -> Path:
     made: dict[str, object] = {"scores": folder / SCORES}
     if (folder / PICTURE).exists():
         made["picture"] = folder / PICTURE
-    close(console, f"{len(subject.v):,} examples scored: {shown(folder)}", made, [])
+    count = "1 example" if len(subject.v) == 1 else f"{len(subject.v):,} examples"
+    close(console, f"{count} scored: {shown(folder)}", made, [])
     return folder
 
 
