@@ -24,7 +24,8 @@ from genkit.data.dataset import Dataset
 from genkit.data.given import read_given
 from genkit.data.outliers import OUTLIERS, outlier_kinds, outliers_of
 from genkit.errors import ConfigError
-from genkit.evaluation.anomaly_scores import SCORES, AnomalyScore, LikelihoodScore, NormalData, ScoredSet
+from genkit.evaluation.anomaly_scores import SCORES, AnomalyScore, LikelihoodScore
+from genkit.evaluation.scored_set import NormalData, ScoredSet
 from genkit.models.conditional import Conditional
 from genkit.models.density import Density
 from genkit.printing import shown

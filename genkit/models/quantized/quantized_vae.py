@@ -127,8 +127,9 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Codes, Encoder, Decoder, Recon
         while len(codes) < self.tokens:
             scores, state = self.prior.step(codes[-1], state)
             codes.append(next_symbol(scores, every))
-        values = self.quantizer.decode_codes(torch.stack(codes, dim=1)).flatten(1).to(next(self.decoder.parameters()))
-        levels = level_scores(self.likelihood, self.decoder(values, y=y))
+        weight = next(self.decoder.parameters())  # a quantiser of rounded numbers has none, whose type would tell
+        values = self.quantizer.decode_codes(torch.stack(codes, dim=1).to(weight.device)).flatten(1)
+        levels = level_scores(self.likelihood, self.decoder(values.to(weight), y=y))
         return values_of_symbols(torch.stack([next_symbol(each, every) for each in levels.unbind(1)], 1), self.spec)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
