@@ -108,7 +108,10 @@ def decompressed(path: Path | str, container: Container, size: int, found: Resto
     facts: Mapping[str, Any] = {key: value for key, value in container.header.items() if key not in ("model", "data")}
     if container.header["n"] * found.model.spec.dim > LARGEST:
         raise DataError(f"{shown(path)}: {container.header['n']:,} examples: more than are read at once")
-    v, y = decode(found.model, Coded(container.sections, facts), watch=watch)
+    try:
+        v, y = decode(found.model, Coded(container.sections, facts), watch=watch)
+    except DataError as error:
+        raise DataError(f"{shown(path)}: {error}") from error
     if content_hash(v) != container.header["data"]["sha256"]:
         raise DataError(
             f"{shown(path)}: what comes out is not what was compressed, since this machine computes otherwise: "

@@ -49,7 +49,7 @@ def compression_rows(v: Tensor, spec: DataSpec, coded: Coded, size: int, own: fl
 
 
 def parts_of(v: Tensor, spec: DataSpec) -> tuple[int, str]:
-    """How many parts of the examples bits are counted for, and the unit: values, tokens, or bytes of text."""
+    """The number of parts of the examples that bits are counted for, and the unit: values, tokens, or bytes of text."""
     if isinstance(spec.kind, Text):
         return max(1, int(spec.kind.sizes(v).sum())), "bits/byte"
     if isinstance(spec.kind, Categorical):

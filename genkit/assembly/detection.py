@@ -24,7 +24,8 @@ from genkit.data.dataset import Dataset
 from genkit.data.given import read_given
 from genkit.data.outliers import OUTLIERS, outlier_kinds, outliers_of
 from genkit.errors import ConfigError
-from genkit.evaluation.anomaly_scores import SCORES, AnomalyScore, NegativeLogLikelihood, NormalData, ScoredSet
+from genkit.evaluation.anomaly_scores import SCORES, AnomalyScore, LikelihoodScore
+from genkit.evaluation.scored_set import NormalData, ScoredSet
 from genkit.models.conditional import Conditional
 from genkit.models.density import Density
 from genkit.printing import shown
@@ -99,7 +100,7 @@ def scores_of(subject: Subject, own: ScoredSet, settings: DetectSettings) -> lis
     serving = {score.name: score for score in SCORES if score.serves(model, normal)}
     if settings.scores is None:
         costly = isinstance(model, Density) and model.costly
-        chosen = [name for name, score in serving.items() if not (costly and issubclass(score, NegativeLogLikelihood))]
+        chosen = [name for name, score in serving.items() if not (costly and issubclass(score, LikelihoodScore))]
     else:
         chosen = [settings.scores] if isinstance(settings.scores, str) else settings.scores
     known = {score.name for score in SCORES}

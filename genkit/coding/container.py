@@ -54,7 +54,7 @@ class Container:
             DataError: no such file, one of a later version, cut short, or damaged in any byte.
         """
         if not data.startswith(MAGIC):
-            raise DataError(f"{name}: nothing that genkit compress wrote: give such a file")
+            raise DataError(f"{name}: not a file that genkit compress wrote")
         head = len(MAGIC) + 4
         size = int.from_bytes(data[len(MAGIC) : head], "big")
         if len(data) < head + DIGEST or not 0 < size <= LONGEST:

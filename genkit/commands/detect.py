@@ -25,7 +25,8 @@ from genkit.assembly.sampling_model import title_of
 from genkit.assembly.use_results import result_folder, write_facts, write_scores
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import DetectSettings
-from genkit.evaluation.anomaly_scores import AnomalyScore, Floats, ScoredSet
+from genkit.evaluation.anomaly_scores import AnomalyScore
+from genkit.evaluation.scored_set import Floats, ScoredSet
 from genkit.metrics.ranking_scores import separation
 from genkit.printing import shown
 from genkit.report.console import make_console
@@ -89,7 +90,8 @@ def detect(settings: DetectSettings) -> Path:
     made: dict[str, object] = {"scores": folder / SCORES}
     if (folder / PICTURE).exists():
         made["picture"] = folder / PICTURE
-    close(console, f"{len(subject.v):,} examples scored: {shown(folder)}", made, [])
+    count = "1 example" if len(subject.v) == 1 else f"{len(subject.v):,} examples"
+    close(console, f"{count} scored: {shown(folder)}", made, [])
     return folder
 
 

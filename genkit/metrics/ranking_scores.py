@@ -1,4 +1,4 @@
-r"""How well a score tells two sets apart: area under the ROC curve, average precision, and their bootstrap intervals.
+r"""The separation of two sets by a score: area under the ROC curve, average precision, and their bootstrap intervals.
 
 With scores s of *negatives* (normal examples) and *positives* (what should be found, scores meant to be high),
 
@@ -27,7 +27,7 @@ COVERED = (2.5, 97.5)  # percentiles
 
 @dataclass(frozen=True)
 class Separation:
-    """How well positives are told from negatives.
+    """The separation of positives from negatives.
 
     Attributes:
         auroc, average_precision: The values.

@@ -33,7 +33,7 @@ def test_every_end_that_is_cut_off_or_added_is_noticed():
 
 
 def test_a_foreign_file_and_a_later_version_say_what_they_are():
-    with pytest.raises(DataError, match="nothing that genkit compress wrote"):
+    with pytest.raises(DataError, match="not a file that genkit compress wrote"):
         Container.of_bytes(b"PK\x03\x04", "file")
     later = FILE.replace(b'"version":1', b'"version":9')
     import hashlib

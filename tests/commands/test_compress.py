@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from command_cases import MLP, QUICK, done, refused
 
+from genkit.coding.container import Container
 from genkit.data.samples import read_samples
 from genkit.data.sources.digits import Digits
 
@@ -40,7 +42,9 @@ def values(folder: Path) -> np.ndarray:
 
 
 def test_digits_come_back_in_a_new_process(made: Path) -> None:
-    said = done("compress", f"ckpt={made}", "out=all.genkit")
+    test = Digits().split("test").take(torch.arange(400)).x
+    np.savez("digits.npz", x=test.movedim(1, -1).numpy())
+    said = done("compress", f"ckpt={made}", "n=300", "input=digits.npz", "out=all.genkit")
     lines = {line.split()[0]: line.split() for line in said.split("examples:")[0].splitlines() if line.startswith("  ")}
     sizes = {name: int(lines[name][1].replace(",", "")) for name in ("file", "values", "png")}
     assert sizes["file"] == Path("all.genkit").stat().st_size
@@ -49,8 +53,7 @@ def test_digits_come_back_in_a_new_process(made: Path) -> None:
     argv = [sys.executable, "-m", "genkit", "decompress", "all.genkit", f"ckpt={made}", "out=back"]
     subprocess.run(argv, check=True, capture_output=True)
     assert sizes["file"] < sizes["png"]
-    test = Digits().split("test").take(torch.arange(899))
-    assert np.array_equal(values(Path("back"))[..., 0], test.x[:, 0].numpy())
+    assert np.array_equal(values(Path("back")), test[:300].movedim(1, -1).numpy())
 
 
 def test_the_batch_changes_nothing_that_is_read(made: Path) -> None:
@@ -126,3 +129,31 @@ def test_data_without_levels_and_odd_words_are_refused(runs: Path, made: Path) -
     assert "unconditional" in refused(2, "compress", f"ckpt={made}", "y=3")
     assert "did you mean" in refused(2, "compress", f"ckpt={made}", "lables=true")
     assert "input" in refused(2, "compress", f"ckpt={made}", "data=digits", "input=there")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "vae"},
+        {"data": None},
+        {"model": {"weights": "best", "sha256": "0"}},
+        {"n": 10**12},
+        {"coder": "zip"},
+        {"block": 0},
+    ],
+)
+def test_a_header_that_genkit_does_not_write_is_refused(made: Path, made_file: Path, change: dict[str, object]) -> None:
+    """Its checksum is right, so somebody made it."""
+    found = Container.of_bytes(made_file.read_bytes(), "file")
+    Path("odd").write_bytes(Container({**found.header, **change}, found.sections).to_bytes())
+    assert "odd" in refused(3, "decompress", "odd", f"ckpt={made}")
+
+
+@pytest.mark.slow
+def test_a_trained_model_beats_every_compressor_by_a_quarter() -> None:
+    done("train", "experiment=digits_pixel_cnn", "run_dir=run")
+    done("compress", "ckpt=run")
+    (table,) = Path("outputs/compress").glob("*/results.json")
+    sizes = {row["score"]: row["bytes"] for row in json.loads(table.read_text())["results"]}
+    assert sizes["values"] == pytest.approx(sizes["the model's own"], rel=1e-3)
+    assert sizes["file"] < 0.75 * min(sizes[name] for name in ("zlib", "bz2", "lzma", "png"))

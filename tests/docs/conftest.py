@@ -83,6 +83,10 @@ def shortened(argv: list[str], n: int) -> list[str]:
             return [*argv, f"n={n}"]
         case "detect":
             return [*argv, *([] if any(word.startswith("input=") for word in argv) else [f"n={n}"]), "bootstrap=2"]
+        case "explore":
+            return [*argv, "n=2"]
+        case "augment":
+            return [*argv, "n=20", "seeds=2", "classifier_steps=4"]
         case "complete" | "restore":  # the command that comes next has no key of its own
             few = [] if any(word.startswith(("input=", "prompt=")) for word in argv) else ["n=2"]
             own = any(word.startswith("posterior=") for word in argv)

@@ -2,9 +2,9 @@
 
 Numbers are masked, since a training of a few steps has others: with their signs, thousands and exponents, clock times,
 dates in the names of folders, and hashes become one character. So do the units of memory and time that go with them.
-The mark `†` (worse than a trivial baseline) depends on them and is dropped. The page's `HOME` stands for the working
-directory. White space is one blank, so neither the width of a column nor that of the terminal counts. `…` stands for
-what is left out, words or lines.
+The marks `†` (worse than a trivial baseline) and ` !` (fooled by outliers) depend on them and are dropped. The page's
+`HOME` stands for the working directory. White space is one blank, so neither the width of a column nor that of the
+terminal counts. `…` stands for what is left out, words or lines.
 """
 
 import re
@@ -18,7 +18,7 @@ LEFT_OUT = "…"
 
 def masked(text: str) -> str:
     """The text with 0 for every number, one unit for those of a kind, and one blank for every white space."""
-    zeros = " ".join(NUMBER.sub("0", HASH.sub("0", text.replace("†", ""))).split())
+    zeros = " ".join(NUMBER.sub("0", HASH.sub("0", text.replace("†", "").replace(" !", ""))).split())
     return UNIT.sub(lambda found: "0 MiB" if found["memory"] else "0 s", zeros)
 
 

@@ -14,14 +14,8 @@ from genkit.data.split import InMemory
 from genkit.diffusion.denoiser import Denoiser, MixtureDenoiser
 from genkit.diffusion.schedule import KarrasSchedule
 from genkit.errors import NumericalError
-from genkit.evaluation.anomaly_scores import (
-    LEVEL,
-    SCORES,
-    AnomalyScore,
-    NormalData,
-    ScoredSet,
-    complexity_bits,
-)
+from genkit.evaluation.anomaly_scores import LEVEL, SCORES, AnomalyScore
+from genkit.evaluation.scored_set import NormalData, ScoredSet, complexity_bits
 from genkit.models.base import Density, GenerativeModel, Noise, Reconstructor
 from genkit.models.denoises import Denoises
 from genkit.models.energy_function import Energy

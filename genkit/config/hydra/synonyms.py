@@ -202,6 +202,8 @@ AUGMENT: dict[str, Term] = DRAWING | {
     "repeats n_seeds num_seeds": Term("seeds"),
 }
 
+SAMPLED = ("sampler", "guidance", "temperature", "truncation")  # keys of how a model samples
+JUDGE: dict[str, Term] = {words: term for words, term in USE.items() if term.key.partition(".")[0] not in SAMPLED}
 DECOMPRESS: dict[str, Term] = {
     CKPT: Term("ckpt"),
     OUT + " out_dir": Term("out"),
@@ -260,6 +262,7 @@ TERMS = {
     "decompress": DECOMPRESS,
     "augment": AUGMENT,
     **dict.fromkeys(USES, USE),
+    **dict.fromkeys(("compress", "detect", "explore"), JUDGE),
 }
 
 CHECKPOINT = {CKPT: Term("ckpt")}

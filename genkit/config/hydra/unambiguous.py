@@ -11,8 +11,8 @@ from genkit.config.hydra.explanation import key_of
 from genkit.config.hydra.group_options import LIST_GROUPS
 from genkit.config.hydra.paths import quote_path
 
-# what a bare file is taken for
-FILES = {"eval": "samples", "decompress": "input", **dict.fromkeys(USES, "input")}
+BARE = {"log": "ckpt", "decompress": "input"}  # what the one bare word of a verb is
+FILES = {"eval": "samples", **dict.fromkeys(USES, "input")}  # what a bare file is taken for
 
 
 def accepted(words: Sequence[str], verb: str, catalog: Catalog, multirun: bool) -> list[str]:
@@ -40,16 +40,19 @@ def doubtful(words: Sequence[str], catalog: Catalog) -> bool:
 
 
 def in_full(words: Sequence[str], verb: str) -> list[str]:
-    """The words of `log` as those of other verbs: RUN is ckpt=RUN, and to= is its name for the group logger=."""
-    if verb not in OWN_WORDS:
+    """The words of `log` and `decompress` as those of other verbs: RUN is ckpt=RUN, FILE input=FILE.
+
+    For `log`, to= is a name of the group logger=.
+    """
+    if verb not in BARE:
         return [*words]
-    bare = [word for word in words if "=" not in word and not word.startswith(("-", "~", "+"))]
-    alone = len(bare) == 1 and not any(key_of(word) == "ckpt" for word in words)
-    return [f"ckpt={word}" if alone and word == bare[0] else _of_group(word, verb) for word in words]
+    bare, key = [word for word in words if "=" not in word and not word.startswith(("-", "~", "+"))], BARE[verb]
+    alone = len(bare) == 1 and not any(key_of(word) == key for word in words)
+    return [f"{key}={word}" if alone and word == bare[0] else _of_group(word, verb) for word in words]
 
 
 def _of_group(word: str, verb: str) -> str:
-    for own, group in OWN_WORDS[verb].items():
+    for own, group in OWN_WORDS.get(verb, {}).items():
         if word == own or word.startswith((f"{own}=", f"{own}.")):
             return group + word.removeprefix(own)
     return word
@@ -57,7 +60,7 @@ def _of_group(word: str, verb: str) -> str:
 
 def _named(word: str, verb: str, words: Sequence[str]) -> str:
     """A bare folder is ckpt= where a verb applies one, as for `export` and `verify`; a bare file is its input."""
-    if "=" in word or word.startswith("~") or verb not in (*DRAWING, "decompress"):
+    if "=" in word or word.startswith("~") or verb not in DRAWING:
         return word
     path = os.path.expanduser(word)
     if os.path.isdir(path) and not any(key_of(other) == "ckpt" and "=" in other for other in words):

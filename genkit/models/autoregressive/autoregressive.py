@@ -174,7 +174,7 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Codes, Conditio
 
     def uncodable(self) -> str | None:
         same = self.length == self.context or self.network.endless
-        return None if same else f"it was built with length={self.length}, longer than its network sees"
+        return None if same else f"it was built with length={self.length}, and its network sees {self.context}"
 
     def symbols_of(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self._targets(self.tokens_of(x))
@@ -182,13 +182,13 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Codes, Conditio
     def code(self, n: int, y: Tensor | None, next_symbol: NextSymbol) -> Tensor:
         self.check_labels(y, n)
         scores, state = self.network.start(n, y)
-        open_ = torch.ones(n, dtype=torch.bool, device=scores.device)  # whose end has not come
+        going = torch.ones(n, dtype=torch.bool, device=scores.device)  # whose end has not come
         tokens: list[Tensor] = []
         while True:
-            token = self._token(next_symbol(scores, open_))
+            token = self._token(next_symbol(scores, going))
             if self.end is not None and self.pad is not None:
-                token = torch.where(open_, token, self.pad)
-                open_ = open_ & (token != self.end)
+                token = torch.where(going, token, self.pad)
+                going = going & (token != self.end)
             tokens.append(token)
             if len(tokens) == self.length:
                 return self.of_tokens(torch.stack(tokens, dim=1))

@@ -32,6 +32,10 @@ class CodePrior(nn.Module, Component, ABC):
     def sample(self, n: int, *, y: Tensor | None = None, noise: Noise, temperature: float = 1.0) -> Tensor:
         """n sequences of codes (n, T) int64."""
 
+
+class SequentialPrior(CodePrior):
+    """A prior that tells each code given the ones before it, as an entropy coder needs."""
+
     @abstractmethod
     def start(self, n: int, y: Tensor | None = None) -> tuple[Tensor, State]:
         """Scores (n, K) of the first code, and the state after nothing."""
@@ -47,7 +51,7 @@ class CodePriorFactory(Protocol):
     def __call__(self, *, num_codes: int, length: int, num_classes: int | None) -> CodePrior: ...
 
 
-class UniformPrior(CodePrior):
+class UniformPrior(SequentialPrior):
     """Uniform prior, p(c) = K⁻ᵀ for every label: that of the first VQ-VAE, and the baseline of a learned one.
 
     References: van den Oord et al. 2017, 1711.00937.
@@ -71,7 +75,7 @@ class UniformPrior(CodePrior):
         return torch.zeros(len(codes), self.num_codes), None
 
 
-class NetworkPrior(CodePrior):
+class NetworkPrior(SequentialPrior):
     """p(c | y) = ∏ p(c_t | c_<t, y) by a causal network, the one that an autoregressive model of the codes would have.
 
     Arguments:

@@ -32,7 +32,7 @@ from genkit.models.codes import Codes, NextSymbol, level_scores, values_of_symbo
 from genkit.models.default_likelihood import default_likelihood
 from genkit.models.latent_size import default_latent_dim
 from genkit.models.likelihood import LikelihoodFactory
-from genkit.models.quantized.code_prior import CodePriorFactory, TransformerPrior
+from genkit.models.quantized.code_prior import CodePriorFactory, SequentialPrior, TransformerPrior
 from genkit.models.quantized.quantizer import Quantized, Quantizer, VectorQuantizer, code_usage
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import quick_backbone
@@ -111,6 +111,8 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Codes, Encoder, Decoder, Recon
         return self.likelihood.log_prob(x, self.decoder(values.flatten(1), y=y)) + self.prior.log_prob(codes, y)
 
     def uncodable(self) -> str | None:
+        if not isinstance(self.prior, SequentialPrior):
+            return f"{type(self.prior).__name__} does not tell codes one after the other"
         return without_levels(self.spec, self.likelihood)
 
     def symbols_of(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -121,14 +123,16 @@ class QuantizedVAE(GenerativeModel, EncodedBound, Codes, Encoder, Decoder, Recon
 
     def code(self, n: int, y: Tensor | None, next_symbol: NextSymbol) -> Tensor:
         self.check_labels(y, n)
+        assert isinstance(self.prior, SequentialPrior)
         every = torch.ones(n, dtype=torch.bool)
         scores, state = self.prior.start(n, y)
         codes = [next_symbol(scores, every)]
         while len(codes) < self.tokens:
             scores, state = self.prior.step(codes[-1], state)
             codes.append(next_symbol(scores, every))
-        values = self.quantizer.decode_codes(torch.stack(codes, dim=1)).flatten(1).to(next(self.decoder.parameters()))
-        levels = level_scores(self.likelihood, self.decoder(values, y=y))
+        weight = next(self.decoder.parameters())  # a quantiser of rounded numbers has none, whose type would tell
+        values = self.quantizer.decode_codes(torch.stack(codes, dim=1).to(weight.device)).flatten(1)
+        levels = level_scores(self.likelihood, self.decoder(values.to(weight), y=y))
         return values_of_symbols(torch.stack([next_symbol(each, every) for each in levels.unbind(1)], 1), self.spec)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
