@@ -32,7 +32,9 @@ class BaseDistribution(Component):
         self, std: PositiveFloat = 1.5, half_width: PositiveFloat = 3.0, tail_std: PositiveFloat = 4.0
     ) -> None:
         if tail_std < std:
-            raise ConfigError(f"base.tail_std={tail_std:g} must not be below base.std={std:g}: the tail is the wider one")
+            raise ConfigError(
+                f"base.tail_std={tail_std:g} must not be below base.std={std:g}: the tail is the wider one"
+            )
         self.std, self.half_width, self.tail_std = std, half_width, tail_std
 
     def log_prob(self, u: Tensor) -> Tensor:

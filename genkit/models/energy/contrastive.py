@@ -32,7 +32,7 @@ from genkit.models.training_state import TrainingState
 from genkit.noise import generator_of
 from genkit.ranks import gathered, rows_of_all, world
 
-STEPS, STEP = 20, 0.1  # of a chain between two steps of the training; ε in standard deviations of the data
+STEPS, STEP = 20, 0.05  # of a chain between two steps of the training; ε in standard deviations of the data
 CHAINS = 10  # in the buffer for each example of a batch
 
 

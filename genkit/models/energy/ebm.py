@@ -3,16 +3,16 @@ r"""Energy-based models: a network gives each example a number, and exp of it is
 .. math:: p(x) = \frac{1}{Z} \exp\Big(f(u) - \frac{\|u\|^2}{2 s^2}\Big), \qquad u = \frac{x - m}{\sigma}
 
 u is standardised data, its mean m and spread σ measured on the first batch; the weak normal tail of width s makes Z
-finite whatever f is. With labels the network has an output for each, p(x | y) ∝ exp(f(u)_y − …), and Σ_y of them is p(x)
-where an objective trains them jointly.
+finite whatever f is. With labels the network has an output for each, p(x | y) ∝ exp(f(u)_y − …), and Σ_y of them is
+p(x) where an objective trains them jointly.
 
 How f is trained is the objective's: without chains by a base distribution (`objective.py`) or by scores
 (`score_matching.py`), with chains (`contrastive.py`). Samples are chains from the base along the gradient
 (`langevin.py`), a likelihood needs log Z (`normaliser.py`). An energy at all noise levels, which every sampler of
 diffusion models takes, is `energy_diffusion.py`.
 
-References: A Tutorial on Energy-Based Learning (LeCun et al. 2006); How to Train Your Energy-Based Models (Song & Kingma
-2021, 2101.03288).
+References: A Tutorial on Energy-Based Learning (LeCun et al. 2006); How to Train Your Energy-Based Models (Song &
+Kingma 2021, 2101.03288).
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ Chains = Annotated[
 ]
 
 
-class EBM(
-    GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, TrainingState, SamplesByGradient
-):
+class EBM(GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, TrainingState, SamplesByGradient):
     """Energy-based model with one network and an objective of choice.
 
     References: Song & Kingma 2021, 2101.03288.
@@ -80,8 +78,6 @@ class EBM(
     Raises:
         ConfigError: an objective that such data does not have, or a network that couples the examples of a batch.
     """
-
-    least_level = 0.0
 
     def __init__(
         self,
@@ -116,6 +112,10 @@ class EBM(
 
     centre: Tensor
     spread: Tensor
+
+    @property
+    def least_level(self) -> float:
+        return 0.0
 
     def initialise(self, batch: Batch) -> None:
         """The mean and spread of the batch: of each value of a vector, of all pixels together."""
@@ -226,4 +226,3 @@ def _hash_of(module: nn.Module) -> str:
     for value in module.state_dict().values():
         digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-

@@ -71,9 +71,7 @@ class ChainSampler(Component, ABC):
         """How often the network is asked for each sample."""
         return self.steps + (0 if self.candidates == 1 else self.candidates)
 
-    def __call__(
-        self, log_density: LogDensity, base: BaseDistribution, shape: tuple[int, ...], noise: Noise
-    ) -> Tensor:
+    def __call__(self, log_density: LogDensity, base: BaseDistribution, shape: tuple[int, ...], noise: Noise) -> Tensor:
         """Points (n, *shape), row by row a function of the sample's noise.
 
         `log_density` is asked about the candidates in the order of samples, all of one sample side by side.
@@ -81,9 +79,7 @@ class ChainSampler(Component, ABC):
         u = self.start(log_density, base, shape, noise)
         return self.walk(log_density, u, self._normals(u, noise))
 
-    def start(
-        self, log_density: LogDensity, base: BaseDistribution, shape: tuple[int, ...], noise: Noise
-    ) -> Tensor:
+    def start(self, log_density: LogDensity, base: BaseDistribution, shape: tuple[int, ...], noise: Noise) -> Tensor:
         """One of the candidates of each sample (n, *shape)."""
         points = base.from_noise(self.candidates, shape, noise)
         if self.candidates == 1:
