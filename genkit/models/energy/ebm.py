@@ -31,12 +31,11 @@ from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import Conditional, GenerativeModel, Noise, Stepwise, classes_of
 from genkit.models.energy.annealed_importance import AnnealedImportance
-from genkit.models.energy.base_distribution import BaseDistribution
+from genkit.models.energy.base_distribution import FEW, default_base
 from genkit.models.energy.contrastive import PersistentCD
 from genkit.models.energy.langevin import MALA, ChainSampler, Langevin, slope
 from genkit.models.energy.normaliser import LogZ, Normaliser, Quadrature
 from genkit.models.energy.objective import (
-    FEW,
     EnergyObjective,
     EnergyObjectiveFactory,
     ImportanceML,
@@ -102,10 +101,10 @@ class EBM(GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, Tr
         if self.objective.always_labelled and self.num_classes is None:
             name = type(self.objective).__name__
             raise ConfigError(f"model.objective: {name} learns from labels: set model.conditional=true")
-        self.sampler = sampler or (MALA() if few else Langevin())
+        self.sampler = sampler or default_sampler(spec, self.objective)
         self.normaliser = normaliser or (Quadrature() if spec.dim <= 2 else AnnealedImportance())
         self.bound, self.costly = self.normaliser.bound, self.normaliser.costly
-        self.tail, self.base = tail, BaseDistribution()
+        self.tail, self.base = tail, default_base(spec.shape)
         self.register_buffer("centre", torch.zeros(spec.shape))
         self.register_buffer("spread", torch.ones(spec.shape))
         self._log_z: tuple[str, LogZ] | None = None  # of the weights with this hash
@@ -209,6 +208,15 @@ class EBM(GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, Tr
 def default_objective(spec: DataSpec) -> EnergyObjectiveFactory:
     """Without chains where a base distribution covers the data."""
     return ImportanceML if spec.dim <= FEW else PersistentCD
+
+
+def default_sampler(spec: DataSpec, objective: EnergyObjective) -> ChainSampler:
+    """Exact where that is cheap; else the walk that the chains of the training took, at their temperature."""
+    if spec.dim <= FEW:
+        return MALA()
+    if not isinstance(objective, PersistentCD):
+        return Langevin()
+    return Langevin(step=objective.step, temperature=objective.temperature, gradient_limit=objective.gradient_limit)
 
 
 def refuse_batch_statistics(network: nn.Module) -> None:

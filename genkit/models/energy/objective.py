@@ -24,9 +24,8 @@ from torch.nn import functional as F
 
 from genkit.component import Component, Count
 from genkit.errors import ConfigError
-from genkit.models.energy.base_distribution import BaseDistribution
+from genkit.models.energy.base_distribution import FEW, BaseDistribution
 
-FEW = 4  # dimensions of data that a base distribution covers
 LogDensities = Callable[[Tensor], Tensor]  # points u (N, *shape) to log p̃(u | y) under each label, (N, K)
 
 
