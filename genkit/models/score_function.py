@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 
-class Scores(ABC):
+class ScoreFunction(ABC):
     """Ability: ∇ log p of an example, of noise levels that the model knows."""
 
     @property

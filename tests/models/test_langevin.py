@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.models.energy.base_distribution import BaseDistribution
+from genkit.models.energy.base_distribution import CoveringBase
 from genkit.models.energy.langevin import MALA, ChainSampler, Langevin, drift, slope
 from genkit.noise import SampleNoise
 
 N = 2000
-BASE = BaseDistribution()
+BASE = CoveringBase()
 
 
 def standard_normal(u: Tensor) -> Tensor:

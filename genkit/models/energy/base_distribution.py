@@ -23,7 +23,7 @@ FEW = 4  # values of an example up to which the data's volume can be covered
 NEAR = 1.0, 1.5, 1.5  # s_1, h and s_3 around data of more values, which no base covers
 
 
-class BaseDistribution(Component):
+class CoveringBase(Component):
     """A normal, a box and a broad normal around standardised data.
 
     Arguments:
@@ -72,6 +72,6 @@ class BaseDistribution(Component):
         return torch.where(choice < SHARES[0], self.std * eps, outer)
 
 
-def default_base(shape: tuple[int, ...]) -> BaseDistribution:
+def default_base(shape: tuple[int, ...]) -> CoveringBase:
     """One that covers few values; of more, one about as wide as the data, where chains may start."""
-    return BaseDistribution() if math.prod(shape) <= FEW else BaseDistribution(*NEAR)
+    return CoveringBase() if math.prod(shape) <= FEW else CoveringBase(*NEAR)

@@ -34,6 +34,8 @@ from genkit.noise import generator_of
 from genkit.ranks import gathered, rows_of_all, world
 
 STEPS, STEP = 20, 0.05  # of a chain between two steps of the training; ε in standard deviations of the data
+GRADIENT_LIMIT, DATA_NOISE = 0.1, 0.03  # in standard deviations of the data
+RESTARTS, ENERGY_L2, LARGEST_GAP = 0.05, 0.01, 50.0
 COLD = 0.01  # temperature of chains in many dimensions
 CHAINS = 10  # in the buffer for each example of a batch
 
@@ -64,11 +66,11 @@ class PersistentCD(EnergyObjective, TrainingState):
         steps: Count = STEPS,
         step: PositiveFloat = STEP,
         temperature: Temperature | None = None,
-        gradient_limit: PositiveFloat = 0.1,
-        restarts: Probability = 0.05,
-        data_noise: NonNegativeFloat = 0.03,
-        energy_l2: NonNegativeFloat = 0.01,
-        largest_gap: PositiveFloat = 50.0,
+        gradient_limit: PositiveFloat = GRADIENT_LIMIT,
+        restarts: Probability = RESTARTS,
+        data_noise: NonNegativeFloat = DATA_NOISE,
+        energy_l2: NonNegativeFloat = ENERGY_L2,
+        largest_gap: PositiveFloat = LARGEST_GAP,
     ) -> None:
         super().__init__(shape=shape, num_classes=num_classes)
         self.steps, self.step, self.gradient_limit = steps, step, gradient_limit
@@ -211,11 +213,11 @@ class JEM(PersistentCD):
         steps: Count = STEPS,
         step: PositiveFloat = STEP,
         temperature: Temperature | None = None,
-        gradient_limit: PositiveFloat = 0.1,
-        restarts: Probability = 0.05,
-        data_noise: NonNegativeFloat = 0.03,
-        energy_l2: NonNegativeFloat = 0.01,
-        largest_gap: PositiveFloat = 50.0,
+        gradient_limit: PositiveFloat = GRADIENT_LIMIT,
+        restarts: Probability = RESTARTS,
+        data_noise: NonNegativeFloat = DATA_NOISE,
+        energy_l2: NonNegativeFloat = ENERGY_L2,
+        largest_gap: PositiveFloat = LARGEST_GAP,
         classification: NonNegativeFloat = 1.0,
     ) -> None:
         super().__init__(

@@ -44,7 +44,7 @@ from genkit.models.energy.objective import (
 from genkit.models.energy_function import Energy
 from genkit.models.normalised import Normalised
 from genkit.models.sampling_gradients import SamplesByGradient
-from genkit.models.score_function import Scores
+from genkit.models.score_function import ScoreFunction
 from genkit.models.training_state import TrainingState
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import quick_backbone
@@ -54,13 +54,11 @@ SMALL_NETWORK = partial(MLP, width=64, depth=2, octaves=4)  # of a few values: w
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 Chains = Annotated[
     ChainSampler | None,
-    AtSampling(
-        "sampler.steps=100 changes the checkpoint's sampler, sampler=mala replaces it", parts=(("steps", PositiveInt),)
-    ),
+    AtSampling("", parts=(("steps", PositiveInt),)),
 ]
 
 
-class EBM(GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, TrainingState, SamplesByGradient):
+class EBM(GenerativeModel, Normalised, Energy, ScoreFunction, Conditional, Stepwise, TrainingState, SamplesByGradient):
     """Energy-based model with one network and an objective of choice.
 
     References: Song & Kingma 2021, 2101.03288.

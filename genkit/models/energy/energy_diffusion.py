@@ -27,12 +27,12 @@ from genkit.errors import ConfigError
 from genkit.models.diffusion import Diffusion, GuidanceInterval, GuidanceScale, Solver
 from genkit.models.energy_function import Energy
 from genkit.models.label_dropout import LABEL_DROPOUT
-from genkit.models.score_function import Scores
+from genkit.models.score_function import ScoreFunction
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import quick_backbone
 
 
-class EnergyDiffusion(Diffusion, Energy, Scores):
+class EnergyDiffusion(Diffusion, Energy, ScoreFunction):
     """Diffusion by the gradient of an energy.
 
     References: Salimans & Ho 2021; Vincent 2011.
