@@ -5,14 +5,14 @@ A plain network's answer need not be the gradient of anything. Here F of EDM's p
 .. math:: F(v, \sigma) = \nabla_v \phi(v, \sigma), \qquad \phi(v) = v \cdot g(v) - \tfrac12 \|g(v)\|^2,
           \qquad v = \bar x / \sqrt{\sigma^2 + \sigma_d^2},
 
-with a network g of the same shapes as any denoiser's. What is learned is F alone, and with it φ up to a constant of each
-level. The score of x̄ is then −∇E of
+with a network g of the same shapes as any denoiser's. What is learned is F alone, and with it φ up to a constant of
+each level. The score of x̄ is then −∇E of
 
 .. math:: E_\sigma(\bar x) = \frac{\|\bar x\|^2}{2 (\sigma^2 + \sigma_d^2)} - \frac{\sigma_d}{\sigma}\, \phi(v, \sigma),
 
 since (D − x̄) / σ² = −x̄ / (σ² + σ_d²) + (c_out / σ²) ∇_v φ and ∇_x̄ v = 1 / √(σ² + σ_d²). Everything that takes a
-denoiser takes this one: samplers, guidance, likelihoods. A step of training costs about three of a plain denoiser, whose
-derivative it is trained on; an evaluation two.
+denoiser takes this one: samplers, guidance, likelihoods. A step of training costs about three of a plain denoiser,
+whose derivative it is trained on; an evaluation two.
 
 References: Denoising score matching: Vincent 2011; energies instead of scores: Should EBMs Model the Energy or the
 Score? (Salimans & Ho 2021), whose scalar with the network's own inner product this follows; conservative fields: Saremi

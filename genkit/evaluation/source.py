@@ -111,7 +111,7 @@ class Source(ABC):
         return "uniform"
 
     def likelihood_facts(self) -> dict[str, Any]:
-        """What stands behind its log_prob besides the model: how a normaliser was found, and its error."""
+        """The normaliser behind its log_prob, where it has one of its own: value, error, method."""
         return {}
 
     def facts(self, like: Tensor | None) -> dict[str, Any] | None:

@@ -86,8 +86,9 @@ class TrainingValue:
     ) -> None:
         self.spec, self.classes, self.steps, self.seed = spec, classes, steps, seed
         self.real, self.drawn, self.test = (self._pair(part) for part in (real, drawn, test))
-        shape = spec.shape if spec.modality == "image" else (1, 1, 1)
-        self.recipe = ClassifierRecipe(shape, 0, BLOCKS, UNITS, classes, shift=max(1.0, min(shape[1:]) / 10))
+        channels, height, width = spec.shape if spec.modality == "image" else (1, 1, 1)
+        shift = max(1.0, min(height, width) / 10)
+        self.recipe = ClassifierRecipe((channels, height, width), 0, BLOCKS, UNITS, classes, shift=shift)
 
     @property
     def arms(self) -> dict[str, Batches]:

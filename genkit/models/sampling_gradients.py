@@ -12,7 +12,7 @@ from torch import nn
 
 
 class SamplesByGradient:
-    """Ability: sampling differentiates the model, so whoever calls it leaves gradients on."""
+    """Ability: sampling differentiates the model, so gradients stay on around it."""
 
 
 @contextmanager

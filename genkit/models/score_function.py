@@ -11,14 +11,13 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 
-class Scores(ABC):
-    """Ability: ∇ log p of an example, of noise levels that the model knows.
+class ScoreFunction(ABC):
+    """Ability: ∇ log p of an example, of noise levels that the model knows."""
 
-    Attributes:
-        least_level: The least noise level σ, in model units, at which it has a score; 0 is that of the data itself.
-    """
-
-    least_level: float
+    @property
+    @abstractmethod
+    def least_level(self) -> float:
+        """The least noise level σ, in model units, at which it has a score; 0 is that of the data itself."""
 
     @abstractmethod
     def score(self, x: Tensor, y: Tensor | None = None, *, level: float | None = None) -> Tensor:

@@ -91,8 +91,12 @@ def test_the_page_of_experiments_is_what_their_files_say():
 
 def test_tables_of_feature_spaces_and_samplers_are_complete():
     assert {ticked(row[0])[0] for row in table(DOCS / "evaluation.md", "features")} == set(CATALOG.options("features"))
+    tables = ("diffusion", "order"), ("ebm", "error")
     samplers = [
-        name for row in table(DOCS / "families" / "diffusion.md", "sampler", "order") for name in ticked(row[0])
+        name
+        for page, column in tables
+        for row in table(DOCS / "families" / f"{page}.md", "sampler", column)
+        for name in ticked(row[0])
     ]
     assert sorted(samplers) == sorted(CATALOG.options("sampler"))
 

@@ -61,7 +61,7 @@ def test_its_score_is_the_gradient_of_its_density() -> None:
     model, x = bowl(), torch.randn(5, 2, requires_grad=True)
     (gradient,) = torch.autograd.grad(model.log_prob(x).sum(), x)
     torch.testing.assert_close(model.score(x), gradient)
-    with pytest.raises(ConfigError, match="noise level 0.5"):
+    with pytest.raises(ConfigError, match=r"noise level 0\.5"):
         model.score(x, level=0.5)
 
 
@@ -164,7 +164,7 @@ def test_an_energy_at_all_levels_agrees_with_its_score(conditional: bool) -> Non
     for level in (None, 0.5, 3.0):
         (gradient,) = torch.autograd.grad(model.energy(x, y, level=level).sum(), x)
         torch.testing.assert_close(-gradient, model.score(x, y, level=level), rtol=1e-3, atol=1e-4)
-    with pytest.raises(ConfigError, match="knows the noise levels from 0.002 to 80"):
+    with pytest.raises(ConfigError, match=r"knows the noise levels from 0\.002 to 80"):
         model.energy(x, y, level=100.0)
     if conditional:
         assert model.energy(x).shape == (5,)  # as of no label

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.models.energy.base_distribution import BaseDistribution
+from genkit.models.energy.base_distribution import CoveringBase
 from genkit.models.energy.langevin import MALA, ChainSampler, Langevin, drift, slope
 from genkit.noise import SampleNoise
 
 N = 2000
-BASE = BaseDistribution()
+BASE = CoveringBase()
 
 
 def standard_normal(u: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def test_a_slope_is_the_gradient_and_leaves_no_graph() -> None:
     value, gradient = slope(standard_normal, u)
     torch.testing.assert_close(gradient, -u)
     torch.testing.assert_close(value, standard_normal(u))
-    assert not (value.requires_grad or gradient.requires_grad or u.requires_grad)
+    assert not any(each.requires_grad for each in (value, gradient, u))
 
 
 def test_the_base_distribution_is_one_and_covers_what_it_draws() -> None:

@@ -19,7 +19,11 @@ from genkit.noise import Noise
 SHARES = 0.45, 0.45, 0.1  # of the normal, of the box, of the broad normal
 
 
-class BaseDistribution(Component):
+FEW = 4  # values of an example up to which the data's volume can be covered
+NEAR = 1.0, 1.5, 1.5  # s_1, h and s_3 around data of more values, which no base covers
+
+
+class CoveringBase(Component):
     """A normal, a box and a broad normal around standardised data.
 
     Arguments:
@@ -66,3 +70,8 @@ class BaseDistribution(Component):
         choice = choice.reshape(-1, *[1] * (eps.ndim - 1))
         outer = torch.where(choice < SHARES[0] + SHARES[1], self.half_width * (2 * u - 1), self.tail_std * eps)
         return torch.where(choice < SHARES[0], self.std * eps, outer)
+
+
+def default_base(shape: tuple[int, ...]) -> CoveringBase:
+    """One that covers few values; of more, one about as wide as the data, where chains may start."""
+    return CoveringBase() if math.prod(shape) <= FEW else CoveringBase(*NEAR)

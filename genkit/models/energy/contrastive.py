@@ -15,6 +15,7 @@ Implicit Generation and Modeling with Energy-Based Models (Du & Mordatch 2019, 1
 an Energy Based Model (Grathwohl et al. 2019, 1912.03263).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -25,14 +26,17 @@ from torch.nn import functional as F
 from genkit.batch_noise import integers, normal_like, uniform
 from genkit.component import Count, NonNegativeFloat, PositiveFloat, Probability
 from genkit.errors import NumericalError
-from genkit.models.energy.base_distribution import BaseDistribution
+from genkit.models.energy.base_distribution import FEW, default_base
 from genkit.models.energy.langevin import Temperature, drift, slope
 from genkit.models.energy.objective import EnergyObjective, LogDensities, under
 from genkit.models.training_state import TrainingState
 from genkit.noise import generator_of
 from genkit.ranks import gathered, rows_of_all, world
 
-STEPS, STEP = 20, 0.1  # of a chain between two steps of the training; ε in standard deviations of the data
+STEPS, STEP = 20, 0.05  # of a chain between two steps of the training; ε in standard deviations of the data
+GRADIENT_LIMIT, DATA_NOISE = 0.1, 0.03  # in standard deviations of the data
+RESTARTS, ENERGY_L2, LARGEST_GAP = 0.05, 0.01, 50.0
+COLD = 0.01  # temperature of chains in many dimensions
 CHAINS = 10  # in the buffer for each example of a batch
 
 
@@ -45,7 +49,8 @@ class PersistentCD(EnergyObjective, TrainingState):
         shape, num_classes: As `EnergyObjective`.
         steps: Of the chains in each step of the training.
         step: ε, in standard deviations of the data.
-        temperature: T of the chains; below 1 they draw likelier points than the model's.
+        temperature: T of the chains; below 1 they draw likelier points than the model's. None takes 1 up to four
+            values, else 0.01: chains in many dimensions do not arrive otherwise.
         gradient_limit: Largest move of a coordinate along the gradient in a step, in standard deviations.
         restarts: Share of the chains that start from the base.
         data_noise: Standard deviation of the noise on data, in standard deviations of the data.
@@ -60,17 +65,18 @@ class PersistentCD(EnergyObjective, TrainingState):
         num_classes: int | None,
         steps: Count = STEPS,
         step: PositiveFloat = STEP,
-        temperature: Temperature = 1.0,
-        gradient_limit: PositiveFloat = 0.1,
-        restarts: Probability = 0.05,
-        data_noise: NonNegativeFloat = 0.03,
-        energy_l2: NonNegativeFloat = 0.01,
-        largest_gap: PositiveFloat = 50.0,
+        temperature: Temperature | None = None,
+        gradient_limit: PositiveFloat = GRADIENT_LIMIT,
+        restarts: Probability = RESTARTS,
+        data_noise: NonNegativeFloat = DATA_NOISE,
+        energy_l2: NonNegativeFloat = ENERGY_L2,
+        largest_gap: PositiveFloat = LARGEST_GAP,
     ) -> None:
         super().__init__(shape=shape, num_classes=num_classes)
-        self.steps, self.step, self.temperature, self.gradient_limit = steps, step, temperature, gradient_limit
+        self.steps, self.step, self.gradient_limit = steps, step, gradient_limit
+        self.temperature = temperature or (1.0 if math.prod(shape) <= FEW else COLD)
         self.restarts, self.data_noise, self.energy_l2 = restarts, data_noise, energy_l2
-        self.largest_gap, self.base = largest_gap, BaseDistribution()
+        self.largest_gap, self.base = largest_gap, default_base(shape)
         self.chains: Tensor | None = None  # (K M, *shape), those of each label side by side; no buffer: see above
 
     def losses(self, log_densities: LogDensities, u: Tensor, y: Tensor | None) -> dict[str, Tensor]:
@@ -206,12 +212,12 @@ class JEM(PersistentCD):
         num_classes: int | None,
         steps: Count = STEPS,
         step: PositiveFloat = STEP,
-        temperature: Temperature = 1.0,
-        gradient_limit: PositiveFloat = 0.1,
-        restarts: Probability = 0.05,
-        data_noise: NonNegativeFloat = 0.03,
-        energy_l2: NonNegativeFloat = 0.01,
-        largest_gap: PositiveFloat = 50.0,
+        temperature: Temperature | None = None,
+        gradient_limit: PositiveFloat = GRADIENT_LIMIT,
+        restarts: Probability = RESTARTS,
+        data_noise: NonNegativeFloat = DATA_NOISE,
+        energy_l2: NonNegativeFloat = ENERGY_L2,
+        largest_gap: PositiveFloat = LARGEST_GAP,
         classification: NonNegativeFloat = 1.0,
     ) -> None:
         super().__init__(

@@ -3,16 +3,16 @@ r"""Energy-based models: a network gives each example a number, and exp of it is
 .. math:: p(x) = \frac{1}{Z} \exp\Big(f(u) - \frac{\|u\|^2}{2 s^2}\Big), \qquad u = \frac{x - m}{\sigma}
 
 u is standardised data, its mean m and spread σ measured on the first batch; the weak normal tail of width s makes Z
-finite whatever f is. With labels the network has an output for each, p(x | y) ∝ exp(f(u)_y − …), and Σ_y of them is p(x)
-where an objective trains them jointly.
+finite whatever f is. With labels the network has an output for each, p(x | y) ∝ exp(f(u)_y − …), and Σ_y of them is
+p(x) where an objective trains them jointly.
 
 How f is trained is the objective's: without chains by a base distribution (`objective.py`) or by scores
 (`score_matching.py`), with chains (`contrastive.py`). Samples are chains from the base along the gradient
 (`langevin.py`), a likelihood needs log Z (`normaliser.py`). An energy at all noise levels, which every sampler of
 diffusion models takes, is `energy_diffusion.py`.
 
-References: A Tutorial on Energy-Based Learning (LeCun et al. 2006); How to Train Your Energy-Based Models (Song & Kingma
-2021, 2101.03288).
+References: A Tutorial on Energy-Based Learning (LeCun et al. 2006); How to Train Your Energy-Based Models (Song &
+Kingma 2021, 2101.03288).
 """
 
 from __future__ import annotations
@@ -31,12 +31,11 @@ from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import Conditional, GenerativeModel, Noise, Stepwise, classes_of
 from genkit.models.energy.annealed_importance import AnnealedImportance
-from genkit.models.energy.base_distribution import BaseDistribution
+from genkit.models.energy.base_distribution import FEW, default_base
 from genkit.models.energy.contrastive import PersistentCD
 from genkit.models.energy.langevin import MALA, ChainSampler, Langevin, slope
 from genkit.models.energy.normaliser import LogZ, Normaliser, Quadrature
 from genkit.models.energy.objective import (
-    FEW,
     EnergyObjective,
     EnergyObjectiveFactory,
     ImportanceML,
@@ -45,7 +44,7 @@ from genkit.models.energy.objective import (
 from genkit.models.energy_function import Energy
 from genkit.models.normalised import Normalised
 from genkit.models.sampling_gradients import SamplesByGradient
-from genkit.models.score_function import Scores
+from genkit.models.score_function import ScoreFunction
 from genkit.models.training_state import TrainingState
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import quick_backbone
@@ -55,13 +54,11 @@ SMALL_NETWORK = partial(MLP, width=64, depth=2, octaves=4)  # of a few values: w
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 Chains = Annotated[
     ChainSampler | None,
-    AtSampling(
-        "sampler.steps=100 changes the checkpoint's sampler, sampler=mala replaces it", parts=(("steps", PositiveInt),)
-    ),
+    AtSampling("", parts=(("steps", PositiveInt),)),
 ]
 
 
-class EBM(GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, TrainingState, SamplesByGradient):
+class EBM(GenerativeModel, Normalised, Energy, ScoreFunction, Conditional, Stepwise, TrainingState, SamplesByGradient):
     """Energy-based model with one network and an objective of choice.
 
     References: Song & Kingma 2021, 2101.03288.
@@ -78,8 +75,6 @@ class EBM(GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, Tr
     Raises:
         ConfigError: an objective that such data does not have, or a network that couples the examples of a batch.
     """
-
-    least_level = 0.0
 
     def __init__(
         self,
@@ -104,16 +99,20 @@ class EBM(GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, Tr
         if self.objective.always_labelled and self.num_classes is None:
             name = type(self.objective).__name__
             raise ConfigError(f"model.objective: {name} learns from labels: set model.conditional=true")
-        self.sampler = sampler or (MALA() if few else Langevin())
+        self.sampler = sampler or default_sampler(spec, self.objective)
         self.normaliser = normaliser or (Quadrature() if spec.dim <= 2 else AnnealedImportance())
         self.bound, self.costly = self.normaliser.bound, self.normaliser.costly
-        self.tail, self.base = tail, BaseDistribution()
+        self.tail, self.base = tail, default_base(spec.shape)
         self.register_buffer("centre", torch.zeros(spec.shape))
         self.register_buffer("spread", torch.ones(spec.shape))
         self._log_z: tuple[str, LogZ] | None = None  # of the weights with this hash
 
     centre: Tensor
     spread: Tensor
+
+    @property
+    def least_level(self) -> float:
+        return 0.0
 
     def initialise(self, batch: Batch) -> None:
         """The mean and spread of the batch: of each value of a vector, of all pixels together."""
@@ -207,6 +206,15 @@ class EBM(GenerativeModel, Normalised, Energy, Scores, Conditional, Stepwise, Tr
 def default_objective(spec: DataSpec) -> EnergyObjectiveFactory:
     """Without chains where a base distribution covers the data."""
     return ImportanceML if spec.dim <= FEW else PersistentCD
+
+
+def default_sampler(spec: DataSpec, objective: EnergyObjective) -> ChainSampler:
+    """Exact where that is cheap; else the walk that the chains of the training took, at their temperature."""
+    if spec.dim <= FEW:
+        return MALA()
+    if not isinstance(objective, PersistentCD):
+        return Langevin()
+    return Langevin(step=objective.step, temperature=objective.temperature, gradient_limit=objective.gradient_limit)
 
 
 def refuse_batch_statistics(network: nn.Module) -> None:

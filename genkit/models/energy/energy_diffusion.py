@@ -27,12 +27,12 @@ from genkit.errors import ConfigError
 from genkit.models.diffusion import Diffusion, GuidanceInterval, GuidanceScale, Solver
 from genkit.models.energy_function import Energy
 from genkit.models.label_dropout import LABEL_DROPOUT
-from genkit.models.score_function import Scores
+from genkit.models.score_function import ScoreFunction
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import quick_backbone
 
 
-class EnergyDiffusion(Diffusion, Energy, Scores):
+class EnergyDiffusion(Diffusion, Energy, ScoreFunction):
     """Diffusion by the gradient of an energy.
 
     References: Salimans & Ho 2021; Vincent 2011.
@@ -50,9 +50,6 @@ class EnergyDiffusion(Diffusion, Energy, Scores):
         guidance_interval: Least and greatest noise level at which to guide.
         clip_denoised: Whether to clip the posterior mean into the data's range in sampling.
         energy_level: Noise level of `energy`, in standard deviations of the data.
-
-    Raises:
-        ConfigError: an objective that differentiates the network itself.
     """
 
     def __init__(
@@ -85,11 +82,6 @@ class EnergyDiffusion(Diffusion, Energy, Scores):
             guidance_interval=guidance_interval,
             clip_denoised=clip_denoised,
         )
-        if self.objective.differentiates:
-            raise ConfigError(
-                f"model.objective: {type(self.objective).__name__} differentiates the network, which is a derivative "
-                "itself here: choose Denoising"
-            )
         self.energy_level = energy_level
 
     def compilable(self) -> Iterable[nn.Module]:

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from genkit.component import Component, Count, PositiveFloat, Range
 from genkit.distributions import draw_categorical
-from genkit.models.energy.base_distribution import BaseDistribution
+from genkit.models.energy.base_distribution import CoveringBase
 from genkit.noise import Noise
 
 LogDensity = Callable[[Tensor], Tensor]  # points u (N, *shape) to log p̃(u) (N,)
@@ -68,10 +68,10 @@ class ChainSampler(Component, ABC):
 
     @property
     def evaluations(self) -> int:
-        """How often the network is asked for each sample."""
+        """Evaluations of the network for each sample."""
         return self.steps + (0 if self.candidates == 1 else self.candidates)
 
-    def __call__(self, log_density: LogDensity, base: BaseDistribution, shape: tuple[int, ...], noise: Noise) -> Tensor:
+    def __call__(self, log_density: LogDensity, base: CoveringBase, shape: tuple[int, ...], noise: Noise) -> Tensor:
         """Points (n, *shape), row by row a function of the sample's noise.
 
         `log_density` is asked about the candidates in the order of samples, all of one sample side by side.
@@ -79,7 +79,7 @@ class ChainSampler(Component, ABC):
         u = self.start(log_density, base, shape, noise)
         return self.walk(log_density, u, self._normals(u, noise))
 
-    def start(self, log_density: LogDensity, base: BaseDistribution, shape: tuple[int, ...], noise: Noise) -> Tensor:
+    def start(self, log_density: LogDensity, base: CoveringBase, shape: tuple[int, ...], noise: Noise) -> Tensor:
         """One of the candidates of each sample (n, *shape)."""
         points = base.from_noise(self.candidates, shape, noise)
         if self.candidates == 1:

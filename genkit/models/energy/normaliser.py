@@ -100,7 +100,7 @@ class Quadrature(Normaliser):
         fine = torch.logsumexp(values.flatten(0, -2), 0) + cell
         every_other = values[(slice(None, None, 2),) * dim].flatten(0, -2)
         error = (torch.logsumexp(every_other, 0) + cell + dim * log(2.0) - fine).abs()
-        return LogZ(fine.cpu(), error.cpu(), f"quadrature on {self.points}{'²' if dim == 2 else ''} points")
+        return LogZ(fine.cpu(), error.cpu(), f"quadrature on {' x '.join([f'{self.points:,}'] * dim)} points")
 
     def _axis(self, coarse: Tensor, side: tuple[int, int]) -> Tensor:
         low, high = side

@@ -24,9 +24,8 @@ from torch.nn import functional as F
 
 from genkit.component import Component, Count
 from genkit.errors import ConfigError
-from genkit.models.energy.base_distribution import BaseDistribution
+from genkit.models.energy.base_distribution import FEW, CoveringBase
 
-FEW = 4  # dimensions of data that a base distribution covers
 LogDensities = Callable[[Tensor], Tensor]  # points u (N, *shape) to log p̃(u | y) under each label, (N, K)
 
 
@@ -86,12 +85,12 @@ class ImportanceML(EnergyObjective):
         *,
         shape: tuple[int, ...],
         num_classes: int | None,
-        base: BaseDistribution | None = None,
+        base: CoveringBase | None = None,
         draws: Count = 1024,
     ) -> None:
         super().__init__(shape=shape, num_classes=num_classes)
         refuse_many("ImportanceML", shape)
-        self.base, self.draws = base or BaseDistribution(), draws
+        self.base, self.draws = base or CoveringBase(), draws
 
     def losses(self, log_densities: LogDensities, u: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         v = self.base.in_training(self.draws, self.shape, u.device).to(u)
@@ -121,12 +120,12 @@ class NCE(EnergyObjective):
         *,
         shape: tuple[int, ...],
         num_classes: int | None,
-        base: BaseDistribution | None = None,
+        base: CoveringBase | None = None,
         ratio: Count = 2,
     ) -> None:
         super().__init__(shape=shape, num_classes=num_classes)
         refuse_many("NCE", shape)
-        self.base, self.ratio = base or BaseDistribution(), ratio
+        self.base, self.ratio = base or CoveringBase(), ratio
         self.log_z = nn.Parameter(torch.zeros(num_classes or 1))  # c, of each label
 
     def losses(self, log_densities: LogDensities, u: Tensor, y: Tensor | None) -> dict[str, Tensor]:

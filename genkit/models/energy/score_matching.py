@@ -4,7 +4,8 @@ r"""Denoising score matching at one noise level: the gradient of log p̃ points 
 
 Its optimum is the density of data with noise of standard deviation σ on it, so a small σ is near the data and a noisy
 estimate. Gradients do not see the shares of modes that lie apart (Wenliang & Kanagawa 2020, 2008.10087): those are
-whatever the network makes of them. At all noise levels: `energy_diffusion.py`.
+whatever the network makes of them. Nor do they see a constant of log p̃, which a little of its square holds near 0. At
+all noise levels: `energy_diffusion.py`.
 
 References: A Connection Between Score Matching and Denoising Autoencoders (Vincent 2011).
 """
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from genkit.batch_noise import normal_like
-from genkit.component import PositiveFloat
+from genkit.component import NonNegativeFloat, PositiveFloat
 from genkit.models.energy.objective import EnergyObjective, LogDensities, under
 
 
@@ -25,16 +26,25 @@ class DenoisingScoreMatching(EnergyObjective):
     Arguments:
         shape, num_classes: As `EnergyObjective`.
         noise: σ, in standard deviations of the data.
+        energy_l2: Weight of the squared energies.
     """
 
-    def __init__(self, *, shape: tuple[int, ...], num_classes: int | None, noise: PositiveFloat = 0.1) -> None:
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        num_classes: int | None,
+        noise: PositiveFloat = 0.1,
+        energy_l2: NonNegativeFloat = 1e-3,
+    ) -> None:
         super().__init__(shape=shape, num_classes=num_classes)
-        self.noise = noise
+        self.noise, self.energy_l2 = noise, energy_l2
 
     def losses(self, log_densities: LogDensities, u: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         eps, kept = normal_like(u), torch.is_grad_enabled()
         with torch.enable_grad():
             noisy = (u + self.noise * eps).detach().requires_grad_()
-            total = under(log_densities(noisy), y).sum()
-            (score,) = torch.autograd.grad(total, noisy, create_graph=kept)
-        return {"loss": (self.noise * score + eps).square().mean()}
+            values = under(log_densities(noisy), y)
+            (score,) = torch.autograd.grad(values.sum(), noisy, create_graph=kept)
+        error = (self.noise * score + eps).square().mean()
+        return {"loss": error + self.energy_l2 * values.square().mean(), "error": error}
