@@ -41,16 +41,17 @@ class CoveringBase(Component):
             )
         self.std, self.half_width, self.tail_std = std, half_width, tail_std
 
-    def log_prob(self, u: Tensor) -> Tensor:
-        """log q of points u (N, *shape), (N,)."""
+    def log_prob(self, u: Tensor, counted: Tensor | None = None) -> Tensor:
+        """log q of points u (N, *shape), (N,), of those coordinates alone that are `counted` (N, *shape), if given."""
         u = u.flatten(1)
-        dim, square = u.shape[1], u.square().sum(1)
+        count = torch.ones_like(u, dtype=torch.bool) if counted is None else counted.flatten(1)
+        dim, square = count.sum(1), (u.square() * count).sum(1)
         normals = [
             -square / (2 * std**2) - dim * (math.log(std) + 0.5 * math.log(2 * math.pi))
             for std in (self.std, self.tail_std)
         ]
-        inside = (u.abs() <= self.half_width).all(1)
-        box = torch.where(inside, -dim * math.log(2 * self.half_width), -math.inf)
+        inside = ((u.abs() <= self.half_width) | ~count).all(1)
+        box = torch.where(inside, -dim * math.log(2 * self.half_width), -math.inf).to(u)
         parts = torch.stack([normals[0], box, normals[1]])
         return torch.logsumexp(parts + parts.new_tensor(SHARES).log()[:, None], 0)
 

@@ -29,11 +29,12 @@ from genkit.batch_noise import uniform_like
 from genkit.component import AtSampling, PositiveFloat, PositiveInt
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.errors import ConfigError, NumericalError
-from genkit.models.base import Conditional, GenerativeModel, Noise, Stepwise, classes_of
+from genkit.models.base import Completes, Conditional, GenerativeModel, Noise, Stepwise, classes_of
 from genkit.models.energy.annealed_importance import AnnealedImportance
 from genkit.models.energy.base_distribution import FEW, default_base
+from genkit.models.energy.clamping import completed
 from genkit.models.energy.contrastive import PersistentCD
-from genkit.models.energy.langevin import MALA, ChainSampler, Langevin, slope
+from genkit.models.energy.langevin import MALA, ChainSampler, Langevin, LogDensity, slope
 from genkit.models.energy.normaliser import LogZ, Normaliser, Quadrature
 from genkit.models.energy.objective import (
     EnergyObjective,
@@ -58,7 +59,17 @@ Chains = Annotated[
 ]
 
 
-class EBM(GenerativeModel, Normalised, Energy, ScoreFunction, Conditional, Stepwise, TrainingState, SamplesByGradient):
+class EBM(
+    GenerativeModel,
+    Normalised,
+    Energy,
+    ScoreFunction,
+    Completes,
+    Conditional,
+    Stepwise,
+    TrainingState,
+    SamplesByGradient,
+):
     """Energy-based model with one network and an objective of choice.
 
     References: Song & Kingma 2021, 2101.03288.
@@ -150,13 +161,24 @@ class EBM(GenerativeModel, Normalised, Energy, ScoreFunction, Conditional, Stepw
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)
-
-        def log_density(u: Tensor) -> Tensor:
-            return self.log_density(u, None if y is None else y.repeat_interleave(len(u) // n))
-
-        u = self.sampler(log_density, self.base, self.spec.shape, noise)
+        u = self.sampler(self._of_chains(n, y), self.base, self.spec.shape, noise)
         self.evaluations = self.sampler.evaluations
         return self.spec.clip(u.detach() * self.spread + self.centre)
+
+    def complete(self, x: Tensor, known: Tensor, *, y: Tensor | None = None, noise: Noise) -> Tensor:
+        """x where it is known, the rest the ends of chains that hold it."""
+        check_values(x, self.spec.shape, "complete")
+        self.check_labels(y, len(x))
+        known = known.expand(x.shape)
+        u = self.standardised(torch.where(known, x, self.centre.expand(x.shape)))
+        with torch.enable_grad():
+            found = completed(self.sampler, self._of_chains(len(x), y), self.base, u, known, noise)
+        self.evaluations = self.sampler.evaluations
+        return torch.where(known, x, self.spec.clip(found * self.spread + self.centre))
+
+    def _of_chains(self, n: int, y: Tensor | None) -> LogDensity:
+        """log p̃ of points, those of each of n samples with labels y (n,) side by side."""
+        return lambda u: self.log_density(u, None if y is None else y.repeat_interleave(len(u) // n))
 
     def energy(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """E (B,); without labels that of p(x), where the objective trains all labels jointly."""
