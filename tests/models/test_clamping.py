@@ -1,4 +1,4 @@
-"""Completions by chains: those of a correlated normal have its conditional's mean and spread, and keep what is known."""
+"""Completions by chains: those of a correlated normal have its conditional's moments, and keep what is known."""
 
 from __future__ import annotations
 
