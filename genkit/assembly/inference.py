@@ -13,7 +13,6 @@ from torch import Tensor
 
 from genkit.assembly.examples import Subject
 from genkit.assembly.posterior_choice import labels_on, posterior_for
-from genkit.data.kinds import Quantised
 from genkit.data.spec import DataSpec
 from genkit.errors import NumericalError
 from genkit.inverse.linear_task import LinearTask
@@ -22,12 +21,15 @@ from genkit.models.base import Completes
 from genkit.noise import SampleNoise
 
 REAL_NOISE = 0.01  # standard deviation of what is known of unbounded data, in model units
+# of bounded data, as a share of the range: no model knows an example finer, and where it is held to a value exactly one
+# draw among many is all that is left
+BOUNDED_NOISE = 0.05
 Making = Callable[[slice, SampleNoise, Tensor | None], Tensor]
 
 
-def rounding(spec: DataSpec) -> float:
-    """Standard deviation of the rounding of a known value, in model units."""
-    return spec.kind.bin_width / 12**0.5 if isinstance(spec.kind, Quantised) else REAL_NOISE
+def noise_of_known(spec: DataSpec) -> float:
+    """Standard deviation that a known value is inferred with, in model units; it comes back as it was all the same."""
+    return REAL_NOISE if spec.value_range is None else BOUNDED_NOISE * (spec.value_range[1] - spec.value_range[0])
 
 
 def completed(subject: Subject, known: Tensor, draws: int, console: Console) -> Tensor:

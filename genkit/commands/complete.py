@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genkit.assembly.closing_lines import close, next_command
 from genkit.assembly.examples import Subject, subject_of, training_split
-from genkit.assembly.inference import completed, inferred, rounding
+from genkit.assembly.inference import completed, inferred, noise_of_known
 from genkit.assembly.inference_results import (
     Inference,
     picture_file,
@@ -87,7 +87,7 @@ def _filled(subject: Subject, settings: CompleteSettings, console: Console) -> I
     else:
 
         def task_of(rows: slice) -> LinearTask:
-            return Mask(each[rows].to(subject.device), spec.shape, rounding(spec))
+            return Mask(each[rows].to(subject.device), spec.shape, noise_of_known(spec))
 
         require_posterior(subject.found.model, "posterior=")
         x = inferred(subject, task_of, torch.where(each, subject.x, 0.0), k, settings.posterior, console)
@@ -154,7 +154,7 @@ def _coloured(subject: Subject, settings: CompleteSettings, console: Console) ->
     if settings.known is not None or settings.hidden is not None:
         raise ConfigError("task=colourise: what is known is the brightness: leave known= and hidden= out")
     require_posterior(subject.found.model, "task=colourise")
-    task = Luminance(spec.shape, rounding(spec))
+    task = Luminance(spec.shape, noise_of_known(spec))
     grey = task.measure(x)
     drawn = inferred(subject, lambda _: task, grey, settings.draws, settings.posterior, console)
     v = spec.unscale(drawn.flatten(0, 1)).unflatten(0, tuple(drawn.shape[:2]))
