@@ -86,7 +86,8 @@ def shortened(argv: list[str], n: int) -> list[str]:
         case "explore":
             return [*argv, "n=2"]
         case "augment":
-            return [*argv, "n=20", "seeds=2", "classifier_steps=4"]
+            words = ["filter=0" if word.startswith("filter=") else word for word in argv]
+            return [*words, "n=20", "seeds=2", "classifier_steps=4"]
         case "complete" | "restore":  # the command that comes next has no key of its own
             few = [] if any(word.startswith(("input=", "prompt=")) for word in argv) else ["n=2"]
             own = any(word.startswith("posterior=") for word in argv)
