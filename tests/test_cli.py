@@ -239,8 +239,10 @@ def test_the_verbs_of_data(capsys):
 
 COMPLETIONS = {
     "genkit ": [
+        "augment ",
         "check ",
         "compare ",
+        "complete ",
         "completion ",
         "compress ",
         "data ",
@@ -248,9 +250,11 @@ COMPLETIONS = {
         "detect ",
         "doctor ",
         "eval ",
+        "explore ",
         "export ",
         "list ",
         "log ",
+        "restore ",
         "sample ",
         "train ",
         "verify ",

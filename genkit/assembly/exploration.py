@@ -1,4 +1,4 @@
-"""What `genkit explore` shows of a latent space, each a panel of rows of pictures and a few numbers.
+"""The panels of `genkit explore`: views of a latent space, each rows of pictures and a few numbers.
 
 interpolation  paths between two examples, or two draws where the model has no encoder
 traversal      the most used coordinates from −3 to 3 standard deviations, one after the other; directions of most

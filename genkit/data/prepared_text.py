@@ -28,7 +28,7 @@ from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.data.text.corpus import Corpus
 from genkit.data.text.kind import Text
-from genkit.data.text.packing import PackedRows
+from genkit.data.text.packing import PackedDocuments
 from genkit.data.text.preparation import TextOptions, prepared_text
 from genkit.data.text.token_rows import Documents, WindowNumbers, Windows
 from genkit.data.text.tokenizers import tokenizer_of
@@ -61,7 +61,7 @@ class PreparedText(Dataset):
         self.spec = DataSpec((length or min(about["longest"], LONGEST),), "sequence", kind=kind)
         self.documents = {name: Documents.of(self.prepared.splits[name], kind.eos) for name in NAMES}
         self.windows = {name: Windows(found, self.spec.dim, kind.pad) for name, found in self.documents.items()}
-        self.rows = PackedRows(self.documents["train"], self.spec.dim, kind.pad) if pack else None
+        self.rows = PackedDocuments(self.documents["train"], self.spec.dim, kind.pad) if pack else None
         self._numbers = WindowNumbers(len(self.windows["train"]))
         self.batch_size = batch_size or default_batch_size(self.spec)
         self.eval_n = min(len(self.windows["test"]), len(self._numbers), MOST_SCORED)

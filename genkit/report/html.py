@@ -1,4 +1,4 @@
-"""What the HTML pages of genkit share: one file each that needs nothing else, light or dark as the screen is."""
+"""The frame of every HTML page of genkit: one file that needs nothing else, light or dark as the screen is."""
 
 from __future__ import annotations
 

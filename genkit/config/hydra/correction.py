@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
-from genkit.config.hydra.catalog import DRAWING, Catalog, with_nulls
+from genkit.config.hydra.catalog import APPLYING, DRAWING, Catalog, with_nulls
 from genkit.config.hydra.compose import composed_config, dotted
 from genkit.config.hydra.group_options import LIST_GROUPS, SPACES, SWEEPS, Options, notation, same_name
 from genkit.config.hydra.hydra_keys import GRIDS, hydra_verdict
@@ -35,7 +35,7 @@ TAKES_PATH = {
     "check": "start",
     "log": "ckpt",
     "decompress": "input",
-    **dict.fromkeys(DRAWING, "ckpt"),
+    **dict.fromkeys(APPLYING, "ckpt"),
 }
 DATA_PATH, DATA_FILES = "data.root", "data=images"  # so by the verbs of data
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Sequence
 
-from genkit.config.hydra.catalog import DRAWING, OWN_WORDS, USES, Catalog
+from genkit.config.hydra.catalog import APPLYING, OWN_WORDS, USES, Catalog
 from genkit.config.hydra.correction import OPEN_KEYS
 from genkit.config.hydra.explanation import key_of
 from genkit.config.hydra.group_options import LIST_GROUPS
@@ -60,7 +60,7 @@ def _of_group(word: str, verb: str) -> str:
 
 def _named(word: str, verb: str, words: Sequence[str]) -> str:
     """A bare folder is ckpt= where a verb applies one, as for `export` and `verify`; a bare file is its input."""
-    if "=" in word or word.startswith("~") or verb not in DRAWING:
+    if "=" in word or word.startswith("~") or verb not in APPLYING:
         return word
     path = os.path.expanduser(word)
     if os.path.isdir(path) and not any(key_of(other) == "ckpt" and "=" in other for other in words):

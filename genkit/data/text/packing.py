@@ -44,7 +44,7 @@ def best_fit(sizes: Rows, room: int) -> Rows:
     return rows
 
 
-class PackedRows(Split):
+class PackedDocuments(Split):
     """The documents of a split, several in a row of T tokens, padded at the end.
 
     Args:

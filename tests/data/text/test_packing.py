@@ -11,7 +11,7 @@ import torch
 from genkit.data.counter_stream import ViewStream
 from genkit.data.sources.lines import Lines
 from genkit.data.split import InMemory
-from genkit.data.text.packing import PackedRows, best_fit
+from genkit.data.text.packing import PackedDocuments, best_fit
 from genkit.data.text.token_rows import Documents
 from genkit.errors import ConfigError
 from genkit.models.autoregressive.autoregressive import Autoregressive
@@ -30,7 +30,7 @@ def documents_of(lengths: list[int]) -> Documents:
 @pytest.mark.parametrize("lengths", [[3, 8, 1, 5, 20, 4, 2, 16], [1], [30], [8, 8], [2] * 25])
 def test_every_piece_of_every_document_stands_in_one_row(lengths):
     documents, length = documents_of(lengths), 8
-    rows = PackedRows(documents, length, PAD)
+    rows = PackedDocuments(documents, length, PAD)
     x = rows.between(0, len(rows)).x
     found = sorted(bytes(piece) for row in x.tolist() for piece in _pieces(row))
     wanted = sorted(
