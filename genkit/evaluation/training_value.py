@@ -62,7 +62,7 @@ class Comparison:
         return float(self.right.double().mean())
 
     def gain(self, other: Comparison) -> tuple[float, tuple[float, float] | None]:
-        """How much higher it is than another arm's, with its 95 % interval."""
+        """The difference from another arm's accuracy, with its 95 % interval."""
         each = self.right.double() - other.right.double()
         seeds, n = each.shape
         spread = each.mean(0).var() / n + (each.mean(1).var() / seeds if seeds > 1 else 0.0)

@@ -55,7 +55,7 @@ class GPTState:
 
 
 class Packing(NamedTuple):
-    """Where the sequences of rows lie.
+    """The places of several sequences in their rows.
 
     Attributes:
         positions: (B, 1, T) int64, of each token in its sequence.
