@@ -30,6 +30,7 @@ class Everything(GenerativeModel, Density, Reconstructor, Denoises, Energy, Judg
 
     bound = "exact"
     dequantisation = "none"
+    needs_label = False
 
     def __init__(self) -> None:
         super().__init__(SPEC)

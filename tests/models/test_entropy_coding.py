@@ -111,11 +111,11 @@ def test_labels_are_kept_and_make_examples_cheaper_to_tell(name: str) -> None:
 def test_blocks_and_threads_change_no_value() -> None:
     """A decoder that evaluates in other batches than the encoder reads the same message."""
     model = model_of("pixel_cnn", "wide image").float()
-    v = SPECS["wide image"].unscale(everything("wide image"))[:20]
+    v = SPECS["wide image"].unscale(everything("wide image"))[:8]
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        messages = {block: encode(model, v, block=block) for block in (1, 7, 20)}
+        messages = {block: encode(model, v, block=block) for block in (1, 3, 8)}
         torch.set_num_threads(1)
         for coded in messages.values():
             assert torch.equal(decode(model, coded)[0], v)
