@@ -63,7 +63,7 @@ class SplitGibbs(PosteriorSampler):
         *,
         denoiser: Denoiser,
         levels: Annotated[int, Range(2, 10_000)] = 30,
-        steps: Annotated[int, Range(2, 1000)] = 24,
+        steps: Annotated[int, Range(2, 1000)] = 32,
         particles: Annotated[int, Range(1, 10_000)] = 4,
         highest: PositiveFloat = 10.0,
         lowest: PositiveFloat = 0.03,
