@@ -36,6 +36,7 @@ from genkit.inverse.posterior_sampler import (
     RepeatedNoise,
     given_measurement,
     quadratic,
+    systematic,
 )
 from genkit.noise import Noise
 
@@ -135,10 +136,3 @@ class SplitGibbs(PosteriorSampler):
         """k particles of each example by their weights, (n, k, …)."""
         rows = systematic(log_w.softmax(1), k, noise)
         return x.unflatten(0, (n, -1))[torch.arange(n, device=x.device)[:, None], rows]
-
-
-def systematic(w: Tensor, k: int, noise: Noise) -> Tensor:
-    """k numbers of particles by weights w (n, many), (n, k): systematic resampling (Kitagawa 1996)."""
-    u = torch.special.ndtr(noise(1).double()).to(w)
-    places = (torch.arange(k, device=w.device) + u) / k
-    return torch.searchsorted(w.cumsum(1).contiguous(), places.contiguous()).clamp(max=w.shape[1] - 1)
