@@ -126,17 +126,23 @@ def subject_of(
         DataError: there are fewer than n examples, or they cannot be read.
         CheckpointError: see `restore`.
     """
-    if (size := this_launch().size) > 1:
-        raise ConfigError(f"genkit {verb}: one process does it, and {size:,} were started: start it without a launcher")
-    assert settings.ckpt is not None  # the newest run where none is named
     if settings.input is not None and _is_other(settings.data):
         raise ConfigError("data= and input= both say what the model is applied to: leave one out")
-    found = restore_for_sampling(settings.ckpt, settings, console)
-    require(found.model, verb)
+    found = model_of(verb, settings, console)
     if settings.input is not None:
         spec = found.model.spec
         return _of_input(settings.input, found, spec if read_as is None else read_as(spec), settings)
     return _held_out(found, settings, usual)
+
+
+def model_of(verb: str, settings: UseSettings, console: Console) -> Restored:
+    """The model of ckpt= alone; raises as `subject_of`."""
+    if (size := this_launch().size) > 1:
+        raise ConfigError(f"genkit {verb}: one process does it, and {size:,} were started: start it without a launcher")
+    assert settings.ckpt is not None  # the newest run where none is named
+    found = restore_for_sampling(settings.ckpt, settings, console)
+    require(found.model, verb)
+    return found
 
 
 def _of_input(path: str, found: Restored, spec: DataSpec, settings: UseSettings) -> Subject:

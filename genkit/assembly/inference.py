@@ -13,11 +13,12 @@ from torch import Tensor
 
 from genkit.assembly.examples import Subject
 from genkit.assembly.posterior_choice import labels_on, posterior_for
-from genkit.data.spec import DataSpec
+from genkit.data.kinds import Quantised
 from genkit.errors import NumericalError
 from genkit.inverse.linear_task import LinearTask
 from genkit.inverse.posterior_sampler import Observation, RepeatedNoise
-from genkit.models.base import Completes
+from genkit.models.base import Completes, GenerativeModel
+from genkit.models.latent_variable import LatentVariable
 from genkit.noise import SampleNoise
 
 REAL_NOISE = 0.01  # standard deviation of what is known of unbounded data, in model units
@@ -27,8 +28,14 @@ BOUNDED_NOISE = 0.05
 Making = Callable[[slice, SampleNoise, Tensor | None], Tensor]
 
 
-def noise_of_known(spec: DataSpec) -> float:
-    """Standard deviation that a known value is inferred with, in model units; it comes back as it was all the same."""
+def noise_of_known(model: GenerativeModel) -> float:
+    """Standard deviation that a known value is inferred with, in model units; it comes back as it was all the same.
+
+    A generator's own error is estimated beside its latent, so that for it the rounding of stored values is enough.
+    """
+    spec = model.spec
+    if isinstance(model, LatentVariable) and isinstance(spec.kind, Quantised):
+        return spec.kind.bin_width / 12**0.5
     return REAL_NOISE if spec.value_range is None else BOUNDED_NOISE * (spec.value_range[1] - spec.value_range[0])
 
 

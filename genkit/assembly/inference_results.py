@@ -141,18 +141,18 @@ def _draw(folder: Path, done: Inference, truth: Tensor | None) -> None:
 
 
 def print_scores(rows: Sequence[dict[str, Any]], console: Console) -> None:
-    """A line for each source, a column for each score."""
+    """A line for each score, a column for each source."""
     from rich.table import Table
 
-    names = list(dict.fromkeys(row["score"] for row in rows))
+    sources = list(dict.fromkeys(row["source"] for row in rows))
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    for name in names:
-        arrow = {"min": " ↓", "max": " ↑"}.get(next(row["better"] for row in rows if row["score"] == name), "")
-        table.add_column(f"{name}{arrow}", justify="right")
-    for source in dict.fromkeys(row["source"] for row in rows):
-        values = {row["score"]: row for row in rows if row["source"] == source}
-        table.add_row(source, *(_value(values.get(name)) for name in names))
+    for source in sources:
+        table.add_column(source, justify="right")
+    for name in dict.fromkeys(row["score"] for row in rows):
+        values = {row["source"]: row for row in rows if row["score"] == name}
+        arrow = {"min": " ↓", "max": " ↑"}.get(next(iter(values.values()))["better"], "")
+        table.add_row(f"{name}{arrow}", *(_value(values.get(source)) for source in sources))
     console.print(table, highlight=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,8 +25,11 @@ def beginnings(model: GenerativeModel, settings: SampleSettings) -> Beginnings |
         DataError: the file of prompts cannot be read.
     """
     key, texts = _texts(settings)
-    if not texts:
-        return None
+    return begun(model, key, texts) if texts else None
+
+
+def begun(model: GenerativeModel, key: str, texts: Sequence[str]) -> Beginnings:
+    """These texts as beginnings of samples of a model; raises as `beginnings`, which name the key."""
     kind, length = model.spec.kind, model.spec.dim
     if not isinstance(kind, Text):
         raise ConfigError(f"{key}=: this model was trained on {model.spec.modality} data and not on text: leave it out")

@@ -16,7 +16,7 @@ from rich.console import Console
 from torch import Tensor
 
 from genkit.assembly.closing_lines import close, next_command
-from genkit.assembly.examples import Subject, subject_of, training_split
+from genkit.assembly.examples import Subject, model_of, subject_of, training_split
 from genkit.assembly.inference import completed, inferred, noise_of_known
 from genkit.assembly.inference_results import (
     Inference,
@@ -28,19 +28,22 @@ from genkit.assembly.inference_results import (
 from genkit.assembly.known import mask_of, refuse_all_or_nothing
 from genkit.assembly.output_folder import check_out
 from genkit.assembly.posterior_choice import check_posterior, infers_labels, require_posterior
+from genkit.assembly.prompts import begun
 from genkit.assembly.use_results import RESULTS, result_folder
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import CompleteSettings
 from genkit.data.samples import SAMPLES
 from genkit.data.spec import DataSpec
+from genkit.data.text.samples import JSONL, TXT
 from genkit.errors import ConfigError
 from genkit.evaluation.completion import mean_fill, nearest, scores_of
 from genkit.inverse.linear_task import LinearTask, Luminance, Mask
 from genkit.models.base import Completes
 from genkit.printing import shown
 from genkit.report.console import make_console
+from genkit.report.preview import print_text
 
-USUAL = 64  # held-out examples
+USUAL = 16  # held-out examples
 KEYS = ("task", "known", "hidden", "draws", "posterior")
 
 
@@ -53,6 +56,8 @@ def complete(settings: CompleteSettings) -> Path:
     """As `run`; returns the output folder."""
     console = make_console()
     check_out(settings.out)
+    if settings.prompt is not None:
+        return _prompted(settings, console)
     subject = subject_of("complete", settings, console, USUAL)
     subject = replace(subject, infers_labels=infers_labels(subject.found.model, settings.posterior, settings.plugins))
     check_posterior(settings.posterior, subject.found.model, settings.plugins)
@@ -77,6 +82,28 @@ def complete(settings: CompleteSettings) -> Path:
     return folder
 
 
+def _prompted(settings: CompleteSettings, console: Console) -> Path:
+    """Texts that go on from a prompt; returns the output folder."""
+    assert settings.prompt is not None
+    for key in ("known", "hidden", "input", "n", "task", "posterior"):
+        if settings.config.get(key) is not None:
+            raise ConfigError(f"prompt= says what is known, and {key}= goes with examples: leave one out")
+    found = model_of("complete", settings, console)
+    begin = begun(found.model, "prompt", [settings.prompt])
+    v = found.model.spec.unscale(begin.x)
+    subject = Subject(found, v, None, ("prompt",), "prompt", torch.arange(len(v)), settings, own_examples=False)
+    x = completed(subject, begin.known, settings.draws, console)
+    words = f"prompt {shown(settings.prompt, 40)}"
+    done = Inference(subject, "complete", words, _as_given(subject, x, begin.known), begin.x, ~begin.known)
+    own = {key: settings.config.get(key) for key in (*KEYS, "prompt")}
+    folder = result_folder("complete", subject, lambda path: write_inference(path, done, [], own, None))
+    print_text(folder / JSONL, console)
+    again = next_command(settings.plugins, "sample", f"ckpt={found.checkpoint.path}", f"prompt={settings.prompt}")
+    made = {"picture": folder / picture_file(done), "array": folder / SAMPLES, "text": folder / TXT}
+    close(console, f"{settings.draws:,} texts, {words}: {shown(folder)}", made, [again])
+    return folder
+
+
 def _filled(subject: Subject, settings: CompleteSettings, console: Console) -> Inference:
     """Draws of what is hidden, and what is known as it was given."""
     spec, n, k = subject.found.model.spec, len(subject.v), settings.draws
@@ -87,7 +114,7 @@ def _filled(subject: Subject, settings: CompleteSettings, console: Console) -> I
     else:
 
         def task_of(rows: slice) -> LinearTask:
-            return Mask(each[rows].to(subject.device), spec.shape, noise_of_known(spec))
+            return Mask(each[rows].to(subject.device), spec.shape, noise_of_known(subject.found.model))
 
         require_posterior(subject.found.model, "posterior=")
         x = inferred(subject, task_of, torch.where(each, subject.x, 0.0), k, settings.posterior, console)
@@ -154,7 +181,7 @@ def _coloured(subject: Subject, settings: CompleteSettings, console: Console) ->
     if settings.known is not None or settings.hidden is not None:
         raise ConfigError("task=colourise: what is known is the brightness: leave known= and hidden= out")
     require_posterior(subject.found.model, "task=colourise")
-    task = Luminance(spec.shape, noise_of_known(spec))
+    task = Luminance(spec.shape, noise_of_known(subject.found.model))
     grey = task.measure(x)
     drawn = inferred(subject, lambda _: task, grey, settings.draws, settings.posterior, console)
     v = spec.unscale(drawn.flatten(0, 1)).unflatten(0, tuple(drawn.shape[:2]))

@@ -35,7 +35,7 @@ from genkit.noise import SampleNoise
 from genkit.printing import shown
 from genkit.report.console import make_console
 
-USUAL = 64  # held-out examples
+USUAL = 16  # held-out examples
 KEYS = ("task", "noise", "factor", "blur", "draws", "posterior")
 
 

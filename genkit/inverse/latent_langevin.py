@@ -2,11 +2,11 @@ r"""Inference of latents: which z of a generator x = g(z) a measurement tells of
 
 .. math:: U(z) = \frac{1}{2 s^2} \| v - A g(z) \|^2 - \log p(z).
 
-First the best z by gradient, from several draws of p(z) of which those that end lowest are kept. No generator meets
-an example exactly, so the noise is at least its own error: s² = max(σ², ‖v − A g(z)‖² / m), m measured values,
-estimated while z moves. Without that the few numbers of z are driven out of the region that p(z) fills. Then Langevin
-steps with Metropolis' correction, z' = z − h ∇U + √(2h) ε, whose size h is fitted to each chain, spread the draws over
-the posterior.
+First the best z by gradient, from several draws of p(z), which are kept by the weights e^−U that they end with. No
+generator meets an example exactly, so the noise is at least its own error: s² = max(σ², ‖v − A g(z)‖² / m), m measured
+values, estimated while z moves. Without that the few numbers of z are driven out of the region that p(z) fills. Then
+Langevin steps with Metropolis' correction, z' = z − h ∇U + √(2h) ε, whose size h is fitted to each chain, spread the
+draws over the posterior.
 
 References: Compressed Sensing using Generative Models (Bora et al. 2017, 1703.03208); Exponential convergence of
     Langevin distributions (Roberts & Tweedie 1996).
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import PositiveFloat, Range
-from genkit.inverse.posterior_sampler import Observation, PosteriorSampler, RepeatedNoise
+from genkit.inverse.posterior_sampler import Observation, PosteriorSampler, RepeatedNoise, systematic
 from genkit.noise import Noise
 
 TARGET = 0.57  # share of accepted steps at which Langevin steps go furthest (Roberts & Rosenthal 1998)
@@ -47,7 +47,7 @@ class LatentLangevin(PosteriorSampler):
 
     Arguments:
         generator: g and p(z).
-        restarts: Starts for each draw that is asked for; of all starts of an example the best ones are kept.
+        restarts: Starts for each draw that is asked for; of all starts of an example the best are kept, by weight.
         steps: Gradient steps (Adam) to the best latent.
         step_size: Of these, in units of z.
         langevin_steps: Steps that spread the draws; 0: none.
@@ -72,8 +72,8 @@ class LatentLangevin(PosteriorSampler):
         many, n = k * self.restarts, len(observation.v)
         self.generator.begin(n, many)
         z, variance, energy = self._best(observation.repeated(many), RepeatedNoise(noise, many))
-        lowest = energy.unflatten(0, (n, many)).topk(k, 1, largest=False).indices
-        rows = (lowest + many * torch.arange(n, device=z.device)[:, None]).flatten()
+        kept = systematic((-energy).unflatten(0, (n, many)).softmax(1), k, noise)
+        rows = (kept + many * torch.arange(n, device=z.device)[:, None]).flatten()
         self.generator.take(rows)
         each = observation.repeated(k)
         z = self._spread(z[rows], each, variance[rows], RepeatedNoise(noise, k))

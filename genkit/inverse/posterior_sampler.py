@@ -80,6 +80,13 @@ def ancestral(*, denoiser: Denoiser) -> Sampler:
     return AncestralSampler(denoiser=denoiser, steps=STEPS)
 
 
+def systematic(w: Tensor, k: int, noise: Noise) -> Tensor:
+    """k numbers of particles by weights w (n, many), (n, k): systematic resampling (Kitagawa 1996)."""
+    u = torch.special.ndtr(noise(1).double()).to(w)
+    places = (torch.arange(k, device=w.device) + u) / k
+    return torch.searchsorted(w.cumsum(1).contiguous(), places.contiguous()).clamp(max=w.shape[1] - 1)
+
+
 def quadratic(task: LinearTask, r: Tensor, level: float | Tensor, iterations: int) -> Tensor:
     """r* (σ² + level² A A*)⁻¹ r for residuals r (B, *out_shape), (B,): −2 log N(r; 0, ·) up to a constant."""
     return (r * _whitened(task, r, level, iterations)).flatten(1).sum(1)

@@ -46,7 +46,7 @@ def save_completions(
     if spread is not None:
         most = max(float(spread.max()), 1e-6)
         sheets.append(_coloured((255 * spread / most).round().to(torch.uint8)[..., None]))
-        heads.append(f"spread, white {most:.2f}")
+        heads.append(f"±{most:.2f} white")
     tiles = np.stack(sheets, 1).repeat(scale, 2).repeat(scale, 3)  # (R, columns, H, W, 3)
     rows, count, tall, wide, _ = tiles.shape
     top = SIZE + 2 * PAD

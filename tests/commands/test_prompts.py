@@ -108,3 +108,11 @@ def test_a_prompt_that_cannot_be_is_refused(words: tuple[str, ...], message: str
 
 def test_a_model_of_images_takes_no_prompt(vae: Path, work: Path) -> None:
     assert "trained on image data and not on text" in refused(2, "sample", f"ckpt={vae}", "prompt=1", "out=no")
+
+
+def test_complete_goes_on_from_a_prompt(texts: Path, work: Path) -> None:
+    said = done("complete", f"ckpt={texts}", "prompt=7 and 1", "draws=4", "out=one")
+    assert "4 texts, prompt 7 and 1" in said
+    assert len(drawn("one")) == 4
+    assert all(text.startswith("7 and 1") for text in drawn("one"))
+    assert "goes with examples" in refused(2, "complete", f"ckpt={texts}", "prompt=7", "known=0.5", "out=two")

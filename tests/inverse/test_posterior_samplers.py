@@ -14,9 +14,9 @@ from genkit.diffusion.variance_preserving import CosineSchedule
 from genkit.inverse.guided_denoiser import DPS, MMPS, PiGDM
 from genkit.inverse.latent_langevin import LatentLangevin, metropolis_langevin
 from genkit.inverse.linear_task import LinearTask, Mask
-from genkit.inverse.posterior_sampler import Observation, PosteriorSampler
+from genkit.inverse.posterior_sampler import Observation, PosteriorSampler, systematic
 from genkit.inverse.repaint import RePaint, schedule_of
-from genkit.inverse.split_gibbs import SplitGibbs, systematic
+from genkit.inverse.split_gibbs import SplitGibbs
 from genkit.noise import SampleNoise
 
 DIM, MODES, MEASURED, STD, SIGMA = 8, 6, 3, 0.25, 0.05
