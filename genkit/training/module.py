@@ -30,6 +30,7 @@ from genkit.data.loader import ValLoader
 from genkit.data.spec import Batch
 from genkit.errors import ConfigError, NumericalError
 from genkit.models.base import GenerativeModel
+from genkit.models.guarded import Guarded
 from genkit.models.training_state import TrainingState
 from genkit.noise import seed_global, seed_of
 from genkit.ranks import alone, copy_from_first, gathered, highest, rows_of_all, summed, world
@@ -173,6 +174,7 @@ class GenerativeModule(NoStepHooks, pl.LightningModule):  # type: ignore[misc]
             self._initialise(batch)
         terms = self._losses(batch, phase)
         if self._looks:
+            self._check_guard(terms)
             self._check_finite(terms, phase)
         self._log(terms, phase)
         self.micro_batch += 1
@@ -360,6 +362,12 @@ class GenerativeModule(NoStepHooks, pl.LightningModule):  # type: ignore[misc]
 
     def _key(self, stage: str, phase: str, name: str) -> str:
         return f"{stage}/{name}" if len(self.learns) == 1 else f"{stage}/{phase}/{name}"
+
+    def _check_guard(self, terms: Mapping[str, Tensor]) -> None:
+        if isinstance(self.model, Guarded):
+            causes = gathered(self.model.lost(terms))
+            if (cause := next(filter(None, causes), None)) is not None:
+                raise NumericalError(f"step {self.global_step:,}: {cause}")
 
     def _check_finite(self, terms: dict[str, Tensor], phase: str) -> None:
         finite = math.isfinite(terms["loss"].item())

@@ -32,6 +32,8 @@ FAMILIES = {
         *(f"model.transform.image.{word}" for word in ("levels=1", "hidden_channels=4", "top_features=8", "depth=1")),
     ),
     "diffusion": MLP,
+    "pcd_ebm": (*MLP, "model.objective.steps=2"),
+    "jem": (*MLP, "model.objective.steps=2"),
 }
 TOY = ("data=toy", "data.n_train=810", "data.eval_n=300")
 QUICK = ("trainer=cpu", "data.batch_size=32", "samples.every_n_steps=0")

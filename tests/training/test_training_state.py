@@ -7,7 +7,7 @@ import torch
 from training_cases import SPEC, averaged, difference, module_of, new, run_in
 
 from genkit.checkpoint.read import find_checkpoint
-from genkit.errors import CheckpointError
+from genkit.errors import CheckpointError, NumericalError
 from genkit.models.energy.contrastive import PersistentCD
 from genkit.models.energy.ebm import EBM
 from genkit.models.energy.langevin import MALA
@@ -53,6 +53,15 @@ def test_the_stored_model_has_no_chains_and_samples_without(runs: tuple[Path, Pa
     model.load_state_dict(stored)
     assert model.training_state() == {}
     assert model.sample(2).shape == (2, 2)
+
+
+def test_a_training_that_is_lost_ends_with_the_cause(tmp_path: Path) -> None:
+    lost = module()
+    with torch.no_grad():
+        lost.model.network.last.weight.mul_(1e4)  # chains run away from data at once
+    cause = r"^step \d+: the energies of data and chains are [^\n]* apart [^\n]*: lower optimizer\.lr[^\n]*$"
+    with pytest.raises(NumericalError, match=cause):
+        run_in(tmp_path / "lost", lost)
 
 
 def test_chains_that_are_missing_or_another_models_are_refused() -> None:

@@ -25,13 +25,13 @@ from torch.nn import functional as F
 
 from genkit.batch_noise import integers, normal_like, uniform
 from genkit.component import Count, NonNegativeFloat, PositiveFloat, Probability
-from genkit.errors import NumericalError
 from genkit.models.energy.base_distribution import FEW, default_base
 from genkit.models.energy.langevin import Temperature, drift, slope
 from genkit.models.energy.objective import EnergyObjective, LogDensities, under
+from genkit.models.guarded import Guarded
 from genkit.models.training_state import TrainingState
 from genkit.noise import generator_of
-from genkit.ranks import gathered, rows_of_all, world
+from genkit.ranks import rows_of_all, world
 
 STEPS, STEP = 20, 0.05  # of a chain between two steps of the training; ε in standard deviations of the data
 GRADIENT_LIMIT, DATA_NOISE = 0.1, 0.03  # in standard deviations of the data
@@ -40,7 +40,7 @@ COLD = 0.01  # temperature of chains in many dimensions
 CHAINS = 10  # in the buffer for each example of a batch
 
 
-class PersistentCD(EnergyObjective, TrainingState):
+class PersistentCD(EnergyObjective, TrainingState, Guarded):
     """Persistent contrastive divergence by Langevin chains.
 
     References: Tieleman 2008; Du & Mordatch 2019, 1903.08689.
@@ -91,20 +91,16 @@ class PersistentCD(EnergyObjective, TrainingState):
 
     def _terms(self, of_data: Tensor, of_chains: Tensor) -> dict[str, Tensor]:
         gap = of_chains.mean() - of_data.mean()
-        self._check(gap.detach())
         held = of_data.square().mean() + of_chains.square().mean()
         return {"loss": self.energy_l2 * held - gap, "energy_gap": gap}
 
-    def _check(self, gap: Tensor) -> None:
-        """Raises NumericalError where the energies of data and chains have parted, the same in all processes."""
-        if not self.training:
-            return
-        gaps = gathered(float(gap))
-        worst = max(gaps, key=lambda one: abs(one) if one == one else float("inf"))
-        if abs(worst) <= self.largest_gap:
-            return
-        what = f"are {abs(worst):.3g} nats apart" if abs(worst) < float("inf") else "are not finite"
-        raise NumericalError(
+    def lost(self, terms: Mapping[str, Tensor]) -> str | None:
+        """The cause where the energies of data and chains have parted."""
+        gap = abs(terms["energy_gap"].item())
+        if gap <= self.largest_gap:
+            return None
+        what = f"are {gap:.3g} nats apart" if gap < math.inf else "are not finite"
+        return (
             f"the energies of data and chains {what} (model.objective.largest_gap={self.largest_gap:g}): the chains do "
             "not follow the model: lower optimizer.lr, or raise model.objective.steps or model.objective.energy_l2"
         )
@@ -135,17 +131,18 @@ class PersistentCD(EnergyObjective, TrainingState):
         afresh = uniform(len(u), device=u.device) < self.restarts
         start = torch.where(afresh.reshape(-1, *[1] * (u.ndim - 1)), fresh, chains[slots])
         ends = self._walk(log_densities, start, y)
-        if bool(torch.isfinite(ends).all()):
-            self._keep(chains, rows_of_all(slots), rows_of_all(ends))
+        self._keep(chains, rows_of_all(slots), rows_of_all(ends))
         return ends
 
     @staticmethod
     def _keep(chains: Tensor, slots: Tensor, ends: Tensor) -> None:
-        """Puts ends (N, *shape) into their slots (N,); of several in one slot the last."""
+        """Puts ends (N, *shape) into their slots (N,): of several in one slot the last, and none that is not finite."""
         place = torch.arange(len(slots), device=slots.device)
-        last = torch.full((len(chains),), -1, device=slots.device).scatter_reduce(0, slots, place, "amax")
-        kept = last[slots] == place
-        chains[slots[kept]] = ends[kept].to(chains)
+        finite = torch.isfinite(ends).flatten(1).all(1)
+        last = torch.full((len(chains),), -1, device=slots.device)
+        last = last.scatter_reduce(0, slots, torch.where(finite, place, -1), "amax")
+        moved = (last >= 0).reshape(-1, *[1] * (chains.ndim - 1))
+        chains.copy_(torch.where(moved, ends[last.clamp(min=0)].to(chains), chains))
 
     @property
     def _kinds(self) -> int:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from genkit.batch_noise import uniform_like
 from genkit.component import AtSampling, PositiveFloat, PositiveInt
 from genkit.data.spec import Batch, DataSpec, check_values
-from genkit.errors import ConfigError, NumericalError
+from genkit.errors import ConfigError
 from genkit.models.base import Completes, Conditional, GenerativeModel, Noise, Stepwise, classes_of
 from genkit.models.energy.annealed_importance import AnnealedImportance
 from genkit.models.energy.base_distribution import FEW, default_base
@@ -43,6 +43,7 @@ from genkit.models.energy.objective import (
     under,
 )
 from genkit.models.energy_function import Energy
+from genkit.models.guarded import Guarded
 from genkit.models.normalised import Normalised
 from genkit.models.sampling_gradients import SamplesByGradient
 from genkit.models.score_function import ScoreFunction
@@ -68,6 +69,7 @@ class EBM(
     Conditional,
     Stepwise,
     TrainingState,
+    Guarded,
     SamplesByGradient,
 ):
     """Energy-based model with one network and an objective of choice.
@@ -151,10 +153,7 @@ class EBM(
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x, y = batch["x"], self.labels_of(batch)
         u = self.standardised(self.spec.dequantise(x, uniform_like(x)))
-        try:
-            terms = self.objective.losses(self.log_densities, u, y)
-        except NumericalError as error:
-            raise NumericalError(f"step {self.step:,}: {error}") from error
+        terms = self.objective.losses(self.log_densities, u, y)
         if self.objective.is_likelihood:  # in nats of x
             terms["loss"] = terms["loss"] + self.spread.log().sum()
         return terms
@@ -214,6 +213,9 @@ class EBM(
         facts: dict[str, Any] = {key: value if self.num_classes else value[0] for key, value in numbers.items()}
         facts["log_z_method"] = log_z.method
         return facts | ({"log_z_caution": log_z.caution} if log_z.caution else {})
+
+    def lost(self, terms: Mapping[str, Tensor]) -> str | None:
+        return self.objective.lost(terms) if isinstance(self.objective, Guarded) else None
 
     def training_state(self) -> dict[str, Tensor]:
         return self.objective.training_state() if isinstance(self.objective, TrainingState) else {}
