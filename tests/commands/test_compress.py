@@ -22,7 +22,7 @@ SOME = ("n=30",)
 @pytest.fixture(scope="session")
 def made(runs: Path) -> Path:
     """30 steps of a masked perceptron on digits."""
-    run = runs / "made"
+    run = runs / "made-compressed"
     small = ("model=made", "model.network.features=32", "model.network.depth=1", "trainer.max_steps=30")
     done("train", *small, "data=digits", *QUICK, "trainer.val_every_n_steps=30", f"run_dir={run}")
     return run

@@ -223,7 +223,7 @@ def test_an_untrained_model_knows_little(network: str) -> None:
 def test_sixteen_tokens_are_learned_by_heart(network: str) -> None:
     spec = DataSpec((16,), "sequence", kind=Categorical(5))
     torch.manual_seed(0)
-    big = partial(NETWORKS[network], features=32) if "lstm" in network else partial(NETWORKS[network], features=16)
+    big = partial(NETWORKS[network], features=32 if network in ("lstm", "made") else 16)
     model = Autoregressive(spec=spec, network=big)
     x = torch.randint(5, (2, 16))
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
