@@ -33,6 +33,7 @@ from genkit.inverse.posterior_sampler import (
     PosteriorSampler,
     RepeatedNoise,
     ancestral,
+    begun,
     conjugate_gradients,
 )
 from genkit.noise import Noise
@@ -184,10 +185,7 @@ class DPS(PosteriorSampler):
     def __call__(self, observation: Observation, k: int, noise: Noise) -> Tensor:
         each, drawn = observation.repeated(k), RepeatedNoise(noise, k)
         sampler = self.sampler(denoiser=self.denoiser)
-        sampler.begin(drawn)
-        times = sampler.times(each.v)
-        _, sigma = self.denoiser.schedule(times[0])
-        x_t = sigma * drawn(*each.task.in_shape).to(each.v)
+        times, x_t = begun(sampler, each, drawn)
         for t, s in pairwise(times):
             x_t = sampler.step(x_t, t, s) - self.scale * self._gradient(x_t, t, each)
         return sampler.mean(x_t, times[-1]).unflatten(0, (-1, k))

@@ -87,6 +87,14 @@ def systematic(w: Tensor, k: int, noise: Noise) -> Tensor:
     return torch.searchsorted(w.cumsum(1).contiguous(), places.contiguous()).clamp(max=w.shape[1] - 1)
 
 
+def begun(sampler: Sampler, each: Observation, noise: Noise) -> tuple[Tensor, Tensor]:
+    """The times of a sampler that is told its noise, and pure noise at the first of them, a row for each draw."""
+    sampler.begin(noise)
+    times = sampler.times(each.v)
+    _, sigma = sampler.denoiser.schedule(times[0])
+    return times, sigma * noise(*each.task.in_shape).to(each.v)
+
+
 def quadratic(task: LinearTask, r: Tensor, level: float | Tensor, iterations: int) -> Tensor:
     """r* (σ² + level² A A*)⁻¹ r for residuals r (B, *out_shape), (B,): −2 log N(r; 0, ·) up to a constant."""
     return (r * _whitened(task, r, level, iterations)).flatten(1).sum(1)

@@ -16,7 +16,7 @@ from genkit.diffusion.denoiser import Denoiser
 from genkit.diffusion.sampler import SamplerFactory
 from genkit.errors import ConfigError
 from genkit.inverse.linear_task import Mask
-from genkit.inverse.posterior_sampler import Observation, PosteriorSampler, RepeatedNoise, ancestral
+from genkit.inverse.posterior_sampler import Observation, PosteriorSampler, RepeatedNoise, ancestral, begun
 from genkit.noise import Noise
 
 
@@ -49,10 +49,7 @@ class RePaint(PosteriorSampler):
             raise ConfigError("posterior=repaint: it replaces values that are known, and serves masks alone")
         each, drawn = observation.repeated(k), RepeatedNoise(noise, k)
         sampler = self.sampler(denoiser=self.denoiser)
-        sampler.begin(drawn)
-        times = sampler.times(each.v)
-        _, sigma = self.denoiser.schedule(times[0])
-        x_t = sigma * drawn(*each.task.in_shape).to(each.v)
+        times, x_t = begun(sampler, each, drawn)
         for i, j in schedule_of(len(times), self.length, self.jumps):
             if j > i:
                 x_t = self._replaced(sampler.step(x_t, times[i], times[j]), times[j], each, drawn)

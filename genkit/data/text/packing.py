@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.data.split import Examples, Split, Subset
-from genkit.data.text.token_rows import Documents, Rows
+from genkit.data.split import Examples
+from genkit.data.text.token_rows import Documents, Rows, UnlabelledRows
 
 
 def best_fit(sizes: Rows, room: int) -> Rows:
@@ -44,7 +44,7 @@ def best_fit(sizes: Rows, room: int) -> Rows:
     return rows
 
 
-class PackedDocuments(Split):
+class PackedDocuments(UnlabelledRows):
     """The documents of a split, several in a row of T tokens, padded at the end.
 
     Args:
@@ -68,10 +68,6 @@ class PackedDocuments(Split):
         self.starts, self.sizes = starts[together], sizes[together]  # of the pieces, those of a row side by side
         self.first = np.searchsorted(row[together], np.arange(int(row.max()) + 2))  # the first piece of each row
 
-    @property
-    def labels(self) -> Tensor | None:
-        return None
-
     def __len__(self) -> int:
         return len(self.first) - 1
 
@@ -88,12 +84,6 @@ class PackedDocuments(Split):
         inside = torch.from_numpy(np.arange(self.length)[None] < filled[:, None])
         x[inside] = self.documents.at(places)
         return Examples(x)
-
-    def between(self, low: int, high: int) -> Examples:
-        return self.take(torch.arange(low, high))
-
-    def __getitem__(self, index: Tensor) -> Subset:
-        return Subset(self, torch.arange(len(self))[index])
 
     @property
     def values_hash(self) -> str:

@@ -100,7 +100,21 @@ class Documents:
         return rows
 
 
-class Windows(Split):
+class UnlabelledRows(Split):
+    """Examples without labels, all of them made by `take`."""
+
+    @property
+    def labels(self) -> Tensor | None:
+        return None
+
+    def between(self, low: int, high: int) -> Examples:
+        return self.take(torch.arange(low, high))
+
+    def __getitem__(self, index: Tensor) -> Subset:
+        return Subset(self, torch.arange(len(self))[index])
+
+
+class Windows(UnlabelledRows):
     """The documents of a split in windows of T tokens side by side, the last one of each document padded.
 
     So every token stands in one window.
@@ -115,10 +129,6 @@ class Windows(Split):
         self.documents, self.length, self.pad = documents, length, pad
         self.shape, self.dtype = (length,), torch.int64
         self.until = np.cumsum(-(-documents.lengths // length))
-
-    @property
-    def labels(self) -> Tensor | None:
-        return None
 
     def __len__(self) -> int:
         return int(self.until[-1])
@@ -140,12 +150,6 @@ class Windows(Split):
         starts = self.documents.starts[document] + offset
         return Examples(self.documents.gathered(starts, counts, self.length, self.pad))
 
-    def between(self, low: int, high: int) -> Examples:
-        return self.take(torch.arange(low, high))
-
-    def __getitem__(self, index: Tensor) -> Subset:
-        return Subset(self, torch.arange(len(self))[index])
-
     @property
     def values_hash(self) -> str:
         """Of the tokens of all documents and of how they are cut, so that no window needs to be read."""
@@ -153,7 +157,7 @@ class Windows(Split):
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-class WindowNumbers(Split):
+class WindowNumbers(UnlabelledRows):
     """The numbers of n windows as their values, (1,) int64: what a view of windows starts from.
 
     Args:
@@ -163,18 +167,8 @@ class WindowNumbers(Split):
     def __init__(self, n: int) -> None:
         self.n, self.shape, self.dtype = n, (1,), torch.int64
 
-    @property
-    def labels(self) -> Tensor | None:
-        return None
-
     def __len__(self) -> int:
         return self.n
 
     def take(self, index: Tensor) -> Examples:
         return Examples(index[:, None])
-
-    def between(self, low: int, high: int) -> Examples:
-        return Examples(torch.arange(low, high)[:, None])
-
-    def __getitem__(self, index: Tensor) -> Subset:
-        return Subset(self, torch.arange(self.n)[index])
