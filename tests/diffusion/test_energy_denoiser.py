@@ -39,7 +39,10 @@ def test_its_jacobian_is_symmetric_and_that_of_a_plain_denoiser_is_not() -> None
     assert curls[0] < 1e-6 < 1e-3 < curls[1]
 
 
-@pytest.mark.parametrize("schedule", [KarrasSchedule(), RectifiedSchedule(), CosineSchedule()], ids=lambda s: type(s).__name__)
+SCHEDULES = [KarrasSchedule(), RectifiedSchedule(), CosineSchedule()]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
 def test_the_score_is_the_gradient_of_its_energy_on_any_schedule(schedule: Schedule) -> None:
     made = denoiser(schedule=schedule)
     x_t, t = points(schedule)
