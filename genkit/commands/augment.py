@@ -37,7 +37,7 @@ from genkit.report.picture import draw, picture_name
 
 PICTURED = 100
 TRIES = 5  # examples drawn for each that is wanted, at most, where they are filtered
-KEYS = ("n", "seed", "filter", "seeds", "classifier_steps", "batch_size", "device")
+KEYS = ("n", "seed", "filter", "repeats", "classifier_steps", "batch_size", "device")
 
 
 def run(settings: AugmentSettings) -> None:
@@ -65,8 +65,8 @@ def augment(settings: AugmentSettings) -> Path:
         drawn, seen = _drawn(found, settings, train, n, value_of(train))
         value = value_of(drawn)
         with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
-            task = bar.add_task("training classifiers", total=len(value.arms) * settings.seeds)
-            found_arms = value.compare(settings.seeds, lambda: bar.advance(task))
+            task = bar.add_task("training classifiers", total=len(value.arms) * settings.repeats)
+            found_arms = value.compare(settings.repeats, lambda: bar.advance(task))
     rows = _rows(found_arms, settings)
     facts = {key: settings.config[key] for key in KEYS} | {
         "kept": len(drawn.x),
@@ -134,7 +134,7 @@ def _rows(arms: list[Comparison], settings: AugmentSettings) -> list[Row]:
                 "gain": gain,
                 "gain_lo": low,
                 "gain_hi": high,
-                "seeds": settings.seeds,
+                "repeats": settings.repeats,
                 "steps": settings.classifier_steps,
             }
         )

@@ -218,7 +218,7 @@ class AugmentSettings(ModelSettings):
     Attributes:
         n: How many examples are drawn; None: as many as there are training examples.
         filter: Least probability of its label, by a classifier of real examples, at which one is kept; None: all are.
-        seeds: Classifiers of each kind.
+        repeats: Classifiers of each kind.
         classifier_steps: Of the training of each.
     """
 
@@ -226,7 +226,7 @@ class AugmentSettings(ModelSettings):
     n: PositiveInt | None
     data: dict[str, str | None]
     filter: Probability | None
-    seeds: Annotated[int, Range(2, 1000)]
+    repeats: Annotated[int, Range(2, 1000)]
     classifier_steps: Annotated[int, Range(2, 10**6)]
 
 

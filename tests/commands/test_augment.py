@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from command_cases import done, refused
 
-FEW = ("n=30", "seeds=2", "classifier_steps=4")
+FEW = ("n=30", "repeats=2", "classifier_steps=4")
 
 
 def test_a_labelled_set_and_its_worth(diffusion: Path) -> None:

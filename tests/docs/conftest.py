@@ -87,7 +87,7 @@ def shortened(argv: list[str], n: int) -> list[str]:
             return [*argv, "n=2"]
         case "augment":
             words = ["filter=0" if word.startswith("filter=") else word for word in argv]
-            return [*words, "n=20", "seeds=2", "classifier_steps=4"]
+            return [*words, "n=20", "repeats=2", "classifier_steps=4"]
         case "complete" | "restore":  # the command that comes next has no key of its own
             few = [] if any(word.startswith(("input=", "prompt=")) for word in argv) else ["n=2"]
             own = any(word.startswith("posterior=") for word in argv)

@@ -199,7 +199,7 @@ USE: dict[str, Term] = DRAWING | {
 AUGMENT: dict[str, Term] = DRAWING | {
     COUNT: Term("n"),
     "threshold confidence min_confidence filter_threshold": Term("filter"),
-    "repeats n_seeds num_seeds": Term("seeds"),
+    "n_seeds num_seeds classifiers": Term("repeats"),
 }
 
 SAMPLED = ("sampler", "guidance", "temperature", "truncation")  # keys of how a model samples
