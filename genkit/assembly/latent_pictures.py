@@ -14,12 +14,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from genkit.assembly.latent_space import mapped
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_labels import label_number
 from genkit.assembly.sampling_model import dataset_of, title_of
 from genkit.config.build import build
 from genkit.config.settings import SampleSettings
+from genkit.data.dataset import Dataset
 from genkit.data.order import drawn
+from genkit.data.spec import DataSpec
 from genkit.data.split import Split
 from genkit.errors import ConfigError, DataError
 from genkit.models.base import Decoder, Encoder, GenerativeModel, NormalLatent, Reconstructor
@@ -66,7 +69,7 @@ def _interpolation(found: Restored, settings: SampleSettings) -> Picture:
     z = _ends(found, settings, rows, y)
     points = between(z[0::2], z[1::2], torch.linspace(0, 1, PATH)).flatten(0, 1)
     labels = None if y is None else y.repeat_interleave(PATH)
-    x = _mapped(model, model.decode, points, labels, settings.batch_size).unflatten(0, (rows, PATH))
+    x = mapped(model, model.decode, points, labels, settings.batch_size).unflatten(0, (rows, PATH))
     real, title = _background(found, settings), f"{title_of(found)}, interpolation of latents along each row"
     return partial(draw_rows, rows=x, spec=model.spec, real=real, title=title)
 
@@ -77,7 +80,7 @@ def _reconstruction(found: Restored, settings: SampleSettings) -> Picture:
     assert isinstance(model, Reconstructor)
     y = labels_for(model, range(n), label_number(model.spec, settings.y))
     x = _held_out(found, settings, n, y)
-    restored = _mapped(model, model.reconstruct, x, y, settings.batch_size)
+    restored = mapped(model, model.reconstruct, x, y, settings.batch_size)
     title = f"{title_of(found)}, held-out examples"
     return partial(draw_pairs, x=x, reconstruction=restored, spec=model.spec, title=title)
 
@@ -90,15 +93,20 @@ def _ends(found: Restored, settings: SampleSettings, rows: int, y: Tensor | None
         return SampleNoise(settings.seed, range(2 * rows))(model.latent_dim)
     both = None if y is None else y.repeat_interleave(2)
     x = _held_out(found, settings, 2 * rows, both)
-    return _mapped(model, model.encode, x, both, settings.batch_size)
+    return mapped(model, model.encode, x, both, settings.batch_size)
 
 
 def _background(found: Restored, settings: SampleSettings) -> Tensor | None:
     """Real points beside the paths of vectors; images need none."""
     if found.model.spec.drawing != "scatter":
         return None
-    test = dataset_of(found, settings.data, settings.plugins).split("test")
-    return found.model.spec.scale(drawn(test, min(len(test), REAL_POINTS), seed=0).x)
+    return real_points(dataset_of(found, settings.data, settings.plugins), found.model.spec)
+
+
+def real_points(dataset: Dataset, spec: DataSpec) -> Tensor:
+    """Some held-out points in model units, to be drawn behind those of a model."""
+    test = dataset.split("test")
+    return spec.scale(drawn(test, min(len(test), REAL_POINTS), seed=0).x)
 
 
 def _held_out(found: Restored, settings: SampleSettings, n: int, y: Tensor | None) -> Tensor:
@@ -123,17 +131,3 @@ def _labelled(split: Split, order: Tensor, y: Tensor) -> Iterator[int]:
         if found is None:
             return
         yield found
-
-
-def _mapped(
-    model: GenerativeModel,
-    function: Callable[[Tensor, Tensor | None], Tensor],
-    x: Tensor,
-    y: Tensor | None,
-    batch_size: int,
-) -> Tensor:
-    """`function` of x (n, …) and labels, batch by batch on the model's device; the result on the CPU."""
-    device = next(iter(model.parameters())).device
-    xs = x.to(device).split(batch_size)
-    ys = [None] * len(xs) if y is None else y.to(device).split(batch_size)
-    return torch.cat([function(*part).cpu() for part in zip(xs, ys, strict=True)])

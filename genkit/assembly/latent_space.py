@@ -54,13 +54,14 @@ class LatentSpace:
         assert isinstance(model, LatentVariable)
         return self._mapped(model.from_latent, z, y)
 
-    @torch.no_grad()
     def _mapped(self, function: Map, x: Tensor, y: Tensor | None) -> Tensor:
-        device = next(iter(self.model.parameters())).device
-        dtype = next(iter(self.model.parameters())).dtype
-        found = []
-        for first in range(0, len(x), self.batch_size):
-            part = slice(first, first + self.batch_size)
-            labels = None if y is None else y[part].to(device)
-            found.append(function(x[part].to(device, dtype), labels).cpu())
-        return torch.cat(found)
+        with torch.no_grad():
+            return mapped(self.model, function, x, y, self.batch_size)
+
+
+def mapped(model: GenerativeModel, function: Map, x: Tensor, y: Tensor | None, batch_size: int) -> Tensor:
+    """`function` of x (n, …) and labels, batch by batch on the model's device; the result on the CPU."""
+    device = next(iter(model.parameters())).device
+    xs = x.to(device).split(batch_size)
+    ys = [None] * len(xs) if y is None else y.to(device).split(batch_size)
+    return torch.cat([function(*part).cpu() for part in zip(xs, ys, strict=True)])

@@ -16,13 +16,13 @@ from rich.console import Console
 from genkit.assembly.closing_lines import close, next_command
 from genkit.assembly.examples import Subject, subject_of
 from genkit.assembly.exploration import Exploration, Panel, chosen
+from genkit.assembly.latent_pictures import real_points
 from genkit.assembly.output_folder import check_out
 from genkit.assembly.sampling_model import title_of
 from genkit.assembly.use_results import RESULTS, result_folder, write_facts, write_scores
 from genkit.config.build import build
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import ExploreSettings
-from genkit.data.order import drawn
 from genkit.models.interpolation import Interpolation
 from genkit.printing import shown
 from genkit.report.console import make_console
@@ -30,7 +30,6 @@ from genkit.report.moving_rows import moments, moving, save_animation, save_page
 from genkit.report.picture import draw_rows
 
 USUAL = 8  # examples
-REAL_POINTS = 2000  # behind the paths of vectors
 PAGE = "explore.html"
 
 
@@ -67,8 +66,7 @@ def _draw(folder: Path, subject: Subject, panels: Sequence[Panel]) -> None:
     spec, title = subject.found.model.spec, title_of(subject.found)
     real = None
     if spec.drawing == "scatter" and subject.dataset is not None:
-        test = subject.dataset.split("test")
-        real = spec.scale(drawn(test, min(len(test), REAL_POINTS), seed=0).x)
+        real = real_points(subject.dataset, spec)
     parts = []
     for panel in panels:
         picture = folder / f"{panel.name}.png"
