@@ -4,6 +4,7 @@ device."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,8 @@ from rich.progress import Progress
 from torch import Tensor
 
 from genkit.assembly.examples import Subject
-from genkit.assembly.posterior_choice import labels_on, posterior_for
+from genkit.assembly.posterior_choice import check_posterior, infers_labels, labels_on, posterior_for
+from genkit.config.settings import InferringSettings
 from genkit.data.kinds import Quantised
 from genkit.errors import NumericalError
 from genkit.inverse.linear_task import LinearTask
@@ -26,6 +28,17 @@ REAL_NOISE = 0.01  # standard deviation of what is known of unbounded data, in m
 # draw among many is all that is left
 BOUNDED_NOISE = 0.05
 Making = Callable[[slice, SampleNoise, Tensor | None], Tensor]
+
+
+def told_how(subject: Subject, settings: InferringSettings) -> Subject:
+    """The subject that knows whether the posterior sampler of the settings finds out labels itself.
+
+    Raises ConfigError where posterior= names one that the model cannot serve.
+    """
+    model, node, plugins = subject.found.model, settings.posterior, settings.plugins
+    infers = infers_labels(model, node, plugins)
+    check_posterior(node, model, plugins)
+    return replace(subject, infers_labels=infers)
 
 
 def noise_of_known(model: GenerativeModel) -> float:

@@ -8,7 +8,6 @@ for others what is known is a linear measurement, and a posterior sampler draws 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from genkit.assembly.closing_lines import close, next_command
 from genkit.assembly.examples import Subject, model_of, subject_of, training_split
-from genkit.assembly.inference import completed, inferred, noise_of_known
+from genkit.assembly.inference import completed, inferred, noise_of_known, told_how
 from genkit.assembly.inference_results import (
     Inference,
     picture_file,
@@ -27,7 +26,7 @@ from genkit.assembly.inference_results import (
 )
 from genkit.assembly.known import mask_of, refuse_all_or_nothing
 from genkit.assembly.output_folder import check_out
-from genkit.assembly.posterior_choice import check_posterior, infers_labels, require_posterior
+from genkit.assembly.posterior_choice import require_posterior
 from genkit.assembly.prompts import begun
 from genkit.assembly.use_results import RESULTS, result_folder
 from genkit.config.memory import memory_errors, smaller_batch
@@ -59,8 +58,7 @@ def complete(settings: CompleteSettings) -> Path:
     if settings.prompt is not None:
         return _prompted(settings, console)
     subject = subject_of("complete", settings, console, USUAL)
-    subject = replace(subject, infers_labels=infers_labels(subject.found.model, settings.posterior, settings.plugins))
-    check_posterior(settings.posterior, subject.found.model, settings.plugins)
+    subject = told_how(subject, settings)
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):
         done = (

@@ -7,14 +7,13 @@ taken as the measurement itself: noisy, blurred, or small.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
 from genkit.assembly.closing_lines import close, next_command
 from genkit.assembly.examples import Subject, subject_of
-from genkit.assembly.inference import inferred
+from genkit.assembly.inference import inferred, told_how
 from genkit.assembly.inference_results import (
     Inference,
     picture_file,
@@ -23,7 +22,6 @@ from genkit.assembly.inference_results import (
     write_inference,
 )
 from genkit.assembly.output_folder import check_out
-from genkit.assembly.posterior_choice import check_posterior, infers_labels
 from genkit.assembly.restoration_task import measured_spec, task_for
 from genkit.assembly.use_results import RESULTS, result_folder
 from genkit.config.memory import memory_errors, smaller_batch
@@ -49,8 +47,7 @@ def restore(settings: RestoreSettings) -> Path:
     console = make_console()
     check_out(settings.out)
     subject = subject_of("restore", settings, console, USUAL, lambda spec: measured_spec(spec, settings))
-    subject = replace(subject, infers_labels=infers_labels(subject.found.model, settings.posterior, settings.plugins))
-    check_posterior(settings.posterior, subject.found.model, settings.plugins)
+    subject = told_how(subject, settings)
     started = time.perf_counter()
     spec = subject.found.model.spec
     v = _measured(subject, settings)
