@@ -5,19 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-    from typing import Any
 
     from PIL.Image import Image
     from torch import Tensor
 
-    from genkit.api import Run, Samples, Scores
+    from genkit.api import augment, complete, compress, decompress, detect, evaluate, explore, restore, sample, train
     from genkit.data.spec import DataSpec
     from genkit.models.base import GenerativeModel
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "evaluate", "load", "picture", "sample", "train"]
+__all__ = [
+    "__version__", "augment", "complete", "compress", "decompress", "detect", "evaluate", "explore", "load", "picture",
+    "restore", "sample", "train",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """The verbs of `genkit.api`, which imports torch: only once one is asked for (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from genkit import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load(path: str | Path, weights: str = "ema", plugins: tuple[str, ...] = ()) -> GenerativeModel:
@@ -37,47 +51,6 @@ def load(path: str | Path, weights: str = "ema", plugins: tuple[str, ...] = ()) 
     from genkit.assembly.restore import load_model  # heavy: imported when asked for
 
     return load_model(path, weights=weights, plugins=plugins)
-
-
-def train(*words: str | Mapping[str, Any], config_dir: str | Path | None = None, **keys: Any) -> Run:
-    """Train as `genkit train` does: `train("model=vae", "data=digits", run_dir="runs/vae")`.
-
-    Args:
-        words: Words of the command line, or mappings: `{"model": "vae", "trainer": {"max_steps": 9}}`.
-        config_dir: A folder of configuration beside genkit's own.
-        keys: More keys and values.
-
-    Returns:
-        The run: its folder, its step, the lines of its metrics, `model()`.
-
-    Raises:
-        GenkitError: what the command would say in one line.
-    """
-    from genkit import api as calls
-
-    return calls.train(*words, config_dir=config_dir, **keys)
-
-
-def sample(*words: str | Mapping[str, Any], config_dir: str | Path | None = None, **keys: Any) -> Samples:
-    """Sample a checkpoint as `genkit sample` does: `sample(ckpt="runs/vae", n=64)`; arguments and errors as `train`.
-
-    Returns:
-        Stored values, labels, the picture and the folder that holds them.
-    """
-    from genkit import api as calls
-
-    return calls.sample(*words, config_dir=config_dir, **keys)
-
-
-def evaluate(*words: str | Mapping[str, Any], config_dir: str | Path | None = None, **keys: Any) -> Scores:
-    """Score as `genkit eval` does: `evaluate(ckpt="runs/vae", metric="fid")`; arguments and errors as `train`.
-
-    Returns:
-        The records of the scores and the folder that holds them; printed, it is the command's table.
-    """
-    from genkit import api as calls
-
-    return calls.evaluate(*words, config_dir=config_dir, **keys)
 
 
 def picture(x: Tensor, of: GenerativeModel | DataSpec, title: str = "") -> Image:

@@ -1,4 +1,4 @@
-"""`genkit.train`, `genkit.sample` and `genkit.evaluate`: the verbs as functions of the same words.
+"""The verbs as functions of the same words: `genkit.train`, `sample`, `evaluate`, and the uses of a trained model.
 
     train("model=vae", "data=digits", "trainer.max_steps=100", run_dir="runs/vae")
     train({"model": "vae", "trainer": {"max_steps": 100}}, run_dir="runs/vae")
@@ -14,6 +14,7 @@ caller's own handler once the checkpoint is written: Ctrl-C is a KeyboardInterru
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import threading
@@ -27,12 +28,13 @@ import torch
 from torch import Tensor
 
 from genkit.assembly.restore import load_model
+from genkit.assembly.use_results import RESULTS
 from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.retention import newest_step
 from genkit.checkpoint.run_folder import METRICS, RUN, read_info
 from genkit.config.hydra.launch import call
 from genkit.config.hydra.words import parse
-from genkit.data.samples import read_samples
+from genkit.data.samples import SAMPLES, read_samples
 from genkit.errors import ConfigError, GenkitError
 from genkit.evaluation.record import Record
 from genkit.models.base import GenerativeModel
@@ -131,13 +133,52 @@ class Scores:
         return text.getvalue()
 
 
+@dataclass(frozen=True)
+class Use:
+    """The result of a verb that applies a checkpoint to examples.
+
+    Attributes:
+        path: The output folder; of `compress` the compressed file.
+        rows: Its scores as results.json has them, with "score", "value" and whatever says more of one.
+        pictures: Its PNGs.
+        x: Stored values of samples.npz, channels first; of `complete` and `restore` the draws of each example one after
+            the other. None where the verb writes none.
+        y: Their labels (n,) int64, None without.
+    """
+
+    path: Path
+    rows: tuple[dict[str, Any], ...] = ()
+    pictures: tuple[Path, ...] = ()
+    x: Tensor | None = None
+    y: Tensor | None = None
+
+    def value(self, score: str, **where: Any) -> float | None:
+        """The value of a score, of the first row that also has the other words: `value("rmse", source="nearest")`.
+
+        Raises ConfigError where there is no such row.
+        """
+        for each in self.rows:
+            if each["score"] == score and all(each.get(key) == value for key, value in where.items()):
+                return each["value"]
+        known = ", ".join(dict.fromkeys(str(each["score"]) for each in self.rows)) or "none"
+        said = "".join(f", {key}={value}" for key, value in where.items())
+        raise ConfigError(f"{shown(score)}{shown(said)}: no such score here; there are {shown(known)}")
+
+    def _repr_png_(self) -> bytes | None:
+        """The first picture, where a notebook shows the value of a cell."""
+        return self.pictures[0].read_bytes() if self.pictures else None
+
+
 def train(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Run:
-    """Train as `genkit train` does, to max_steps.
+    """Train as `genkit train` does: `train("model=vae", "data=digits", run_dir="runs/vae")`.
 
     Args:
-        words: Words of the command line, or mappings of keys to values.
+        words: Words of the command line, or mappings: `{"model": "vae", "trainer": {"max_steps": 9}}`.
         config_dir: A folder of configuration beside genkit's own, as `--config-dir`.
-        keys: More of them: `run_dir="runs/vae"`.
+        keys: More keys and values: `run_dir="runs/vae"`.
+
+    Returns:
+        The run: its folder, its step, the lines of its metrics, `model()`.
 
     Raises:
         GenkitError: ConfigError, DataError, CheckpointError, NumericalError, StorageError, as the command's exit code.
@@ -148,19 +189,62 @@ def train(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -
 
 
 def sample(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Samples:
-    """Sample a checkpoint as `genkit sample` does; arguments and errors as `train`."""
+    """Sample a checkpoint as `genkit sample` does: `sample(ckpt="runs/vae", n=64)`; arguments and errors as `train`.
+
+    Returns:
+        Stored values, labels, the picture and the folder that holds them.
+    """
     path: Path = _called("sample", "genkit.commands.sample:sample", words_of(words, keys), config_dir)
     picture = next(iter(sorted(path.glob("*.png"))))
-    if not (path / "samples.npz").is_file():
+    if not (path / SAMPLES).is_file():
         return Samples(path, picture)
     drawn = read_samples(path)
     return Samples(path, picture, drawn.x, drawn.y)
 
 
 def evaluate(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Scores:
-    """Score checkpoints or samples as `genkit eval` does; arguments and errors as `train`."""
+    """Score as `genkit eval` does: `evaluate(ckpt="runs/vae", metric="fid")`; arguments and errors as `train`.
+
+    Returns:
+        The records of the scores and the folder that holds them; printed, it is the command's table.
+    """
     scored = _called("eval", "genkit.commands.evaluate:evaluate", words_of(words, keys), config_dir)
     return Scores(scored.path, tuple(scored.records))
+
+
+def complete(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+    """Fill in what is hidden of examples: `complete(ckpt="runs/vae", known="upper", n=16)`; arguments as `train`."""
+    return _used("complete", words_of(words, keys), config_dir)
+
+
+def restore(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+    """Undo a measurement: `restore(ckpt="runs/diffusion", task="deblur")`; arguments as `train`."""
+    return _used("restore", words_of(words, keys), config_dir)
+
+
+def detect(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+    """Score how anomalous examples are: `detect(ckpt="runs/vae", input="scans")`; arguments as `train`."""
+    return _used("detect", words_of(words, keys), config_dir)
+
+
+def augment(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+    """Draw labelled examples, and measure a classifier's gain: `augment(ckpt="runs/vae")`; arguments as `train`."""
+    return _used("augment", words_of(words, keys), config_dir)
+
+
+def explore(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+    """Draw maps of a latent space: `explore(ckpt="runs/vae")`; arguments as `train`."""
+    return _used("explore", words_of(words, keys), config_dir)
+
+
+def compress(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+    """Write examples into one file without loss: `compress(ckpt="runs/gpt", out="digits.gk")`; arguments as `train`."""
+    return _used("compress", words_of(words, keys), config_dir)
+
+
+def decompress(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+    """Read a file that `compress` wrote: `decompress(input="digits.gk", ckpt="runs/gpt")`; arguments as `train`."""
+    return _used("decompress", words_of(words, keys), config_dir)
 
 
 def words_of(words: tuple[Argument, ...], keys: Mapping[str, Any]) -> list[str]:
@@ -203,6 +287,17 @@ def _text(value: Any, key: str) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(_text(item, key) for item in value)}]"
     raise ConfigError(f"{key}: {type(value).__name__} is no value of a configuration: give text, a number or a list")
+
+
+def _used(verb: str, words: list[str], config_dir: str | Path | None) -> Use:
+    path: Path = _called(verb, f"genkit.commands.{verb}:{verb}", words, config_dir)
+    if not path.is_dir():
+        return Use(path)
+    results, arrays = path / RESULTS, path / SAMPLES
+    rows = json.loads(results.read_text())["results"] if results.is_file() else []
+    drawn = read_samples(arrays) if arrays.is_file() else None
+    pictures = tuple(sorted(path.glob("*.png")))
+    return Use(path, tuple(rows), pictures, *((drawn.x, drawn.y) if drawn else ()))
 
 
 def _called(verb: str, target: str, words: list[str], config_dir: str | Path | None) -> Any:

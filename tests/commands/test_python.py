@@ -23,6 +23,7 @@ from rich.console import Console
 
 import genkit as package
 from genkit.api import words_of
+from genkit.cli import VERBS
 from genkit.data.sources.digits import Digits
 from genkit.data.sources.toy import Toy
 from genkit.errors import CheckpointError, ConfigError, DataError, GenkitError
@@ -71,6 +72,7 @@ def test_a_model_samples_by_a_seed_what_the_command_samples(run):
 
 
 TINY = ("model=vae", *MLP, "model.latent_dim=4", *QUICK)
+LANGEVIN = {"posterior": "latent_langevin", "posterior.steps": 2, "posterior.langevin_steps": 2}
 FEW = {"n": 16, "bootstrap": 2, "floor_repeats": 2}
 
 
@@ -89,6 +91,7 @@ CALLS = {
     "evaluate": lambda run: package.evaluate(FEW, ckpt=run, metric=["c2st", "kid"], baselines=True),
     "train": lambda run: package.train(*TINY, "trainer.max_steps=2", "trainer.threads=1"),
     "refused": lambda run: refused(package.train, model="vea"),
+    "complete": lambda run: package.complete(LANGEVIN, ckpt=run, known="upper", n=2),
     "failed": lambda run: refused(package.sample, ckpt=run / "run.json"),
 }
 
@@ -268,3 +271,30 @@ def test_a_notebook_is_written_to_as_a_pipe(monkeypatch):
         console.print("x" * 90)
     assert out.getvalue() == "x" * 90 + "\n"
     assert not console.is_interactive
+
+
+def test_python_uses_a_model_as_the_commands_do(vae, work):
+    """The folder, the rows of results.json, pictures and arrays; a compressed file and back."""
+    filled = package.complete(LANGEVIN, ckpt=vae, known="upper", n=3, draws=2, out="filled")
+    stored = json.loads(Path("filled/results.json").read_text())["results"]
+    assert (filled.path, list(filled.rows)) == (Path("filled").resolve(), stored)
+    assert filled.value("rmse", source="mean fill") == next(
+        r["value"] for r in stored if (r["score"], r["source"]) == ("rmse", "mean fill")
+    )
+    assert filled.x.shape == (6, 1, 8, 8)
+    assert filled.pictures == (filled.path / "complete.png",)
+    assert filled._repr_png_() == filled.pictures[0].read_bytes()
+    with pytest.raises(ConfigError, match="fid: no such score here; there are feature_distance"):
+        filled.value("fid")
+
+    file = package.compress(ckpt=vae, n=3, out="digits.gk")
+    again = package.decompress(input=file.path, ckpt=vae, out="again")
+    assert torch.equal(again.x[:, :, :4], filled.x[::2, :, :4])  # the same examples, whose upper half was known
+
+
+def test_every_verb_of_python_is_a_verb_of_the_command_line():
+    own = {"load", "picture", "__version__"}
+    assert {{"evaluate": "eval"}.get(name, name) for name in package.__all__ if name not in own} <= set(VERBS)
+    assert set(package.__all__) <= set(dir(package))
+    with pytest.raises(AttributeError, match="no attribute 'vea'"):
+        package.vea  # noqa: B018
