@@ -5,7 +5,7 @@ GENKIT := $(VENV)/bin/genkit
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := main
-.PHONY: help install main test slow lint type bench wheel clean
+.PHONY: help install main test slow lint type bench docs wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ type: $(STAMP) ## mypy
 
 bench: $(STAMP) ## speed, as ratios measured side by side
 	$(PY) scripts/bench.py
+
+docs: $(STAMP) ## the documentation as a site in outputs/site
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --config-file scripts/site/mkdocs.yml
 
 wheel: $(STAMP) ## build the wheel into dist/
 	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
