@@ -29,32 +29,29 @@ class Verb(NamedTuple):
     jobs: str = ""
 
 
-SWEEPS, OUTPUTS = "genkit.assembly.training_jobs", "genkit.assembly.output_jobs"
+TRAININGS = "genkit.assembly.training_jobs:Trainings"
+OUTPUTS, SCORINGS = "genkit.assembly.output_jobs:OutputJobs", "genkit.assembly.output_jobs:Scorings"
 VERBS = {
-    "train": Verb("genkit.commands.train:run", "train a model", hydra=True, jobs=f"{SWEEPS}:Trainings"),
-    "sample": Verb(
-        "genkit.commands.sample:run", "draw samples from a checkpoint", hydra=True, jobs=f"{OUTPUTS}:Samplings"
-    ),
+    "train": Verb("genkit.commands.train:run", "train a model", hydra=True, jobs=TRAININGS),
+    "sample": Verb("genkit.commands.sample:run", "draw samples from a checkpoint", hydra=True, jobs=OUTPUTS),
     "eval": Verb(
-        "genkit.commands.evaluate:run",
-        "score a checkpoint, or samples from files",
-        hydra=True,
-        jobs=f"{OUTPUTS}:Scorings",
+        "genkit.commands.evaluate:run", "score a checkpoint, or samples from files", hydra=True, jobs=SCORINGS
     ),
-    "complete": Verb(
-        "genkit.commands.complete:run", "fill in what is hidden of examples", hydra=True, jobs=f"{OUTPUTS}:Samplings"
+    "complete": Verb("genkit.commands.complete:run", "fill in what is hidden of examples", hydra=True, jobs=OUTPUTS),
+    "restore": Verb("genkit.commands.restore:run", "undo noise, a blur or a low resolution", hydra=True, jobs=OUTPUTS),
+    "compress": Verb(
+        "genkit.commands.compress:run", "write examples into one small file, without loss", hydra=True, jobs=OUTPUTS
     ),
-    "restore": Verb(
-        "genkit.commands.restore:run",
-        "undo noise, a blur or a low resolution",
-        hydra=True,
-        jobs=f"{OUTPUTS}:Samplings",
+    "decompress": Verb("genkit.commands.decompress:run", "read the examples in such a file", hydra=True, jobs=OUTPUTS),
+    "detect": Verb(
+        "genkit.commands.detect:run", "score how anomalous examples are, against outliers", hydra=True, jobs=OUTPUTS
     ),
-    "compress": Verb("genkit.commands.compress:run", "write examples into one small file, without loss", hydra=True),
-    "decompress": Verb("genkit.commands.decompress:run", "read the examples in such a file", hydra=True),
-    "detect": Verb("genkit.commands.detect:run", "score how anomalous examples are, against outliers", hydra=True),
-    "augment": Verb("genkit.commands.augment:run", "draw labelled examples, and tell what they are worth", hydra=True),
-    "explore": Verb("genkit.commands.explore:run", "show a latent space: paths, traversals, neighbours", hydra=True),
+    "augment": Verb(
+        "genkit.commands.augment:run", "draw labelled examples, and tell what they are worth", hydra=True, jobs=OUTPUTS
+    ),
+    "explore": Verb(
+        "genkit.commands.explore:run", "show a latent space: paths, traversals, neighbours", hydra=True, jobs=OUTPUTS
+    ),
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),

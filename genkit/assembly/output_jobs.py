@@ -1,8 +1,9 @@
-"""The jobs of `genkit sample -m` and `genkit eval -m`: folders of results, which appear whole or not at all.
+"""The jobs of verbs that write results, as `genkit sample -m` does: folders that appear whole or not at all.
 
 sweep.json notes the folder and the identity of every job before it starts. A folder that stands is one whose job is
-done, and a job whose identity is noted for it is skipped. The identity is a hash of the configuration in which a
-checkpoint counts by its content: after the run was trained further its samples are drawn again, into a new folder.
+done (of `compress` it is a file), and a job whose identity is noted for it is skipped. The identity is a hash of the
+configuration in which a checkpoint counts by its content: after the run was trained further its samples are drawn
+again, into a new folder.
 """
 
 from __future__ import annotations
@@ -31,14 +32,9 @@ FILES = ("samples", "reference", "input")  # keys that name data in files
 
 
 class OutputJobs(JobKind):
-    """Folders below `out=`.
-
-    Attributes:
-        made: The file whose presence says that a job is done.
-    """
+    """Folders, or files, below `out=`."""
 
     key = "out"
-    made: str
 
     def place(self, settings: Settings) -> Path | None:
         return None
@@ -47,38 +43,26 @@ class OutputJobs(JobKind):
         for job, settings in jobs:
             job.identity = {"config_sha256": identity(settings)}
             for one in known:
-                if one.identity == job.identity and self.is_made(folder / one.folder):
+                if one.identity == job.identity and (folder / one.folder).exists():
                     job.folder, job.status = folder / one.folder, SKIPPED
 
     def taken(self, folder: Path) -> list[str]:
-        return [entry.name for entry in folder.iterdir() if entry.is_dir()]
-
-    def is_made(self, folder: Path) -> bool:
-        """Tell whether a job's results stand."""
-        return folder.is_dir() and any(folder.glob(self.made))
-
-    def conclude(self, sweep: Sweep) -> None: ...
-
-
-class Samplings(OutputJobs):
-    """Samples, each set in its folder; a picture alone with show=."""
-
-    made = "*.json"
+        return [entry.name for entry in folder.iterdir()]
 
     def refresh(self, job: SweepJob, sweep: Sweep) -> None: ...
+
+    def conclude(self, sweep: Sweep) -> None: ...
 
 
 class Scorings(OutputJobs):
     """Tables of scores, each in its folder."""
 
-    made = "results.json"
-
     def refresh(self, job: SweepJob, sweep: Sweep) -> None:
         """The first score of the first source."""
-        if job.folder is None or not (job.folder / self.made).is_file():
+        if job.folder is None or not (job.folder / RESULTS).is_file():
             return
         try:
-            first = json.loads((job.folder / self.made).read_text(encoding="utf-8"))["results"][0]
+            first = json.loads((job.folder / RESULTS).read_text(encoding="utf-8"))["results"][0]
             value, direction = first["value"], first["direction"]
         except (OSError, ValueError, KeyError, IndexError, TypeError):
             return  # changed by someone: a job without a score
@@ -93,6 +77,7 @@ class Scorings(OutputJobs):
             sweep.next.append(pasteable("compare", *folders))
 
 
+RESULTS = "results.json"
 COMPARED = 8  # folders in the command that comes next
 
 

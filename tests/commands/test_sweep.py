@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from command_cases import MLP, QUICK, Answer, Child, Done, arguments, digest, done, genkit, refused, run_json
 
+from genkit.cli import VERBS
+from genkit.config.hydra.catalog import conf_dir, primary_name
 from genkit.config.hydra.sweep import job_name, label_of_values, short_keys, swept_values
 from genkit.storage.tail import last_line
 
@@ -211,18 +213,35 @@ def test_runs_elsewhere_are_taken_further_by_a_sweep(vae: Path, work: Path) -> N
     assert "genkit eval ckpt=outputs" not in said
 
 
-@pytest.mark.parametrize("verb", ["sample", "eval"])
+def content(path: Path) -> object:
+    """Of a folder of results, or of the file that compress writes."""
+    return digest(path) if path.is_dir() else path.read_bytes()
+
+
+FEW = {
+    "sample": ["n=2"], "compress": ["n=2"], "detect": ["n=4", "bootstrap=2", "scores=[reconstruction]"],
+    "eval": ["metric=mse", "n=20", "bootstrap=0", "floor_repeats=0", "baselines=false"],
+}  # fmt: skip
+
+
+def test_jobs_of_every_verb_that_writes_results_are_matched() -> None:
+    for name, verb in VERBS.items():
+        if "out:" in (text := conf_dir().joinpath(f"{primary_name(name)}.yaml").read_text() if verb.hydra else ""):
+            assert verb.jobs or name.startswith("data "), text
+
+
+@pytest.mark.parametrize("verb", FEW)
 def test_jobs_of_every_verb_are_numbered_and_done_once(vae: Path, work: Path, verb: str) -> None:
     """In one folder; typed again with a value more, only that one is run; a table tells of all."""
-    more = ["metric=mse", "n=20", "bootstrap=0", "floor_repeats=0", "baselines=false"] if verb == "eval" else ["n=2"]
+    more = FEW[verb]
     said = done(verb, "-m", f"ckpt={vae}", "seed=1,3", "out=S", *more)
     assert [path.name for path in outputs(work / "S")] == ["0-seed=1", "1-seed=3"]
-    kept = digest(work / "S" / "1-seed=3")
+    kept = content(work / "S" / "1-seed=3")
     assert ["1", "3", "done"] in [line.split()[:3] for line in said.splitlines()]
     said = done(verb, "-m", f"ckpt={vae}", "seed=1,2,3", "out=S", *more)
     assert "genkit: 1 of 3 jobs to run, 2 done before" in said
     assert [path.name for path in outputs(work / "S")] == ["0-seed=1", "1-seed=3", "2-seed=2"]
-    assert digest(work / "S" / "1-seed=3") == kept
+    assert content(work / "S" / "1-seed=3") == kept
     if verb == "eval":
         rows = list(csv.DictReader((work / "S" / "sweep.csv").open()))
         found = [json.loads((work / "S" / row["folder"] / "results.json").read_text())["results"][0] for row in rows]
@@ -298,5 +317,5 @@ def jobs(sweep: Path) -> list[Path]:
 
 
 def outputs(sweep: Path) -> list[Path]:
-    """The folders of results below a sweep's folder."""
-    return sorted(path for path in sweep.iterdir() if path.is_dir() and path.name != "logs")
+    """The results below a sweep's folder."""
+    return sorted(path for path in sweep.iterdir() if path.name[0].isdigit())

@@ -211,7 +211,7 @@ class JobGrid:
         for job in self.sweep.jobs.values():
             if job.status == SKIPPED:
                 self.kind.refresh(job, self.sweep)
-            if job.folder is not None and not job.folder.is_dir():
+            if job.folder is not None and not job.folder.exists():
                 job.folder = None  # nothing came of it
         self.kind.conclude(self.sweep)
         self._write_index()

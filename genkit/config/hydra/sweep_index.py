@@ -124,7 +124,7 @@ def _is_name(folder: Any) -> bool:
 
 
 def _stays(entry: Mapping[str, Any], names: set[str], index: SweepIndex) -> bool:
-    return entry["folder"] not in names and (index.folder / entry["folder"]).is_dir()
+    return entry["folder"] not in names and (index.folder / entry["folder"]).exists()
 
 
 def _place(job: SweepJob, folder: Path) -> str | None:
