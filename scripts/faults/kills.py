@@ -2,7 +2,7 @@
 
     python scripts/faults/kills.py --n 100 --aimed 30
 
-Each of the five families trains, is killed at a random moment of its life and resumed, until it ends; then all of its
+Models of every family train, are killed at a random moment of their life and resumed, until they end; then all of their
 files are compared with those of a run that nobody disturbed. In half of the runs TMPDIR lies on another device.
 """
 
