@@ -135,6 +135,19 @@ def cases(models: Sequence[str], words: Sequence[str] = (), plugins: Sequence[st
         yield from every
 
 
+def quick(every: Sequence[Case]) -> Iterator[Case]:
+    """The cases of `make test`; `make slow` has the others.
+
+    The plainest model of each class on all small data; a preset of the same parts on digits, on tokens, or on points
+    where it models neither, with labels where it takes them.
+    """
+    last = {(case.model, case.data): case for case in every}
+    for case in every:
+        preset = case.data != "toy" or (case.model, "digits") not in last
+        if case.data != "mnist" and (case.model in EVERYWHERE or (preset and case == last[case.model, case.data])):
+            yield case
+
+
 def everywhere(one: Case) -> Iterator[Case]:
     """A model on every kind of data that it models, with labels too where it may have them."""
     for data, spec in SPECS.items():

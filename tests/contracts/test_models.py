@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import pytest
 import torch
-from model_contract import OF_FEW_VALUES, Case, Subject, cases, trained
+from model_contract import OF_FEW_VALUES, Case, Subject, cases, quick, trained
 from rich.console import Console
 from rich.text import Text
 from torch import Tensor
@@ -40,6 +40,7 @@ COUPLED = ("ot_cfm", "info_vae", "beta_tc_vae", "ebm")
 Law = TypeVar("Law", bound=Callable[..., None])
 MODELS = list(Catalog.of(Words()).options("model"))
 CASES = list(cases(MODELS))
+QUICK = set(quick(CASES))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,8 @@ def pytest_generate_tests(metafunc):
     if metafunc.cls is TestEveryModel and "subject" in metafunc.fixturenames:
         applies = getattr(metafunc.function, "applies", lambda case: True)
         asked = [case for case in CASES if applies(case)]
-        metafunc.parametrize("subject", asked, ids=str, indirect=True, scope="module")
+        marked = [pytest.param(case, marks=() if case in QUICK else pytest.mark.slow, id=str(case)) for case in asked]
+        metafunc.parametrize("subject", marked, indirect=True, scope="module")
 
 
 def only(applies: Callable[[Case], bool]) -> Callable[[Law], Law]:
