@@ -50,6 +50,12 @@ VERBS = {
         hydra=True,
         jobs=f"{OUTPUTS}:Samplings",
     ),
+    "translate": Verb(
+        "genkit.commands.translate:run",
+        "turn examples into those of another domain",
+        hydra=True,
+        jobs=f"{OUTPUTS}:Samplings",
+    ),
     "compress": Verb("genkit.commands.compress:run", "write examples into one small file, without loss", hydra=True),
     "decompress": Verb("genkit.commands.decompress:run", "read the examples in such a file", hydra=True),
     "detect": Verb("genkit.commands.detect:run", "score how anomalous examples are, against outliers", hydra=True),
