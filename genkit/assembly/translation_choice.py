@@ -77,17 +77,17 @@ class TranslationMethod:
 
     @property
     def bridges(self) -> bool:
-        """Whether there is a way back."""
+        """Tell whether there is a way back."""
         return issubclass(self.cls, Bridge)
 
     @property
     def has_strength(self) -> bool:
-        """Whether it can go less or more far from the input."""
+        """Tell whether it can go less or more far from the input."""
         return STRENGTH in parameters(self.cls)
 
     @property
     def needs_label(self) -> bool:
-        """Whether the target has to be told a label."""
+        """Tell whether the target has to be told a label."""
         model = self.model
         return num_classes_of(model) is not None and not (isinstance(model, Denoises) and not model.needs_label)
 

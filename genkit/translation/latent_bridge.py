@@ -14,7 +14,7 @@ from genkit.noise import Noise
 from genkit.translation.translator import Bridge
 
 
-class Bijection(Protocol):
+class LatentMap(Protocol):
     """A one-to-one map between examples and standard normal latents, whose label is fixed."""
 
     def to_latent(self, x: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class LatentBridge(Bridge):
         source: Of the source domain.
     """
 
-    def __init__(self, *, bijection: Bijection, source: Bijection) -> None:
+    def __init__(self, *, bijection: LatentMap, source: LatentMap) -> None:
         self.bijection, self.source = bijection, source
 
     @property

@@ -42,7 +42,7 @@ class SDEdit(Translator):
         *,
         denoiser: Denoiser,
         sampler: SamplerFactory | None = None,
-        strength: Annotated[float, Range(0.0, 1.0)] = 0.5,
+        strength: Annotated[float, Range(0.0, 1.0)] = 0.6,
     ) -> None:
         self.denoiser, self.sampler, self.strength = denoiser, sampler or HeunSampler, strength
 

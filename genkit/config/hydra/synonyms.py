@@ -197,7 +197,8 @@ USE: dict[str, Term] = DRAWING | {
     "file files image images folder path input_path in source samples x": Term("input"),
 }
 
-TRANSLATE: dict[str, Term] = {words: term for words, term in USE.items() if words != SOLVERS} | {
+TRANSLATE: dict[str, Term] = {words: term for words, term in USE.items() if words not in (CKPT, SOLVERS)} | {
+    CKPT.replace(" from ", " "): Term("ckpt"),
     "solver scheduler sampling_method ode_solver": Term("sampler"),
     "method algorithm translator": Term("translation"),
     "t0 noise_strength denoising_strength edit_strength": Term("strength"),
