@@ -39,6 +39,9 @@ VERBS = {
     ),
     "complete": Verb("genkit.commands.complete:run", "fill in what is hidden of examples", hydra=True, jobs=OUTPUTS),
     "restore": Verb("genkit.commands.restore:run", "undo noise, a blur or a low resolution", hydra=True, jobs=OUTPUTS),
+    "translate": Verb(
+        "genkit.commands.translate:run", "turn examples into those of another domain", hydra=True, jobs=OUTPUTS
+    ),
     "compress": Verb(
         "genkit.commands.compress:run", "write examples into one small file, without loss", hydra=True, jobs=OUTPUTS
     ),

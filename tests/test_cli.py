@@ -257,6 +257,7 @@ COMPLETIONS = {
         "restore ",
         "sample ",
         "train ",
+        "translate ",
         "verify ",
     ],
     "genkit ev": ["eval "],

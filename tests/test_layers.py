@@ -23,6 +23,7 @@ LAYERS = [
     "metrics",
     "models",
     "inverse",
+    "translation",
     "diffusion",
     "flows",
     "coding",

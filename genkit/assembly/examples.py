@@ -126,13 +126,36 @@ def subject_of(
         DataError: there are fewer than n examples, or they cannot be read.
         CheckpointError: see `restore`.
     """
-    if settings.input is not None and _is_other(settings.data):
-        raise ConfigError("data= and input= both say what the model is applied to: leave one out")
-    found = model_of(verb, settings, console)
+    _refuse_both(settings)
+    return examples_for(model_of(verb, settings, console), settings, usual, read_as)
+
+
+def examples_for(
+    found: Restored,
+    settings: UseSettings,
+    usual: int | None = None,
+    read_as: Callable[[DataSpec], DataSpec] | None = None,
+    source: Restored | None = None,
+    without: int | None = None,
+) -> Subject:
+    """The examples that a model which is there already is applied to; raises as `subject_of`.
+
+    Args:
+        found: The model.
+        settings, usual, read_as: As of `subject_of`.
+        source: The model whose data they are held-out examples of; None: `found`.
+        without: A label that none of the held-out examples has.
+    """
+    _refuse_both(settings)
     if settings.input is not None:
         spec = found.model.spec
         return _of_input(settings.input, found, spec if read_as is None else read_as(spec), settings)
-    return _held_out(found, settings, usual)
+    return _held_out(found, settings, usual, source or found, without)
+
+
+def _refuse_both(settings: UseSettings) -> None:
+    if settings.input is not None and _is_other(settings.data):
+        raise ConfigError("data= and input= both say what the model is applied to: leave one out")
 
 
 def model_of(verb: str, settings: UseSettings, console: Console) -> Restored:
@@ -152,20 +175,28 @@ def _of_input(path: str, found: Restored, spec: DataSpec, settings: UseSettings)
     return Subject(found, some.x, some.y, given.names[:n], path, torch.arange(n), settings, own_examples=False)
 
 
-def _held_out(found: Restored, settings: UseSettings, usual: int | None) -> Subject:
+def _held_out(
+    found: Restored, settings: UseSettings, usual: int | None, source: Restored, without: int | None
+) -> Subject:
     other = _is_other(settings.data)
     if other:
         dataset = build(settings.data, at="data", expect=Dataset, plugins=settings.plugins)
         _refuse_other_values(found.model.spec, dataset.spec)
         name = dataset_name(settings.data)
     else:
-        dataset = dataset_of(found, settings.data or {}, settings.plugins)
-        name = dataset_name(found.config.get("data"))
+        dataset = dataset_of(source, settings.data or {}, settings.plugins)
+        name = dataset_name(source.config.get("data"))
     split = dataset.split("test")
-    n = _count(settings.n, len(split), f"{name}, test", usual)
-    rows = torch.arange(len(split)) if n == len(split) else random_order(split, n, settings.seed)
+    there = torch.arange(len(split))
+    if without is not None and split.labels is not None:
+        there = there[split.labels != without]
+    some_of = split if len(there) == len(split) else split[there]
+    n = _count(settings.n, len(there), f"{name}, test", usual)
+    rows = there if n == len(there) else there[random_order(some_of, n, settings.seed)]
     some, names = split.take(rows), tuple(f"test {i}" for i in rows.tolist())
-    return Subject(found, some.x, some.y, names, f"{name}, test", rows, settings, own_examples=not other)
+    return Subject(
+        found, some.x, some.y, names, f"{name}, test", rows, settings, own_examples=not other and source is found
+    )
 
 
 def training_split(subject: Subject) -> Split | None:

@@ -64,7 +64,7 @@ def completed(subject: Subject, known: Tensor, draws: int, console: Console) -> 
         assert isinstance(model, Completes)
         return model.complete(*each, y=labels, noise=RepeatedNoise(noise, draws)).unflatten(0, (-1, draws))
 
-    return _in_batches(subject, some, draws, console)
+    return in_batches(subject, some, draws, console)
 
 
 def inferred(
@@ -88,18 +88,18 @@ def inferred(
         sampler = posterior_for(model, posterior, y, len(noise.indices), plugins)
         return sampler(Observation(task_of(rows), v[rows].to(subject.device)), draws, noise)
 
-    return _in_batches(subject, some, rows_each, console)
+    return in_batches(subject, some, rows_each, console)
 
 
 @torch.no_grad()
-def _in_batches(subject: Subject, some: Making, rows_each: int, console: Console) -> Tensor:
+def in_batches(subject: Subject, some: Making, rows_each: int, console: Console) -> Tensor:
     """All examples in turn, so many at once that `batch_size` rows are not exceeded where one example allows it."""
     settings, n = subject.settings, len(subject.v)
     size = max(1, settings.batch_size // rows_each)
     parts = []
     with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
         task = bar.add_task("drawing", total=n)
-        for rows in _slices(n, size):
+        for rows in slices(n, size):
             indices = [int(subject.rows[i]) for i in range(rows.start, rows.stop)]
             noise = SampleNoise(settings.seed, indices, subject.device)
             x = subject.found.model.spec.clip(
@@ -112,5 +112,5 @@ def _in_batches(subject: Subject, some: Making, rows_each: int, console: Console
     return torch.cat(parts)
 
 
-def _slices(n: int, size: int) -> Iterator[slice]:
+def slices(n: int, size: int) -> Iterator[slice]:
     return (slice(low, min(low + size, n)) for low in range(0, n, size))

@@ -22,6 +22,7 @@ from genkit.models.codes import Codes, CodesLatent
 from genkit.models.denoises import Denoises
 from genkit.models.density import Density
 from genkit.models.energy_function import Energy
+from genkit.models.invertible import Invertible
 from genkit.models.judges import Judges
 from genkit.models.latent_variable import LatentVariable
 
@@ -52,6 +53,7 @@ USES = {
     "score": ModelUse("eval metric=nll", "likelihood of held-out data", ((Density,),)),
     "complete": ModelUse("complete", "the rest of an example", ((Completes,), (Denoises,), (LatentVariable,))),
     "restore": ModelUse("restore", "what was measured of an image", ((Denoises,), (LatentVariable,))),
+    "translate": ModelUse("translate", "examples of another domain or class", ((Denoises,), (Invertible,))),
     "reconstruct": ModelUse("sample show=reconstruction", "data through the model and back", SHOWS["reconstruction"]),
     "compress": ModelUse("compress", "examples into one small file, without loss", ((Codes,), (CodesLatent,))),
     "detect": ModelUse(

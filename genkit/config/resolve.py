@@ -33,7 +33,19 @@ from genkit.config.suggestions import did_you_mean, listing
 from genkit.errors import ConfigError, GenkitError
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("data", "diffusion", "features", "flows", "inverse", "loggers", "metrics", "models", "nn", "training")
+PACKAGES = (
+    "data",
+    "diffusion",
+    "features",
+    "flows",
+    "inverse",
+    "loggers",
+    "metrics",
+    "models",
+    "nn",
+    "training",
+    "translation",
+)
 
 # class -> the arguments that genkit gives it, which a configuration therefore cannot
 OPTIMIZERS = {

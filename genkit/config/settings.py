@@ -8,6 +8,7 @@ which `build` holds against their constructors; how a model samples is what the 
 from __future__ import annotations
 
 import dataclasses
+import keyword
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class Settings:
         Raises:
             ConfigError: a key with a value that it cannot take.
         """
-        return cls(config=config, **{key: read_setting(config.get(key), hint, key) for key, hint in keys_of(cls)})
+        return cls(config=config, **_read_all(cls, config))
 
     def replaced(self, **values: Any) -> Self:
         """The settings with other values of these keys."""
@@ -118,7 +119,7 @@ class ModelSettings(Settings):
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
-        plain = {key: read_setting(config.get(key), hint, key) for key, hint in keys_of(cls)}
+        plain = _read_all(cls, config)
         known = declared(plain["plugins"])
         more: dict[str, Any] = {"sweep": _swept(config, known)} if cls.swept else {}
         return cls(config=config, sampling=_changes(config, known), **plain, **more)
@@ -193,6 +194,21 @@ class RestoreSettings(InferringSettings):
     noise: Annotated[float, Range(0, 10)] | None
     factor: Annotated[int, Range(2, 64)]
     blur: Annotated[float, Range(0.1, 100)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateSettings(UseSettings):
+    """Of `genkit translate`; see conf/translate.yaml.
+
+    Attributes:
+        from_: The checkpoint of a model of the domain that the examples are of; None: `ckpt` knows both.
+        translation: The method; None: the one that suits the model.
+        strength: Share of noise that an example is denoised from, of the methods that have one; None: the method's own.
+    """
+
+    from_: str | None
+    translation: Node
+    strength: Probability | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,6 +342,7 @@ VERBS: dict[str, type[Settings]] = {
     "sample": SampleSettings,
     "complete": CompleteSettings,
     "restore": RestoreSettings,
+    "translate": TranslateSettings,
     "eval": EvalSettings,
     "compress": CompressSettings,
     "decompress": DecompressSettings,
@@ -345,9 +362,16 @@ def settings_of(verb: str, config: Mapping[str, Any]) -> Settings:
 
 
 def keys_of(cls: type[Settings]) -> list[tuple[str, Any]]:
-    """Every key of a verb with the annotation of its values."""
+    """Every key of a verb with the annotation of its values; the field `from_` stands under the key `from`."""
     hints = typing.get_type_hints(cls, include_extras=True)
-    return [(key, hint) for key, hint in hints.items() if key not in DERIVED and typing.get_origin(hint) != ClassVar]
+    found = [(key, hint) for key, hint in hints.items() if key not in DERIVED and typing.get_origin(hint) != ClassVar]
+    return [(key.removesuffix("_"), hint) for key, hint in found]
+
+
+def _read_all(cls: type[Settings], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Field -> value of all that stands in a composed configuration."""
+    read = {key: read_setting(config.get(key), hint, key) for key, hint in keys_of(cls)}
+    return {f"{key}_" if keyword.iskeyword(key) else key: value for key, value in read.items()}
 
 
 def read_setting(value: Any, hint: Any, key: str) -> Any:

@@ -24,6 +24,10 @@ class BaseDistribution(ABC):
     def draw(self, eps: Tensor, temperature: float = 1.0) -> Tensor:
         """Standard normal noise eps (n, D) to latents (n, D)."""
 
+    @abstractmethod
+    def noise_of(self, z: Tensor) -> Tensor:
+        """The noise (n, D) that `draw` makes the latents z (n, D) of."""
+
 
 class NormalBase(BaseDistribution):
     """p(z) = N(z; 0, I)."""
@@ -33,6 +37,9 @@ class NormalBase(BaseDistribution):
 
     def draw(self, eps: Tensor, temperature: float = 1.0) -> Tensor:
         return temperature * eps
+
+    def noise_of(self, z: Tensor) -> Tensor:
+        return z
 
 
 class UniformBox(BaseDistribution):
@@ -47,3 +54,8 @@ class UniformBox(BaseDistribution):
 
     def draw(self, eps: Tensor, temperature: float = 1.0) -> Tensor:
         return 2 * torch.special.ndtr(temperature * eps) - 1
+
+    def noise_of(self, z: Tensor) -> Tensor:
+        """Of what rounding put on an end or past it, that of the number next to the end."""
+        least = torch.finfo(z.dtype).eps / 2
+        return torch.special.ndtri(((z + 1) / 2).clamp(least, 1 - least))

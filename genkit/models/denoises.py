@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from genkit.diffusion.denoiser import Denoiser
+from genkit.diffusion.sampler import SamplerFactory
 
 
 class Denoises(ABC):
@@ -14,7 +15,10 @@ class Denoises(ABC):
 
     Attributes:
         needs_label: Whether it was trained with labels and never without.
+        sampler: What its samples are drawn with, to be given a denoiser.
     """
+
+    sampler: SamplerFactory
 
     @property
     @abstractmethod

@@ -28,12 +28,13 @@ from genkit.flows.dequantisation import DequantisationFactory
 from genkit.flows.recipe import Recipe
 from genkit.flows.transform import Transform, is_exact
 from genkit.models.base import Bound, Conditional, GenerativeModel, MonteCarlo, Noise, classes_of
+from genkit.models.invertible import Invertible
 from genkit.models.latent_variable import StandardLatent
 
 CHECKED = 16  # examples of a validation batch whose way there and back is measured: an inverse may cost D passes
 
 
-class Flow(GenerativeModel, MonteCarlo, StandardLatent, Conditional):
+class Flow(GenerativeModel, MonteCarlo, StandardLatent, Invertible, Conditional):
     """A bijection between data and latents of a known distribution.
 
     Its log-density is exact, an estimate where a layer estimates its log-determinant, a bound where the
@@ -123,6 +124,10 @@ class Flow(GenerativeModel, MonteCarlo, StandardLatent, Conditional):
     def from_latent(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """x of standard normal numbers z, which the prior's own latents are a function of."""
         return self.transform.inverse(self.prior.draw(z), y)
+
+    def to_latent(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The standard normal numbers that `from_latent` makes x of."""
+        return self.prior.noise_of(self.transform(x, y)[0])
 
     def _log_prob(self, x: Tensor, y: Tensor | None, seed: int = 0) -> Tensor:
         for layer in self._layers():

@@ -85,6 +85,8 @@ def shortened(argv: list[str], n: int) -> list[str]:
             return [*argv, *([] if any(word.startswith("input=") for word in argv) else [f"n={n}"]), "bootstrap=2"]
         case "explore":
             return [*argv, "n=2"]
+        case "translate":
+            return [*argv, *([] if any(word.startswith("input=") for word in argv) else ["n=3"])]
         case "augment":
             words = ["filter=0" if word.startswith("filter=") else word for word in argv]
             return [*words, "n=20", "repeats=2", "classifier_steps=4"]

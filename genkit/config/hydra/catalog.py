@@ -24,6 +24,7 @@ KINDS = {
     "metrics": "metric",
     "samplers": "sampler",
     "posteriors": "posterior",
+    "translations": "translation",
     "backbones": "backbone",
     "schedules": "schedule",
     "experiments": "experiment",
@@ -35,8 +36,22 @@ KINDS = {
 }
 
 SEVERAL = {"submitit": ("submitit_local", "submitit_slurm")}  # plugin of Hydra -> its launchers, where not one
-DRAWING = ("sample", "eval", "complete", "restore", "augment")  # verbs whose model may be told how to sample
-USES = ("complete", "restore", "compress", "detect", "explore")  # verbs that apply a checkpoint to examples
+DRAWING = (
+    "sample",
+    "eval",
+    "complete",
+    "restore",
+    "translate",
+    "augment",
+)  # verbs whose model may be told how to sample
+USES = (
+    "complete",
+    "restore",
+    "translate",
+    "compress",
+    "detect",
+    "explore",
+)  # verbs that apply a checkpoint to examples
 APPLYING = tuple(dict.fromkeys((*DRAWING, *USES)))
 SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
 OWN_WORDS = {"log": {"to": "logger"}}  # verb -> what it calls a group by another name

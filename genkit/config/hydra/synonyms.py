@@ -161,6 +161,7 @@ TRAIN: dict[str, Term] = {
     "multirun_mode sweep grid": Term("--multirun"),
 }  # fmt: skip
 
+SOLVERS = "solver scheduler method sampling_method ode_solver"
 DRAWING: dict[str, Term] = {
     CKPT: Term("ckpt"),
     OUT + " sample_dir samples_dir image_dir images_dir run_name": Term("out"),
@@ -172,7 +173,7 @@ DRAWING: dict[str, Term] = {
     "guidance_strength": Term("guidance.scale"),
     "temp t tau": Term("temperature"),
     "trunc truncation_psi psi trunc_psi": Term("truncation"),
-    "solver scheduler method sampling_method ode_solver": Term("sampler"),
+    SOLVERS: Term("sampler"),
     "use_ema ema": Term("weights=ema", "", dict.fromkeys(NO, "weights=raw")),
     "data_dir data_path dataset_path data_root dataroot root dataset_dir": Term("data.root"),
     SEEDS: Term("seed"),
@@ -194,6 +195,15 @@ USE: dict[str, Term] = DRAWING | {
     COUNT: Term("n"),
     "dataset data_set ds data_name": Term("data"),
     "file files image images folder path input_path in source samples x": Term("input"),
+}
+
+TRANSLATE: dict[str, Term] = {words: term for words, term in USE.items() if words not in (CKPT, SOLVERS)} | {
+    CKPT.replace(" from ", " "): Term("ckpt"),
+    "solver scheduler sampling_method ode_solver": Term("sampler"),
+    "method algorithm translator": Term("translation"),
+    "t0 noise_strength denoising_strength edit_strength": Term("strength"),
+    "source_ckpt from_ckpt ckpt_a model_a": Term("from"),
+    "label labels class class_id cls classes class_idx target class_label": Term("y"),
 }
 
 AUGMENT: dict[str, Term] = DRAWING | {
@@ -262,6 +272,7 @@ TERMS = {
     "decompress": DECOMPRESS,
     "augment": AUGMENT,
     **dict.fromkeys(USES, USE),
+    "translate": TRANSLATE,
     **dict.fromkeys(("compress", "detect", "explore"), JUDGE),
 }
 
@@ -280,6 +291,7 @@ VERB_WORDS = {
     "finetune resume continue restart": "train resume=",
     "generate gen draw samples sampling infer inference predict generation synthesize plot interpolate "
     "reconstruct": "sample",
+    "translation img2img image2image edit convert_domain stylize sdedit": "translate",
     "zip encode pack archive": "compress",
     "unzip decode unpack extract inflate": "decompress",
     "anomaly anomalies outliers outlier ood novelty": "detect",

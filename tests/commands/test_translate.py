@@ -1,0 +1,127 @@
+"""`genkit translate` by the command line, on runs of a few steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_cases import TOY, arguments, done, refused
+from PIL import Image
+
+from genkit.data.sources.digits import Digits
+
+FEW = ("translation=diffusion_bridge", "translation.steps=2")
+
+
+def images(folder: str, name: str = "samples") -> np.ndarray:
+    with np.load(Path(folder) / f"{name}.npz") as arrays:
+        return arrays["x"]
+
+
+def note(folder: str) -> dict:
+    return json.loads((Path(folder) / "translate.json").read_text())
+
+
+def scores(folder: str) -> dict[tuple[str, str], float]:
+    results = json.loads((Path(folder) / "results.json").read_text())["results"]
+    return {(row["source"], row["score"]): row["value"] for row in results}
+
+
+@pytest.fixture(scope="session")
+def conditional_flow(runs: Path) -> Path:
+    """2 steps on points, whose modes are the labels."""
+    run = runs / "conditional_flow"
+    done(*arguments("flow", *TOY, "trainer.max_steps=2", "model.conditional=true", f"run_dir={run}"))
+    return run
+
+
+@pytest.fixture(scope="session")
+def plain_diffusion(runs: Path) -> Path:
+    """2 steps on digits, without labels."""
+    run = runs / "plain_diffusion"
+    done(*arguments("diffusion", "trainer.max_steps=2", "sampler.steps=4", f"run_dir={run}"))
+    return run
+
+
+def test_no_strength_gives_the_inputs_back(diffusion: Path) -> None:
+    said = done("translate", f"ckpt={diffusion}", "n=6", "strength=0", "out=a")
+    assert "6 examples, translated at strength 0" in said
+    assert (images("a") == images("a", "inputs")).all()
+    truth = Digits().split("test").x[note("a")["examples"]["rows"]].movedim(1, -1).numpy()
+    assert (images("a", "inputs") == truth).all()
+    found = scores("a")
+    assert found["diffusion", "rmse"] == 0
+    assert found["diffusion", "ssim"] == pytest.approx(1)
+    assert found["diffusion", "class_kept"] == found["input", "class_kept"] > 0.5
+    assert {source for source, _ in found} == {"diffusion", "input", "nearest target example", "target data"}
+    assert Image.open("a/translate.png").size[0] > 600  # the strengths stand beside
+
+
+def test_a_label_is_translated_to(diffusion: Path) -> None:
+    for folder, size in (("a", 500), ("b", 2)):
+        done("translate", f"ckpt={diffusion}", "n=5", "y=3", f"out={folder}", f"batch_size={size}")
+    assert np.abs(images("a").astype(int) - images("b")).mean() < 0.1  # batches change the last bits alone
+    labels = Digits().split("test").y[note("a")["examples"]["rows"]]
+    assert (labels != 3).all()
+    assert scores("a")["nearest target example", "target_class"] > 0.5
+    assert scores("a")["input", "target_class"] < 0.5
+
+
+def test_a_bridge_says_how_far_there_and_back_is(diffusion: Path, plain_diffusion: Path) -> None:
+    said = done("translate", f"ckpt={diffusion}", "n=4", "y=1", *FEW, "out=a")
+    assert "translated to class 1 through noise and back" in said
+    assert ("diffusion", "cycle_rmse") in scores("a")
+    done("translate", f"from={plain_diffusion}", f"ckpt={diffusion}", "n=4", "out=b")
+    assert note("b")["method"] == "DiffusionBridge"
+    assert note("b")["from"] == str(plain_diffusion)
+
+
+def test_flows_go_through_their_latents(conditional_flow: Path, flow: Path) -> None:
+    done("translate", f"ckpt={conditional_flow}", "n=20", "y=2", "out=a")
+    assert scores("a")["flow", "cycle_rmse"] < 1e-3
+    done("translate", f"from={conditional_flow}", f"ckpt={flow}", "n=20", "out=b")
+    assert scores("b")["flow", "cycle_rmse"] < 1e-3
+
+
+def test_your_own_pictures_of_unknown_class(diffusion: Path) -> None:
+    for i in range(2):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(f"{i}.png")
+    Path("some").mkdir()
+    for i in range(2):
+        Path(f"{i}.png").rename(f"some/{i}.png")
+    said = done("translate", f"ckpt={diffusion}", "input=some", "y=4", *FEW, "out=a")
+    assert "found by the model" in said
+    assert images("a").shape == (2, 8, 8, 1)
+    done("translate", f"ckpt={diffusion}", "input=a/samples.npz", "n=1", "out=b")
+    assert ("input", "class_kept") in scores("b")
+
+
+REFUSED = {
+    "y=10": "the model knows the labels 0 … 9",
+    "strength=2": "strength",
+    "data=toy": "choose another",
+    "data=digits input={run}": "leave one out",
+    "from=nowhere": "nowhere",
+    "translation=latent_bridge y=1": "Diffusion lacks",
+    "translation=diffusion_bridge": "from=CKPT",
+    "translation=diffusion_bridge y=1 strength=0.5": "strength=: DiffusionBridge has none",
+    "translation=sdedit from={run}": "leave from= out",
+    "n=100000": "choose at most that many",
+    "input=nothing.png": "nothing.png",
+    "method=sdedit": "translation=sdedit",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_bad_input_is_one_line(words: str, diffusion: Path) -> None:
+    code = 3 if words.startswith(("n=", "input=nothing")) else 4 if words == "from=nowhere" else 2
+    line = refused(code, "translate", f"ckpt={diffusion}", *words.format(run=diffusion).split(), "out=a")
+    assert REFUSED[words] in line
+    assert not Path("a").exists()
+
+
+def test_a_model_that_cannot_is_told_who_can(gan: Path, flow: Path) -> None:
+    assert "these families can: diffusion, energy, flow" in refused(2, "translate", f"ckpt={gan}", "out=a")
+    assert "from=CKPT" in refused(2, "translate", f"ckpt={flow}", "out=a")
