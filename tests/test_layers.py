@@ -28,6 +28,7 @@ LAYERS = [
     "coding",
     "data",
     "nn",
+    "web",
     "storage",
 ]
 BOTTOM = {
