@@ -17,6 +17,7 @@ LAYERS = [
     "training",
     "loggers",
     "checkpoint",
+    "judging",
     "report",
     "evaluation",
     "features",

@@ -35,7 +35,7 @@ KINDS = {
 }
 
 SEVERAL = {"submitit": ("submitit_local", "submitit_slurm")}  # plugin of Hydra -> its launchers, where not one
-DRAWING = ("sample", "eval", "complete", "restore", "augment")  # verbs whose model may be told how to sample
+DRAWING = ("sample", "eval", "complete", "restore", "augment", "judge")  # verbs whose model may be told how to sample
 USES = ("complete", "restore", "compress", "detect", "explore")  # verbs that apply a checkpoint to examples
 APPLYING = tuple(dict.fromkeys((*DRAWING, *USES)))
 SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
