@@ -55,6 +55,9 @@ VERBS = {
     "explore": Verb(
         "genkit.commands.explore:run", "show a latent space: paths, traversals, neighbours", hydra=True, jobs=OUTPUTS
     ),
+    "judge": Verb(
+        "genkit.commands.judge:run", "let people judge samples: real or fake, or which is better", hydra=True
+    ),
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),

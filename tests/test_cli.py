@@ -252,6 +252,7 @@ COMPLETIONS = {
         "eval ",
         "explore ",
         "export ",
+        "judge ",
         "list ",
         "log ",
         "restore ",

@@ -17,6 +17,7 @@ LAYERS = [
     "training",
     "loggers",
     "checkpoint",
+    "judging",
     "report",
     "evaluation",
     "features",
@@ -29,6 +30,7 @@ LAYERS = [
     "coding",
     "data",
     "nn",
+    "web",
     "storage",
 ]
 BOTTOM = {

@@ -3,6 +3,7 @@
 ckpt=A | ckpt=[A,B]            models, scored on the data that they were trained on
 samples=FILE data=digits       files of samples against a dataset
 samples=A reference=B          two files, no model; with data=digits they are read as that data's values
+human=answers.csv              what people answered to `genkit judge`
 ckpt=A sweep.sampler.steps=[5,10,20]   one model at several settings of its sampling, as a curve
 
 Started by `torchrun --nproc-per-node N -m genkit eval …`, N processes share the samples and give the same scores.
@@ -22,14 +23,14 @@ from genkit import __version__
 from genkit.assembly.closing_lines import close
 from genkit.assembly.command_line import command_line
 from genkit.assembly.data_changes import say_changed
-from genkit.assembly.labels import dataset_name
+from genkit.assembly.human_scores import score_answers
 from genkit.assembly.launcher import run_processes
 from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
 from genkit.assembly.output_folder import check_out, make_out
 from genkit.assembly.processes import for_drawing
+from genkit.assembly.reference_data import paths_in, reference_of, unique_names
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_model import (
-    data_node,
     device_of,
     label_of,
     provenance,
@@ -39,14 +40,12 @@ from genkit.assembly.sampling_sweep import Knob, knob_of
 from genkit.assembly.sweep_value import to_minimise
 from genkit.assembly.text_pictures import Picture, file_name, text_pictures
 from genkit.checkpoint.newest import each_finished
-from genkit.config.build import build
 from genkit.config.hydra.launch import compose_option
 from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import EvalSettings
-from genkit.data.dataset import Dataset
 from genkit.data.kinds import Drawing
 from genkit.data.order import random_order
-from genkit.data.samples import read_samples, spec_of
+from genkit.data.samples import read_samples
 from genkit.data.spec import DataSpec
 from genkit.environment import Report, is_first, report
 from genkit.errors import ConfigError
@@ -96,6 +95,10 @@ def run(settings: EvalSettings) -> float:
 
 def evaluate(settings: EvalSettings) -> Scored:
     """As `run`, in as many processes as are wanted; returns everything."""
+    if settings.human is not None:
+        return Scored(*score_answers(settings, make_console()))
+    if settings.key is not None:
+        raise ConfigError("key=: it goes with human=ANSWERS.csv, the answers that it is the key of")
     if n := for_drawing(settings):
         path, records = run_processes(n)
         return Scored([Record.of(record) for record in records], Path(path))
@@ -107,15 +110,15 @@ def evaluate(settings: EvalSettings) -> Scored:
 
 def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
     """As `evaluate`; of several processes the first one prints and writes."""
-    checkpoints = [run for path in _paths(settings.ckpt) for run in each_finished(path)]
-    files = _paths(settings.samples)
+    checkpoints = [run for path in paths_in(settings.ckpt) for run in each_finished(path)]
+    files = paths_in(settings.samples)
     _check_sources(checkpoints, files, settings)
     device = device_of(settings.device)
     check_out(settings.out)
     knob = knob_of(settings, checkpoints)
     turns = [settings] if knob is None else [knob.settings_at(settings, value) for value in knob.values]
     models = [restore_for_sampling(path, turn, console) for path in checkpoints for turn in turns]
-    reference = _reference(settings, models)
+    reference = reference_of(settings, models)
     if reference.dataset is not None and "_target_" not in (settings.data or {}):
         say_changed(models, reference.dataset, console)
     cache = Cache() if settings.cache else NoCache()
@@ -154,11 +157,6 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
     return Scored(records, folder)
 
 
-def _paths(value: Any) -> list[str]:
-    """One path, several, or none."""
-    return [] if value is None else [value] if isinstance(value, str) else list(value)
-
-
 def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: EvalSettings) -> None:
     data = "_target_" in (settings.data or {})
     if bool(checkpoints) == bool(files):
@@ -170,30 +168,6 @@ def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: E
         raise ConfigError(f"{key}: it changes how a model samples, and samples= are drawn already: leave it out")
     if checkpoints and settings.reference is not None:
         raise ConfigError("reference= goes with samples=: a checkpoint is scored on its own data")
-
-
-def _reference(settings: EvalSettings, models: Sequence[Restored]) -> Reference:
-    """The held-out data: a file's, the named dataset's, or that of the first checkpoint."""
-    own = settings.data or {}
-    dataset = build(own, at="data", expect=Dataset, plugins=settings.plugins) if "_target_" in own else None
-    if settings.reference is not None:
-        name = Path(settings.reference).name
-        if dataset is None:
-            data = read_samples(settings.reference)
-            return Reference(spec_of(data, _paths(settings.samples)), data, name)
-        data = read_samples(settings.reference, dataset.spec)
-        return Reference(dataset.spec, data, name, features=dataset.features)
-    if dataset is not None:
-        return Reference.of(dataset, dataset_name(own))
-    nodes = [data_node(found, own) for found in models]
-    references = [_recorded(node, settings.plugins) for i, node in enumerate(nodes) if node not in nodes[:i]]
-    if any(other.hash != references[0].hash for other in references[1:]):
-        raise ConfigError("ckpt=: these models were trained on different data: name the one to score on with data=…")
-    return references[0]
-
-
-def _recorded(node: Mapping[str, Any], plugins: Sequence[str]) -> Reference:
-    return Reference.of(build(node, at="data", expect=Dataset, plugins=plugins, trusted=False), dataset_name(node))
 
 
 def _metrics(settings: EvalSettings, spec: DataSpec) -> tuple[dict[str, ProbeMetric], bool]:
@@ -215,12 +189,12 @@ def _sources(
     """A scored source, with a name for the table."""
     if models and reference.dataset is not None:
         n = settings.n or reference.dataset.eval_n
-        names = _unique([found.model.label for found in models], checkpoints)
+        names = unique_names([found.model.label for found in models], checkpoints)
         return [
             ModelSource(found.model, n, name, origin=provenance(found, settings))
             for found, name in zip(models, names, strict=True)
         ]
-    names = _unique([Path(path).stem for path in files], files)
+    names = unique_names([Path(path).stem for path in files], files)
     return [_some_of(path, reference.spec, name, settings) for path, name in zip(files, names, strict=True)]
 
 
@@ -244,15 +218,6 @@ def _some_of(path: str, spec: DataSpec, name: str, settings: EvalSettings) -> Sa
         raise ConfigError(f"n={n}: {shown(path)} holds {len(samples):,} samples")
     rows = random_order(samples, n, seed)
     return SampleSource(samples[rows], name, {"of": len(samples), "seed": seed}, rows)
-
-
-def _unique(names: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """Names for a table; where two would be the same, the end of the path tells them apart, or all of it."""
-    named = list(zip(names, paths, strict=True))
-    for found in (list(names), [f"{name} {Path(path).name}" for name, path in named]):
-        if len(set(found)) == len(found):
-            return found
-    return [f"{name} {shown(path)}" for name, path in named]
 
 
 def _score(

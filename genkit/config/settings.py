@@ -285,6 +285,8 @@ class EvalSettings(DrawingSettings):
 
     Attributes:
         sweep: Keys of sampling that take several values in turn.
+        human: Files of people's answers to `genkit judge`, scored in place of anything else.
+        key: Of their study; None: the key.json beside the first file.
     """
 
     swept: ClassVar[bool] = True
@@ -300,7 +302,44 @@ class EvalSettings(DrawingSettings):
     neighbours: NonNegativeInt | None
     baselines: bool | list[str]
     cache: bool
+    human: Paths
+    key: str | None
     sweep: Mapping[str, list[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeSettings(ModelSettings):
+    """Of `genkit judge`; see conf/judge.yaml.
+
+    Attributes:
+        n: Images of each source.
+        trials: Of each rater, without repeats and checks; None: twice n.
+        repeats, checks: Shares of the trials that are added.
+        real: Whether real images are among the alternatives of 2afc; None: where there is one model alone.
+        control: Whether other real images are judged as if they were a model's.
+        page: Whether to write one file in place of serving.
+        raters: Orders in that file.
+        study: Folder of a study to go on with.
+    """
+
+    ckpt: Paths
+    samples: Paths
+    reference: str | None
+    data: Node
+    task: Literal["real_or_fake", "2afc"] | None
+    question: str | None
+    n: Annotated[int, Range(2, 10_000)]
+    trials: Annotated[int, Range(4, 10_000)] | None
+    repeats: Annotated[float, Range(0, 0.5)]
+    checks: Annotated[float, Range(0, 0.5)]
+    ties: bool
+    real: bool | None
+    control: bool
+    page: bool
+    raters: Annotated[int, Range(1, 1000)]
+    study: str | None
+    port: Annotated[int, Range(0, 65535)]
+    open_browser: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,6 +387,7 @@ VERBS: dict[str, type[Settings]] = {
     "decompress": DecompressSettings,
     "detect": DetectSettings,
     "explore": ExploreSettings,
+    "judge": JudgeSettings,
     "augment": AugmentSettings,
     "log": LogSettings,
     "data prepare": DataSettings,

@@ -23,7 +23,7 @@ LONGEST = 40  # characters of a name
 MOST = 60  # rows of a panel; the best of them
 
 
-def save_forest(path: str | Path, table: Comparison) -> None:
+def save_forest(path: str | Path, table: Comparison, title: str = "") -> None:
     """The comparison `table` (metric to its rows, best first) as a PNG; raises StorageError where the disk refuses."""
     columns = columns_of(len(table))
     rows = ceil(len(table) / columns)
@@ -35,6 +35,8 @@ def save_forest(path: str | Path, table: Comparison) -> None:
     entries = legend_entries([row for block in table.values() for row in block])
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": 5 if columns > 1 else 2}
     figure.legend(handles=entries, fontsize=8, frameon=False, **place)
+    if title:
+        figure.suptitle(title, fontsize=11, parse_math=False)
     save_figure(path, figure)
 
 

@@ -36,22 +36,9 @@ KINDS = {
 }
 
 SEVERAL = {"submitit": ("submitit_local", "submitit_slurm")}  # plugin of Hydra -> its launchers, where not one
-DRAWING = (
-    "sample",
-    "eval",
-    "complete",
-    "restore",
-    "translate",
-    "augment",
-)  # verbs whose model may be told how to sample
-USES = (
-    "complete",
-    "restore",
-    "translate",
-    "compress",
-    "detect",
-    "explore",
-)  # verbs that apply a checkpoint to examples
+# verbs whose model may be told how to sample, and verbs that apply a checkpoint to examples
+DRAWING = ("sample", "eval", "complete", "restore", "translate", "augment", "judge")
+USES = ("complete", "restore", "translate", "compress", "detect", "explore")
 APPLYING = tuple(dict.fromkeys((*DRAWING, *USES)))
 SHARED = {"check": "train"}  # verb -> the verb whose primary configuration it takes
 OWN_WORDS = {"log": {"to": "logger"}}  # verb -> what it calls a group by another name

@@ -10,8 +10,11 @@ from typing import Any
 from genkit.checkpoint.newest import newest_run
 from genkit.printing import shown
 
-OTHERS = {"eval": ("samples", "reference")}  # verb -> keys that say what to look at without a checkpoint
-HINTS = {"eval": ", or samples=FILE"}
+OTHERS = {
+    "eval": ("samples", "reference", "human"),
+    "judge": ("samples", "reference", "study"),
+}  # verb -> keys that say what to look at without a checkpoint
+HINTS = dict.fromkeys(("eval", "judge"), ", or samples=FILE")
 
 
 def newest_for(verb: str, config: Mapping[str, Any]) -> str | None:

@@ -235,7 +235,22 @@ EVAL: dict[str, Term] = DRAWING | {
     "baseline": Term("baselines"),
     "verify_floor floors floor": Term("floor_repeats"),
     "nearest nearest_neighbours neighbors": Term("neighbours"),
+    "answers votes ratings raters": Term("human"),
 }
+
+HUMAN: dict[str, Term] = DRAWING | {
+    COUNT.replace(" number", ""): Term("n"),
+    "fake generated images sample_path generated_path fake_path samples_path sample_dir samples_dir input sample":
+        Term("samples"),
+    "real_data real_path reference_path ref ref_path real_dir ground_truth real_images": Term("reference"),
+    "dataset data_set ds data_name": Term("data"),
+    "mode kind test protocol": Term("task"),
+    "attention attention_checks catch catch_trials": Term("checks"),
+    "text prompt": Term("question"),
+    "browser open launch": Term("open_browser=true"),
+    "export html file offline static": Term("page=true"),
+    "participants annotators workers users": Term("raters"),
+}  # fmt: skip
 
 DATA: dict[str, Term] = {
     "dataset data_set ds dataset_name data_name source": Term("data"),
@@ -271,6 +286,7 @@ TERMS = {
     "eval": EVAL,
     "decompress": DECOMPRESS,
     "augment": AUGMENT,
+    "judge": HUMAN,
     **dict.fromkeys(USES, USE),
     "translate": TRANSLATE,
     **dict.fromkeys(("compress", "detect", "explore"), JUDGE),
@@ -294,6 +310,7 @@ VERB_WORDS = {
     "translation img2img image2image edit convert_domain stylize sdedit": "translate",
     "zip encode pack archive": "compress",
     "unzip decode unpack extract inflate": "decompress",
+    "human hype turing rate vote annotate survey 2afc": "judge",
     "anomaly anomalies outliers outlier ood novelty": "detect",
     "evaluate evaluation test score scores metrics metric measure benchmark validate val fid": "eval",
     "ls models show options zoo": "list models",
