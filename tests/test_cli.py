@@ -254,6 +254,7 @@ COMPLETIONS = {
         "export ",
         "list ",
         "log ",
+        "report ",
         "restore ",
         "sample ",
         "train ",
