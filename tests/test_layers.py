@@ -18,6 +18,7 @@ LAYERS = [
     "loggers",
     "checkpoint",
     "report",
+    "diagnosis",
     "evaluation",
     "features",
     "metrics",

@@ -18,7 +18,7 @@ from genkit.config.hydra.sweep_index import INDEX
 from genkit.errors import GenkitError
 from genkit.printing import one_line, shown
 from genkit.report.page.comparison_page import ComparisonPage, RunColumn, comparison_page
-from genkit.report.page.frames import Frame
+from genkit.report.page.frames import FilmFrame
 from genkit.report.page.thinning import thinned
 from genkit.storage.atomic import whole_file
 from genkit.storage.regular import read_regular
@@ -129,10 +129,10 @@ def _tiles(found: Sequence[RunFacts]) -> dict[str, object]:
     return tiles
 
 
-def _pictures(folder: Path | None) -> list[Frame]:
+def _pictures(folder: Path | None) -> list[FilmFrame]:
     frames = []
     for name, words in PICTURES.items() if folder is not None else ():
         assert folder is not None
         with suppress(GenkitError):
-            frames.append(Frame(words, read_regular(folder / name, LARGEST, inside=folder)))
+            frames.append(FilmFrame(words, read_regular(folder / name, LARGEST, inside=folder)))
     return frames

@@ -31,7 +31,7 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What was read of a run.
+    """The content of a run folder.
 
     Attributes:
         path: Its folder.
@@ -68,7 +68,7 @@ class RunFacts:
 
     @property
     def steps(self) -> int | None:
-        """How far it was to go."""
+        """The step that it was to reach."""
         steps = lookup(self.config, "trainer.max_steps")
         return steps if type(steps) is int else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from genkit.assembly.config_differences import differences, parts_of, written
 from genkit.assembly.recorded_scores import comparable, results_of
 from genkit.assembly.run_facts import RunFacts, facts_of
 from genkit.checkpoint.retention import pointed, step_folders
+from genkit.config.memory import shown_bytes
 from genkit.errors import GenkitError
 from genkit.printing import one_line, shown
 from genkit.report.page.axes import written as number
-from genkit.report.page.frames import BUDGET, Frame, chosen, fitting
+from genkit.report.page.frames import BUDGET, FilmFrame, chosen, fitting
 from genkit.report.page.run_page import HistoryEntry, RunPage, run_page
 from genkit.storage.atomic import whole_file
 from genkit.storage.regular import read_regular
@@ -76,7 +77,7 @@ def page_of(facts: RunFacts, scores: Sequence[Path] = ()) -> RunPage:
 
 
 def tiles_of(facts: RunFacts) -> dict[str, object]:
-    """What to know first of a run."""
+    """Facts to know first of a run."""
     info, found = facts.info, dict[str, object]()
     found["status"] = facts.status
     found["step"] = f"{facts.step:,}" + ("" if facts.steps is None else f" of {facts.steps:,}")
@@ -93,7 +94,7 @@ def tiles_of(facts: RunFacts) -> dict[str, object]:
 
 
 def best_of(info: Mapping[str, Any]) -> tuple[str, float, int] | None:
-    """What is monitored, its best value, and at which step."""
+    """The monitored term, its best value, and at which step."""
     best = info.get("best") or {}
     with suppress(KeyError, TypeError, ValueError, OverflowError):
         return str(best["monitor"]), float(best["value"]), int(best["step"])
@@ -103,14 +104,14 @@ def best_of(info: Mapping[str, Any]) -> tuple[str, float, int] | None:
 def costs_of(info: Mapping[str, Any]) -> dict[str, object]:
     """The costs that run.json has."""
     names = {"wall_time": "wall time", "cpu_seconds": "CPU time", "parameters": "parameters"}
-    names |= {"examples_seen": "training examples seen", "sampling_seconds": "sampling, seconds"}
-    names |= {"peak_memory": "peak memory, bytes", "peak_gpu_memory": "peak memory of the accelerator, bytes"}
+    names |= {"examples_seen": "training examples seen", "sampling_seconds": "time of sampling"}
+    names |= {"peak_memory": "peak memory", "peak_gpu_memory": "peak memory of the GPU"}
     found: dict[str, object] = {}
     for key, name in names.items():
         value = info.get(key)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        found[name] = duration(value) if name.endswith(" time") else f"{value:,}"
+        found[name] = COST_WORDS.get(key, "{:,}".format)(value)
     return found
 
 
@@ -126,14 +127,14 @@ def environment_of(facts: RunFacts) -> dict[str, object]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def frames_of(paths: Sequence[Path]) -> list[Frame]:
+def frames_of(paths: Sequence[Path]) -> list[FilmFrame]:
     """The pictures whose files can be read, named by their steps."""
     frames = []
     for path in chosen(paths):
         with suppress(GenkitError):
             step = path.stem.split("-")[1]
             name = f"step {int(step):,}" if step.isdecimal() else path.stem
-            frames.append(Frame(name, read_regular(path, LARGEST, inside=path.parent)))
+            frames.append(FilmFrame(name, read_regular(path, LARGEST, inside=path.parent)))
     return frames
 
 
@@ -161,6 +162,12 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit} {int(seconds % size // below)} {smaller}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+COST_WORDS: dict[str, Callable[[Any], str]] = {
+    **dict.fromkeys(("wall_time", "cpu_seconds", "sampling_seconds"), duration),
+    **dict.fromkeys(("peak_memory", "peak_gpu_memory"), shown_bytes),
+}
 
 
 def _entry(entry: Mapping[str, Any]) -> HistoryEntry:

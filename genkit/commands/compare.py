@@ -2,7 +2,8 @@
 
 RESULTS is a results.json, a folder that `genkit eval` wrote, or a folder of such folders; any number of them. Runs that
 differ in their seed alone are one row: the mean over seeds with its spread.
-metric=fid,coverage takes these metrics only; out=FOLDER is where compare.md, compare.csv, compare.png and compare.html go.
+metric=fid,coverage takes these metrics only; out=FOLDER is where compare.md, compare.csv, compare.png and compare.html
+go.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def html_page(title: str, body: Iterable[str], style: str = "", script: str | No
 
 
 def policy(script: str | None = None) -> str:
-    """What a page may load: pictures that it holds, its style, and the one script, known by its hash."""
+    """The things that a page may load: pictures that it holds, its style, and the one script, known by its hash."""
     allowed = "'unsafe-inline'"
     if script is not None:
         allowed = f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from genkit.report.comparison_text import Comparison
 from genkit.report.html import html_page
-from genkit.report.page.curves import Curve, charts
-from genkit.report.page.elements import command, fold, safe, section, table
+from genkit.report.page.curves import ChartLine, charts
+from genkit.report.page.elements import address, command, fold, safe, section, table
 from genkit.report.page.forest import forests, score_table
-from genkit.report.page.frames import Frame, film, fitting
-from genkit.report.page.panels import STAGES, Series
+from genkit.report.page.frames import FilmFrame, film, fitting
+from genkit.report.page.panels import MOST, STAGES, Series
 from genkit.report.page.run_page import tiles
 from genkit.report.page.style import SCRIPT, STYLE
 
@@ -25,7 +25,7 @@ class RunColumn:
 
     Attributes:
         name: What tells it from the others.
-        link: The address of its own report, "" for none.
+        link: The path of its own report from the folder of the page, "" for none.
         facts: Status, best value, cost, … by name, as text.
         series: Of its metrics.jsonl.
         picture: Its newest samples.
@@ -35,7 +35,7 @@ class RunColumn:
     link: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     series: Series = field(default_factory=dict)
-    picture: Frame | None = None
+    picture: FilmFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ComparisonPage:
     folder: str
     tiles: Mapping[str, object] = field(default_factory=dict)
     runs: Sequence[RunColumn] = ()
-    pictures: Sequence[Frame] = ()
+    pictures: Sequence[FilmFrame] = ()
     scores: Comparison = field(default_factory=dict)
     differences: Sequence[tuple[str, Sequence[str]]] = ()
     notes: Sequence[str] = ()
@@ -74,6 +74,9 @@ def comparison_page(page: ComparisonPage) -> str:
     ]
     pictures = [film([frame], frame.name) for frame in fitting(page.pictures)]
     names = [run.name for run in page.runs]
+    curves = _curves(page.runs)
+    losses = {title: panel for title, panel in curves.items() if title.endswith(" loss")}
+    terms = {title: panel for title, panel in curves.items() if title not in losses}
     keys = [(f"<code>{safe(key)}</code>", *map(safe, values)) for key, values in page.differences]
     body = [
         f"<p>{safe(page.folder)}</p>",
@@ -82,7 +85,9 @@ def comparison_page(page: ComparisonPage) -> str:
         section("Runs", _runs(page.runs)),
         section("Together", f'<div class="side">{"".join(pictures)}</div>' if pictures else ""),
         section("Scores", forests(page.scores), fold("all scores as a table", score_table(page.scores))),
-        section("Curves", charts(_curves(page.runs))),
+        section(
+            "Losses", charts(losses), fold("all terms", charts(terms)), note="training drawn through, validation dashed"
+        ),
         section("Samples", f'<div class="side">{"".join(films)}</div>' if films else "", note="the newest of each"),
         section("Configuration", fold(f"{len(keys):,} keys differ", table(keys, ("key", *names), kind="scores"))),
         section("Commands", "".join(f"<p>{safe(what)}</p>{command(line)}" for what, line in page.commands)),
@@ -103,20 +108,19 @@ def _runs(runs: Sequence[RunColumn]) -> str:
     rows = []
     for run in runs:
         name = safe(run.name, 200)
-        linked = f'<a href="{safe(run.link)}">{name}</a>' if run.link else name
+        linked = f'<a href="{address(run.link)}">{name}</a>' if run.link else name
         rows.append([linked, *(safe(run.facts.get(column, ""), 200) for column in columns)])
     return table(rows, ("run", *columns), kind="scores")
 
 
-def _curves(runs: Sequence[RunColumn]) -> dict[str, list[Curve]]:
+def _curves(runs: Sequence[RunColumn]) -> dict[str, list[ChartLine]]:
     """A chart per term: each run a colour, validation where there is one, else training."""
-    panels: dict[str, list[Curve]] = {}
+    panels: dict[str, list[ChartLine]] = {}
     for stage in ("val", "train"):
         for i, run in enumerate(runs):
             for key, points in run.series.items():
                 if key.partition("/")[0] != stage:
                     continue
                 title = f"{STAGES[stage]} {key.partition('/')[2].replace('/', ' ').replace('_', ' ')}"
-                panels.setdefault(title, []).append(Curve(run.name, points, i, measured=stage == "val"))
-    ordered = sorted(panels.items(), key=lambda panel: not panel[0].endswith(" loss"))
-    return dict(ordered[:16])
+                panels.setdefault(title, []).append(ChartLine(run.name, points, i, measured=stage == "val"))
+    return dict(list(panels.items())[:MOST])

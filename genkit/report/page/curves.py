@@ -20,7 +20,7 @@ FEW = 40  # points that are marked one by one
 
 
 @dataclass(frozen=True)
-class Curve:
+class ChartLine:
     """One line of a chart.
 
     Attributes:
@@ -36,7 +36,7 @@ class Curve:
     measured: bool = False
 
 
-def chart(title: str, curves: Sequence[Curve], last: float = 1.0, horizon: str = "step") -> str:
+def chart(title: str, curves: Sequence[ChartLine], last: float = 1.0, horizon: str = "step") -> str:
     """A figure of curves over the step; "" where none has a point.
 
     Args:
@@ -72,14 +72,14 @@ def chart(title: str, curves: Sequence[Curve], last: float = 1.0, horizon: str =
 <output class="reading">&nbsp;</output></figure>"""
 
 
-def charts(panels: Mapping[str, Sequence[Curve]]) -> str:
+def charts(panels: Mapping[str, Sequence[ChartLine]]) -> str:
     """Charts side by side, as many as the screen is wide; "" where there are none."""
     last = max((x for curves in panels.values() for curve in curves for x, _ in curve.points[-1:]), default=1.0)
     figures = [figure for title, curves in panels.items() if (figure := chart(title, curves, last))]
     return '<div class="charts">' + "\n".join(figures) + "</div>" if figures else ""
 
 
-def _line(curve: Curve, x_axis: Axis, y_axis: Axis) -> str:
+def _line(curve: ChartLine, x_axis: Axis, y_axis: Axis) -> str:
     points = [(x_axis.place(x), y_axis.place(y)) for x, y in thinned(curve.points)]
     path = " ".join(f"{x:g},{y:g}" for x, y in points)
     kind = f'class="c{curve.colour % 6}{" dashed" if curve.measured else ""}" data-name="{safe(curve.name, 80)}"'

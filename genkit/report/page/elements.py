@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from urllib.parse import quote
 
 from genkit.printing import printable, shortened
 
@@ -14,6 +15,20 @@ LONGEST_COMMAND = 20_000
 def safe(value: object, most: int = LONGEST) -> str:
     """The text of a value as HTML text or attribute: no markup, no control characters, of bounded length."""
     return escape(printable(shortened(str(value), most)))
+
+
+def address(path: str) -> str:
+    """The address of a file by its path from the folder of the page: never a scheme, whatever its name."""
+    return "./" + quote(path.encode("utf-8", "surrogateescape" if _from_system(path) else "replace"))
+
+
+def _from_system(path: str) -> bool:
+    """Tell whether every surrogate in it stands for a byte of a file's name."""
+    try:
+        path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def section(title: str, *parts: str, note: str = "") -> str:

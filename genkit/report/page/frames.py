@@ -21,7 +21,7 @@ MAGIC = {b"\x89PNG\r\n\x1a\n": "png", b"RIFF": "webp"}
 
 
 @dataclass(frozen=True)
-class Frame:
+class FilmFrame:
     """A picture.
 
     Attributes:
@@ -46,7 +46,7 @@ def chosen(paths: Sequence[Path], most: int = MOST) -> list[Path]:
     return [paths[round(i * (len(paths) - 1) / (most - 1))] for i in range(most)]
 
 
-def fitting(frames: Sequence[Frame], budget: int = BUDGET) -> list[Frame]:
+def fitting(frames: Sequence[FilmFrame], budget: int = BUDGET) -> list[FilmFrame]:
     """The frames in at most about `budget` bytes: encoded again where they are large, then fewer of them."""
     if sum(len(frame.data) for frame in frames) > budget:
         frames = [smaller(frame) for frame in frames]
@@ -55,22 +55,22 @@ def fitting(frames: Sequence[Frame], budget: int = BUDGET) -> list[Frame]:
     return list(frames)
 
 
-def smaller(frame: Frame) -> Frame:
+def smaller(frame: FilmFrame) -> FilmFrame:
     """The picture as a WebP of at most 900 pixels' width, where that is smaller; itself where it cannot be read."""
     try:
-        with Image.open(io.BytesIO(frame.data), formats=("PNG",)) as picture:
-            if picture.width * picture.height > PIXELS:
+        with Image.open(io.BytesIO(frame.data), formats=("PNG",)) as stored:
+            if stored.width * stored.height > PIXELS:
                 return frame
-            picture = picture.convert("RGB")
+            picture = stored.convert("RGB")
             picture.thumbnail((WIDEST, 4 * WIDEST))
             file = io.BytesIO()
             picture.save(file, "WEBP", quality=QUALITY)
     except (OSError, ValueError, SyntaxError):
         return frame
-    return Frame(frame.name, file.getvalue()) if file.tell() < len(frame.data) else frame
+    return FilmFrame(frame.name, file.getvalue()) if file.tell() < len(frame.data) else frame
 
 
-def film(frames: Sequence[Frame], what: str) -> str:
+def film(frames: Sequence[FilmFrame], what: str) -> str:
     """A figure of the frames, the last one shown; a slider and a button where there are several; "" for none.
 
     Args:

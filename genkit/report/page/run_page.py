@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genkit.diagnosis.finding import Finding
+from genkit.diagnosis.fault import Fault
 from genkit.report.comparison_text import Comparison
 from genkit.report.html import html_page
 from genkit.report.page.curves import charts
 from genkit.report.page.elements import command, facts, fold, safe, section, table
 from genkit.report.page.forest import forests, score_table
-from genkit.report.page.frames import Frame, film
+from genkit.report.page.frames import FilmFrame, film
 from genkit.report.page.panels import Series, loss_panels, other_panels
 from genkit.report.page.style import SCRIPT, STYLE
 
@@ -59,10 +59,10 @@ class RunPage:
     folder: str
     tiles: Mapping[str, object] = field(default_factory=dict)
     well: bool = True
-    findings: Sequence[Finding] = ()
+    findings: Sequence[Fault] = ()
     examined: int = 0
-    samples: Sequence[Frame] = ()
-    pairs: Sequence[Frame] = ()
+    samples: Sequence[FilmFrame] = ()
+    pairs: Sequence[FilmFrame] = ()
     series: Series = field(default_factory=dict)
     scores: Comparison = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -103,7 +103,7 @@ def tiles(values: Mapping[str, object], well: bool = True) -> str:
     return f'<dl class="tiles">{"".join(cells)}</dl>' if values else ""
 
 
-def diagnosis(findings: Sequence[Finding], examined: int) -> str:
+def diagnosis(findings: Sequence[Fault], examined: int) -> str:
     """The findings, or that there are none; "" where nothing was looked at."""
     if not examined and not findings:
         return ""
@@ -112,7 +112,7 @@ def diagnosis(findings: Sequence[Finding], examined: int) -> str:
     return "".join(map(_finding, findings))
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: Fault) -> str:
     kind = "finding" if finding.certainty == "sure" else "finding hint"
     typed = f"<p>In the command: <code>{safe(' '.join(finding.words))}</code></p>" if finding.words else ""
     return (

@@ -119,8 +119,9 @@ for (const plot of document.querySelectorAll("svg.plot")) {
     const found = lines.map(([name, points]) => [name, near(points)]);
     const first = found.map(each => each[1]).reduce((a, b) => Math.abs(b.x - at) < Math.abs(a.x - at) ? b : a);
     cursor.setAttribute("x1", first.x); cursor.setAttribute("x2", first.x);
+    const said = found.map(([name, point]) => `${name} ${written(value(point.y))}`.trim());
     const step = Math.round(x0 + first.x / width * (x1 - x0)).toLocaleString("en");
-    reading.textContent = `step ${step}: ` + found.map(([name, p]) => `${name} ${written(value(p.y))}`.trim()).join(", ");
+    reading.textContent = `step ${step}: ${said.join(", ")}`;
   });
   plot.addEventListener("pointerleave", () => {
     cursor.setAttribute("x1", -9); cursor.setAttribute("x2", -9); reading.textContent = "\\u00a0";

@@ -21,9 +21,6 @@ def thinned(points: Sequence[Point], most: int = MOST) -> list[Point]:
     kept = [points[0]]
     for i in range(buckets):
         bucket = inner[i * len(inner) // buckets : (i + 1) * len(inner) // buckets]
-        ends = {
-            min(range(len(bucket)), key=lambda j: bucket[j][1]),
-            max(range(len(bucket)), key=lambda j: bucket[j][1]),
-        }
-        kept += [bucket[j] for j in sorted(ends)]
+        by_value = sorted(range(len(bucket)), key=lambda j: bucket[j][1])
+        kept += [bucket[j] for j in sorted({by_value[0], by_value[-1]})]
     return [*kept, points[-1]]

@@ -10,7 +10,7 @@ RANKS: dict[Certainty, int] = {"sure": 0, "likely": 1, "possible": 2}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Fault:
     """A fault of a training, or of what is known about it.
 
     Attributes:
