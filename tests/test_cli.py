@@ -255,6 +255,7 @@ COMPLETIONS = {
         "judge ",
         "list ",
         "log ",
+        "report ",
         "restore ",
         "sample ",
         "train ",

@@ -19,6 +19,7 @@ LAYERS = [
     "checkpoint",
     "judging",
     "report",
+    "diagnosis",
     "evaluation",
     "features",
     "metrics",

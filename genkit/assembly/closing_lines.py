@@ -4,6 +4,7 @@ done: 1,000 steps
   run folder  /home/ada/runs/vae
   samples     /home/ada/runs/vae/samples/step-00001000.png
   losses      /home/ada/runs/vae/loss.png
+  report      /home/ada/runs/vae/report.html
 next:
   genkit sample ckpt=/home/ada/runs/vae
   genkit eval ckpt=/home/ada/runs/vae
@@ -23,7 +24,7 @@ from genkit.config.hydra.launch import current_job
 from genkit.config.hydra.sweep import current_sweep
 from genkit.printing import pasteable, shell_word, shown
 
-LOSSES = "loss.png"
+LOSSES, REPORT = "loss.png", "report.html"
 
 
 def close(console: Console, headline: str, made: Mapping[str, object], commands: Sequence[str]) -> None:
@@ -49,6 +50,8 @@ def close_training(console: Console, run: Path, plugins: Sequence[str]) -> None:
         made["samples"] = pictures[-1]
     if (run / LOSSES).is_file():
         made["losses"] = run / LOSSES
+    if (run / REPORT).is_file():
+        made["report"] = run / REPORT
     best, used = pointed(run, "best"), run
     if best is not None and best != pointed(run, "latest"):
         made["best"] = f"{best}: {shell_word('ckpt=' + str(run / 'best'))}"

@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from genkit.assembly.memory_limit import peak
 from genkit.assembly.recorded_plan import as_composed
 from genkit.checkpoint.read import Checkpoint
 from genkit.checkpoint.retention import CHECKPOINTS
@@ -21,6 +24,7 @@ from genkit.checkpoint.run_folder import RUN, read_info
 from genkit.config.names import with_first_names
 from genkit.errors import CheckpointError
 
+PEAKS = ("peak_memory", "peak_gpu_memory")  # fields of run.json
 NOT_OF_THE_TRAINING = ("seed", "plugins")  # keys of `train` that tell no two configurations apart
 HASHED_SCHEMA = "genkit.config/1"  # in every hash, so that those of earlier versions stay comparable
 
@@ -33,18 +37,28 @@ def load_average() -> float | None:
         return None
 
 
+def peak_memory() -> dict[str, int]:
+    """Bytes that this process has held at most, and of a GPU that it used those that its tensors had."""
+    found = {"peak_memory": peak(torch.device("cpu"))}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        found["peak_gpu_memory"] = peak(torch.device("cuda"))
+    return found
+
+
 class Meter:
-    """CPU seconds and load from its making on, added to those of earlier parts of the run."""
+    """CPU seconds, load and memory from its making on, with those of earlier parts of the run."""
 
     def __init__(self, info: Mapping[str, Any]) -> None:
         before = info.get("cpu_seconds")
         self._before = before if isinstance(before, float) else 0.0
+        self._peaks = {key: info[key] for key in PEAKS if type(info.get(key)) is int}
         self._started, self._load = time.process_time(), load_average()
 
     def read(self) -> dict[str, Any]:
-        """The fields `cpu_seconds` (all threads of this process) and `load` {start, end} of run.json."""
+        """The fields `cpu_seconds` (all threads of this process), `load` {start, end} and `peak_memory` of run.json."""
         seconds = round(self._before + time.process_time() - self._started, 3)
-        return {"cpu_seconds": seconds, "load": {"start": self._load, "end": load_average()}}
+        peaks = {key: max(value, self._peaks.get(key, 0)) for key, value in peak_memory().items()}
+        return {"cpu_seconds": seconds, "load": {"start": self._load, "end": load_average()}} | peaks
 
 
 def training_of(checkpoint: Checkpoint, config: Mapping[str, Any]) -> dict[str, Any]:

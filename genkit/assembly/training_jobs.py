@@ -11,9 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from genkit.assembly.closing_lines import next_command
+from genkit.assembly.comparison_report import report_of_sweep
 from genkit.assembly.identity import identity_of, identity_to_be
 from genkit.assembly.labels import label_in_words
 from genkit.assembly.resume_checks import MAX_STEPS
@@ -100,15 +101,14 @@ class Trainings(SearchKind):
 
     def conclude(self, sweep: Sweep) -> None:
         scored = [job for job in sweep.jobs.values() if job.score is not None]
-        if sweep.folder is None or not any(
-            job.folder is not None and (job.folder / RUN).is_file() for job in sweep.jobs.values()
-        ):
+        if sweep.folder is None or not any(_is_run(job.folder) for job in sweep.jobs.values()):
             return
         if len(scored) > 1:
             with suppress(Exception):  # a picture that fails takes nothing away
                 _draw(sweep, scored)
             with suppress(Exception):
                 _draw_pareto(sweep)
+        report_of_sweep(sweep.folder, [job.folder for job in sweep.jobs.values() if _is_run(job.folder)], sweep.command)
         plugins = _plugins(sweep)
         if chosen := [str(near(job.folder)) for job in sweep.pareto_set if job.folder is not None]:
             sweep.next.append(next_command(plugins, "eval", f"ckpt=[{','.join(chosen)}]"))
@@ -117,6 +117,10 @@ class Trainings(SearchKind):
             sweep.next.append(next_command(plugins, "eval", f"ckpt={near(best.folder)}"))
         if runs_below(sweep.folder):
             sweep.next.append(next_command(plugins, "eval", f"ckpt={near(sweep.folder)}"))
+
+
+def _is_run(folder: Path | None) -> TypeGuard[Path]:
+    return folder is not None and (folder / RUN).is_file()
 
 
 def _same(about: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

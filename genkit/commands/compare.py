@@ -2,7 +2,8 @@
 
 RESULTS is a results.json, a folder that `genkit eval` wrote, or a folder of such folders; any number of them. Runs that
 differ in their seed alone are one row: the mean over seeds with its spread.
-metric=fid,coverage takes these metrics only; out=FOLDER is where compare.md, compare.csv and compare.png go.
+metric=fid,coverage takes these metrics only; out=FOLDER is where compare.md, compare.csv, compare.png and compare.html
+go.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from genkit.report.comparison_text import (
     write_text,
 )
 from genkit.report.console import make_console
+from genkit.report.page.comparison_page import page_of_scores
 from genkit.report.rows import results_in
 
 USAGE = "genkit compare RESULTS… [metric=NAME,…] [out=FOLDER]"
@@ -72,7 +74,7 @@ class CompareSettings:
 
 
 def run(argv: list[str]) -> int:
-    """Prints a table and writes compare.md, compare.csv and compare.png.
+    """Prints a table and writes compare.md, compare.csv, compare.png and compare.html.
 
     Raises:
         ConfigError: nothing to compare, or what cannot be compared.
@@ -115,3 +117,4 @@ def fill(folder: Path, table: Comparison) -> None:
     write_text(folder / "compare.md", markdown(table))
     write_text(folder / "compare.csv", csv_text(table))
     save_forest(folder / "compare.png", table)
+    write_text(folder / "compare.html", page_of_scores(table))

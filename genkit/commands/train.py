@@ -42,6 +42,7 @@ from genkit.assembly.resume_checks import MAX_STEPS, merged
 from genkit.assembly.run import Parts, build_parts, checkpoint_config, fingerprint
 from genkit.assembly.run_history import changed_keys, config_text, entry, history_of
 from genkit.assembly.run_length import short_run
+from genkit.assembly.run_report import report_at_end
 from genkit.assembly.search_trial import pruning_of, sampling_cost
 from genkit.assembly.shared_folder import shared
 from genkit.assembly.start_weights import as_begun, begin, begin_again
@@ -290,6 +291,7 @@ def _fit(
         tend(loggers, close_over, step, folder.path, console)
         if is_first():
             draw_losses(folder.path, label_in_words(label))
+            report_at_end(folder.path)
     if books is not None:
         console.print(books.line(), soft_wrap=True, highlight=False)
     if stop.received:

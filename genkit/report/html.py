@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable
 from html import escape
 
@@ -20,13 +21,14 @@ p, h2 small { color: var(--faint); font-weight: normal; }
 """
 
 
-def html_page(title: str, body: Iterable[str], style: str = "") -> str:
-    """A whole page.
+def html_page(title: str, body: Iterable[str], style: str = "", script: str | None = None) -> str:
+    """A whole page, which by its own policy reaches no network.
 
     Args:
         title: Any text; it is escaped.
         body: HTML below the heading.
         style: Rules besides those that all pages share.
+        script: The page's script; no other one then runs, whatever the body holds. None: scripts stand in the body.
     """
     head = escape(printable(title))
     parts = [
@@ -35,16 +37,27 @@ def html_page(title: str, body: Iterable[str], style: str = "") -> str:
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(script)}">',
         f"<title>{head}</title>",
         f"<style>{STYLE}{style}</style>",
         "</head>",
         "<body>",
         f"<h1>{head}</h1>",
         *body,
+        *([] if script is None else [f"<script>{script}</script>"]),
         "</body>",
         "</html>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def policy(script: str | None = None) -> str:
+    """The things that a page may load: pictures that it holds, its style, and the one script, known by its hash."""
+    allowed = "'unsafe-inline'"
+    if script is not None:
+        allowed = f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+    rules = ("default-src 'none'", "img-src data:", "style-src 'unsafe-inline'", f"script-src {allowed}")
+    return "; ".join((*rules, "base-uri 'none'", "form-action 'none'"))
 
 
 def picture_source(png: bytes) -> str:

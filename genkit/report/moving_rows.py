@@ -81,7 +81,7 @@ def save_page(path: Path, title: str, panels: Sequence[tuple[str, str, str]]) ->
         panels: A name, what it shows, and its figures as HTML each.
     """
     body = [f"<h2>{escape(name)}</h2>\n<p>{escape(words)}</p>\n{figures}" for name, words, figures in panels]
-    page = html_page(title, [*body, f"<script>{SCRIPT}</script>"], STYLE)
+    page = html_page(title, body, STYLE, SCRIPT)
     with whole_file(path) as file:
         file.write(page.encode())
 

@@ -41,6 +41,7 @@ def test_the_commands_at_the_end_can_be_pasted_one_after_the_other(work: Path) -
         "run folder": run,
         "samples": run / "samples" / "step-00000004.png",
         "losses": run / "loss.png",
+        "report": run / "report.html",
     }
     assert all(path.exists() for path in made(trained).values())
     commands = next_commands(trained)
@@ -59,6 +60,7 @@ def test_a_run_that_is_stopped_has_its_curve_and_its_command(work: Path) -> None
     ended = Child(arguments("vae", *CURVE, "run_dir=run"), work, work / "log", {2: [15]}).wait()
     assert ended.code == 143, ended.said
     assert (work / "run" / "loss.png").is_file()
+    assert "genkit train resume=" in (work / "run" / "report.html").read_text()
     words = shlex.split(ended.said.splitlines()[-1].partition("to continue: ")[2])
     assert "resuming at step 3 (exact)" in done(*words[1:])
     assert run_json(work / "run")["status"] == "done"

@@ -12,7 +12,8 @@ def test_two_evaluations_side_by_side(vae: Path, diffusion: Path) -> None:
     done("eval", f"ckpt={diffusion}", "metric=[fid,coverage]", "out=b", "baselines=[marginals,copies]", *SMALL)
     answer = genkit("compare", "a", "b/results.json", "out=table")
     assert answer.code == 0
-    assert sorted(path.name for path in Path("table").iterdir()) == ["compare.csv", "compare.md", "compare.png"]
+    written = ["compare.csv", "compare.html", "compare.md", "compare.png"]
+    assert sorted(path.name for path in Path("table").iterdir()) == written
     text = Path("table/compare.md").read_text()
     for name in (
         "vae",

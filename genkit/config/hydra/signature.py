@@ -155,7 +155,7 @@ def signature_of(target: object) -> Signature | None:
 
 @lru_cache(maxsize=256)
 def _signature(module: str, name: str) -> Signature | None:
-    found = _class(module, name, DEPTH)
+    found = class_statement(module, name, DEPTH)
     if found is None:
         return None
     home, statement = found
@@ -171,14 +171,14 @@ def _ancestors(home: Module, statement: ast.ClassDef, depth: int) -> Iterator[st
     yield statement.name
     for base in statement.bases:
         name = ast.unparse(base).partition("[")[0]
-        found = _class(home.name, name, depth) if depth else None
+        found = class_statement(home.name, name, depth) if depth else None
         if found is None:
             yield name
         else:
             yield from _ancestors(*found, depth - 1)
 
 
-def _class(module: str, name: str, depth: int) -> tuple[Module, ast.ClassDef] | None:
+def class_statement(module: str, name: str, depth: int) -> tuple[Module, ast.ClassDef] | None:
     """Find where a class is defined, its imports followed."""
     home = module_of(module)
     statement = home.statement(name) if home is not None else None
@@ -186,7 +186,7 @@ def _class(module: str, name: str, depth: int) -> tuple[Module, ast.ClassDef] | 
         return home, statement
     if isinstance(statement, ast.ImportFrom) and home is not None and depth:
         original = next(alias.name for alias in statement.names if (alias.asname or alias.name) == name)
-        return _class(_absolute(home, statement), original, depth - 1)
+        return class_statement(_absolute(home, statement), original, depth - 1)
     return None
 
 
@@ -211,7 +211,7 @@ def _of_class(home: Module, statement: ast.ClassDef, depth: int) -> Found | None
         name = ast.unparse(base).partition("[")[0]
         if name in WITHOUT_ARGUMENTS:
             continue
-        found = _class(home.name, name, depth) if depth else None
+        found = class_statement(home.name, name, depth) if depth else None
         inherited = _of_class(*found, depth - 1) if found is not None else None
         if inherited is None or inherited[0] or not inherited[2]:
             return inherited
@@ -232,7 +232,7 @@ def _of_fields(home: Module, statement: ast.ClassDef, depth: int) -> Found:
     hints: dict[str, Any] = {}
     required: set[str] = set()
     for base in statement.bases:
-        found = _class(home.name, ast.unparse(base), depth) if depth else None
+        found = class_statement(home.name, ast.unparse(base), depth) if depth else None
         if found is not None and any("dataclass" in ast.unparse(item) for item in found[1].decorator_list):
             inherited = _of_fields(*found, depth - 1)
             hints |= inherited[0]

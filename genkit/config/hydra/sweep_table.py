@@ -12,6 +12,7 @@ from genkit.config.hydra.sweep_display import colour_of
 from genkit.printing import shown
 from genkit.report.console import make_console
 
+REPORT = "report.html"
 LARGE = 100_000  # whole numbers from which all digits are printed
 
 
@@ -49,6 +50,8 @@ def _below(sweep: Sweep) -> list[str]:
         lines.append(f"Pareto set: jobs {', '.join(str(job.number) for job in chosen)}, by {shown(sweep.score)}")
     if sweep.folder is not None and (sweep.folder / TABLE).is_file():
         lines.append(f"table: {shown(near(sweep.folder / TABLE))}")
+    if sweep.folder is not None and (sweep.folder / REPORT).is_file():
+        lines.append(f"report: {shown(near(sweep.folder / REPORT))}")
     if sweep.picture is not None:
         lines.append(f"picture: {shown(near(sweep.picture))}")
     if sweep.pareto_picture is not None:

@@ -298,6 +298,7 @@ PLAIN_TERMS = {
     "verify": CHECKPOINT | {"steps": Term("replay")},
     "data clear": {"days age older_than": Term("older"), "prefix id hash": Term("name")},
     "compare": {"metrics score": Term("metric"), OUT: Term("out")},
+    "report": {"results eval metrics": Term("scores"), OUT: Term("out")},
 }
 
 # another tool's verb -> the beginning of the command that is meant
@@ -321,7 +322,8 @@ VERB_WORDS = {
     "clear clean rm remove delete purge prune": "data clear",
     "shards pack webdataset make_shards": "data shard",
     "rank leaderboard diff table": "compare",
-    "logs track tracking report tensorboard tb wandb mlflow sync upload": "log",
+    "page html summary summarize": "report",
+    "logs track tracking tensorboard tb wandb mlflow sync upload": "log",
     "dry_run dryrun try trial estimate debug": "check",
     "convert save publish package onnx": "export",
     "diagnose env info environment health status selftest": "doctor",
