@@ -134,7 +134,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Use:
+class UseResult:
     """The result of a verb that applies a checkpoint to examples.
 
     Attributes:
@@ -212,37 +212,37 @@ def evaluate(*words: Argument, config_dir: str | Path | None = None, **keys: Any
     return Scores(scored.path, tuple(scored.records))
 
 
-def complete(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+def complete(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
     """Fill in what is hidden of examples: `complete(ckpt="runs/vae", known="upper", n=16)`; arguments as `train`."""
     return _used("complete", words_of(words, keys), config_dir)
 
 
-def restore(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+def restore(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
     """Undo a measurement: `restore(ckpt="runs/diffusion", task="deblur")`; arguments as `train`."""
     return _used("restore", words_of(words, keys), config_dir)
 
 
-def detect(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+def detect(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
     """Score how anomalous examples are: `detect(ckpt="runs/vae", input="scans")`; arguments as `train`."""
     return _used("detect", words_of(words, keys), config_dir)
 
 
-def augment(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+def augment(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
     """Draw labelled examples, and measure a classifier's gain: `augment(ckpt="runs/vae")`; arguments as `train`."""
     return _used("augment", words_of(words, keys), config_dir)
 
 
-def explore(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+def explore(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
     """Draw maps of a latent space: `explore(ckpt="runs/vae")`; arguments as `train`."""
     return _used("explore", words_of(words, keys), config_dir)
 
 
-def compress(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+def compress(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
     """Write examples into one file without loss: `compress(ckpt="runs/gpt", out="digits.gk")`; arguments as `train`."""
     return _used("compress", words_of(words, keys), config_dir)
 
 
-def decompress(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> Use:
+def decompress(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
     """Read a file that `compress` wrote: `decompress(input="digits.gk", ckpt="runs/gpt")`; arguments as `train`."""
     return _used("decompress", words_of(words, keys), config_dir)
 
@@ -289,15 +289,15 @@ def _text(value: Any, key: str) -> str:
     raise ConfigError(f"{key}: {type(value).__name__} is no value of a configuration: give text, a number or a list")
 
 
-def _used(verb: str, words: list[str], config_dir: str | Path | None) -> Use:
+def _used(verb: str, words: list[str], config_dir: str | Path | None) -> UseResult:
     path: Path = _called(verb, f"genkit.commands.{verb}:{verb}", words, config_dir)
     if not path.is_dir():
-        return Use(path)
+        return UseResult(path)
     results, arrays = path / RESULTS, path / SAMPLES
     rows = json.loads(results.read_text())["results"] if results.is_file() else []
     drawn = read_samples(arrays) if arrays.is_file() else None
     pictures = tuple(sorted(path.glob("*.png")))
-    return Use(path, tuple(rows), pictures, *((drawn.x, drawn.y) if drawn else ()))
+    return UseResult(path, tuple(rows), pictures, *((drawn.x, drawn.y) if drawn else ()))
 
 
 def _called(verb: str, target: str, words: list[str], config_dir: str | Path | None) -> Any:
