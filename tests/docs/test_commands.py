@@ -24,7 +24,7 @@ NOT_RUN = {
     "docker": "needs a daemon and the package index",
 }
 FOLLOWED_ELSEWHERE = {"extending.md", "life_of_a_step.md"}  # by tests of their own
-LONG = {"scale", "reliability", "python"}  # pages of many commands, which the slow tests follow
+FIRST = {"README.md", "docs/commands.md"}  # pages that a newcomer follows; the slow tests follow the others
 LANGUAGES = {"console", "python", ""}  # "": a formula or a layout, nothing to run
 FOLLOWED = [
     page for page in PAGES if any(block.language for block in blocks(page)) and page.name not in FOLLOWED_ELSEWHERE
@@ -69,13 +69,9 @@ def answer(command: Command, genkit) -> tuple[int, str]:
     return code, output.getvalue()
 
 
-def _is_long(page: Path) -> bool:
-    return page.parent.name == "families" or page.stem in LONG
-
-
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=pytest.mark.slow if _is_long(page) else ()) for page in FOLLOWED],
+    [pytest.param(page, marks=() if name_of(page) in FIRST else pytest.mark.slow) for page in FOLLOWED],
     ids=name_of,
 )
 def test_a_page_can_be_followed(page, work, tiny_mnist, photos, genkit):
