@@ -8,7 +8,6 @@ runs the recipe of its target in the Makefile. What is not run stands in `NOT_RU
 import functools
 import io
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 
 import pytest
 from conftest import SAMPLES, SHOWN
