@@ -50,6 +50,7 @@ class Subject:
         settings: Of the verb.
         own_examples: Whether they are of the checkpoint's own data.
         infers_labels: Whether the verb finds out the label of an example itself, for a conditional model.
+        c: (n, *condition) stored values of the other images of held-out pairs, None without pairs.
     """
 
     found: Restored
@@ -61,6 +62,7 @@ class Subject:
     settings: UseSettings
     own_examples: bool
     infers_labels: bool = False
+    c: Tensor | None = None
 
     @property
     def x(self) -> Tensor:
@@ -195,7 +197,15 @@ def _held_out(
     rows = there if n == len(there) else there[random_order(some_of, n, settings.seed)]
     some, names = split.take(rows), tuple(f"test {i}" for i in rows.tolist())
     return Subject(
-        found, some.x, some.y, names, f"{name}, test", rows, settings, own_examples=not other and source is found
+        found,
+        some.x,
+        some.y,
+        names,
+        f"{name}, test",
+        rows,
+        settings,
+        own_examples=not other and source is found,
+        c=some.c,
     )
 
 

@@ -125,3 +125,53 @@ def test_bad_input_is_one_line(words: str, diffusion: Path) -> None:
 def test_a_model_that_cannot_is_told_who_can(gan: Path, flow: Path) -> None:
     assert "these families can: diffusion, energy, flow" in refused(2, "translate", f"ckpt={gan}", "out=a")
     assert "from=CKPT" in refused(2, "translate", f"ckpt={flow}", "out=a")
+
+
+@pytest.fixture(scope="session")
+def pix2pix(runs: Path) -> Path:
+    """4 steps on digits from their edges."""
+    run = runs / "pix2pix"
+    done(*arguments("pix2pix", "trainer.max_steps=4", f"run_dir={run}"))
+    return run
+
+
+def test_pairs_are_scored_beside_their_truth(pix2pix: Path) -> None:
+    said = done("translate", f"ckpt={pix2pix}", "n=5", "out=a")
+    assert "5 examples, each made from its input" in said
+    found = scores("a")
+    sources = {"pix2pix", "input", "training mean", "nearest training pair"}
+    assert {source for source, score in found if score == "psnr"} == sources
+    assert found["nearest training pair", "psnr"] > found["input", "psnr"]
+    assert images("a").shape == images("a", "inputs").shape == (5, 8, 8, 1)
+    rows = note("a")["examples"]["rows"]
+    given = Digits(pairs="edges").split("test").c[rows].movedim(1, -1).numpy()
+    assert (images("a", "inputs") == given).all()
+    done("translate", f"ckpt={pix2pix}", "input=a/inputs.npz", "out=b")
+    assert (images("a") == images("b")).all()  # it draws no noise
+    assert "psnr" not in {score for _, score in scores("b")}
+
+
+def test_a_model_of_pairs_is_sampled_from_the_conditions_that_it_keeps(pix2pix: Path) -> None:
+    for folder, size in (("a", 4), ("b", 500)):
+        done("sample", f"ckpt={pix2pix}", "n=6", f"out={folder}", f"batch_size={size}")
+    assert (images("a") == images("b")).all()
+
+
+PAIRS_REFUSED = {
+    "strength=0.5": "leave it out",
+    "translation=sdedit": "leave it out",
+    "y=3": "unconditional",
+    "data=digits": "has no pairs",
+    "data=toy": "choose another",
+}
+
+
+@pytest.mark.parametrize("words", PAIRS_REFUSED)
+def test_what_pairs_have_no_use_for(words: str, pix2pix: Path) -> None:
+    assert PAIRS_REFUSED[words] in refused(2, "translate", f"ckpt={pix2pix}", words, "n=2", "out=a")
+
+
+def test_models_of_pairs_ask_for_pairs() -> None:
+    line = refused(2, "train", "model=pix2pix", "data=digits", "run_dir=a")
+    assert "data.pairs=blur" in line
+    assert "pairs are of grey images" in refused(2, "train", "data.pairs=blur", "data.binarize=threshold", "run_dir=a")
