@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class TranslationScores:
-    """What translations of some examples are scored against.
+    """Inputs, and the domain that their translations are scored against.
 
     Attributes:
         spec: The data of the target.
