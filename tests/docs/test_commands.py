@@ -24,7 +24,7 @@ NOT_RUN = {
     "docker": "needs a daemon and the package index",
 }
 FOLLOWED_ELSEWHERE = {"extending.md", "life_of_a_step.md"}  # by tests of their own
-LONG = {"scale", "reliability", "python"}  # pages of many commands, which the slow tests follow
+LONG = {"scale", "reliability", "python", "translation"}  # pages of many commands, which the slow tests follow
 LANGUAGES = {"console", "python", ""}  # "": a formula or a layout, nothing to run
 FOLLOWED = [
     page for page in PAGES if any(block.language for block in blocks(page)) and page.name not in FOLLOWED_ELSEWHERE
