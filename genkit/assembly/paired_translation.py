@@ -38,8 +38,8 @@ from genkit.data.samples import SAMPLES, write_samples
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.evaluation.completion import Truth, mean_fill
-from genkit.evaluation.translation import Row, TranslationScores, nearest_pairs, scored_pairs
-from genkit.models.conditional_on_image import ConditionalOnImage
+from genkit.evaluation.translation import Row, TranslationScores, nearest_pairs, scored, scored_pairs
+from genkit.models.conditional_on_image import ConditionalOnImage, ReturnsImage
 from genkit.noise import SampleNoise
 from genkit.printing import shown
 
@@ -60,14 +60,14 @@ def translate_pairs(found: Restored, settings: TranslateSettings, usual: int, co
     c = subject.v if settings.input is not None else subject.c
     if c is None:
         raise ConfigError(f"data=: {subject.source} has no pairs to translate: give it data.pairs=, or take input=")
-    truth = subject.x if settings.input is None else None
+    truth = subject.x if settings.input is None and subject.pairs_known else None
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):
-        x = _made(subject, found.model.spec.scale(c), console)
+        x, back = _made(subject, found.model.spec.scale(c), console)
     seconds = round(time.perf_counter() - started, 3)
-    done = Translated(subject, WORDS, found.model.spec.unscale(x), None, None, None)
+    done = Translated(subject, WORDS, found.model.spec.unscale(x), back, None, None)
     baselines = _baselines(done, c)
-    rows = _scores(done, truth, baselines)
+    rows = _scores(done, c, truth, baselines)
 
     def fill(folder: Path) -> None:
         spec = found.model.spec
@@ -96,8 +96,8 @@ def condition_spec(spec: DataSpec) -> DataSpec:
     return replace(spec, shape=spec.condition, condition=None)
 
 
-def _made(subject: Subject, c: Tensor, console: Console) -> Tensor:
-    """(n, *shape) model values for conditions c (n, *condition)."""
+def _made(subject: Subject, c: Tensor, console: Console) -> tuple[Tensor, Tensor | None]:
+    """(n, *shape) model values for conditions c (n, *condition); the way back of models that know one."""
     model = subject.found.model
     assert isinstance(model, ConditionalOnImage)
 
@@ -105,21 +105,27 @@ def _made(subject: Subject, c: Tensor, console: Console) -> Tensor:
         assert isinstance(model, ConditionalOnImage)
         return model.from_image(c[rows].to(subject.device), noise=noise)
 
-    return in_batches(subject, some, 1, console)
+    def returned(rows: slice, noise: SampleNoise, _: Tensor | None) -> Tensor:
+        assert isinstance(model, ReturnsImage)
+        return model.to_image(x[rows].to(subject.device))
+
+    x = in_batches(subject, some, 1, console)
+    back = in_batches(subject, returned, 1, console) if isinstance(model, ReturnsImage) else None
+    return x, None if back is None else model.spec.centre(back)
 
 
 def _baselines(done: Translated, c: Tensor) -> list[tuple[str, Tensor]]:
     """Answers (n, *shape) that ask no model, model values as stored."""
-    spec, train = done.subject.found.model.spec, done.target("train")
+    subject, spec, train = done.subject, done.subject.found.model.spec, done.target("train")
     found = [(INPUT, spec.scale(c))] if spec.condition == spec.shape else []
     if train is not None:
         found.append((MEAN, mean_fill(train, spec).expand(len(c), *spec.shape)))
-        if train.between(0, 1).c is not None:
+        if train.between(0, 1).c is not None and not isinstance(subject.found.model, ReturnsImage):
             found.append((NEAREST, nearest_pairs(train, spec, c)))
     return found
 
 
-def _scores(done: Translated, truth: Tensor | None, baselines: Sequence[tuple[str, Tensor]]) -> list[Row]:
+def _scores(done: Translated, c: Tensor, truth: Tensor | None, baselines: Sequence[tuple[str, Tensor]]) -> list[Row]:
     subject, spec = done.subject, done.subject.found.model.spec
     features, out = features_for(subject), done.out
     domain = TranslationScores(spec, out, features, held_out_target(done))
@@ -130,6 +136,11 @@ def _scores(done: Translated, truth: Tensor | None, baselines: Sequence[tuple[st
             rows += scored_pairs(spec, known, name, x)
         if name != MEAN:  # which is one image
             rows += domain.distance(name, x)
+    if done.back is not None:
+        kind = spec.kind
+        error = kind.coordinates(spec.unscale(done.back)) - kind.coordinates(c)
+        label = subject.found.model.label
+        rows.append(scored(label, "cycle_rmse", error.square().flatten(1).mean(1).sqrt()))
     some = some_of_training(done, subject.settings.seed)
     return rows if some is None else [*rows, *domain.distance(FLOOR, some)]
 
@@ -143,6 +154,8 @@ def _draw(
     columns = [("input", spec.scale(c[:r])), ("output", done.out[:r])]
     if truth is not None:
         columns.append(("truth", truth[:r]))
+    if done.back is not None and done.back.shape[1] == spec.shape[0]:
+        columns.append(("and back", done.back[:r]))
     columns += [("nearest", x[:r]) for name, x in baselines if name == NEAREST]
     if spec.condition is not None and spec.condition[0] != spec.shape[0]:
         columns[0] = ("input", columns[0][1].mean(1, keepdim=True).expand(r, *spec.shape))

@@ -28,6 +28,14 @@ class ConditionalOnImage(ABC):
         """
 
 
+class ReturnsImage(ABC):
+    """Ability: the way back, from what `from_image` makes to the image that it was made from."""
+
+    @abstractmethod
+    def to_image(self, x: Tensor) -> Tensor:
+        """c (B, *condition) for images x (B, *shape), both in model units."""
+
+
 class ImageToImage(GenerativeModel, ConditionalOnImage):
     """A model of paired images, which is sampled from conditions that it keeps.
 

@@ -35,6 +35,7 @@ FAMILIES = {
     "diffusion": MLP,
     "pix2pix": (*UNET, "model.channels=[8]"),
     "image_diffusion": UNET,
+    "cycle_gan": (*UNET, "data.unpaired=true", "model.channels=[8]"),
     "pcd_ebm": (*MLP, "model.objective.steps=2"),
     "jem": (*MLP, "model.objective.steps=2"),
 }

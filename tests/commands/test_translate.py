@@ -175,3 +175,28 @@ def test_models_of_pairs_ask_for_pairs() -> None:
     line = refused(2, "train", "model=pix2pix", "data=digits", "run_dir=a")
     assert "data.pairs=blur" in line
     assert "pairs are of grey images" in refused(2, "train", "data.pairs=blur", "data.binarize=threshold", "run_dir=a")
+
+
+def test_two_domains_without_pairs_know_the_way_back(runs: Path) -> None:
+    run = runs / "cycle_gan"
+    done(*arguments("cycle_gan", "trainer.max_steps=2", f"run_dir={run}"))
+    done("translate", f"ckpt={run}", "n=3", "out=a")
+    assert ("cyclegan", "cycle_rmse") in scores("a")
+    assert ("cyclegan", "psnr") in scores("a")  # held-out pairs are whole
+    assert "nearest training pair" not in {source for source, _ in scores("a")}  # it has seen none
+    assert "give data.pairs=" in refused(2, "train", "data.unpaired=true", "run_dir=b")
+
+
+def test_folders_of_two_domains(runs: Path) -> None:
+    for folder, n in (("x", 14), ("c", 11)):
+        Path(folder).mkdir()
+        for i in range(n):
+            pixels = np.random.default_rng(i).integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(f"{folder}/{folder}{i}.png")
+    data = ("data=pairs", "data.root=x", "data.pairs=c", "data.unpaired=true")
+    small = ("backbone=unet", "backbone.channels=[8]", "model.channels=[8]", "trainer=cpu", "trainer.max_steps=2")
+    done("train", "model=cycle_gan", *data, *small, "data.batch_size=4", "samples.every_n_steps=0", "run_dir=run")
+    done("translate", "ckpt=run", "out=a")
+    assert {score for _, score in scores("a")} == {"cycle_rmse"}  # nobody knows what one is to become
+    done("translate", "ckpt=run", "input=c", "n=4", "out=b")
+    assert images("b").shape == (4, 8, 8, 1)

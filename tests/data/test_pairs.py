@@ -111,3 +111,19 @@ def test_bad_pairs_are_one_line(folders: Path, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=said) as raised:
             Pairs(root, pairs)
         assert "\n" not in str(raised.value)
+
+
+def test_pairs_taken_apart_share_no_image(folders: Path) -> None:
+    whole, apart = Digits(pairs="inverted"), Digits(pairs="inverted", unpaired=True)
+    train, given = apart.split("train"), inverted(apart.split("train").c, 17)
+    assert len(train) == len(whole.split("train")) // 2
+    near = (train.x.flatten(1)[:, None] != given.flatten(1)[None]).any(2)
+    assert near.double().mean() > 0.999  # two digits may be equal by chance
+    assert torch.equal(apart.split("test").c, whole.split("test").c)
+    with pytest.raises(ConfigError, match="which pairs"):
+        Digits(unpaired=True)
+    (folders / "given" / "0.bmp").rename(folders / "given" / "other.bmp")
+    (folders / "given" / "1.bmp").unlink()
+    data = Pairs(str(folders / "made"), str(folders / "given"), unpaired=True)
+    assert sum(len(data.split(name)) for name in ("train", "val", "test")) == 11
+    assert (whole.pairs_known, data.pairs_known) == (True, False)

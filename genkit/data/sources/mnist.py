@@ -147,6 +147,7 @@ class MNIST(GreyImages):
         binarize: "none"; "threshold" at half intensity; "dynamic": a pixel is on with its intensity as probability,
             redrawn every epoch (one fixed draw for validation, test and floors). Binary images have 2 levels.
         pairs: What of a digit it is to be made from: "blur", "low_resolution", "edges", "inverted"; "none": no pairs.
+        unpaired: Whether training knows no pairs: what is given is derived from other digits than are to be made.
         download: Whether the files are fetched where they are not there.
 
     Raises:
@@ -166,17 +167,19 @@ class MNIST(GreyImages):
         shift: Annotated[int, Range(0, SIDE - 1)] = 0,
         binarize: Binarize = "none",
         pairs: Pairing = "none",
+        unpaired: bool = False,
         download: bool = False,
     ) -> None:
-        super().__init__(LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize, pairs=pairs)
+        super().__init__(
+            LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize, pairs=pairs, unpaired=unpaired
+        )
         path = find_root(fetched(root) if download else root, "mnist", WANTED)
         arrays = read_arrays(path)
         train, test = to_split(arrays, "train", path), to_split(arrays, "test", path)
         first = len(train) - max(1, len(train) // 12)
         order = torch.arange(len(train))
         found: dict[SplitName, InMemory] = {"train": train[order[:first]], "val": train[order[first:]], "test": test}
-        self.grey = self.paired(found["train"])
-        self.splits = {
-            name: self.paired(InMemory(self.binarization.fixed(part.x, name), part.y)) for name, part in found.items()
-        }
+        self.grey = self.paired(found["train"], "train")
+        fixed = {name: InMemory(self.binarization.fixed(part.x, name), part.y) for name, part in found.items()}
+        self.splits = {name: self.paired(part, name) for name, part in fixed.items()}
         self.eval_n = min(10_000, len(test))

@@ -47,6 +47,8 @@ class Pairs(Dataset):
         pairs: Folder of the images that are given.
         size: Side of the square images in pixels; null: their own if all have one of up to 128, else 64.
         channels: 1 or 3 of both; null: grey if every image is.
+        unpaired: Whether the two folders are of two domains whose files do not belong together; of the larger one only
+            as many as there are in the other are taken.
         flip: Whether both images of a training pair are flipped left to right.
         shift: Both move by up to so many pixels each way, black coming in.
         batch_size: Pairs in one training micro-batch; null: by their size.
@@ -61,17 +63,18 @@ class Pairs(Dataset):
         pairs: str | None = None,
         size: Side | None = None,
         channels: Literal[1, 3] | None = None,
+        unpaired: bool = False,
         flip: bool = False,
         shift: NonNegativeInt = 0,
         batch_size: PositiveInt | None = None,
     ) -> None:
         path = find_root(root, "pairs", WANTED)
-        made, given = _of_arrays(path) if path.is_file() else _of_folders(path, pairs)
+        made, given = _of_arrays(path) if path.is_file() else _of_folders(path, pairs, unpaired)
         if len(made) < LEAST:
             raise DataError(f"{shown(path)}: {len(made)} pairs: ten or more are needed")
         frame = _frame([*made, *given], size)
         x, c = (_stored(images, frame, channels) for images in (made, given))
-        self.flip, self.shift = flip, shift
+        self.flip, self.shift, self.pairs_known = flip, shift, not unpaired
         self.spec = DataSpec(
             shape=tuple(x.shape[1:]), modality="image", value_range=(-1.0, 1.0), levels=LEVELS,
             condition=tuple(c.shape[1:]),
@@ -93,13 +96,20 @@ class Pairs(Dataset):
         return flip_and_shift(values, index, stream, flip=self.flip, shift=self.shift)
 
 
-def _of_folders(root: Path, pairs: str | None) -> tuple[list[Pixels], list[Pixels]]:
+def _of_folders(root: Path, pairs: str | None, unpaired: bool) -> tuple[list[Pixels], list[Pixels]]:
     if pairs is None:
         raise DataError(f"{shown(root)}: where are the images that are given? {WANTED}")
     other = Path(pairs).expanduser()
     if not other.is_dir():
         raise DataError(f"data.pairs={shown(other)}: no folder: {WANTED}")
     made, given = FolderImages(root), FolderImages(other)
+    if unpaired:
+        n = min(len(made.names), len(given.names))
+        both = (
+            torch.randperm(len(images.names), generator=generator_of(0, "unpaired"))[:n] for images in (made, given)
+        )
+        one, two = (rows.tolist() for rows in both)
+        return _decoded(made, one), _decoded(given, two)
     places = {_stem(name): i for i, name in enumerate(given.names)}
     alone = [name for name in made.names if _stem(name) not in places]
     if alone:
