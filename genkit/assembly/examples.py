@@ -50,6 +50,8 @@ class Subject:
         settings: Of the verb.
         own_examples: Whether they are of the checkpoint's own data.
         infers_labels: Whether the verb finds out the label of an example itself, for a conditional model.
+        c: (n, *condition) stored values of the other images of held-out pairs, None without pairs.
+        pairs_known: Whether these belong to the examples, which are then what they are to become.
     """
 
     found: Restored
@@ -61,6 +63,8 @@ class Subject:
     settings: UseSettings
     own_examples: bool
     infers_labels: bool = False
+    c: Tensor | None = None
+    pairs_known: bool = True
 
     @property
     def x(self) -> Tensor:
@@ -194,8 +198,9 @@ def _held_out(
     n = _count(settings.n, len(there), f"{name}, test", usual)
     rows = there if n == len(there) else there[random_order(some_of, n, settings.seed)]
     some, names = split.take(rows), tuple(f"test {i}" for i in rows.tolist())
+    own = not other and source is found
     return Subject(
-        found, some.x, some.y, names, f"{name}, test", rows, settings, own_examples=not other and source is found
+        found, some.x, some.y, names, f"{name}, test", rows, settings, own, c=some.c, pairs_known=dataset.pairs_known
     )
 
 

@@ -73,8 +73,7 @@ class Translated:
 def scores_of(done: Translated, seed: int) -> tuple[list[Row], Tensor | None]:
     """The scores, and for each example the nearest training example of the target (n, *shape)."""
     subject, spec = done.subject, done.subject.found.model.spec
-    held_out, train = done.target("test"), done.target("train")
-    target = None if held_out is None else spec.scale(held_out.between(0, min(len(held_out), MOST)).x)
+    train, target = done.target("train"), held_out_target(done)
     own = subject.y if done.wanted is None else None
     scores = TranslationScores(spec, subject.x, features_for(subject), target, own, done.wanted)
     label = subject.found.model.label
@@ -86,8 +85,22 @@ def scores_of(done: Translated, seed: int) -> tuple[list[Row], Tensor | None]:
         return rows, None
     near = nearest(train, spec, subject.x, torch.ones_like(subject.x, dtype=torch.bool))
     rows += scores.of(NEAREST, near)
-    some = train.take(random_order(train, min(len(subject.v), len(train)), seed)).x
-    return [*rows, *scores.distance(FLOOR, spec.scale(some))], near
+    some = some_of_training(done, seed)
+    return rows if some is None else [*rows, *scores.distance(FLOOR, some)], near
+
+
+def held_out_target(done: Translated) -> Tensor | None:
+    """Held-out examples of the target (m, *shape), model values; None where they are not to be had."""
+    split = done.target("test")
+    return None if split is None else done.subject.found.model.spec.scale(split.between(0, min(len(split), MOST)).x)
+
+
+def some_of_training(done: Translated, seed: int) -> Tensor | None:
+    """As many training examples of the target as there are translations, or all; None where there are none."""
+    train = done.target("train")
+    if train is None:
+        return None
+    return done.subject.found.model.spec.scale(train.take(random_order(train, min(len(done.v), len(train)), seed)).x)
 
 
 def write_translation(

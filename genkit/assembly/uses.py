@@ -19,6 +19,7 @@ from genkit.config.resolve import resolve
 from genkit.errors import ConfigError
 from genkit.models.base import Completes, Conditional, Decoder, Encoder, GenerativeModel, NormalLatent, Reconstructor
 from genkit.models.codes import Codes, CodesLatent
+from genkit.models.conditional_on_image import ConditionalOnImage
 from genkit.models.denoises import Denoises
 from genkit.models.density import Density
 from genkit.models.energy_function import Energy
@@ -53,7 +54,9 @@ USES = {
     "score": ModelUse("eval metric=nll", "likelihood of held-out data", ((Density,),)),
     "complete": ModelUse("complete", "the rest of an example", ((Completes,), (Denoises,), (LatentVariable,))),
     "restore": ModelUse("restore", "what was measured of an image", ((Denoises,), (LatentVariable,))),
-    "translate": ModelUse("translate", "examples of another domain or class", ((Denoises,), (Invertible,))),
+    "translate": ModelUse(
+        "translate", "examples of another domain or class", ((Denoises,), (Invertible,), (ConditionalOnImage,))
+    ),
     "reconstruct": ModelUse("sample show=reconstruction", "data through the model and back", SHOWS["reconstruction"]),
     "compress": ModelUse("compress", "examples into one small file, without loss", ((Codes,), (CodesLatent,))),
     "detect": ModelUse(

@@ -20,6 +20,7 @@ from genkit.assembly.examples import OWN, Subject, examples_for, model_of
 from genkit.assembly.inference import in_batches, slices
 from genkit.assembly.inference_results import print_scores
 from genkit.assembly.output_folder import check_out
+from genkit.assembly.paired_translation import translate_pairs
 from genkit.assembly.posterior_choice import labels_on, num_classes_of
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_labels import label_number
@@ -39,6 +40,7 @@ from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import TranslateSettings
 from genkit.data.samples import SAMPLES
 from genkit.errors import ConfigError
+from genkit.models.conditional_on_image import ConditionalOnImage
 from genkit.noise import SampleNoise
 from genkit.printing import shown
 from genkit.report.console import make_console
@@ -58,6 +60,8 @@ def translate(settings: TranslateSettings) -> Path:
     console = make_console()
     check_out(settings.out)
     found = model_of("translate", settings, console)
+    if isinstance(found.model, ConditionalOnImage):
+        return translate_pairs(found, settings, USUAL, console)
     source = None if settings.from_ is None else _source(settings, found, console)
     method = TranslationMethod(found.model, None if source is None else source.model, settings)
     wanted = None if settings.y == OWN else label_number(found.model.spec, settings.y)

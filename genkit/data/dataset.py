@@ -57,6 +57,7 @@ class Dataset(Component, ABC):
         features: The shipped feature network that was made for this data, by its name ("digits", "mnist", "cifar",
             "stacked_mnist"); None where there is none.
         floor_kind: What `real_pair` compares, in the words that stand beside a score.
+        pairs_known: Whether the images of a held-out pair belong together, so that there is a truth to score by.
         notice: What was decided about the user's files, in one line; "" for nothing.
     """
 
@@ -67,6 +68,7 @@ class Dataset(Component, ABC):
     modes: KnownModes | None = None
     features: str | None = None
     floor_kind: str = "train against test"
+    pairs_known: bool = True
     notice: str = ""
 
     def __init_subclass__(cls, **kwargs: object) -> None:

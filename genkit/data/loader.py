@@ -26,9 +26,13 @@ from genkit.errors import DataError
 
 
 def batch_of(examples: Examples, spec: DataSpec) -> Batch:
-    """Stored values to {"x": float32 (B, *shape) in model units, "y": (B,) int64 if labelled}."""
-    x = spec.scale(examples.x)
-    return {"x": x} if examples.y is None else {"x": x, "y": examples.y}
+    """Stored values to {"x": float32 (B, *shape) in model units, "y": (B,) int64 if labelled, "c": of pairs}."""
+    batch = {"x": spec.scale(examples.x)}
+    if examples.y is not None:
+        batch["y"] = examples.y
+    if examples.c is not None:
+        batch["c"] = spec.scale(examples.c)
+    return batch
 
 
 LARGEST = 512
@@ -109,8 +113,11 @@ class TrainLoader:
         """Micro-batch m of this process."""
         index = self.index(m)
         found = self.train.take(index)
-        values = self.dataset.view(found.x, index, self.stream(m // self.per_epoch))
-        batch = batch_of(Examples(values, found.y), self.dataset.spec)
+        stream = self.stream(m // self.per_epoch)
+        values = self.dataset.view(found.x, index, stream)
+        # the same random numbers again: both images of a pair are moved alike
+        given = None if found.c is None else self.dataset.view(found.c, index, stream)
+        batch = batch_of(Examples(values, found.y, given), self.dataset.spec)
         return {name: value.pin_memory() for name, value in batch.items()} if self.pinned else batch
 
     def index(self, m: int) -> Tensor:

@@ -20,7 +20,7 @@ class Resident(InMemory):
 
     def __init__(self, split: InMemory, device: torch.device) -> None:
         labels = None if split.y is None else split.y.to(device)
-        super().__init__(split.x.to(device), labels)
+        super().__init__(split.x.to(device), labels, None if split.c is None else split.c.to(device))
 
     def take(self, index: Tensor) -> Examples:
         return super().take(index.to(self.x.device, non_blocking=True))

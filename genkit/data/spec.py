@@ -29,7 +29,7 @@ from genkit.data.tables.kind import Tabular
 from genkit.data.text.kind import Text
 from genkit.errors import DataError
 
-Batch = dict[str, Tensor]  # {"x": (B, *shape), "y"?: (B,) int64}
+Batch = dict[str, Tensor]  # {"x": (B, *shape), "y"?: (B,) int64, "c"?: (B, *condition)}
 
 
 @dataclass(frozen=True, init=False)
@@ -45,6 +45,8 @@ class DataSpec:
         kind: What one value is, see `genkit.data.kinds`.
         num_classes: Number of labels, None without labels.
         names: Of the D values of a vector, the columns of a table; () where they have none.
+        condition: Of pairs of images, the (C, H, W) of the image that each example is to be made from, whose values are
+            of the same kind; None without pairs.
 
     Raises:
         DataError: the kind makes no sense, or there are names for another number of values.
@@ -55,6 +57,7 @@ class DataSpec:
     kind: Kind
     num_classes: int | None
     names: tuple[str, ...]
+    condition: tuple[int, ...] | None
 
     def __init__(
         self,
@@ -66,16 +69,19 @@ class DataSpec:
         *,
         kind: Kind | None = None,
         names: tuple[str, ...] = (),
+        condition: tuple[int, ...] | None = None,
     ) -> None:
         if kind is None:
             kind = kind_of(value_range, levels)
         elif value_range is not None or levels is not None:  # `replace(spec, levels=2)`
             kind = kind_of(value_range or kind.range, levels or kind.count)
         values = {"shape": shape, "modality": modality, "kind": kind, "num_classes": num_classes, "names": names}
-        for name, value in values.items():
+        for name, value in {**values, "condition": condition}.items():
             object.__setattr__(self, name, value)
         if names and (len(names) != self.dim or not all(type(name) is str for name in names)):
             raise DataError(f"{len(names)} names for {self.dim} values: give one text for each, or none")
+        if condition is not None and (modality != "image" or condition[1:] != shape[1:]):
+            raise DataError(f"pairs of {shape} and {condition}: both are images of one height and width")
         if isinstance(kind, Tabular) and shape != (kind.table.width,):
             raise DataError(f"a table whose rows have {kind.table.width:,} values, and a shape {shape}")
 
@@ -153,7 +159,9 @@ class DataSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; of real and quantised data those that every version of genkit wrote, since names hash them."""
-        names = {"names": list(self.names)} if self.names else {}
+        names: dict[str, Any] = {"names": list(self.names)} if self.names else {}
+        if self.condition is not None:
+            names["condition"] = list(self.condition)
         return {
             "shape": self.shape,
             "modality": self.modality,
@@ -175,6 +183,7 @@ class DataSpec:
             num_classes=node["num_classes"],
             kind=_kind_of_json(node["kind"]) if "kind" in node else kind_of(value_range, node["levels"]),
             names=tuple(node.get("names", ())),
+            condition=tuple(node["condition"]) if "condition" in node else None,
         )
 
 

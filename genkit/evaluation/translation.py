@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
-from genkit.evaluation.completion import row_of
+from genkit.data.split import Split
+from genkit.evaluation.completion import Truth, row_of
 from genkit.features.base import Classifier, FeatureExtractor
 from genkit.metrics.frechet import frechet_distance, frechet_distance_of_rows
 from genkit.metrics.frechet_error import FrechetError
@@ -33,7 +34,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class TranslationScores:
-    """What translations of some examples are scored against.
+    """Inputs, and the domain that their translations are scored against.
 
     Attributes:
         spec: The data of the target.
@@ -97,6 +98,34 @@ class TranslationScores:
 def scored(source: str, name: str, values: Tensor) -> Row:
     """A score that is the mean of one value for each example."""
     return row_of(source, name, values, 1) | {"better": BETTER[name]}
+
+
+def nearest_pairs(train: Split, spec: DataSpec, c: Tensor) -> Tensor:
+    """(n, *shape) model values: what the training pair was made of whose condition is nearest to each of c.
+
+    Args:
+        train: Training pairs.
+        spec: The data.
+        c: (n, *condition) stored values.
+    """
+    wanted = spec.kind.coordinates(c).flatten(1).float()
+    best, found, low = torch.full((len(c),), math.inf), torch.zeros(len(c), dtype=torch.int64), 0
+    for chunk in train.chunks(4096):
+        assert chunk.c is not None
+        value, row = torch.cdist(wanted, spec.kind.coordinates(chunk.c).flatten(1).float()).min(1)
+        found, best = torch.where(value < best, row + low, found), torch.minimum(value, best)
+        low += len(chunk)
+    return spec.scale(train.take(found).x)
+
+
+def scored_pairs(spec: DataSpec, truth: Truth, source: str, out: Tensor) -> list[Row]:
+    """Scores of images (n, *shape) made from conditions whose truth is known."""
+    rows = [
+        row | {"score": "psnr"} if row["score"] == "psnr_mean" else row for row in truth.scores(source, out[:, None])
+    ]
+    if spec.value_range is not None and min(spec.shape[1:]) >= UNIFORM:
+        rows.append(scored(source, "ssim", similarity(out, truth.x, spec)))
+    return rows
 
 
 def rows_of(features: FeatureExtractor, x: Tensor, spec: DataSpec) -> Tensor:

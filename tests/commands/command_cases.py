@@ -23,6 +23,7 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["genkit.commands.train", "hydra", "sklearn.datasets", "sklearn.mixture"])
 
 MLP = ("backbone=mlp", "backbone.width=16", "backbone.depth=1")
+UNET = ("data.pairs=edges", "backbone=unet", "backbone.channels=[8]", "backbone.attention=false")
 FAMILIES = {
     "autoencoder": (*MLP, "model.latent_dim=4", "latent_density=mixture", "latent_density.components=2"),
     "vae": (*MLP, "model.latent_dim=4"),
@@ -32,6 +33,9 @@ FAMILIES = {
         *(f"model.transform.image.{word}" for word in ("levels=1", "hidden_channels=4", "top_features=8", "depth=1")),
     ),
     "diffusion": MLP,
+    "pix2pix": (*UNET, "model.channels=[8]"),
+    "image_diffusion": UNET,
+    "cycle_gan": (*UNET, "data.unpaired=true", "model.channels=[8]"),
     "pcd_ebm": (*MLP, "model.objective.steps=2"),
     "jem": (*MLP, "model.objective.steps=2"),
 }

@@ -125,3 +125,78 @@ def test_bad_input_is_one_line(words: str, diffusion: Path) -> None:
 def test_a_model_that_cannot_is_told_who_can(gan: Path, flow: Path) -> None:
     assert "these families can: diffusion, energy, flow" in refused(2, "translate", f"ckpt={gan}", "out=a")
     assert "from=CKPT" in refused(2, "translate", f"ckpt={flow}", "out=a")
+
+
+@pytest.fixture(scope="session")
+def pix2pix(runs: Path) -> Path:
+    """4 steps on digits from their edges."""
+    run = runs / "pix2pix"
+    done(*arguments("pix2pix", "trainer.max_steps=4", f"run_dir={run}"))
+    return run
+
+
+def test_pairs_are_scored_beside_their_truth(pix2pix: Path) -> None:
+    said = done("translate", f"ckpt={pix2pix}", "n=5", "out=a")
+    assert "5 examples, each made from its input" in said
+    found = scores("a")
+    sources = {"pix2pix", "input", "training mean", "nearest training pair"}
+    assert {source for source, score in found if score == "psnr"} == sources
+    assert found["nearest training pair", "psnr"] > found["input", "psnr"]
+    assert images("a").shape == images("a", "inputs").shape == (5, 8, 8, 1)
+    rows = note("a")["examples"]["rows"]
+    given = Digits(pairs="edges").split("test").c[rows].movedim(1, -1).numpy()
+    assert (images("a", "inputs") == given).all()
+    done("translate", f"ckpt={pix2pix}", "input=a/inputs.npz", "out=b")
+    assert (images("a") == images("b")).all()  # it draws no noise
+    assert "psnr" not in {score for _, score in scores("b")}
+
+
+def test_a_model_of_pairs_is_sampled_from_the_conditions_that_it_keeps(pix2pix: Path) -> None:
+    for folder, size in (("a", 4), ("b", 500)):
+        done("sample", f"ckpt={pix2pix}", "n=6", f"out={folder}", f"batch_size={size}")
+    assert (images("a") == images("b")).all()
+
+
+PAIRS_REFUSED = {
+    "strength=0.5": "leave it out",
+    "translation=sdedit": "leave it out",
+    "y=3": "unconditional",
+    "data=digits": "has no pairs",
+    "data=toy": "choose another",
+}
+
+
+@pytest.mark.parametrize("words", PAIRS_REFUSED)
+def test_what_pairs_have_no_use_for(words: str, pix2pix: Path) -> None:
+    assert PAIRS_REFUSED[words] in refused(2, "translate", f"ckpt={pix2pix}", words, "n=2", "out=a")
+
+
+def test_models_of_pairs_ask_for_pairs() -> None:
+    line = refused(2, "train", "model=pix2pix", "data=digits", "run_dir=a")
+    assert "data.pairs=blur" in line
+    assert "pairs are of grey images" in refused(2, "train", "data.pairs=blur", "data.binarize=threshold", "run_dir=a")
+
+
+def test_two_domains_without_pairs_know_the_way_back(runs: Path) -> None:
+    run = runs / "cycle_gan"
+    done(*arguments("cycle_gan", "trainer.max_steps=2", f"run_dir={run}"))
+    done("translate", f"ckpt={run}", "n=3", "out=a")
+    assert ("cyclegan", "cycle_rmse") in scores("a")
+    assert ("cyclegan", "psnr") in scores("a")  # held-out pairs are whole
+    assert "nearest training pair" not in {source for source, _ in scores("a")}  # it has seen none
+    assert "give data.pairs=" in refused(2, "train", "data.unpaired=true", "run_dir=b")
+
+
+def test_folders_of_two_domains(runs: Path) -> None:
+    for folder, n in (("x", 14), ("c", 11)):
+        Path(folder).mkdir()
+        for i in range(n):
+            pixels = np.random.default_rng(i).integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(f"{folder}/{folder}{i}.png")
+    data = ("data=pairs", "data.root=x", "data.pairs=c", "data.unpaired=true")
+    small = ("backbone=unet", "backbone.channels=[8]", "model.channels=[8]", "trainer=cpu", "trainer.max_steps=2")
+    done("train", "model=cycle_gan", *data, *small, "data.batch_size=4", "samples.every_n_steps=0", "run_dir=run")
+    done("translate", "ckpt=run", "out=a")
+    assert {score for _, score in scores("a")} == {"cycle_rmse"}  # nobody knows what one is to become
+    done("translate", "ckpt=run", "input=c", "n=4", "out=b")
+    assert images("b").shape == (4, 8, 8, 1)

@@ -19,15 +19,17 @@ from genkit.config.resolve import resolve
 from genkit.data.kinds import Categorical
 from genkit.data.spec import Batch, DataSpec
 from genkit.models.base import Completes, Conditional, GenerativeModel
+from genkit.models.conditional_on_image import ConditionalOnImage
 from genkit.noise import SampleNoise, generator_of, seed_of
 
 SPECS = {
     "toy": DataSpec(shape=(2,), modality="vector", num_classes=3),
     "digits": DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=17, num_classes=4),
     "tokens": DataSpec(shape=(12,), modality="sequence", kind=Categorical(5), num_classes=3),
+    "pairs": DataSpec((1, 8, 8), "image", value_range=(-1.0, 1.0), levels=17, condition=(2, 8, 8)),
     "mnist": DataSpec(shape=(1, 28, 28), modality="image", value_range=(-1.0, 1.0), levels=256, num_classes=4),
 }
-SIZES = {"toy": 32, "digits": 24, "tokens": 24, "mnist": 8}
+SIZES = {"toy": 32, "digits": 24, "tokens": 24, "pairs": 24, "mnist": 8}
 STEPS = 2  # of every phase
 FEW = {"steps": 6, "k": 5}  # steps of a sampler, draws of a bound
 ENERGY = "genkit.models.energy"
@@ -115,7 +117,9 @@ class Case:
         x = patterns[y] + 0.1 * torch.randn(n, *spec.shape, generator=g)
         if (count := spec.kind.count) is not None:
             x = spec.scale((x.clamp(0, 0.999) * count).floor())
-        return {"x": x, "y": y}
+        if spec.condition is None:
+            return {"x": x, "y": y}
+        return {"x": x, "c": torch.cat([-x, x.roll(1, 2)], 1)}
 
 
 def cases(models: Sequence[str], words: Sequence[str] = (), plugins: Sequence[str] = ()) -> Iterator[Case]:
@@ -151,6 +155,8 @@ def quick(every: Sequence[Case]) -> Iterator[Case]:
 def everywhere(one: Case) -> Iterator[Case]:
     """A model on every kind of data that it models, with labels too where it may have them."""
     for data, spec in SPECS.items():
+        if (data == "pairs") != issubclass(one.cls, ConditionalOnImage):
+            continue  # to the others they are images like any
         if data == "mnist" and issubclass(one.cls, Completes):
             continue  # pixel by pixel, which takes seconds, and digits say the same
         if one.model in OF_FEW_VALUES and spec.dim > 4:

@@ -17,6 +17,7 @@ from torch import Tensor
 from genkit.component import PositiveInt, Range
 from genkit.data.binarization import Binarize
 from genkit.data.dataset import IMAGE_BATCH, SplitName
+from genkit.data.derived_pairs import Pairing
 from genkit.data.grey_images import GreyImages
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
@@ -68,6 +69,8 @@ class Digits(GreyImages):
         shift: Training images move by up to so many pixels each way, the background coming in.
         binarize: "none"; "threshold" at half intensity; "dynamic": a pixel is on with its intensity as probability,
             redrawn every epoch (one fixed draw for validation, test and floors). Binary digits have 2 levels.
+        pairs: What of a digit it is to be made from: "blur", "low_resolution", "edges", "inverted"; "none": no pairs.
+        unpaired: Whether training knows no pairs: what is given is derived from other digits than are to be made.
     """
 
     spec = DataSpec(shape=(1, 8, 8), modality="image", value_range=(-1.0, 1.0), levels=LEVELS, num_classes=10)
@@ -81,15 +84,19 @@ class Digits(GreyImages):
         flip: bool = False,
         shift: Annotated[int, Range(0, 7)] = 0,
         binarize: Binarize = "none",
+        pairs: Pairing = "none",
+        unpaired: bool = False,
     ) -> None:
-        super().__init__(LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize)
+        super().__init__(
+            LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize, pairs=pairs, unpaired=unpaired
+        )
         self.intensities, y = load()
         self.everything, self.labels = InMemory(self.binarization.fixed(self.intensities, "all"), y), y
         order = stratified_order(y, generator_of(SPLIT_SEED, "digits", "split"))
         test, val, train = order.split([TEST_N, VAL_N, len(order) - TEST_N - VAL_N])
         self.index: dict[SplitName, Tensor] = {"train": train, "val": val, "test": test}  # into scikit-learn's order
-        self.splits = {name: self.everything[index] for name, index in self.index.items()}
-        self.grey = InMemory(self.intensities, y)[train]
+        self.splits = {name: self.paired(self.everything[index], name) for name, index in self.index.items()}
+        self.grey = self.paired(InMemory(self.intensities, y)[train], "train")
 
     def real_pair(self, n: int, repeat: int) -> tuple[Split, Split]:
         """Two stratified halves of all 1,797 images: n of the 898 in one, the 899 in the other.

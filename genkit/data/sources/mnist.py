@@ -19,6 +19,7 @@ import torch
 from genkit.component import PositiveInt, Range
 from genkit.data.binarization import Binarize
 from genkit.data.dataset import IMAGE_BATCH, SplitName
+from genkit.data.derived_pairs import Pairing
 from genkit.data.grey_images import GreyImages
 from genkit.data.published.download import downloads, fetch_missing, root_of_downloads
 from genkit.data.published.files import FolderFiles
@@ -145,6 +146,8 @@ class MNIST(GreyImages):
         shift: Training images move by up to so many pixels each way, the background coming in.
         binarize: "none"; "threshold" at half intensity; "dynamic": a pixel is on with its intensity as probability,
             redrawn every epoch (one fixed draw for validation, test and floors). Binary images have 2 levels.
+        pairs: What of a digit it is to be made from: "blur", "low_resolution", "edges", "inverted"; "none": no pairs.
+        unpaired: Whether training knows no pairs: what is given is derived from other digits than are to be made.
         download: Whether the files are fetched where they are not there.
 
     Raises:
@@ -163,15 +166,20 @@ class MNIST(GreyImages):
         flip: bool = False,
         shift: Annotated[int, Range(0, SIDE - 1)] = 0,
         binarize: Binarize = "none",
+        pairs: Pairing = "none",
+        unpaired: bool = False,
         download: bool = False,
     ) -> None:
-        super().__init__(LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize)
+        super().__init__(
+            LEVELS, batch_size=batch_size, flip=flip, shift=shift, binarize=binarize, pairs=pairs, unpaired=unpaired
+        )
         path = find_root(fetched(root) if download else root, "mnist", WANTED)
         arrays = read_arrays(path)
         train, test = to_split(arrays, "train", path), to_split(arrays, "test", path)
         first = len(train) - max(1, len(train) // 12)
         order = torch.arange(len(train))
         found: dict[SplitName, InMemory] = {"train": train[order[:first]], "val": train[order[first:]], "test": test}
-        self.grey = found["train"]
-        self.splits = {name: InMemory(self.binarization.fixed(part.x, name), part.y) for name, part in found.items()}
+        self.grey = self.paired(found["train"], "train")
+        fixed = {name: InMemory(self.binarization.fixed(part.x, name), part.y) for name, part in found.items()}
+        self.splits = {name: self.paired(part, name) for name, part in fixed.items()}
         self.eval_n = min(10_000, len(test))

@@ -1,0 +1,1 @@
+"""Models of pairs of images: one is given, the other is made."""
