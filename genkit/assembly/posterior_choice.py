@@ -12,6 +12,7 @@ from genkit.config.build import build_factory, parameters
 from genkit.config.resolve import resolve
 from genkit.diffusion.denoiser import Denoiser, RowLabelled
 from genkit.errors import ConfigError
+from genkit.inverse.guided_denoiser import PARTICLES, Guided
 from genkit.inverse.latent_langevin import LatentLangevin
 from genkit.inverse.posterior_sampler import PosteriorSampler
 from genkit.inverse.split_gibbs import SplitGibbs
@@ -98,7 +99,7 @@ def posterior_for(
         assert isinstance(model, LatentVariable)
         return factory(generator=LabelledGenerator(model, y))
     assert isinstance(model, Denoises)
-    return factory(denoiser=_denoiser(model, y, n, issubclass(cls, SplitGibbs)))
+    return factory(denoiser=_denoiser(model, y, n, _resamples(cls, node)))
 
 
 def _denoiser(model: Denoises, y: Tensor | None, n: int, infers: bool) -> Denoiser:
@@ -115,7 +116,16 @@ def infers_labels(model: GenerativeModel, node: Any, plugins: Sequence[str]) -> 
     if node is None:
         return any(isinstance(model, ability) for ability in DEFAULTS)
     cls = resolve(node["_target_"], at="posterior", plugins=plugins)
-    return issubclass(cls, SplitGibbs | LatentLangevin) or (isinstance(model, Denoises) and not model.needs_label)
+    if issubclass(cls, LatentLangevin) or _resamples(cls, node):
+        return True
+    return isinstance(model, Denoises) and not model.needs_label
+
+
+def _resamples(cls: type, node: Mapping[str, Any] | None) -> bool:
+    """Tell whether a sampler draws particles again by their weights, and so finds out their labels."""
+    if issubclass(cls, SplitGibbs):
+        return True
+    return issubclass(cls, Guided) and int((node or {}).get("particles", PARTICLES)) > 1
 
 
 def _asks(cls: type) -> str:

@@ -104,9 +104,16 @@ class RowLabelled(Denoiser):
         self.make, self.num_classes, self.schedule = make, num_classes, schedule
         self.y = torch.zeros(0, dtype=torch.int64)
 
-    def begin(self, groups: int, size: int, device: torch.device) -> None:
-        """Give each of `groups` groups of rows the labels in turn."""
-        self.y = (torch.arange(size, device=device) % self.num_classes).repeat(groups)
+    def begin(self, u: Tensor, size: int, device: torch.device) -> None:
+        """Give each of several groups of `size` rows all labels equally often, or so many different ones.
+
+        Args:
+            u: (groups, 1) uniform in (0, 1): which labels, where rows are not a multiple of these.
+            size: Rows of a group.
+            device: Of the rows.
+        """
+        shares = (torch.arange(size, device=device) + u.to(device)) / size
+        self.y = (shares * self.num_classes).long().clamp(max=self.num_classes - 1).flatten()
 
     def take(self, rows: Tensor) -> None:
         """Keep the labels of these rows (R,), in this order."""

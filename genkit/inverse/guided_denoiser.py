@@ -13,11 +13,13 @@ for a normal p(x | x_t) = N(D, V). The algorithms differ in V:
   whose size is chosen, so that the result depends on the number of steps.
 
 Each is a denoiser again, which every sampler takes. None of them is right where p(x | x_t) has several modes: the
-shares of these are decided at high noise, where the normal is a poor picture of it. `split_gibbs.py` has what is.
+shares of these are decided at high noise, where the normal is a poor picture of it. Particles that are weighed by what
+guidance got wrong are (`twisted_particles.py`), with the twist N(v; A D, A V A* + σ² I) without its determinant.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Annotated
 
@@ -25,18 +27,31 @@ import torch
 from torch import Tensor
 
 from genkit.component import PositiveFloat, Range
-from genkit.diffusion.denoiser import Denoiser, expand_to
-from genkit.diffusion.sampler import Sampler, SamplerFactory
+from genkit.diffusion.denoiser import Denoiser, RowLabelled, expand_to
+from genkit.diffusion.sampler import SamplerFactory
+from genkit.diffusion.stochastic import AncestralSampler
+from genkit.errors import ConfigError
 from genkit.inverse.posterior_sampler import (
     ITERATIONS,
+    STEPS,
     Observation,
     PosteriorSampler,
     RepeatedNoise,
     ancestral,
     begun,
     conjugate_gradients,
+    levels_between,
+    whitened,
 )
+from genkit.inverse.twisted_particles import Look, TwistedParticles
 from genkit.noise import Noise
+
+HIGHEST, LOWEST = 40.0, 0.02  # noise levels between which particles move, in model units
+PARTICLES = 8
+Steps = Annotated[int, Range(2, 10_000)]
+Particles = Annotated[int, Range(1, 10_000)]
+
+Whitening = Callable[[Observation, Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
 
 
 class GuidedDenoiser(Denoiser):
@@ -45,15 +60,20 @@ class GuidedDenoiser(Denoiser):
     Arguments:
         denoiser: E[x | x_t].
         observation: A row for each row of x_t.
-        correction: (noise level (B, 1, …), v − A D, vector–Jacobian product) to what is added to D.
+        whitened: (noise level (B, 1, …), v − A D, vector–Jacobian product) to (A V A* + σ²)⁻¹ (v − A D).
     """
 
-    def __init__(self, denoiser: Denoiser, observation: Observation, correction: "Correction") -> None:
+    def __init__(self, denoiser: Denoiser, observation: Observation, whitened: Whitening) -> None:
         super().__init__()
         self.denoiser, self.schedule, self.observation = denoiser, denoiser.schedule, observation
-        self.correction = correction
+        self.whitened = whitened
 
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        look = self.look(x_t, t, y)
+        return look.mean + look.guidance
+
+    def look(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Look:
+        """The parts of the mean, and −½ r* (A V A* + σ²)⁻¹ r of the residual r = v − A D."""
         alpha, sigma = (expand_to(value, x_t) for value in self.schedule(t))
         with torch.enable_grad():
             x_bar = (x_t / alpha).detach().requires_grad_(True)
@@ -62,25 +82,26 @@ class GuidedDenoiser(Denoiser):
         def pulled(u: Tensor) -> Tensor:
             return torch.autograd.grad(clean, x_bar, u, retain_graph=True)[0]
 
-        mean = clean.detach()
-        residual = self.observation.v - self.observation.task.measure(mean)
-        return mean + self.correction(self.observation, sigma / alpha, residual, pulled)
-
-
-Correction = Callable[[Observation, Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
+        mean, task, level = clean.detach(), self.observation.task, sigma / alpha
+        residual = self.observation.v - task.measure(mean)
+        u = self.whitened(self.observation, level, residual, pulled)
+        log_twist = -0.5 * (residual * u).flatten(1).sum(1).double()
+        return Look(mean, level**2 * pulled(task.adjoint(u)), log_twist)
 
 
 class Guided(PosteriorSampler):
-    """A sampler run on a guided denoiser."""
+    """A guided denoiser: a sampler run on it, or particles that are weighed and resampled."""
 
     denoiser: Denoiser
-    sampler: SamplerFactory
+    sampler: SamplerFactory | None
+    steps: int
+    particles: int
 
     @abstractmethod
-    def correction(
+    def whitened(
         self, observation: Observation, level: Tensor, residual: Tensor, pulled: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        """The change (B, *shape) of the posterior mean.
+        """(A V A* + σ²)⁻¹ (v − A D), (B, *out_shape).
 
         Args:
             observation: What was measured.
@@ -90,15 +111,35 @@ class Guided(PosteriorSampler):
         """
 
     def rows(self, k: int) -> int:
-        return k
+        return k * self.particles
 
     def __call__(self, observation: Observation, k: int, noise: Noise) -> Tensor:
-        each, drawn = observation.repeated(k), RepeatedNoise(noise, k)
-        guided = GuidedDenoiser(self.denoiser, each, self.correction)
-        sampler: Sampler = self.sampler(denoiser=guided)
+        each = observation.repeated(self.rows(k))
+        guided = GuidedDenoiser(self.denoiser, each, self.whitened)
+        if self.particles > 1:
+            return self._of_particles(guided, observation, k, noise)
+        drawn = RepeatedNoise(noise, k)
+        sampler = (self.sampler or partial(AncestralSampler, steps=self.steps))(denoiser=guided)
         _, sigma = self.denoiser.schedule(torch.ones((), device=each.v.device))
         x = sampler(sigma.to(each.v) * drawn(*each.task.in_shape).to(each.v), drawn)
         return x.detach().unflatten(0, (-1, k))
+
+    def _of_particles(self, guided: GuidedDenoiser, observation: Observation, k: int, noise: Noise) -> Tensor:
+        """Raises ConfigError where a sampler is named: particles have steps of their own."""
+        if self.sampler is not None:
+            raise ConfigError(
+                "posterior.sampler: particles are weighed by steps of their own: "
+                "leave it out, or choose posterior.particles=1"
+            )
+        schedule = self.denoiser.schedule
+        levels = levels_between(schedule, HIGHEST, LOWEST, self.steps, observation.v)
+
+        def looking(x_bar: Tensor, level: Tensor) -> Look:
+            alpha, _ = schedule(t := schedule.time(level))
+            return guided.look(alpha * x_bar, t.expand(len(x_bar)))
+
+        labels = self.denoiser if isinstance(self.denoiser, RowLabelled) else None
+        return TwistedParticles(looking, levels, observation, self.rows(k), labels)(k, noise)
 
 
 class MMPS(Guided):
@@ -106,7 +147,9 @@ class MMPS(Guided):
 
     Arguments:
         denoiser: E[x | x_t].
-        sampler: What integrates; None takes ancestral steps.
+        sampler: What integrates one particle; None takes ancestral steps.
+        steps: Of it where none is named, and of several particles.
+        particles: For each draw that is asked for; more than 1 are weighed and resampled (`twisted_particles.py`).
         iterations: Of conjugate gradients, a vector–Jacobian product each.
     """
 
@@ -115,11 +158,14 @@ class MMPS(Guided):
         *,
         denoiser: Denoiser,
         sampler: SamplerFactory | None = None,
+        steps: Steps = STEPS,
+        particles: Particles = PARTICLES,
         iterations: Annotated[int, Range(1, 100)] = 3,
     ) -> None:
-        self.denoiser, self.sampler, self.iterations = denoiser, sampler or ancestral, iterations
+        self.denoiser, self.sampler, self.steps, self.particles = denoiser, sampler, steps, particles
+        self.iterations = iterations
 
-    def correction(
+    def whitened(
         self, observation: Observation, level: Tensor, residual: Tensor, pulled: Callable[[Tensor], Tensor]
     ) -> Tensor:
         task, variance = observation.task, level**2
@@ -127,7 +173,7 @@ class MMPS(Guided):
         def covariance(u: Tensor) -> Tensor:
             return task.sigma**2 * u + task.measure(variance * pulled(task.adjoint(u)))
 
-        return variance * pulled(task.adjoint(conjugate_gradients(covariance, residual, self.iterations)))
+        return conjugate_gradients(covariance, residual, self.iterations)
 
 
 class PiGDM(Guided):
@@ -135,7 +181,9 @@ class PiGDM(Guided):
 
     Arguments:
         denoiser: E[x | x_t].
-        sampler: What integrates; None takes ancestral steps.
+        sampler: What integrates one particle; None takes ancestral steps.
+        steps: Of it where none is named, and of several particles.
+        particles: For each draw that is asked for; more than 1 are weighed and resampled (`twisted_particles.py`).
         data_std: s, standard deviation of the data in model units.
         iterations: Of conjugate gradients, without the network.
     """
@@ -145,21 +193,19 @@ class PiGDM(Guided):
         *,
         denoiser: Denoiser,
         sampler: SamplerFactory | None = None,
-        data_std: PositiveFloat = 0.5,
+        steps: Steps = STEPS,
+        particles: Particles = PARTICLES,
+        data_std: PositiveFloat = 1.0,
         iterations: Annotated[int, Range(1, 1000)] = ITERATIONS,
     ) -> None:
-        self.denoiser, self.sampler = denoiser, sampler or ancestral
+        self.denoiser, self.sampler, self.steps, self.particles = denoiser, sampler, steps, particles
         self.data_std, self.iterations = data_std, iterations
 
-    def correction(
+    def whitened(
         self, observation: Observation, level: Tensor, residual: Tensor, pulled: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        task, variance = observation.task, level**2 * self.data_std**2 / (level**2 + self.data_std**2)
-
-        def covariance(u: Tensor) -> Tensor:
-            return task.sigma**2 * u + task.measure(variance * task.adjoint(u))
-
-        return level**2 * pulled(task.adjoint(conjugate_gradients(covariance, residual, self.iterations)))
+        variance = level**2 * self.data_std**2 / (level**2 + self.data_std**2)
+        return whitened(observation.task, residual, variance.sqrt(), self.iterations)
 
 
 class DPS(PosteriorSampler):

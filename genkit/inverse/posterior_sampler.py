@@ -14,12 +14,14 @@ from torch import Tensor
 from genkit.component import Component
 from genkit.diffusion.denoiser import Denoiser
 from genkit.diffusion.sampler import Sampler
+from genkit.diffusion.schedule import Schedule
 from genkit.diffusion.stochastic import AncestralSampler
 from genkit.inverse.linear_task import LinearTask, Mask
 from genkit.noise import Noise
 
 STEPS = 50  # of a sampler that is guided by a measurement
 ITERATIONS = 30  # of conjugate gradients where no network is asked
+RHO = 7.0  # levels are evenly spaced in level^(1/7) (Karras et al. 2022, 2206.00364)
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,14 @@ def ancestral(*, denoiser: Denoiser) -> Sampler:
     return AncestralSampler(denoiser=denoiser, steps=STEPS)
 
 
+def uniform(noise: Noise) -> Tensor:
+    """One number in (0, 1) for each row, (n, 1) float64."""
+    return torch.special.ndtr(noise(1).double())
+
+
 def systematic(w: Tensor, k: int, noise: Noise) -> Tensor:
     """k numbers of particles by weights w (n, many), (n, k): systematic resampling (Kitagawa 1996)."""
-    u = torch.special.ndtr(noise(1).double()).to(w)
+    u = uniform(noise).to(w)
     places = (torch.arange(k, device=w.device) + u) / k
     return torch.searchsorted(w.cumsum(1).contiguous(), places.contiguous()).clamp(max=w.shape[1] - 1)
 
@@ -95,13 +102,21 @@ def begun(sampler: Sampler, each: Observation, noise: Noise) -> tuple[Tensor, Te
     return times, sigma * noise(*each.task.in_shape).to(each.v)
 
 
+def levels_between(schedule: Schedule, highest: float, lowest: float, count: int, like: Tensor) -> Tensor:
+    """(count,) noise levels σ̄ from high to low, those beyond the schedule's own at its ends."""
+    low = max(lowest, float(schedule.level(torch.zeros(()))))
+    high = max(min(highest, float(schedule.level(torch.ones(())))), low)
+    ends = torch.tensor([high, low], dtype=torch.float64) ** (1 / RHO)
+    return torch.lerp(ends[0], ends[1], torch.linspace(0, 1, count, dtype=torch.float64)).pow(RHO).to(like)
+
+
 def quadratic(task: LinearTask, r: Tensor, level: float | Tensor, iterations: int) -> Tensor:
     """r* (σ² + level² A A*)⁻¹ r for residuals r (B, *out_shape), (B,): −2 log N(r; 0, ·) up to a constant."""
-    return (r * _whitened(task, r, level, iterations)).flatten(1).sum(1)
+    return (r * whitened(task, r, level, iterations)).flatten(1).sum(1)
 
 
-def _whitened(task: LinearTask, r: Tensor, level: float | Tensor, iterations: int) -> Tensor:
-    """(σ² + level² A A*)⁻¹ r."""
+def whitened(task: LinearTask, r: Tensor, level: float | Tensor, iterations: int) -> Tensor:
+    """(σ² + level² A A*)⁻¹ r for residuals r (B, *out_shape)."""
 
     def covariance(u: Tensor) -> Tensor:
         return task.sigma**2 * u + level**2 * task.measure(task.adjoint(u))
@@ -122,7 +137,7 @@ def given_measurement(
     u = x + level * noise(*task.in_shape).to(x)
     eps = torch.where(task.measured(v), noise(*task.out_shape).to(v), 0.0)
     missed = v + task.sigma * eps - task.measure(u)
-    return u + level**2 * task.adjoint(_whitened(task, missed, level, iterations))
+    return u + level**2 * task.adjoint(whitened(task, missed, level, iterations))
 
 
 def conjugate_gradients(

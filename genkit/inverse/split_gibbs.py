@@ -35,12 +35,12 @@ from genkit.inverse.posterior_sampler import (
     PosteriorSampler,
     RepeatedNoise,
     given_measurement,
+    levels_between,
     quadratic,
     systematic,
+    uniform,
 )
 from genkit.noise import Noise
-
-RHO = 7.0  # levels are evenly spaced in level^(1/7) (Karras et al. 2022, 2206.00364)
 
 
 class SplitGibbs(PosteriorSampler):
@@ -85,9 +85,9 @@ class SplitGibbs(PosteriorSampler):
         schedule = self.sampler.denoiser.schedule
         _, sigma = schedule(torch.ones((), device=v.device))
         if isinstance(denoiser := self.sampler.denoiser, RowLabelled):
-            denoiser.begin(n, many, v.device)
+            denoiser.begin(uniform(noise), many, v.device)
         x = self._denoised(sigma.to(v) * drawn(*task.in_shape).to(v), torch.ones((), device=v.device), drawn)
-        levels = self._levels(v)
+        levels = levels_between(schedule, self.highest, self.lowest, self.levels, v)
         log_w = self._log_likelihood(x, observation, levels[0], many)
         for level, following in pairwise([*levels, None]):
             x, log_w = self._resampled(x, log_w, n, noise)
@@ -98,14 +98,6 @@ class SplitGibbs(PosteriorSampler):
                 after = self._log_likelihood(x, observation, following, many)
                 log_w = log_w + after - self._log_likelihood(x, observation, level, many)
         return self._chosen(x, log_w, n, k, noise)
-
-    def _levels(self, like: Tensor) -> Tensor:
-        """(levels,) from high to low, no lower than the schedule knows."""
-        schedule = self.sampler.denoiser.schedule
-        lowest = max(self.lowest, float(schedule.level(torch.zeros(()))))
-        highest = max(min(self.highest, float(schedule.level(torch.ones(())))), lowest)
-        ends = torch.tensor([highest, lowest], dtype=torch.float64) ** (1 / RHO)
-        return torch.lerp(ends[0], ends[1], torch.linspace(0, 1, self.levels, dtype=torch.float64)).pow(RHO).to(like)
 
     def _denoised(self, x_t: Tensor, t: Tensor, noise: Noise) -> Tensor:
         """Draw x from p(x | x_t) by the stochastic sampler, from t down to 0."""
