@@ -20,26 +20,28 @@ p, h2 small { color: var(--faint); font-weight: normal; }
 """
 
 
-def html_page(title: str, body: Iterable[str], style: str = "") -> str:
+def html_page(title: str, body: Iterable[str], style: str = "", head: str = "") -> str:
     """A whole page.
 
     Args:
         title: Any text; it is escaped.
         body: HTML below the heading.
         style: Rules besides those that all pages share.
+        head: More HTML of the head.
     """
-    head = escape(printable(title))
+    heading = escape(printable(title))
     parts = [
         "<!doctype html>",
         '<html lang="en">',
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{head}</title>",
+        *filter(None, [head]),
+        f"<title>{heading}</title>",
         f"<style>{STYLE}{style}</style>",
         "</head>",
         "<body>",
-        f"<h1>{head}</h1>",
+        f"<h1>{heading}</h1>",
         *body,
         "</body>",
         "</html>",
