@@ -55,7 +55,7 @@ def judge(settings: JudgeSettings, console: Console) -> Path:
         found = judged_images(settings, console)
     if found.unmatched:
         console.print(
-            f"note: the classes of {', '.join(found.unmatched)} are not in the shares of the real images",
+            f"note: {', '.join(found.unmatched)}: classes as they come, not in the shares of the real images",
             soft_wrap=True,
         )
     made = new_study(settings, found)

@@ -3,8 +3,8 @@
     study,rater,trial,left,right,answer,seconds
     3f9a…,ann,0,17,42,left,1.8
 
-`study` is the mark of the key. A file is only ever appended to. Where a trial stands twice, the later line counts: the
-rater went back. A last line without its end is what a crash left of one, and says nothing.
+`study` is the mark of the key. Where a trial stands twice, the later line counts: the rater went back. A last line
+without its end is what a crash left of one: it was never confirmed, and says nothing.
 """
 
 from __future__ import annotations
@@ -85,11 +85,11 @@ class AnswerFile:
         self._known: dict[str, dict[int, str]] = {}
         if not path.exists():
             self._append(f"{','.join(COLUMNS)}\n")
+        self._drop_cut_line()
         for answer in read_answers(path):
             if answer.study != study:
                 raise DataError(f"{shown(path)}: answers of another study: give another folder")
             self._known.setdefault(answer.rater, {})[answer.trial] = answer.answer
-        self._end_line()
 
     def of(self, rater: str) -> dict[int, str]:
         """Trial -> answer of a rater."""
@@ -121,11 +121,12 @@ class AnswerFile:
             file.flush()
             os.fsync(file.fileno())
 
-    def _end_line(self) -> None:
-        """End a last line that a crash cut off, so that the next answer does not become part of it."""
+    def _drop_cut_line(self) -> None:
+        """Take back a last line without its end, so that the next answer does not become part of it."""
         with storage_errors(self.path):
-            if not self.path.read_bytes().endswith(b"\n"):
-                self._append("\n")
+            content = self.path.read_bytes()
+            if len(content) <= LARGEST and not content.endswith(b"\n"):
+                os.truncate(self.path, content.rfind(b"\n") + 1)
 
 
 def read_answers(path: Path) -> list[Answer]:
@@ -147,7 +148,7 @@ def read_answers(path: Path) -> list[Answer]:
         for row in rows:
             if len(row) == len(COLUMNS):
                 found.append(_answer(row))
-            elif len(row) > len(COLUMNS):  # fewer are what a crash left
+            elif row:
                 raise ValueError(f"{len(row)} values, {len(COLUMNS)} expected")
     except (csv.Error, ValueError) as error:
         raise DataError(f"{shown(path)}, line {rows.line_num}: no answer: {error}") from error

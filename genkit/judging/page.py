@@ -19,7 +19,6 @@ from genkit.judging.plan import Trial
 from genkit.judging.study import Study
 from genkit.report.html import html_page, picture_source
 
-OFFLINE = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 CHOICES = {  # answer -> its button, and the keys that stand for it
     "fake": ("← fake", ("ArrowLeft", "f")),
     "real": ("real →", ("ArrowRight", "r")),
@@ -32,12 +31,12 @@ body { max-width: 46rem; }
 #images { display: flex; justify-content: center; gap: 1rem; margin: 1rem 0; }
 #images img { image-rendering: pixelated; border: 2px solid var(--faint); border-radius: 4px; }
 #images.pair img { cursor: pointer; }
-#choices { display: flex; justify-content: center; gap: .75rem; flex-wrap: wrap; }
+#choices { display: flex; justify-content: center; gap: .75rem; }
 button, select, input { font: inherit; color: inherit; background: transparent; border: 1px solid var(--faint);
   border-radius: 8px; padding: .6rem 1.1rem; min-height: 44px; }
 button { cursor: pointer; touch-action: manipulation; } button:hover { border-color: var(--ink); }
 button:disabled { opacity: .4; cursor: default; }
-#choices button { flex: 1 1 6rem; max-width: 14rem; font-size: 1.1rem; }
+#choices button { flex: 1 1 4rem; max-width: 14rem; padding: .6rem .3rem; }
 #row { display: flex; justify-content: space-between; align-items: center; gap: 1rem; }
 progress { width: 100%; height: .5rem; } #problem { color: rgb(var(--hot)); } h2 { text-align: center; }
 [hidden] { display: none !important; }
@@ -88,7 +87,7 @@ function show() {
 function size() {
   const images = at("images").children, room = Math.min(document.body.clientWidth - 32, 700);
   const most = Math.min((room - 24 * images.length) / images.length, 320, innerHeight * .55 * S.width / S.height);
-  const scale = Math.max(most / S.width >= 1 ? Math.floor(most / S.width) : most / S.width, .05);
+  const scale = most / S.width >= 1 ? Math.min(16, Math.floor(most / S.width)) : Math.max(most / S.width, .05);
   for (const image of images) { image.width = S.width * scale; image.height = S.height * scale; }
 }
 async function choose(answer) {
@@ -162,9 +161,8 @@ def _page(study: Study, trials: int, who: str, more: Mapping[str, Any]) -> str:
     buttons = "".join(f'<button data-answer="{answer}">{CHOICES[answer][0]}</button>' for answer in order)
     typed = ", ".join(f"{CHOICES[answer][1][1]} for {answer}" for answer in order)
     what = "images" if study.task == "real_or_fake" else "pairs of images"
-    saved = "<p>Save your answers and send the file to whoever asked you.</p><button id=save>Save answers</button>"
+    saved = "<p>Save your answers and send the file to the person who asked you.</p><button id=save>Save answers</button>"
     body = [
-        f'<meta http-equiv="Content-Security-Policy" content="{OFFLINE}">' if offline else "",
         f"<section id=start><p>{trials} {what}, one after the other, as long as you like for each. {_advice(study)}"
         f" The arrow keys answer too, or {typed}; Backspace takes an answer back."
         f" You can stop and go on later.</p><p>{who} <button id=begin>Begin</button></p>"
@@ -176,9 +174,8 @@ def _page(study: Study, trials: int, who: str, more: Mapping[str, Any]) -> str:
         f"<section id=end hidden><h2>That was all. Thank you.</h2>{saved if offline else ''}</section>",
         '<p id=problem role="alert" hidden></p>',
         f'<script id=study type="application/json">{data}</script>',
-        f"<script>{SCRIPT}</script>",
     ]
-    return html_page(study.title, body, STYLE)
+    return html_page(study.title, body, STYLE, SCRIPT, served=not offline)
 
 
 def _advice(study: Study) -> str:

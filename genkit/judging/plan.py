@@ -31,7 +31,7 @@ EARLY = 0.4  # of the trials, from which repeats are taken; they are shown in th
 
 @dataclass(frozen=True)
 class Trial:
-    """What a rater is shown once.
+    """One or two images that a rater is shown once.
 
     Attributes:
         left: Number of an image, the only one where they are shown one at a time.

@@ -81,6 +81,7 @@ class _Scorer:
         self.data = torch.ones(1, len(raters), dtype=torch.float64)
         self.weights = cluster_weights(len(raters), repeats, seed) if repeats else self.data[:0]
         self.params = {"raters": len(raters), "left out": of - len(raters), "task": key.design.task}
+        self.answers = sum(len(rater.first) for rater in raters)  # of all: those of one source are in the findings
         self.notes = () if len(raters) > 1 else (ONE_RATER,)
 
     def single(self) -> list[Record]:
@@ -107,12 +108,12 @@ class _Scorer:
         records, n = [], shown.sum(0).int().tolist()
         models = [place for place in range(len(self.names)) if place != real and n[place]]
         for place in models:
-            seen = (n[place], n[real])
+            seen = {"fakes": n[place], "real": n[real]}
             error = self._record("human_error_rate", place, of(error_rate, place), "near", seen, 0.5, notes)
-            records.append(self._with_design_effect(error))
+            records.append(self._with_design_effect(error, n[place] + n[real]))
             records.append(self._record("d_prime", place, of(sensitivity, place), "near", seen, 0.0))
         for place in (*models, real):
-            records.append(self._record("fooling_rate", place, fooled(place), "max", (n[place], None)))
+            records.append(self._record("fooling_rate", place, fooled(place), "max", {"answers": n[place]}))
         return records
 
     def paired(self) -> list[Record]:
@@ -137,22 +138,23 @@ class _Scorer:
         played = n.sum(1) + n.sum(0)
         records = []
         for place in theta.argsort(descending=True).tolist():
-            many = {"n_fake": int(played[place])}
             interval = None if drawn is None else expanded_interval(drawn[:, place], len(self.raters))
             findings = {"won": float(won[place]), "comparisons": int(played[place])}
             records.append(self._blank("bradley_terry", self.names[place], "max", value=float(theta[place]),
-                                       ci95=interval, findings=findings, notes=self.notes, **many))  # fmt: skip
+                                       ci95=interval, findings=findings, notes=self.notes))  # fmt: skip
             if winner is not None and len(self.raters) > 1:
                 share = float((winner == place).double().mean())
-                records.append(self._blank("probability_best", self.names[place], "max", value=share, **many))
-            records.append(self._win_rate(counts, place, many))
+                records.append(self._blank("probability_best", self.names[place], "max", value=share))
+            records.append(self._win_rate(counts, place))
         return records
 
-    def _win_rate(self, counts: Tensor, place: int, many: dict[str, int]) -> Record:
+    def _win_rate(self, counts: Tensor, place: int) -> Record:
         ties = counts[:, place, :, TIE].sum(1) + counts[:, :, place, TIE].sum(1)
         won = counts[:, place, :, LEFT].sum(1) + counts[:, :, place, RIGHT].sum(1) + ties / 2
         played = counts[:, place].sum((1, 2)) + counts[:, :, place].sum((1, 2))
-        return self._record("win_rate", place, lambda w: (w @ won) / (w @ played), "max", (many["n_fake"], None))
+        return self._record(
+            "win_rate", place, lambda w: (w @ won) / (w @ played), "max", {"comparisons": int(played.sum())}
+        )
 
     def raters_records(self, single: bool) -> list[Record]:
         """Agreement between raters and with themselves, and the effect of the order."""
@@ -161,7 +163,7 @@ class _Scorer:
         records = [self._alpha()]
         if asked.sum():
             again = self._record("self_consistency", RATERS, lambda w: (w @ same) / (w @ asked), "max",
-                                 (int(asked.sum()), None))  # fmt: skip
+                                 {"repeats": int(asked.sum())})  # fmt: skip
             records.append(again)
         return [*records, self._drift() if single else self._side()]
 
@@ -177,7 +179,9 @@ class _Scorer:
         except DataError:
             alpha, status = math.nan, f"{NOT_APPLICABLE}nothing was answered by two raters"
         value = alpha if math.isfinite(alpha) else None
-        return self._blank("krippendorff_alpha", RATERS, "max", value=value, status=status, n_fake=len(units))
+        return self._blank(
+            "krippendorff_alpha", RATERS, "max", value=value, status=status, findings={"units": len(units)}
+        )
 
     def _values(self, content: frozenset[int]) -> list[int | str]:
         """The answers that a unit may be given, in an order that is the same for all."""
@@ -191,7 +195,7 @@ class _Scorer:
             assert rated.trial.right is not None
             total[self.source[rated.trial.left], self.source[rated.trial.right], OUTCOMES[rated.answer.answer]] += 1
         gamma, p = order_effect(total)
-        return self._order(gamma, p, int(total.sum()), "advantage of the left side, a logit")
+        return self._order(gamma, p, "advantage of the left side, a logit")
 
     def _drift(self) -> Record:
         """Errors of the second half of each rater's answers less those of the first."""
@@ -203,17 +207,17 @@ class _Scorer:
                 wrong[half] += self._errs(rated)
         shares = [w / max(1.0, n) for w, n in zip(wrong, answered, strict=True)]
         p = drift((wrong[0], wrong[1]), (answered[0], answered[1]))
-        return self._order(shares[1] - shares[0], p, int(sum(answered)), "errors of the second half less the first")
+        return self._order(shares[1] - shares[0], p, "errors of the second half less the first")
 
     def _errs(self, rated: Rated) -> bool:
         real = self.names[self.source[rated.trial.left]] == self.key.design.real
         return real != (rated.answer.answer == "real")
 
-    def _order(self, value: float, p: float, n: int, what: str) -> Record:
+    def _order(self, value: float, p: float, what: str) -> Record:
         sign = f"{what}: p = {p:.2g} by the likelihood ratio"
         floor = Floor.expected(0.0)
         return self._blank("order_effect", RATERS, "near", value=value, floor=floor, findings={"p": p},
-                           notes=(sign,), n_fake=n)  # fmt: skip
+                           notes=(sign,))  # fmt: skip
 
     def _record(
         self,
@@ -221,11 +225,11 @@ class _Scorer:
         place: int | str,
         statistic: Statistic,
         direction: Literal["min", "max", "near"],
-        n: tuple[int, int | None],
+        findings: dict[str, Any],
         expected: float | None = None,
         notes: tuple[str, ...] = (),
     ) -> Record:
-        """A record of a statistic and its interval over raters; n answers about the source, and about real ones."""
+        """A record of a statistic and its interval over raters; `findings` says how many answers it rests on."""
         value = float(statistic(self.data))
         interval = expanded_interval(statistic(self.weights), len(self.raters)) if len(self.weights) else None
         known = math.isfinite(value)
@@ -238,8 +242,7 @@ class _Scorer:
             ci95=interval if known else None,
             floor=None if expected is None else Floor.expected(expected),
             notes=(*self.notes, *notes),
-            n_fake=n[0],
-            n_ref=n[1],
+            findings=findings,
         )
 
     def _blank(self, metric: str, source: str, direction: Literal["min", "max", "near"], **facts: Any) -> Record:
@@ -253,16 +256,15 @@ class _Scorer:
             reference=self.key.reference,
             seed=self.seed,
             covers="the draw of the raters",
+            n_fake=self.answers,
             params=self.params,
             model=self.key.sources.get(source) or None,
             **facts,
         )
 
-    def _with_design_effect(self, record: Record) -> Record:
-        """How many times the variance is that of as many independent answers."""
-        if record.ci95 is None or record.value is None or record.n_fake is None:
-            return record
-        low, high = wilson_interval(record.value * 2 * record.n_fake, 2 * record.n_fake)
-        effect = ((record.ci95[1] - record.ci95[0]) / (high - low)) ** 2
-        record.findings["design_effect"] = effect
+    def _with_design_effect(self, record: Record, n: int) -> Record:
+        """The record, and how many times its variance is that of n answers of as many people."""
+        if record.ci95 is not None and record.value is not None:
+            low, high = wilson_interval(record.value * n, n)
+            record.findings["design_effect"] = ((record.ci95[1] - record.ci95[0]) / (high - low)) ** 2
         return record

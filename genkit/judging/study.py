@@ -33,7 +33,7 @@ PASS = 0.8  # share of the attention checks that a rater has to get right
 
 @dataclass(frozen=True)
 class Key:
-    """What answers are scored by.
+    """All that answers are scored by; not for raters.
 
     Attributes:
         design: Of the study.
@@ -74,7 +74,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Study:
-    """What a page needs, and may know.
+    """All that a page needs, and may know.
 
     Attributes:
         title: "vae on digits, step 1,500"; of a study of models it would tell nothing, so "handwritten digits" or so.
@@ -130,7 +130,7 @@ def write_study(folder: Path, study: Study, key: Key, pictures: Mapping[int, byt
 
 
 def mark_of(key: bytes) -> str:
-    """What stands in a study and its answers of the key: the beginning of its sha256."""
+    """The mark of a key in its study and answers: the beginning of its sha256."""
     return hashlib.sha256(key).hexdigest()[:16]
 
 

@@ -21,7 +21,9 @@ p, h2 small { color: var(--faint); font-weight: normal; }
 """
 
 
-def html_page(title: str, body: Iterable[str], style: str = "", script: str | None = None) -> str:
+def html_page(
+    title: str, body: Iterable[str], style: str = "", script: str | None = None, served: bool = False
+) -> str:
     """A whole page, which by its own policy reaches no network.
 
     Args:
@@ -29,20 +31,22 @@ def html_page(title: str, body: Iterable[str], style: str = "", script: str | No
         body: HTML below the heading.
         style: Rules besides those that all pages share.
         script: The page's script; no other one then runs, whatever the body holds. None: scripts stand in the body.
+        served: Whether the page also asks the server that it came from, for pictures or by its script.
     """
-    head = escape(printable(title))
+    heading = escape(printable(title))
     parts = [
         "<!doctype html>",
         '<html lang="en">',
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(script)}">',
-        f"<title>{head}</title>",
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(script, served)}">',
+        '<link rel="icon" href="data:,">',  # else a browser asks for one
+        f"<title>{heading}</title>",
         f"<style>{STYLE}{style}</style>",
         "</head>",
         "<body>",
-        f"<h1>{head}</h1>",
+        f"<h1>{heading}</h1>",
         *body,
         *([] if script is None else [f"<script>{script}</script>"]),
         "</body>",
@@ -51,12 +55,14 @@ def html_page(title: str, body: Iterable[str], style: str = "", script: str | No
     return "\n".join(parts) + "\n"
 
 
-def policy(script: str | None = None) -> str:
+def policy(script: str | None = None, served: bool = False) -> str:
     """The things that a page may load: pictures that it holds, its style, and the one script, known by its hash."""
     allowed = "'unsafe-inline'"
     if script is not None:
         allowed = f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-    rules = ("default-src 'none'", "img-src data:", "style-src 'unsafe-inline'", f"script-src {allowed}")
+    own = " 'self'" if served else ""
+    rules = ["default-src 'none'", f"img-src data:{own}", "style-src 'unsafe-inline'"]
+    rules += [f"script-src {allowed}", *(["connect-src 'self'"] if served else [])]
     return "; ".join((*rules, "base-uri 'none'", "form-action 'none'"))
 
 

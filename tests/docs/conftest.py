@@ -1,6 +1,8 @@
 """A folder to work in, and genkit as the pages' commands are typed, made short by words that are added at the end."""
 
+import random
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,9 @@ from PIL import Image
 
 from genkit import cli
 from genkit.data.sources import toy
+from genkit.judging.answers import COLUMNS
+from genkit.judging.plan import plan
+from genkit.judging.study import Key
 from genkit.stopwatch import Stopwatch
 from genkit.training.module import GenerativeModule
 
@@ -87,6 +92,10 @@ def shortened(argv: list[str], n: int) -> list[str]:
             return [*argv, "n=2"]
         case "translate":
             return [*argv, *([] if any(word.startswith("input=") for word in argv) else ["n=3"])]
+        case "judge":  # a page: the server of the other way would wait for somebody to stop it
+            return [*argv, "n=6", *([] if "page=true" in argv else ["page=true"])]
+        case "eval" if any(word.startswith("human=") for word in argv):
+            return argv
         case "augment":
             words = ["filter=0" if word.startswith("filter=") else word for word in argv]
             return [*words, "n=20", "repeats=2", "classifier_steps=4"]
@@ -101,6 +110,36 @@ def shortened(argv: list[str], n: int) -> list[str]:
             return [*argv, *views, f"n={n}", "bootstrap=2", "floor_repeats=2"]
         case _:
             return argv
+
+
+def answer_page(folder: Path) -> None:
+    """Write the answers of three people to a study, who see half of what there is to see."""
+    key, mark = Key.read(folder)
+    names = {i: name for name, numbers in key.design.sources.items() for i in numbers}
+    for person in "123":
+        draw, lines = random.Random(person), [",".join(COLUMNS)]
+        for i, trial in enumerate(plan(key.design, person)):
+            left, right = names.get(trial.left), names.get(trial.right)
+            seen = draw.random() < 0.5 or None in (left, right if trial.right is not None else left)
+            word = draw.choice(["real", "fake"] if trial.right is None else ["left", "right"])
+            if seen and trial.right is None:
+                word = "real" if left == "real" else "fake"
+            elif seen and None in (left, right):
+                word = "left" if right is None else "right"
+            number = "" if trial.right is None else trial.right
+            lines.append(f"{mark},{person},{i},{trial.left},{number},{word},1.0")
+        Path(f"answers-{person}.csv").write_text("\n".join([*lines, ""]))
+        with open(folder / "answers.csv", "a") as file:
+            file.write("\n".join([*lines[person != "1" :], ""]))
+
+
+def judged(argv: list[str]) -> int:
+    """`genkit judge`, and people's answers to it."""
+    code = cli.main(argv)
+    for word in argv if code == 0 else ():
+        if word.startswith("out="):
+            answer_page(Path(word.removeprefix("out=")))
+    return code
 
 
 def turn_clock(monkeypatch) -> None:
@@ -121,4 +160,5 @@ def genkit(monkeypatch):
     """genkit("train", "model=vae") -> exit code; of the toy data few points are compared with."""
     monkeypatch.setattr(toy, "TEST_N", 600)
     turn_clock(monkeypatch)
-    return lambda *argv, n=SAMPLES: cli.main(shortened(list(argv), n))
+    judge = {"judge": judged}
+    return lambda *argv, n=SAMPLES: judge.get(argv[0], cli.main)(shortened(list(argv), n))
