@@ -248,6 +248,7 @@ COMPLETIONS = {
         "data ",
         "decompress ",
         "detect ",
+        "diagnose ",
         "doctor ",
         "eval ",
         "explore ",

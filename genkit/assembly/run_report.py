@@ -10,10 +10,12 @@ from typing import Any
 
 from genkit.assembly.closing_lines import REPORT, next_command
 from genkit.assembly.config_differences import differences, parts_of, written
+from genkit.assembly.diagnosis import faults_of
 from genkit.assembly.recorded_scores import comparable, results_of
 from genkit.assembly.run_facts import RunFacts, facts_of
 from genkit.checkpoint.retention import pointed, step_folders
 from genkit.config.memory import shown_bytes
+from genkit.diagnosis.rules import RULES
 from genkit.errors import GenkitError
 from genkit.printing import one_line, shown
 from genkit.report.page.axes import written as number
@@ -54,7 +56,8 @@ def page_of(facts: RunFacts, scores: Sequence[Path] = ()) -> RunPage:
     """The content of the page."""
     notes = list(facts.notes)
     compared: dict[str, Any] = {}
-    if files := results_of([facts.path], scores):
+    files = results_of([facts.path], scores)
+    if files:
         compared = comparable(files, notes)
     notes += [f"{key} was not finite at step {step:,}" for key, step in list(facts.broken.items())[:4]]
     return RunPage(
@@ -62,6 +65,8 @@ def page_of(facts: RunFacts, scores: Sequence[Path] = ()) -> RunPage:
         folder=shown(facts.path),
         tiles=tiles_of(facts),
         well=facts.well,
+        findings=faults_of(facts, files),
+        examined=len(RULES),
         samples=fitting(frames_of(facts.pictures()), BUDGET * 3 // 4),
         pairs=fitting(frames_of(facts.pictures(reconstructions=True)), BUDGET // 4),
         series=facts.series,

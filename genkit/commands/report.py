@@ -17,11 +17,12 @@ from typing import Self
 from genkit.assembly.closing_lines import REPORT
 from genkit.assembly.comparison_report import sweep_command, write_comparison
 from genkit.assembly.output_folder import make_out
+from genkit.assembly.run_folders import named_runs
 from genkit.assembly.run_report import write_report
 from genkit.checkpoint.newest import newest_run
-from genkit.checkpoint.place import is_run_folder, locate, runs_below
+from genkit.checkpoint.place import is_run_folder
 from genkit.config.suggestions import did_you_mean
-from genkit.errors import CheckpointError, ConfigError
+from genkit.errors import ConfigError
 from genkit.printing import shown
 from genkit.report.console import make_console
 from genkit.storage.disk import storage_errors
@@ -89,7 +90,7 @@ def run(argv: list[str]) -> int:
 def write(settings: ReportSettings) -> Path:
     """Write the page that the settings ask for; returns its path."""
     paths = settings.paths or (newest_run("report"),)
-    runs = [run for path in paths for run in runs_of(path)]
+    runs = named_runs(paths, "report")
     if settings.out is not None:
         with storage_errors(settings.out):
             settings.out.parent.mkdir(parents=True, exist_ok=True)
@@ -105,18 +106,3 @@ def write(settings: ReportSettings) -> Path:
         write_comparison(runs, folder / REPORT, scores=settings.scores)
 
     return make_out(None, "report", f"{len(runs)}-runs", fill) / REPORT
-
-
-def runs_of(path: Path) -> list[Path]:
-    """The run of a folder, the runs of a sweep's, or the run that a checkpoint belongs to.
-
-    Raises CheckpointError where there is none.
-    """
-    if is_run_folder(path.absolute()):
-        return [path]
-    if runs := runs_below(path):
-        return runs
-    run = locate(path).run
-    if run is None:
-        raise CheckpointError(f"{shown(path)}: a checkpoint without its run, which alone has a history: name a run")
-    return [run]

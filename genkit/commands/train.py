@@ -29,6 +29,7 @@ from genkit.assembly.budgeting import (
 from genkit.assembly.closing_lines import close_training, draw_losses, next_command
 from genkit.assembly.command_line import command_line
 from genkit.assembly.continuation import best_score, best_until, fits_of, recorded, same_data, taking_over
+from genkit.assembly.diagnosis import tell_shortly
 from genkit.assembly.early_end import stopped, stopped_line
 from genkit.assembly.identity import identity, with_absolute_data
 from genkit.assembly.labels import dataset_name, label_in_words
@@ -299,6 +300,8 @@ def _fit(
         raise SystemExit(stop.exit_code)  # no failure of this job alone: a sweep ends with it
     if (ended := stopped_line(parts, None if resume is None else resume[1])) is not None:
         console.print(ended, soft_wrap=True)
+    if is_first():
+        tell_shortly(console, folder.path)
     close_training(console, folder.path, settings.plugins)
     return Trained(folder.path, value_of_run(folder.path, settings.checkpoint, parts.module.latest))
 

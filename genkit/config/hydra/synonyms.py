@@ -298,6 +298,7 @@ PLAIN_TERMS = {
     "verify": CHECKPOINT | {"steps": Term("replay")},
     "data clear": {"days age older_than": Term("older"), "prefix id hash": Term("name")},
     "compare": {"metrics score": Term("metric"), OUT: Term("out")},
+    "diagnose": {"results eval metrics": Term("scores"), "samples num_samples count": Term("n")},
     "report": {"results eval metrics": Term("scores"), OUT: Term("out")},
 }
 
@@ -326,7 +327,8 @@ VERB_WORDS = {
     "logs track tracking tensorboard tb wandb mlflow sync upload": "log",
     "dry_run dryrun try trial estimate debug": "check",
     "convert save publish package onnx": "export",
-    "diagnose env info environment health status selftest": "doctor",
+    "diagnosis problems faults": "diagnose",
+    "env info environment health status selftest": "doctor",
     "completions complete autocomplete": "completion",
     "config cfg configure": "train --cfg job",
     "usage man h": "help",

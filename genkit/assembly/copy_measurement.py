@@ -1,0 +1,58 @@
+"""Samples of a checkpoint beside its training data and as good held-out data: whether it copies.
+
+Both sets are of one distribution, so a sample that owes nothing to memory is as likely to be nearest to any example of
+them. Distances are those of the data's kind: Euclidean, or places that differ.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genkit.assembly.restore import Restored
+from genkit.data.dataset import Dataset, SplitName
+from genkit.data.kinds import ValueKind
+from genkit.data.order import drawn
+from genkit.diagnosis.memorisation import CLOSER, COUNT, EXPECTED, SHARE
+from genkit.models.stream import stream_samples
+
+MOST = 10_000  # examples on each side
+CHUNK = 250  # samples whose distances are held at once
+
+
+def copies(found: Restored, dataset: Dataset, n: int, seed: int = 0) -> dict[str, float]:
+    """The numbers that the rule on memorisation asks for.
+
+    Args:
+        found: The model.
+        dataset: What it was trained on.
+        n: Samples.
+        seed: Of the samples.
+    """
+    stream = stream_samples(found.model, n, seed=seed, batch_size=CHUNK)
+    samples = found.model.spec.unscale(torch.cat([x for x, _ in stream]).cpu())
+    train, held_out = _some(dataset, ("train",)), _some(dataset, ("val", "test"))
+    kind = found.model.spec.kind
+    to_train, to_held_out = _nearest(kind, samples, train), _nearest(kind, samples, held_out)
+    usual = float(_nearest(kind, held_out[:n], train).median())
+    ties = to_train == to_held_out
+    share = (to_train < to_held_out).double() + 0.5 * ties.double()
+    found_numbers = {
+        COUNT: float(len(samples)),
+        SHARE: float(share.mean()),
+        EXPECTED: len(train) / (len(train) + len(held_out)),
+    }
+    if usual > 0:
+        found_numbers[CLOSER] = float(to_train.median()) / usual
+    return found_numbers
+
+
+def _some(dataset: Dataset, names: tuple[SplitName, ...]) -> Tensor:
+    """Stored examples of some splits, at most 10,000 of each."""
+    splits = [dataset.split(name) for name in names]
+    return torch.cat([drawn(split, min(MOST, len(split)), seed=0).x for split in splits if len(split)])
+
+
+def _nearest(kind: ValueKind, v: Tensor, others: Tensor) -> Tensor:
+    """Distances of stored examples to the nearest of others, (n,)."""
+    return torch.cat([kind.distances(some, others).amin(1) for some in v.split(CHUNK)])

@@ -1,0 +1,66 @@
+"""Mode collapse: samples leave out much of the data, or are copies of each other.
+
+Both are recorded whenever samples are drawn: how many modes or classes they reach (`samples/modes`, `samples/classes`,
+with the share of each), and how many are near copies of another sample (`samples/duplicates`).
+"""
+
+from __future__ import annotations
+
+from genkit.diagnosis.evidence import Evidence
+from genkit.diagnosis.fault import Certainty, Fault
+
+KINDS = ("modes", "classes")
+REACHED = 0.75  # of the modes that even samples would reach, below which some are missing
+COPIES = 0.25  # of the samples
+RARE = 0.01  # a mode with a smaller share is hardly reached
+
+
+def rule(evidence: Evidence) -> Fault | None:
+    """Modes are missing, or samples repeat each other."""
+    seen: list[str] = []
+    sure = False
+    for kind in KINDS:
+        shares = _shares(evidence, kind)
+        if not shares:
+            continue
+        reached = sum(share >= RARE * sum(shares) > 0 for share in shares)
+        usual = expected(len(shares), sum(shares) * _looked_at(evidence))
+        if reached < REACHED * usual:
+            seen.append(f"samples reach {reached} of {len(shares)} {kind}")
+            sure = reached <= usual / 2
+    copies = evidence.last("samples/duplicates")
+    if copies is not None and copies > COPIES:
+        seen.append(f"{100 * copies:.0f} % of the samples are near copies of another one")
+        sure = sure or copies > 2 * COPIES
+    if not seen:
+        return None
+    words, advice = _advice(evidence)
+    certainty: Certainty = "sure" if sure else "likely"
+    return Fault("mode collapse", f"At the last look, {' and '.join(seen)}.", certainty, advice, words)
+
+
+def expected(modes: int, n: float) -> float:
+    """The number of modes that n samples reach which fall into all of them alike."""
+    return modes * (1 - (1 - 1 / modes) ** n)
+
+
+def _looked_at(evidence: Evidence) -> float:
+    """The number of samples whose modes were counted."""
+    return evidence.number("samples.watch_n") or evidence.number("samples.n") or 64
+
+
+def _shares(evidence: Evidence, kind: str) -> list[float]:
+    """The share of samples in each mode at the last look, where they are listed one by one."""
+    found = [(key, points) for key, points in evidence.series.items() if key.startswith(f"samples/{kind}/")]
+    last = max((points[-1][0] for _, points in found), default=None)
+    looked = evidence.series.get("samples/duplicates", ())
+    if last is None or (looked and looked[-1][0] > last):  # classes are counted only while samples are recognised
+        return []
+    return [points[-1][1] for _, points in found]
+
+
+def _advice(evidence: Evidence) -> tuple[tuple[str, ...], str]:
+    if any(key.endswith("/fake_logits") for key in evidence.series):
+        advice = "Penalise the discriminator's gradient, let it see groups of samples, or lower the generator's rate."
+        return ("model=r3gan",), advice
+    return (), "Train for longer, or sample at a higher temperature; if it lasts, take a model with more capacity."
