@@ -21,9 +21,7 @@ p, h2 small { color: var(--faint); font-weight: normal; }
 """
 
 
-def html_page(
-    title: str, body: Iterable[str], style: str = "", script: str | None = None, served: bool = False
-) -> str:
+def html_page(title: str, body: Iterable[str], style: str = "", script: str | None = None, served: bool = False) -> str:
     """A whole page, which by its own policy reaches no network.
 
     Args:
