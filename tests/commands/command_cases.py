@@ -10,10 +10,12 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from genkit import cli
 from genkit.signals import let_through
@@ -46,6 +48,11 @@ QUICK = ("trainer=cpu", "data.batch_size=32", "samples.every_n_steps=0")
 def arguments(family: str, *more: str) -> list[str]:
     """`genkit train …` of a tiny member of a family, on digits unless told otherwise."""
     return ["train", f"model={family}", *FAMILIES[family], *QUICK, *more]
+
+
+def mostly_slow(cases: Iterable[str], *quick: str) -> list[Any]:
+    """Cases of a test that says much the same of each: `quick` ones for the quick tests, the others for the slow."""
+    return [pytest.param(case, marks=() if case in quick else pytest.mark.slow) for case in cases]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from command_cases import arguments, done
+from command_cases import arguments, done, mostly_slow
 
 OF_SAMPLES = "fid,kid,precision,recall,density,coverage"
 # a member of each family, what of it is scored (samples, and where there is one the likelihood or reconstruction), and
@@ -41,7 +41,7 @@ def assert_equal_in_any_batches(sizes: Sequence[int], *options: str) -> None:
             assert parts[name] == pytest.approx(values, rel=1e-5, abs=1e-9), (name, size)
 
 
-@pytest.mark.parametrize("family", CASES)
+@pytest.mark.parametrize("family", mostly_slow(CASES, "diffusion"))
 def test_scores_of_a_family_do_not_depend_on_the_batch(family: str, work: Path) -> None:
     options, metric, sizes = CASES[family]
     done(*arguments(family, *options, "trainer.max_steps=3", f"run_dir={work / 'run'}"))

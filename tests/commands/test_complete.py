@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_cases import arguments, done, refused
+from command_cases import arguments, done, mostly_slow, refused
 from PIL import Image
 
 from genkit.data.sources.digits import Digits
@@ -39,7 +39,7 @@ def scores(folder: str) -> dict[tuple[str, str], float]:
 CASES = {"diffusion": FEW, "vae": SHORT, "gan": SHORT}
 
 
-@pytest.mark.parametrize("family", CASES)
+@pytest.mark.parametrize("family", mostly_slow(CASES, "vae"))
 def test_what_is_known_comes_back_bit_for_bit(family: str, request: pytest.FixtureRequest) -> None:
     run = request.getfixturevalue(family)
     said = done("complete", f"ckpt={run}", "known=upper", "n=3", "draws=2", "out=a", *CASES[family])

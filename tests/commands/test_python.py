@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_cases import MLP, QUICK, done, lines, run_json
+from command_cases import MLP, QUICK, done, lines, mostly_slow, run_json
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
@@ -33,7 +33,7 @@ from genkit.training.module import GenerativeModule
 FAMILIES = ["vae", "autoencoder", "diffusion", "gan", "flow"]
 
 
-@pytest.fixture(params=FAMILIES)
+@pytest.fixture(params=mostly_slow(FAMILIES, "vae", "diffusion"))
 def run(request):
     return request.getfixturevalue(request.param)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_cases import arguments, done
+from command_cases import arguments, done, mostly_slow
 
 SUITES = "metric=[suite/digits8,suite/mnist28,suite/natural,suite/recon,elbo,iwae]"
 SMALL = ("n=260", "bootstrap=0", "floor_repeats=0", "baselines=false", "neighbours=0", "metric.ndb.bins=10")
@@ -22,7 +22,7 @@ LACKS = {  # family -> metrics that it has no right to
 REASONS = (" gives no ", "its likelihood takes hundreds of evaluations")
 
 
-@pytest.mark.parametrize("family", LACKS)
+@pytest.mark.parametrize("family", mostly_slow(LACKS, "vae", "gan"))
 def test_a_family_has_the_scores_that_it_has_a_right_to(family: str, work: Path) -> None:
     short = ("trainer.max_steps=2", "checkpoint.monitor=null", "run_dir=run")
     steps = ("sampler.steps=3",) if family == "diffusion" else ()

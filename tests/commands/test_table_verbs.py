@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_cases import arguments, done, genkit
+from command_cases import arguments, done, genkit, mostly_slow
 
 from genkit.data.tables.files import read_table
 
@@ -33,7 +33,7 @@ def values(out: Path) -> dict[str, float | None]:
     return {record["metric"]: record["value"] for record in json.loads((out / "results.json").read_text())["results"]}
 
 
-@pytest.mark.parametrize("family", ["vae", "flow", "gan", "diffusion"])
+@pytest.mark.parametrize("family", mostly_slow(["vae", "flow", "gan", "diffusion"], "flow"))
 def test_every_family_trains_on_a_table_and_gives_rows_of_it(family, words, mixed_table, work):
     done(*arguments(family, *words, "trainer.max_steps=20", "run_dir=run"))
     out = done("sample", "ckpt=run", "n=60", "out=samples")
