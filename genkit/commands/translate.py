@@ -77,8 +77,8 @@ def translate(settings: TranslateSettings) -> Path:
     folder = result_folder("translate", subject, lambda path: write_translation(path, done, rows, near, own))
     print_scores(rows, console)
     made = {"picture": folder / picture_file(done), "array": folder / SAMPLES, "inputs": folder / INPUTS}
-    more = ["strength=0.7"] if method.has_strength else [f"seed={settings.seed + 1}"]
-    again = next_command(settings.plugins, "translate", f"ckpt={found.checkpoint.path}", *more)
+    verb, more = ("translate", ["strength=0.7"]) if method.has_strength else ("sample", [])
+    again = next_command(settings.plugins, verb, f"ckpt={found.checkpoint.path}", *more)
     close(
         console,
         f"{len(done.v):,} examples, {done.words}: {shown(folder)}",

@@ -24,7 +24,7 @@ from genkit.errors import ConfigError
 from genkit.models.base import Noise
 from genkit.models.conditional_on_image import ImageToImage, ReturnsImage
 from genkit.models.gan.adversarial_loss import AdversarialLoss, LeastSquaresLoss
-from genkit.models.image_to_image.patch_discriminator import PatchDiscriminator
+from genkit.models.image_to_image.patch_discriminator import CHANNELS, PatchDiscriminator
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 
@@ -58,7 +58,7 @@ class CycleGAN(ImageToImage, ReturnsImage):
         loss: AdversarialLoss | None = None,
         cycle: NonNegativeFloat = 10.0,
         identity: NonNegativeFloat | None = None,
-        channels: tuple[Width, ...] = (32, 64),
+        channels: tuple[Width, ...] = CHANNELS,
     ) -> None:
         super().__init__(spec)
         c, x, network = self.condition_shape, spec.shape, backbone or default_backbone

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from genkit.component import Width
 
 SLOPE = 0.2  # of the leaky ReLU
+CHANNELS = (32, 64)  # widths of the layers, of small images
 SMALLEST = 4  # pixels across a map, down to which resolution is halved
 
 

@@ -20,7 +20,7 @@ from genkit.data.spec import Batch, DataSpec
 from genkit.models.base import Noise
 from genkit.models.conditional_on_image import ImageToImage
 from genkit.models.gan.adversarial_loss import AdversarialLoss, NonSaturatingLoss
-from genkit.models.image_to_image.patch_discriminator import PatchDiscriminator
+from genkit.models.image_to_image.patch_discriminator import CHANNELS, PatchDiscriminator
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 
@@ -47,7 +47,7 @@ class Pix2Pix(ImageToImage):
         backbone: BackboneFactory | None = None,
         loss: AdversarialLoss | None = None,
         l1: NonNegativeFloat = 100.0,
-        channels: tuple[Width, ...] = (32, 64),
+        channels: tuple[Width, ...] = CHANNELS,
     ) -> None:
         super().__init__(spec)
         self.generator = (backbone or default_backbone)(in_shape=self.condition_shape, out_shape=spec.shape)
