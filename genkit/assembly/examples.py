@@ -50,6 +50,7 @@ class Subject:
         settings: Of the verb.
         own_examples: Whether they are of the checkpoint's own data.
         infers_labels: Whether the verb finds out the label of an example itself, for a conditional model.
+        known: Bool (n, *shape) where values of a user's file are missing, None where all are there.
     """
 
     found: Restored
@@ -61,6 +62,7 @@ class Subject:
     settings: UseSettings
     own_examples: bool
     infers_labels: bool = False
+    known: Tensor | None = None
 
     @property
     def x(self) -> Tensor:
@@ -111,6 +113,7 @@ def subject_of(
     console: Console,
     usual: int | None = None,
     read_as: Callable[[DataSpec], DataSpec] | None = None,
+    gaps: bool = False,
 ) -> Subject:
     """The model of ckpt= and the examples that it is applied to.
 
@@ -120,6 +123,7 @@ def subject_of(
         console: Of notices.
         usual: How many held-out examples are taken where n= is not given; None: all of them.
         read_as: From the model's data to what `input=` holds, where that is something else.
+        gaps: Whether the empty cells of a user's table are unknown values.
 
     Raises:
         ConfigError: the model cannot, `data=` and `input=` are both given, or other data than the model's.
@@ -131,7 +135,7 @@ def subject_of(
     found = model_of(verb, settings, console)
     if settings.input is not None:
         spec = found.model.spec
-        return _of_input(settings.input, found, spec if read_as is None else read_as(spec), settings)
+        return _of_input(settings.input, found, spec if read_as is None else read_as(spec), settings, gaps)
     return _held_out(found, settings, usual)
 
 
@@ -145,11 +149,13 @@ def model_of(verb: str, settings: UseSettings, console: Console) -> Restored:
     return found
 
 
-def _of_input(path: str, found: Restored, spec: DataSpec, settings: UseSettings) -> Subject:
-    given = read_given(path, spec)
+def _of_input(path: str, found: Restored, spec: DataSpec, settings: UseSettings, gaps: bool) -> Subject:
+    given = read_given(path, spec, gaps=gaps)
     n = _count(settings.n, len(given.split), f"input={shown(path)}", None)
     some = given.split.take(torch.arange(n))
-    return Subject(found, some.x, some.y, given.names[:n], path, torch.arange(n), settings, own_examples=False)
+    known = None if given.known is None else given.known[:n]
+    rows = torch.arange(n)
+    return Subject(found, some.x, some.y, given.names[:n], path, rows, settings, own_examples=False, known=known)
 
 
 def _held_out(found: Restored, settings: UseSettings, usual: int | None) -> Subject:
