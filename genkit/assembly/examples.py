@@ -52,6 +52,7 @@ class Subject:
         infers_labels: Whether the verb finds out the label of an example itself, for a conditional model.
         c: (n, *condition) stored values of the other images of held-out pairs, None without pairs.
         pairs_known: Whether these belong to the examples, which are then what they are to become.
+        known: Bool (n, *shape) where values of a user's file are missing, None where all are there.
     """
 
     found: Restored
@@ -65,6 +66,7 @@ class Subject:
     infers_labels: bool = False
     c: Tensor | None = None
     pairs_known: bool = True
+    known: Tensor | None = None
 
     @property
     def x(self) -> Tensor:
@@ -115,6 +117,7 @@ def subject_of(
     console: Console,
     usual: int | None = None,
     read_as: Callable[[DataSpec], DataSpec] | None = None,
+    gaps: bool = False,
 ) -> Subject:
     """The model of ckpt= and the examples that it is applied to.
 
@@ -124,6 +127,7 @@ def subject_of(
         console: Of notices.
         usual: How many held-out examples are taken where n= is not given; None: all of them.
         read_as: From the model's data to what `input=` holds, where that is something else.
+        gaps: Whether the empty cells of a user's table are unknown values.
 
     Raises:
         ConfigError: the model cannot, `data=` and `input=` are both given, or other data than the model's.
@@ -131,7 +135,7 @@ def subject_of(
         CheckpointError: see `restore`.
     """
     _refuse_both(settings)
-    return examples_for(model_of(verb, settings, console), settings, usual, read_as)
+    return examples_for(model_of(verb, settings, console), settings, usual, read_as, gaps=gaps)
 
 
 def examples_for(
@@ -141,19 +145,20 @@ def examples_for(
     read_as: Callable[[DataSpec], DataSpec] | None = None,
     source: Restored | None = None,
     without: int | None = None,
+    gaps: bool = False,
 ) -> Subject:
     """The examples that a model which is there already is applied to; raises as `subject_of`.
 
     Args:
         found: The model.
-        settings, usual, read_as: As of `subject_of`.
+        settings, usual, read_as, gaps: As of `subject_of`.
         source: The model whose data they are held-out examples of; None: `found`.
         without: A label that none of the held-out examples has.
     """
     _refuse_both(settings)
     if settings.input is not None:
         spec = found.model.spec
-        return _of_input(settings.input, found, spec if read_as is None else read_as(spec), settings)
+        return _of_input(settings.input, found, spec if read_as is None else read_as(spec), settings, gaps)
     return _held_out(found, settings, usual, source or found, without)
 
 
@@ -172,11 +177,13 @@ def model_of(verb: str, settings: UseSettings, console: Console) -> Restored:
     return found
 
 
-def _of_input(path: str, found: Restored, spec: DataSpec, settings: UseSettings) -> Subject:
-    given = read_given(path, spec)
+def _of_input(path: str, found: Restored, spec: DataSpec, settings: UseSettings, gaps: bool) -> Subject:
+    given = read_given(path, spec, gaps=gaps)
     n = _count(settings.n, len(given.split), f"input={shown(path)}", None)
     some = given.split.take(torch.arange(n))
-    return Subject(found, some.x, some.y, given.names[:n], path, torch.arange(n), settings, own_examples=False)
+    known = None if given.known is None else given.known[:n]
+    rows = torch.arange(n)
+    return Subject(found, some.x, some.y, given.names[:n], path, rows, settings, own_examples=False, known=known)
 
 
 def _held_out(

@@ -12,7 +12,7 @@ from genkit.config.build import build_factory, parameters
 from genkit.config.resolve import resolve
 from genkit.diffusion.denoiser import Denoiser, RowLabelled
 from genkit.errors import ConfigError
-from genkit.inverse.guided_denoiser import PARTICLES, Guided
+from genkit.inverse.guided_denoiser import PARTICLES, Guided, PiGDM
 from genkit.inverse.latent_langevin import LatentLangevin
 from genkit.inverse.posterior_sampler import PosteriorSampler
 from genkit.inverse.split_gibbs import SplitGibbs
@@ -22,7 +22,7 @@ from genkit.models.latent_variable import LatentVariable
 from genkit.noise import Noise
 
 # ability -> the sampler that serves it unless told otherwise, and what options of `posterior=` it goes with
-DEFAULTS: dict[type, type[PosteriorSampler]] = {Denoises: SplitGibbs, LatentVariable: LatentLangevin}
+DEFAULTS: dict[type, type[PosteriorSampler]] = {Denoises: PiGDM, LatentVariable: LatentLangevin}
 ASKED = {"denoiser": Denoises, "generator": LatentVariable}  # argument of a posterior sampler -> what gives it
 
 
@@ -113,7 +113,7 @@ def _denoiser(model: Denoises, y: Tensor | None, n: int, infers: bool) -> Denois
 
 def infers_labels(model: GenerativeModel, node: Any, plugins: Sequence[str]) -> bool:
     """Tell whether a conditional model can do without being told the labels of measured examples."""
-    if node is None:
+    if node is None:  # the usual samplers all do
         return any(isinstance(model, ability) for ability in DEFAULTS)
     cls = resolve(node["_target_"], at="posterior", plugins=plugins)
     if issubclass(cls, LatentLangevin) or _resamples(cls, node):

@@ -57,7 +57,8 @@ def complete(settings: CompleteSettings) -> Path:
     check_out(settings.out)
     if settings.prompt is not None:
         return _prompted(settings, console)
-    subject = subject_of("complete", settings, console, USUAL)
+    gaps = settings.known is None and settings.hidden is None and settings.task in (None, "impute")
+    subject = subject_of("complete", settings, console, USUAL, gaps=gaps)
     subject = told_how(subject, settings)
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):
@@ -67,13 +68,16 @@ def complete(settings: CompleteSettings) -> Path:
             else _filled(subject, settings, console)
         )
     seconds = round(time.perf_counter() - started, 3)
-    truth = truth_of(subject, done.hidden)
-    sources = [(subject.found.model.label, done.draws), *((name, x[:, None]) for name, x in done.baselines)]
-    rows = scores_of(truth, sources)
-    own = {key: settings.config.get(key) for key in KEYS} | {"features": truth.features.id, "seconds": seconds}
-    folder = result_folder("complete", subject, lambda path: write_inference(path, done, rows, own, subject.x))
-    print_scores(rows, console)
-    made = {"picture": folder / picture_file(done), "array": folder / SAMPLES, "scores": folder / RESULTS}
+    own, rows, true = {key: settings.config.get(key) for key in KEYS} | {"seconds": seconds}, [], None
+    if subject.known is None:  # what is hidden is known to us
+        truth, true = truth_of(subject, done.hidden), subject.x
+        sources = [(subject.found.model.label, done.draws), *((name, x[:, None]) for name, x in done.baselines)]
+        rows, own = scores_of(truth, sources), own | {"features": truth.features.id}
+    folder = result_folder("complete", subject, lambda path: write_inference(path, done, rows, own, true))
+    made = {"picture": folder / picture_file(done), "array": folder / SAMPLES}
+    if rows:
+        print_scores(rows, console)
+        made["scores"] = folder / RESULTS
     again = next_command(settings.plugins, "complete", f"ckpt={subject.found.checkpoint.path}", "hidden=0.5")
     count = f"{len(done.draws):,} examples, {settings.draws:,} draws of each"
     close(console, f"{count}, {done.words}: {shown(folder)}", made, [again])
@@ -105,7 +109,10 @@ def _prompted(settings: CompleteSettings, console: Console) -> Path:
 def _filled(subject: Subject, settings: CompleteSettings, console: Console) -> Inference:
     """Draws of what is hidden, and what is known as it was given."""
     spec, n, k = subject.found.model.spec, len(subject.v), settings.draws
-    known, words = _known(spec, settings, n)
+    if subject.known is None:
+        known, words = _known(spec, settings, n)
+    else:
+        known, words = subject.known, f"empty cells of {shown(subject.source)} filled"
     each = known.expand(n, *spec.shape)
     if isinstance(subject.found.model, Completes) and settings.posterior is None:
         x = completed(subject, each, k, console)

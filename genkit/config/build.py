@@ -208,6 +208,20 @@ def schema_of(cls: type) -> Mapping[str, Any]:
         return MappingProxyType({})
 
 
+def instead_of(expect: type, at: str) -> str:
+    """The end of a refusal: what to type for an object of the class, ": choose sampler=langevin or sampler=mala"."""
+    from genkit.config.hydra.catalog import Catalog, load_yaml
+    from genkit.config.hydra.words import Words
+
+    group = at.rsplit(".", 1)[-1]
+    fit = []
+    for name, file in Catalog.of(Words()).options(group).items():
+        target = str(load_yaml(file).get("_target_"))
+        if target.startswith("genkit.") and issubclass(resolve(target, at=at), expect):
+            fit.append(f"{group}={name}")
+    return f": choose {' or '.join(fit)}" if fit else ""
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads nodes under one set of permissions."""
@@ -225,7 +239,7 @@ class Reader:
             refuse_interpolations(node, at)
         cls = resolve(node["_target_"], at=at, plugins=self.plugins, trusted=self.trusted, listed=self.listed)
         if isinstance(expect, type) and not is_protocol(expect) and not issubclass(cls, expect):
-            raise ConfigError(f"{at}: {cls.__name__} is no {expect.__name__}")
+            raise ConfigError(f"{at}: {cls.__name__} is no {expect.__name__}{instead_of(expect, at)}")
         if not gives:
             gives = FOREIGN.get(node["_target_"], gives)
         values = {name: value for name, value in node.items() if name != "_target_"}

@@ -24,6 +24,9 @@ from genkit.data.on_disk import aloud
 from genkit.data.samples import GIVE, NOTE, SAMPLES, read_samples
 from genkit.data.spec import DataSpec
 from genkit.data.split import InMemory, Split
+from genkit.data.tables.files import is_table
+from genkit.data.tables.gaps import read_with_gaps
+from genkit.data.tables.kind import Tabular
 from genkit.errors import DataError
 from genkit.printing import shown
 
@@ -38,13 +41,15 @@ class Given:
     Attributes:
         split: Stored values, labelled where the file is.
         names: Of each: its file, or its number in the file.
+        known: Bool (n, *shape), where some of their values are missing; None where all are there.
     """
 
     split: Split
     names: tuple[str, ...]
+    known: Tensor | None = None
 
 
-def read_given(path: Path | str, spec: DataSpec, say: Callable[[str], None] = aloud) -> Given:
+def read_given(path: Path | str, spec: DataSpec, say: Callable[[str], None] = aloud, *, gaps: bool = False) -> Given:
     """Read examples from a file or folder.
 
     Args:
@@ -52,6 +57,7 @@ def read_given(path: Path | str, spec: DataSpec, say: Callable[[str], None] = al
             takes.
         spec: The data that they are to be.
         say: Receives a line where pictures are not used as they are.
+        gaps: Whether the empty cells of a table are unknown values.
 
     Raises:
         DataError: nothing there can be read as such data; a picture, and the data is none.
@@ -66,6 +72,9 @@ def read_given(path: Path | str, spec: DataSpec, say: Callable[[str], None] = al
         except BadImage as error:
             raise DataError(f"{shown(path)}: not a picture that can be read ({error}); {GIVE}") from error
         return Given(InMemory(_stored([pixels], spec, path, say)), (path.name,))
+    if gaps and is_table(path) and isinstance(spec.kind, Tabular):
+        rows, known = read_with_gaps(path, spec)
+        return Given(rows, tuple(f"{path.name} {i}" for i in range(len(rows))), known)
     split = read_samples(path, spec)
     return Given(split, tuple(f"{path.name} {i}" for i in range(len(split))))
 

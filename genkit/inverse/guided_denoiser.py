@@ -48,6 +48,7 @@ from genkit.noise import Noise
 
 HIGHEST, LOWEST = 40.0, 0.02  # noise levels between which particles move, in model units
 PARTICLES = 8
+FEWER = 24  # steps of particles that are guided by one variance: cheap, and as near on images as twice as many
 Steps = Annotated[int, Range(2, 10_000)]
 Particles = Annotated[int, Range(1, 10_000)]
 
@@ -193,7 +194,7 @@ class PiGDM(Guided):
         *,
         denoiser: Denoiser,
         sampler: SamplerFactory | None = None,
-        steps: Steps = STEPS,
+        steps: Steps = FEWER,
         particles: Particles = PARTICLES,
         data_std: PositiveFloat = 1.0,
         iterations: Annotated[int, Range(1, 1000)] = ITERATIONS,

@@ -63,6 +63,25 @@ def test_points_are_imputed(flow: Path) -> None:
     assert len(np.unique(x[:, :, 1])) > 4
 
 
+def test_empty_cells_of_a_table_are_filled(runs: Path) -> None:
+    heights = np.random.default_rng(0).normal(size=80)
+    lines = [f"{height:.3f},{2 * height:.3f},{'tall' if height > 0 else 'short'}" for height in heights]
+    Path("people.csv").write_text("\n".join(["height,weight,word", *lines]))
+    quick = ("trainer=cpu", "trainer.max_steps=2", "data.batch_size=16", "samples.every_n_steps=0")
+    done("train", "model=diffusion", "data=table", "data.root=people.csv", *quick, f"run_dir={runs / 'table'}")
+    Path("gaps.csv").write_text("height,weight,word\n1.0,,tall\n,-2.0,\n0.5,1.0,short\n")
+    said = done("complete", f"ckpt={runs / 'table'}", "input=gaps.csv", "draws=2", "out=a", *FEW)
+    assert "3 examples, 2 draws of each, empty cells of gaps.csv filled" in said
+    filled = [line.split(",") for line in Path("a/samples.csv").read_text().splitlines()[1:]]
+    assert len(filled) == 6
+    assert all(float(row[0]) == 1.0 and row[2] == "tall" and row[1] for row in filled[:2])
+    assert all(float(row[1]) == -2.0 and row[2] in ("tall", "short") for row in filled[2:4])
+    assert [(float(row[0]), float(row[1]), row[2]) for row in filled[4:]] == [(0.5, 1.0, "short")] * 2
+    assert not Path("a/results.json").exists()
+    Path("whole.csv").write_text("height,weight,word\n1.0,2.0,tall\n")
+    assert "no cell is empty" in refused(3, "complete", f"ckpt={runs / 'table'}", "input=whole.csv", "out=b")
+
+
 def test_a_model_that_completes_does(runs: Path) -> None:
     run = runs / "made"
     quick = ("trainer=cpu", "trainer.max_steps=2", "data.batch_size=16", "samples.every_n_steps=0")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.data.spec import DataSpec
+from genkit.models.energy.annealed_langevin import AnnealedLangevin
 from genkit.models.energy.base_distribution import CoveringBase
 from genkit.models.energy.ebm import EBM
 from genkit.models.energy.langevin import MALA, ChainSampler, Langevin
@@ -30,7 +31,9 @@ class Correlated(Backbone):
         return self.zero - (x @ PRECISION * x).sum(1, keepdim=True) / 2
 
 
-@pytest.mark.parametrize("sampler", [MALA(steps=30, step=0.5, candidates=32), Langevin(steps=200, step=0.15)])
+@pytest.mark.parametrize(
+    "sampler", [MALA(steps=30, step=0.5, candidates=32), Langevin(steps=200, step=0.15), AnnealedLangevin(20, 0.5, 8)]
+)
 def test_the_rest_of_a_normal_is_drawn_from_its_conditional(sampler: ChainSampler) -> None:
     model = EBM(spec=DataSpec((2,), "vector"), backbone=Correlated, tail=1000.0, sampler=sampler).eval()
     n, value = 4000, 1.5
