@@ -255,6 +255,7 @@ COMPLETIONS = {
         "judge ",
         "list ",
         "log ",
+        "play ",
         "restore ",
         "sample ",
         "train ",

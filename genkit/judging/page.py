@@ -163,7 +163,9 @@ def _page(study: Study, trials: int, who: str, more: Mapping[str, Any]) -> str:
     buttons = "".join(f'<button data-answer="{answer}">{CHOICES[answer][0]}</button>' for answer in order)
     typed = ", ".join(f"{CHOICES[answer][1][1]} for {answer}" for answer in order)
     what = "images" if study.task == "real_or_fake" else "pairs of images"
-    saved = "<p>Save your answers and send the file to the person who asked you.</p><button id=save>Save answers</button>"
+    saved = (
+        "<p>Save your answers and send the file to the person who asked you.</p><button id=save>Save answers</button>"
+    )
     policy = f'<meta http-equiv="Content-Security-Policy" content="{OFFLINE}">' if offline else ""
     body = [
         f"<section id=start><p>{trials} {what}, one after the other, as long as you like for each. {_advice(study)}"
