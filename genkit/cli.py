@@ -58,6 +58,7 @@ VERBS = {
     "judge": Verb(
         "genkit.commands.judge:run", "let people judge samples: real or fake, or which is better", hydra=True
     ),
+    "play": Verb("genkit.commands.play:run", "watch a distribution in the plane being learned"),
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "report": Verb("genkit.commands.report:run", "write a page that explains a run, or compares several"),

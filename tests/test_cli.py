@@ -256,6 +256,7 @@ COMPLETIONS = {
         "judge ",
         "list ",
         "log ",
+        "play ",
         "report ",
         "restore ",
         "sample ",

@@ -27,6 +27,7 @@ from genkit.loggers.delivery import Delivery
 from genkit.models.base import GenerativeModel
 from genkit.printing import one_line
 from genkit.tensor_cores import allow_tf32
+from genkit.training.callbacks.attached import Attached
 from genkit.training.callbacks.budget_keeper import BudgetKeeper, EventEnd, LastValidation
 from genkit.training.callbacks.checkpoint_writer import CheckpointWriter
 from genkit.training.callbacks.compile_time import CompileTime
@@ -201,6 +202,9 @@ def _callbacks(run: TrainingRun, console: Console, stop: StopSignal) -> list[pl.
     metrics = MetricsWriter(run.folder / METRICS, run.trainer.log_every_n_steps)
     logging = [RunLogging(run.loggers, metrics, run.folder, console)] if run.loggers else []
     quick = [] if run.quick is None else [QuickScores(run.quick, run.dataset, console, run.validates_last)]
+    for callback in run.callbacks:
+        if isinstance(callback, Attached):
+            callback.attach(run.folder, run.dataset, run.name, console)
     begin, end = ([], []) if run.keeper is None else ([run.keeper], [EventEnd(run.keeper)])
     return [
         *begin,
