@@ -13,6 +13,14 @@ USUAL = ("trainer=cpu", "data.batch_size=128", "trainer.max_steps=300", "trainer
 FEW = ("samples.every_n_steps=100",)
 MLP = ("backbone=mlp", "backbone.width=64", "backbone.depth=2")
 FLOW = ("model=flow", "model.transform.vector.layers=4", "model.transform.vector.hidden_features=32")
+AUTOREGRESSIVE = (
+    "model=nsf_autoregressive",
+    "data=toy",
+    "data.n_train=64",
+    "optimizer.lr=1e-2",
+    "optimizer.weight_decay=0",
+    "trainer.max_steps=200",
+)
 TOY = ("data=toy", "data.n_train=8000")
 VAE, DIFFUSION = ("model=vae", *MLP), ("model=diffusion", *MLP)
 SMALL_GAN = ("model=gan", "backbone=mlp", "backbone.width=64", "backbone.depth=1")
@@ -48,11 +56,7 @@ KINDS: dict[str, list[tuple[str, ...]]] = {
         (*PLAIN_GAN, *TOY, *FAST_GENERATOR, "+optimizer_overrides.generator.lr=1e-2"),
         (*PLAIN_GAN, *DIGITS, *FAST_GENERATOR, "+optimizer_overrides.generator.lr=5e-3"),
     ],
-    "memorisation": [
-        (*DIFFUSION, "data=toy", "data.n_train=12", "optimizer.lr=5e-3", "trainer.max_steps=800",
-         "data.batch_size=256", "trainer.val_every_n_steps=100"),
-        (*FLOW, "data=toy", "data.n_train=16", "optimizer.lr=1e-2", "trainer.max_steps=400"),
-    ],
+    "memorisation": [(*AUTOREGRESSIVE, f"data.name={name}") for name in ("eight_gaussians", "two_moons", "pinwheel")],
     "posterior collapse": [
         ("model=beta_vae", *MLP, *TOY, "model.objective.beta=30"),
         ("model=beta_vae", *MLP, *DIGITS, "model.objective.beta=300"),
