@@ -34,6 +34,7 @@ PLAIN_GAN = (
 FAST_GENERATOR = ("optimizer.lr=2e-4", "samples.watch_n=256", "trainer.max_steps=500")
 CONSTANT = ("lr_schedule=constant",)
 DIGITS = ("data=digits",)
+SHORT = ("trainer.max_steps=40", "trainer.val_every_n_steps=4", "trainer.log_every_n_steps=2")
 LONGER = ("trainer.max_steps=800", "trainer.val_every_n_steps=40")
 
 
@@ -71,11 +72,7 @@ KINDS: dict[str, list[tuple[str, ...]]] = {
         (*FLOW, *TOY, *CONSTANT, "optimizer.lr=3", "trainer.gradient_clip=0"),
         (*VAE, *DIGITS, *CONSTANT, "optimizer=sgd", "optimizer.lr=1", "trainer.gradient_clip=0"),
     ],
-    "underfitting": [
-        (*VAE, *DIGITS, "trainer.max_steps=60", "trainer.val_every_n_steps=6", "trainer.log_every_n_steps=3"),
-        (*DIFFUSION, *DIGITS, "trainer.max_steps=60", "trainer.val_every_n_steps=6", "trainer.log_every_n_steps=3"),
-        (*FLOW, *TOY, "trainer.max_steps=40", "trainer.val_every_n_steps=4", "trainer.log_every_n_steps=2"),
-    ],
+    "underfitting": [(*model, *SHORT) for model in ((*VAE, *DIGITS), (*DIFFUSION, *DIGITS), (*FLOW, *TOY))],
     "overfitting": [
         (*FLOW, "data=toy", "data.n_train=60", "optimizer.lr=5e-3"),
         (*FLOW, "data=toy", "data.name=two_moons", "data.n_train=40", "optimizer.lr=5e-3"),
