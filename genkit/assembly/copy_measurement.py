@@ -1,7 +1,7 @@
 """Samples of a checkpoint beside its training data and as good held-out data: whether it copies.
 
-Both sets are of one distribution, so a sample that owes nothing to memory is as likely to be nearest to any example of
-them. Distances are those of the data's kind: Euclidean, or places that differ.
+As many are taken of each where there are. Both sets are of one distribution, so a sample that owes nothing to memory
+is as likely to be nearest to any example of them. Distances are those of the data: Euclidean, or places that differ.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from genkit.assembly.restore import Restored
 from genkit.data.dataset import Dataset, SplitName
 from genkit.data.kinds import ValueKind
 from genkit.data.order import drawn
-from genkit.diagnosis.memorisation import CLOSER, COUNT, EXPECTED, SHARE
+from genkit.diagnosis.memorisation import CLOSER, COUNT, EXPECTED, SHARE, TRAIN
 from genkit.models.stream import stream_samples
 
 MOST = 10_000  # examples on each side
@@ -31,7 +31,8 @@ def copies(found: Restored, dataset: Dataset, n: int, seed: int = 0) -> dict[str
     """
     stream = stream_samples(found.model, n, seed=seed, batch_size=CHUNK)
     samples = found.model.spec.unscale(torch.cat([x for x, _ in stream]).cpu())
-    train, held_out = _some(dataset, ("train",)), _some(dataset, ("val", "test"))
+    train = _some(dataset, ("train",), MOST)
+    held_out = _some(dataset, ("val", "test"), len(train))
     kind = found.model.spec.kind
     to_train, to_held_out = _nearest(kind, samples, train), _nearest(kind, samples, held_out)
     usual = float(_nearest(kind, held_out[:n], train).median())
@@ -39,6 +40,7 @@ def copies(found: Restored, dataset: Dataset, n: int, seed: int = 0) -> dict[str
     share = (to_train < to_held_out).double() + 0.5 * ties.double()
     found_numbers = {
         COUNT: float(len(samples)),
+        TRAIN: float(len(train)),
         SHARE: float(share.mean()),
         EXPECTED: len(train) / (len(train) + len(held_out)),
     }
@@ -47,10 +49,14 @@ def copies(found: Restored, dataset: Dataset, n: int, seed: int = 0) -> dict[str
     return found_numbers
 
 
-def _some(dataset: Dataset, names: tuple[SplitName, ...]) -> Tensor:
-    """Stored examples of some splits, at most 10,000 of each."""
-    splits = [dataset.split(name) for name in names]
-    return torch.cat([drawn(split, min(MOST, len(split)), seed=0).x for split in splits if len(split)])
+def _some(dataset: Dataset, names: tuple[SplitName, ...], most: int) -> Tensor:
+    """At most so many stored examples of some splits, of the last ones rather than of the first."""
+    found: list[Tensor] = []
+    for name in reversed(names):
+        split, left = dataset.split(name), most - sum(map(len, found))
+        if left > 0 and len(split):
+            found.append(drawn(split, min(left, len(split)), seed=0).x)
+    return torch.cat(found)
 
 
 def _nearest(kind: ValueKind, v: Tensor, others: Tensor) -> Tensor:

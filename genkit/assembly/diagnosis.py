@@ -19,7 +19,7 @@ MOST = 3  # faults that are told at the end of a training
 
 
 def faults_of(facts: RunFacts, results: Sequence[Path] = ()) -> list[Fault]:
-    """The faults of a run, the surest first, with commands that would begin it anew."""
+    """The faults of a run, the surest first."""
     return diagnose(evidence_of(facts, results))
 
 

@@ -13,6 +13,8 @@ from genkit.diagnosis.fault import Fault
 
 NAME = "discriminator winning"
 WON = 0.1  # of what its loss began at
+UNEQUAL = 4.0  # times the other rate
+PENALTIES = "genkit.models.gan.gradient_penalty"
 APART = 4.0  # nats between the logits of real and generated examples
 
 
@@ -47,14 +49,15 @@ def _of(evidence: Evidence, phase: str, losses: Points, real: Points, fake: Poin
         "Weaken it: a penalty on its gradient, a lower rate for it than for the generator, fewer of its steps, or "
         "noise on what it sees."
     )
-    return Fault(NAME, seen, "sure", advice, _words(evidence))
+    return Fault(NAME, seen, "sure", advice, balancing(evidence))
 
 
-def _words(evidence: Evidence) -> tuple[str, ...]:
+def balancing(evidence: Evidence) -> tuple[str, ...]:
+    """The words that make discriminator and generator equally strong: equal rates, else penalties on the gradient."""
     mine, other = (evidence.last(f"lr/{phase}") for phase in ("discriminator", "generator"))
-    if mine is not None and other is not None and other < mine / 4:
-        return (f"optimizer_overrides.generator.lr={mine:g}",)
-    return ("model.penalties=[{_target_: genkit.models.gan.gradient_penalty.R1, gamma: 1.0}]",)
+    if mine is not None and other is not None and not mine / UNEQUAL < other < mine * UNEQUAL:
+        return (f"+optimizer_overrides.generator.lr={mine:g}",)
+    return (f"model.penalties=[{', '.join(f'{{_target_: {PENALTIES}.{name}, gamma: 0.1}}' for name in ('R1', 'R2'))}]",)
 
 
 def _late(points: Points) -> float:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from genkit.diagnosis.evidence import Evidence
 from genkit.diagnosis.fault import Fault
 
+LEAST_STEPS = 50  # of a run that is more than a trial
+
 
 def rule(evidence: Evidence) -> Fault | None:
     """The decay looks back on more steps than there are."""
     decay, steps = evidence.number("ema.decay"), evidence.steps or evidence.step
-    if decay is None or not 0 < decay < 1 or not steps:
+    if decay is None or not 0 < decay < 1 or steps < LEAST_STEPS:
         return None
     horizon = 1 / (1 - decay)
     if horizon <= steps:

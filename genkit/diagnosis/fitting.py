@@ -7,7 +7,7 @@ from genkit.diagnosis.evidence import LEAST, Evidence, at, smoothed, start_of, t
 from genkit.diagnosis.fault import Certainty, Fault
 from genkit.diagnosis.step_size import too_small
 
-FALLING = {0.5: 0.2, 0.75: 0.1}  # share of the way, by the sum of the rates -> share of the fall that came after it
+FALLING = {0.5: 0.3, 0.75: 0.15}  # share of the way, by the sum of the rates -> share of the fall that came after it
 RISE = 0.10  # share of the fall, by which validation rose again
 EARLY = 0.8  # share of the run, before which its best lies
 

@@ -12,18 +12,20 @@ import math
 from genkit.diagnosis.evidence import Evidence
 from genkit.diagnosis.fault import Certainty, Fault
 
-SHARE, EXPECTED, COUNT, CLOSER = "copies/share", "copies/expected", "copies/n", "copies/closer"
-SIGMAS = 5.0
+SHARE, EXPECTED, COUNT, TRAIN = "copies/share", "copies/expected", "copies/n", "copies/train"
+CLOSER = "copies/closer"
+SIGMAS = 3.0  # of the share, since both the samples and the examples that they are near to are draws
 EXCESS = 0.3  # of the way from the expected share to 1
 COPY = 0.5  # of the distance of fresh examples from the training data
 
 
 def rule(evidence: Evidence) -> Fault | None:
     """Samples are closer to the training examples than chance has it."""
-    share, expected, n, closer = (evidence.measured.get(key) for key in (SHARE, EXPECTED, COUNT, CLOSER))
-    if share is None or expected is None or not n or not 0 < expected < 1:
+    share, expected, closer = (evidence.measured.get(key) for key in (SHARE, EXPECTED, CLOSER))
+    n, train = (evidence.measured.get(key) for key in (COUNT, TRAIN))
+    if share is None or expected is None or not n or not train or not 0 < expected < 1:
         return None
-    error = math.sqrt(expected * (1 - expected) / n)
+    error = math.sqrt(expected * (1 - expected) * (1 / n + 1 / train))
     if share - expected < max(SIGMAS * error, EXCESS * (1 - expected)):
         return None
     near = "" if closer is None else f"; their median distance from it is {closer:.2f} of that of held-out examples"

@@ -6,6 +6,7 @@ with the share of each), and how many are near copies of another sample (`sample
 
 from __future__ import annotations
 
+from genkit.diagnosis.adversary import balancing
 from genkit.diagnosis.evidence import Evidence
 from genkit.diagnosis.fault import Certainty, Fault
 
@@ -62,5 +63,5 @@ def _shares(evidence: Evidence, kind: str) -> list[float]:
 def _advice(evidence: Evidence) -> tuple[tuple[str, ...], str]:
     if any(key.endswith("/fake_logits") for key in evidence.series):
         advice = "Penalise the discriminator's gradient, let it see groups of samples, or lower the generator's rate."
-        return ("model=r3gan",), advice
+        return balancing(evidence), advice
     return (), "Train for longer, or sample at a higher temperature; if it lasts, take a model with more capacity."

@@ -21,7 +21,7 @@ def rule(evidence: Evidence) -> Fault | None:
     said += [] if kl is None else [f"the KL term is {kl:.3g} nats an example"]
     seen = f"At the last validation, {' and '.join(said)}: all examples have the same latent, the prior's."
     beta = evidence.number("model.objective.beta")
-    words: tuple[str, ...] = ("model.objective.free_bits=0.1",)
+    words: tuple[str, ...] = ("model.objective={_target_: genkit.models.vae.objective.ELBO, free_bits: 0.1}",)
     advice = "Weigh the KL term less, warm it up for longer, or leave it some nats that cost nothing (free bits)."
     if beta is not None and beta > 1:
         words = ("model.objective.beta=1",)

@@ -10,6 +10,7 @@ from genkit.diagnosis.evidence import Evidence
 from genkit.diagnosis.fault import Fault
 
 FEW = 50
+OF_EVAL = "n"
 
 
 def rule(evidence: Evidence) -> Fault | None:
@@ -22,5 +23,7 @@ def rule(evidence: Evidence) -> Fault | None:
     singular = score.dim is not None and score.n < score.dim
     why = f", fewer than its features have dimensions ({score.dim:,})" if singular else ""
     seen = f"{score.name} {score.value:.3g}{ends} is of {score.n:,} samples{why}: it tells models apart only by chance."
-    enough = (f"{score.key}={max(1000, 4 * (score.dim or 0))}",)
-    return Fault("too few samples", seen, "sure" if singular else "likely", "Score more samples.", enough)
+    enough = f"{score.key}={max(1000, 4 * (score.dim or 0))}"
+    of_training = score.key != OF_EVAL  # words are those of genkit train
+    advice = "Score more samples." if of_training else f"Score more samples, as with genkit eval {enough}."
+    return Fault("too few samples", seen, "sure" if singular else "likely", advice, (enough,) if of_training else ())

@@ -54,7 +54,7 @@ def test_without_run_dir_a_sweep_has_its_stamped_folder_and_ends_with_a_table(wo
     said = done("train", "-m", "optimizer.lr=1e-3,1e-4", "model=vae", *OPTIONS, "trainer.val_every_n_steps=1")
     (sweep,) = (work / "outputs" / "train").iterdir()
     near = sweep.relative_to(work)
-    *_, header, first, second, best, table, picture, following, score_best, score_all = said.splitlines()
+    *_, header, first, second, best, table, report, picture, following, score_best, score_all = said.splitlines()
     assert header.split() == ["job", "lr", "status", "val/loss", "folder"]
     scores = {}
     for line, value, number in ((first, "0.001", 0), (second, "0.0001", 1)):
@@ -63,6 +63,7 @@ def test_without_run_dir_a_sweep_has_its_stamped_folder_and_ends_with_a_table(wo
         assert line.split() == [str(number), value, "done", f"{scores[folder]:.5g}", str(folder)]
     assert best.startswith("best: lr=0.00")
     assert (table, picture, following) == (f"table: {near}/sweep.csv", f"picture: {near}/sweep.png", "next:")
+    assert report == f"report: {near}/report.html"
     assert (sweep / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert score_best == f"  genkit eval ckpt={min(scores, key=lambda folder: scores[folder])}"
     assert score_all == f"  genkit eval ckpt={near}"

@@ -13,6 +13,14 @@ USUAL = ("trainer=cpu", "data.batch_size=128", "trainer.max_steps=300", "trainer
 FEW = ("samples.every_n_steps=100",)
 MLP = ("backbone=mlp", "backbone.width=64", "backbone.depth=2")
 FLOW = ("model=flow", "model.transform.vector.layers=4", "model.transform.vector.hidden_features=32")
+AUTOREGRESSIVE = (
+    "model=nsf_autoregressive",
+    "data=toy",
+    "data.n_train=64",
+    "optimizer.lr=1e-2",
+    "optimizer.weight_decay=0",
+    "trainer.max_steps=200",
+)
 TOY = ("data=toy", "data.n_train=8000")
 VAE, DIFFUSION = ("model=vae", *MLP), ("model=diffusion", *MLP)
 SMALL_GAN = ("model=gan", "backbone=mlp", "backbone.width=64", "backbone.depth=1")
@@ -26,6 +34,7 @@ PLAIN_GAN = (
 FAST_GENERATOR = ("optimizer.lr=2e-4", "samples.watch_n=256", "trainer.max_steps=500")
 CONSTANT = ("lr_schedule=constant",)
 DIGITS = ("data=digits",)
+SHORT = ("trainer.max_steps=40", "trainer.val_every_n_steps=4", "trainer.log_every_n_steps=2")
 LONGER = ("trainer.max_steps=800", "trainer.val_every_n_steps=40")
 
 
@@ -48,11 +57,7 @@ KINDS: dict[str, list[tuple[str, ...]]] = {
         (*PLAIN_GAN, *TOY, *FAST_GENERATOR, "+optimizer_overrides.generator.lr=1e-2"),
         (*PLAIN_GAN, *DIGITS, *FAST_GENERATOR, "+optimizer_overrides.generator.lr=5e-3"),
     ],
-    "memorisation": [
-        (*DIFFUSION, "data=toy", "data.n_train=12", "optimizer.lr=5e-3", "trainer.max_steps=800",
-         "data.batch_size=256", "trainer.val_every_n_steps=100"),
-        (*FLOW, "data=toy", "data.n_train=16", "optimizer.lr=1e-2", "trainer.max_steps=400"),
-    ],
+    "memorisation": [(*AUTOREGRESSIVE, f"data.name={name}") for name in ("eight_gaussians", "two_moons", "pinwheel")],
     "posterior collapse": [
         ("model=beta_vae", *MLP, *TOY, "model.objective.beta=30"),
         ("model=beta_vae", *MLP, *DIGITS, "model.objective.beta=300"),
@@ -67,11 +72,7 @@ KINDS: dict[str, list[tuple[str, ...]]] = {
         (*FLOW, *TOY, *CONSTANT, "optimizer.lr=3", "trainer.gradient_clip=0"),
         (*VAE, *DIGITS, *CONSTANT, "optimizer=sgd", "optimizer.lr=1", "trainer.gradient_clip=0"),
     ],
-    "underfitting": [
-        (*VAE, *DIGITS, "trainer.max_steps=60", "trainer.val_every_n_steps=6", "trainer.log_every_n_steps=3"),
-        (*DIFFUSION, *DIGITS, "trainer.max_steps=60", "trainer.val_every_n_steps=6", "trainer.log_every_n_steps=3"),
-        (*FLOW, *TOY, "trainer.max_steps=40", "trainer.val_every_n_steps=4", "trainer.log_every_n_steps=2"),
-    ],
+    "underfitting": [(*model, *SHORT) for model in ((*VAE, *DIGITS), (*DIFFUSION, *DIGITS), (*FLOW, *TOY))],
     "overfitting": [
         (*FLOW, "data=toy", "data.n_train=60", "optimizer.lr=5e-3"),
         (*FLOW, "data=toy", "data.name=two_moons", "data.n_train=40", "optimizer.lr=5e-3"),

@@ -1,0 +1,52 @@
+"""Train every planted fault and every healthy run of tests/diagnosis/planted.py, and print how they are diagnosed.
+
+    python scripts/diagnosis.py FOLDER [KIND…]
+
+About twenty minutes of one core. Runs that stand in FOLDER are not trained again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "diagnosis"))
+
+from planted import HEALTHY_RUNS, KINDS, RUNS, planted
+
+from genkit import cli
+from genkit.assembly.diagnosis import faults_of
+from genkit.assembly.run_facts import facts_of
+
+HEALTHY = "healthy"
+
+
+def main() -> None:
+    """Print a line for each kind: in how many runs its fault is named, and what else is."""
+    folder, *kinds = sys.argv[1:]
+    for kind in kinds or [*KINDS, HEALTHY]:
+        names = [diagnosed(run.words, Path(folder, run.name)) for run in runs_of(kind)]
+        others = Counter(name for found in names for name in found if name != kind)
+        said = ", ".join(f"{name} in {n}" for name, n in others.most_common()) or "none"
+        named = "" if kind == HEALTHY else f"named in {sum(kind in found for found in names)} of {len(names)}; "
+        print(f"{kind}: {named}others of {len(names)}: {said}", flush=True)
+
+
+def runs_of(kind: str):
+    return planted(kind, HEALTHY_RUNS if kind == HEALTHY else RUNS)
+
+
+def diagnosed(words: tuple[str, ...], run: Path) -> list[str]:
+    """The faults of one training."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        if not run.exists():
+            cli.main([*words, f"run_dir={run}"])
+        cli.main(["diagnose", str(run)])
+    return [fault.name for fault in faults_of(facts_of(run))]
+
+
+if __name__ == "__main__":
+    main()
