@@ -19,7 +19,6 @@ from genkit.storage.atomic import whole_file
 
 FRAMES = "frames.json"
 PAUSE, LAST = 500, 2500  # milliseconds of a frame, and of the last one
-NO_ICON = '<link rel="icon" href="data:,">'
 STYLE = """
 body { max-width: 74rem; } figure { margin: 0; }
 #frame { width: 100%; aspect-ratio: 16 / 9; background: #fff; border-radius: 6px; display: block; }
@@ -92,9 +91,8 @@ def playground_page(title: str, frames: Sequence[Mapping[str, Any]], verdict: st
         '<figcaption id="caption" aria-live="polite"></figcaption></figure>',
         f'<p id="verdict">{escape(verdict)}</p>',
         f'<script id="data" type="application/json">{data.replace("<", chr(92) + "u003c")}</script>',
-        f"<script>{SCRIPT}</script>",
     ]
-    return html_page(title, body, STYLE, NO_ICON)
+    return html_page(title, body, STYLE, SCRIPT, served=live)
 
 
 def save_playground(
