@@ -44,7 +44,7 @@ LEAST = 0.5  # share of the particles that count, below which they are drawn aga
 
 @dataclass(frozen=True)
 class Look:
-    """What a guided denoiser says of noisy points.
+    """An answer of a guided denoiser about noisy points.
 
     Attributes:
         mean: E[x | x_t], (B, *shape).
