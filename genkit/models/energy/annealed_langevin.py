@@ -83,7 +83,7 @@ class AnnealedLangevin(ChainSampler):
         step: Tensor,
         eps: Tensor,
     ) -> tuple[Tensor, tuple[Slope, Slope], Tensor]:
-        """Where each particle would go, the slopes there, and the chance (N,) that it goes."""
+        """The place that each particle would go to, the slopes there, and the chance (N,) that it goes."""
         value, gradient = _mixed(*here, beta)
         wide = _beside(step, u)
         moved = u + wide**2 / 2 * gradient + wide * eps
