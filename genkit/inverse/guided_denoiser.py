@@ -28,9 +28,11 @@ from torch import Tensor
 
 from genkit.component import PositiveFloat, Range
 from genkit.diffusion.denoiser import Denoiser, RowLabelled, expand_to
+from genkit.diffusion.dpm_solver import DPMSolverSampler
 from genkit.diffusion.sampler import SamplerFactory
 from genkit.diffusion.stochastic import AncestralSampler
 from genkit.errors import ConfigError
+from genkit.inverse.gibbs_refinement import refined
 from genkit.inverse.posterior_sampler import (
     ITERATIONS,
     STEPS,
@@ -47,10 +49,12 @@ from genkit.inverse.twisted_particles import Look, TwistedParticles
 from genkit.noise import Noise
 
 HIGHEST, LOWEST = 40.0, 0.02  # noise levels between which particles move, in model units
+REFINED_FROM = 0.5  # level of the first turn of refinement, in model units
 PARTICLES = 8
 FEWER = 24  # steps of particles that are guided by one variance: cheap, and as near on images as twice as many
 Steps = Annotated[int, Range(2, 10_000)]
 Particles = Annotated[int, Range(1, 10_000)]
+Turns = Annotated[int, Range(0, 1000)]
 
 Whitening = Callable[[Observation, Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
 
@@ -97,6 +101,7 @@ class Guided(PosteriorSampler):
     sampler: SamplerFactory | None
     steps: int
     particles: int
+    refine: int
 
     @abstractmethod
     def whitened(
@@ -140,7 +145,13 @@ class Guided(PosteriorSampler):
             return guided.look(alpha * x_bar, t.expand(len(x_bar)))
 
         labels = self.denoiser if isinstance(self.denoiser, RowLabelled) else None
-        return TwistedParticles(looking, levels, observation, self.rows(k), labels)(k, noise)
+        x = TwistedParticles(looking, levels, observation, self.rows(k), labels)(k, noise)
+        if self.refine == 0:
+            return x
+        sampler, drawn = DPMSolverSampler(denoiser=self.denoiser, steps=self.steps, eta=1.0), RepeatedNoise(noise, k)
+        falling = levels_between(schedule, REFINED_FROM, LOWEST, max(self.refine, 2), x)[: self.refine]
+        each = observation.repeated(k)
+        return refined(sampler, self.steps, each, x.flatten(0, 1), falling, drawn).unflatten(0, (-1, k))
 
 
 class MMPS(Guided):
@@ -151,6 +162,7 @@ class MMPS(Guided):
         sampler: What integrates one particle; None takes ancestral steps.
         steps: Of it where none is named, and of several particles.
         particles: For each draw that is asked for; more than 1 are weighed and resampled (`twisted_particles.py`).
+        refine: Turns of split Gibbs sampling after them, which tell draws apart (`gibbs_refinement.py`); 0: none.
         iterations: Of conjugate gradients, a vector–Jacobian product each.
     """
 
@@ -161,9 +173,11 @@ class MMPS(Guided):
         sampler: SamplerFactory | None = None,
         steps: Steps = STEPS,
         particles: Particles = PARTICLES,
+        refine: Turns = 0,
         iterations: Annotated[int, Range(1, 100)] = 3,
     ) -> None:
-        self.denoiser, self.sampler, self.steps, self.particles = denoiser, sampler, steps, particles
+        self.denoiser, self.sampler, self.steps = denoiser, sampler, steps
+        self.particles, self.refine = particles, refine
         self.iterations = iterations
 
     def whitened(
@@ -185,6 +199,7 @@ class PiGDM(Guided):
         sampler: What integrates one particle; None takes ancestral steps.
         steps: Of it where none is named, and of several particles.
         particles: For each draw that is asked for; more than 1 are weighed and resampled (`twisted_particles.py`).
+        refine: Turns of split Gibbs sampling after them, which tell draws apart (`gibbs_refinement.py`); 0: none.
         data_std: s, standard deviation of the data in model units.
         iterations: Of conjugate gradients, without the network.
     """
@@ -196,10 +211,12 @@ class PiGDM(Guided):
         sampler: SamplerFactory | None = None,
         steps: Steps = FEWER,
         particles: Particles = PARTICLES,
+        refine: Turns = 0,
         data_std: PositiveFloat = 1.0,
         iterations: Annotated[int, Range(1, 1000)] = ITERATIONS,
     ) -> None:
-        self.denoiser, self.sampler, self.steps, self.particles = denoiser, sampler, steps, particles
+        self.denoiser, self.sampler, self.steps = denoiser, sampler, steps
+        self.particles, self.refine = particles, refine
         self.data_std, self.iterations = data_std, iterations
 
     def whitened(

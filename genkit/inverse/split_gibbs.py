@@ -20,7 +20,6 @@ modes.
 """
 
 from itertools import pairwise
-from math import ceil
 from typing import Annotated
 
 import torch
@@ -29,6 +28,7 @@ from torch import Tensor
 from genkit.component import PositiveFloat, PositiveInt, Probability, Range
 from genkit.diffusion.denoiser import Denoiser, RowLabelled
 from genkit.diffusion.dpm_solver import DPMSolverSampler
+from genkit.inverse.gibbs_refinement import denoised_from
 from genkit.inverse.posterior_sampler import (
     ITERATIONS,
     Observation,
@@ -86,27 +86,20 @@ class SplitGibbs(PosteriorSampler):
         _, sigma = schedule(torch.ones((), device=v.device))
         if isinstance(denoiser := self.sampler.denoiser, RowLabelled):
             denoiser.begin(uniform(noise), many, v.device)
-        x = self._denoised(sigma.to(v) * drawn(*task.in_shape).to(v), torch.ones((), device=v.device), drawn)
+        x = denoised_from(
+            self.sampler, self.steps, sigma.to(v) * drawn(*task.in_shape).to(v), torch.ones((), device=v.device), drawn
+        )
         levels = levels_between(schedule, self.highest, self.lowest, self.levels, v)
         log_w = self._log_likelihood(x, observation, levels[0], many)
         for level, following in pairwise([*levels, None]):
             x, log_w = self._resampled(x, log_w, n, noise)
             alpha, _ = schedule(t := schedule.time(level))
             z = given_measurement(task, v, x, level, drawn, self.iterations)
-            x = self._denoised(alpha * z, t, drawn)
+            x = denoised_from(self.sampler, self.steps, alpha * z, t, drawn)
             if following is not None:
                 after = self._log_likelihood(x, observation, following, many)
                 log_w = log_w + after - self._log_likelihood(x, observation, level, many)
         return self._chosen(x, log_w, n, k, noise)
-
-    def _denoised(self, x_t: Tensor, t: Tensor, noise: Noise) -> Tensor:
-        """Draw x from p(x | x_t) by the stochastic sampler, from t down to 0."""
-        self.sampler.begin(noise)
-        count = max(2, ceil(self.steps * float(t)))
-        times = t * torch.linspace(1, 0, count, device=x_t.device, dtype=x_t.dtype)
-        for s, u in pairwise(times):
-            x_t = self.sampler.step(x_t, s, u)
-        return self.sampler.mean(x_t, times[-1])
 
     def _log_likelihood(self, x: Tensor, observation: Observation, level: Tensor, many: int) -> Tensor:
         """log N(v; A x, σ² + level² A A*) of the particles up to a constant of each example, (B, many) float64."""

@@ -44,7 +44,7 @@ LEAST = 0.5  # share of the particles that count, below which they are drawn aga
 
 @dataclass(frozen=True)
 class Look:
-    """What a guided denoiser says of noisy points.
+    """An answer of a guided denoiser about noisy points.
 
     Attributes:
         mean: E[x | x_t], (B, *shape).
@@ -111,8 +111,11 @@ class TwistedParticles:
         x = cloud.look.mean
         r = self.each.v - self.each.task.measure(x)
         likelihood = -0.5 * quadratic(self.each.task, r, 0.0, ITERATIONS).double()
-        rows = systematic(self._shares(cloud.log_w + likelihood - cloud.look.log_twist), k, noise)
-        return x[self._rows(rows)].unflatten(0, (self.n, k))
+        shares = self._shares(cloud.log_w + likelihood - cloud.look.log_twist)
+        rows = self._rows(systematic(shares, k, noise))
+        if self.labels is not None:
+            self.labels.take(rows)
+        return x[rows].unflatten(0, (self.n, k))
 
     def _moved(self, cloud: Cloud, level: Tensor, lower: Tensor, noise: Noise) -> Cloud:
         """The particles one level lower, with their weights."""

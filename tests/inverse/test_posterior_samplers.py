@@ -122,6 +122,15 @@ def test_weighed_guidance_finds_the_shares_of_all_modes():
     assert sorted(found)[3] <= 2, found
 
 
+def test_refinement_tells_draws_apart_and_stays_near():
+    problem = Problem(1)
+    reference = problem.exact(2000)
+    few = partial(PiGDM, denoiser=problem.denoiser(), steps=24, particles=2)
+    plain, refined = (drawn(few(refine=turns), problem, 60) for turns in (0, 4))
+    assert len(refined.unique(dim=0)) == 60 > len(plain.unique(dim=0))
+    assert far(refined, reference) <= far(plain, reference) + 0.05
+
+
 def test_particles_have_steps_of_their_own():
     problem = Problem(0)
     sampler = MMPS(denoiser=problem.denoiser(), sampler=HeunSampler, particles=2)

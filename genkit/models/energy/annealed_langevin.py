@@ -20,7 +20,7 @@ from torch import Tensor
 from genkit.component import Count, PositiveFloat
 from genkit.distributions import draw_categorical
 from genkit.models.energy.base_distribution import CoveringBase
-from genkit.models.energy.langevin import STEP, ChainSampler, LogDensity, slope
+from genkit.models.energy.langevin import CANDIDATES, STEP, ChainSampler, LogDensity, slope
 from genkit.noise import Noise
 
 TARGET = 0.57  # share of accepted steps at which Langevin steps go furthest (Roberts & Rosenthal 1998)
@@ -37,7 +37,7 @@ class AnnealedLangevin(ChainSampler):
         candidates: Particles of each sample, one of which is drawn in the end.
     """
 
-    def __init__(self, steps: Count = 40, step: PositiveFloat = STEP, candidates: Count = 256) -> None:
+    def __init__(self, steps: Count = 40, step: PositiveFloat = STEP, candidates: Count = CANDIDATES) -> None:
         self.steps, self.step, self.candidates = steps, step, candidates
 
     @property
@@ -83,7 +83,7 @@ class AnnealedLangevin(ChainSampler):
         step: Tensor,
         eps: Tensor,
     ) -> tuple[Tensor, tuple[Slope, Slope], Tensor]:
-        """Where each particle would go, the slopes there, and the chance (N,) that it goes."""
+        """The place that each particle would go to, the slopes there, and the chance (N,) that it goes."""
         value, gradient = _mixed(*here, beta)
         wide = _beside(step, u)
         moved = u + wide**2 / 2 * gradient + wide * eps

@@ -36,6 +36,7 @@ from genkit.noise import Noise
 LogDensity = Callable[[Tensor], Tensor]  # points u (N, *shape) to log p̃(u) (N,)
 Temperature = Annotated[float, Range(0.01, 100.0)]
 STEP = 0.1  # ε, in standard deviations of the data
+CANDIDATES = 256  # points of the base distribution for each sample
 BLOCK = 2**16  # numbers of a sample's noise that are drawn at once
 
 
@@ -149,7 +150,7 @@ class MALA(ChainSampler):
         steps: Count = 50,
         step: PositiveFloat = STEP,
         temperature: Temperature = 1.0,
-        candidates: Count = 256,
+        candidates: Count = CANDIDATES,
     ) -> None:
         self.steps, self.step, self.temperature, self.candidates = steps, step, temperature, candidates
 
