@@ -228,7 +228,7 @@ def caption(numbers: dict[str, Any], bound: str | None, modes: int | None) -> st
 
 
 COLLAPSED = 0.75  # share of the modes below which a model has lost some
-BRIDGES = 0.05  # share of the samples outside
+BRIDGES, ASTRAY = 0.05, 0.5  # shares of the samples outside: some of them, most of them
 
 
 def verdict(numbers: dict[str, Any], modes: int | None) -> str:
@@ -237,8 +237,7 @@ def verdict(numbers: dict[str, Any], modes: int | None) -> str:
     if modes is not None and numbers["modes"] < COLLAPSED * modes:
         said.append(f"mode collapse: {int(numbers['modes'])} of {modes} modes are reached")
     if numbers["leak"] > BRIDGES:
-        said.append(
-            f"bridges: {100 * numbers['leak']:.0f} % of the samples lie where the data has none, "
-            f"{100 * OUTSIDE:g} % of real points do"
-        )
+        name = "bridges between modes" if numbers["leak"] < ASTRAY else "beside the data"
+        beside = f"{100 * OUTSIDE:g} % of real points do"
+        said.append(f"{name}: {100 * numbers['leak']:.0f} % of the samples lie where the data has none, {beside}")
     return "; ".join(said) or "neither mode collapse nor bridges between modes"

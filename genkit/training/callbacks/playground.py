@@ -38,7 +38,7 @@ class Playground(StepCallback, Attached, Component):  # type: ignore[misc]
     """
 
     def __init__(
-        self, n: PositiveInt = 2000, points: PositiveInt = 10_000, cells: Annotated[int, Range(8, 512)] = 96
+        self, n: PositiveInt = 2000, points: PositiveInt = 10_000, cells: Annotated[int, Range(8, 512)] = 128
     ) -> None:
         self.n, self.points, self.cells = n, points, cells
         self.frames: list[dict[str, Any]] = []
