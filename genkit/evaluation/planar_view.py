@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Dataset
+from genkit.data.dataset import Dataset, KnownDensity
 from genkit.data.split import Examples
 from genkit.errors import ConfigError
 from genkit.evaluation.source import ModelSource
@@ -63,6 +63,13 @@ class PlanarView:
     bound: str | None
 
 
+def check_planar(dataset: Dataset) -> KnownDensity:
+    """The known density of points in the plane; raises ConfigError for other data."""
+    if dataset.spec.shape != (2,) or dataset.spec.drawing != "scatter" or dataset.density is None:
+        raise ConfigError("callbacks=playground: it shows points in the plane whose density is known: data=toy")
+    return dataset.density
+
+
 class PlanarTruth:
     """The density that points in the plane are drawn from, and its test points.
 
@@ -76,9 +83,7 @@ class PlanarTruth:
     """
 
     def __init__(self, dataset: Dataset, cells: int, points: int) -> None:
-        if dataset.spec.shape != (2,) or dataset.spec.drawing != "scatter" or dataset.density is None:
-            raise ConfigError("callbacks=playground: it shows points in the plane whose density is known: data=toy")
-        self.dataset, self.cells, self.known = dataset, cells, dataset.density
+        self.dataset, self.cells, self.known = dataset, cells, check_planar(dataset)
         test = dataset.split("test")
         self.test: Examples = test.take(torch.arange(min(points, len(test))))
         self.log_p = self.known.log_prob(self.test.x).double()
