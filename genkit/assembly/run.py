@@ -33,6 +33,7 @@ from genkit.models.base import GenerativeModel
 from genkit.noise import seed_of
 from genkit.printing import shown
 from genkit.ranks import in_turn
+from genkit.training.callbacks.attached import Attached
 from genkit.training.callbacks.quick_scores import Quick
 from genkit.training.compilation import networks_of
 from genkit.training.ema import EMA
@@ -90,6 +91,9 @@ def build_parts(
     with in_turn():
         dataset = make("data", Dataset)
     check_finite(dataset)
+    for callback in callbacks.values():
+        if isinstance(callback, Attached):
+            callback.check_data(dataset)
     check_fit(given, dataset.spec)
     fits(dataset.spec)
     pace = pace_of(settings.config)

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.data.dataset import Dataset
+from genkit.data.dataset import Dataset, KnownDensity
 from genkit.data.split import Examples
 from genkit.errors import ConfigError
 from genkit.evaluation.source import ModelSource
@@ -63,6 +63,13 @@ class PlanarView:
     bound: str | None
 
 
+def check_planar(dataset: Dataset) -> KnownDensity:
+    """The known density of points in the plane; raises ConfigError for other data."""
+    if dataset.spec.shape != (2,) or dataset.spec.drawing != "scatter" or dataset.density is None:
+        raise ConfigError("callbacks=playground: it shows points in the plane whose density is known: data=toy")
+    return dataset.density
+
+
 class PlanarTruth:
     """The density that points in the plane are drawn from, and its test points.
 
@@ -76,9 +83,7 @@ class PlanarTruth:
     """
 
     def __init__(self, dataset: Dataset, cells: int, points: int) -> None:
-        if dataset.spec.shape != (2,) or dataset.spec.drawing != "scatter" or dataset.density is None:
-            raise ConfigError("callbacks=playground: it shows points in the plane whose density is known: data=toy")
-        self.dataset, self.cells, self.known = dataset, cells, dataset.density
+        self.dataset, self.cells, self.known = dataset, cells, check_planar(dataset)
         test = dataset.split("test")
         self.test: Examples = test.take(torch.arange(min(points, len(test))))
         self.log_p = self.known.log_prob(self.test.x).double()
@@ -228,7 +233,7 @@ def caption(numbers: dict[str, Any], bound: str | None, modes: int | None) -> st
 
 
 COLLAPSED = 0.75  # share of the modes below which a model has lost some
-BRIDGES = 0.05  # share of the samples outside
+BRIDGES, ASTRAY = 0.05, 0.5  # shares of the samples outside: some of them, most of them
 
 
 def verdict(numbers: dict[str, Any], modes: int | None) -> str:
@@ -237,8 +242,7 @@ def verdict(numbers: dict[str, Any], modes: int | None) -> str:
     if modes is not None and numbers["modes"] < COLLAPSED * modes:
         said.append(f"mode collapse: {int(numbers['modes'])} of {modes} modes are reached")
     if numbers["leak"] > BRIDGES:
-        said.append(
-            f"bridges: {100 * numbers['leak']:.0f} % of the samples lie where the data has none, "
-            f"{100 * OUTSIDE:g} % of real points do"
-        )
+        name = "bridges between modes" if numbers["leak"] < ASTRAY else "beside the data"
+        beside = f"{100 * OUTSIDE:g} % of real points do"
+        said.append(f"{name}: {100 * numbers['leak']:.0f} % of the samples lie where the data has none, {beside}")
     return "; ".join(said) or "neither mode collapse nor bridges between modes"

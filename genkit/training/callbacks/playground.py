@@ -16,7 +16,7 @@ from rich.console import Console
 
 from genkit.component import Component, PositiveInt, Range
 from genkit.data.dataset import Dataset
-from genkit.evaluation.planar_view import PlanarTruth, caption, planar_view, verdict
+from genkit.evaluation.planar_view import PlanarTruth, caption, check_planar, planar_view, verdict
 from genkit.ranks import alone
 from genkit.report.playground_page import FRAMES, save_playground
 from genkit.storage.atomic import whole_file
@@ -38,13 +38,17 @@ class Playground(StepCallback, Attached, Component):  # type: ignore[misc]
     """
 
     def __init__(
-        self, n: PositiveInt = 2000, points: PositiveInt = 10_000, cells: Annotated[int, Range(8, 512)] = 96
+        self, n: PositiveInt = 2000, points: PositiveInt = 10_000, cells: Annotated[int, Range(8, 512)] = 128
     ) -> None:
         self.n, self.points, self.cells = n, points, cells
         self.frames: list[dict[str, Any]] = []
 
-    def attach(self, folder: Path, dataset: Dataset, name: str, console: Console) -> None:
+    def check_data(self, dataset: Dataset) -> None:
         """Raises ConfigError for data that is no plane of known density."""
+        check_planar(dataset)
+
+    def attach(self, folder: Path, dataset: Dataset, name: str, console: Console) -> None:
+        """The data is in the plane, and its density is known."""
         self.folder, self.name, self.console = folder / FOLDER, name, console
         self.truth = PlanarTruth(dataset, self.cells, self.points)
         self.aside = Aside(console, "frame of the playground")

@@ -1,0 +1,54 @@
+"""The playground of a training: which frames, what they leave behind, and that nothing but the pictures differs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import genkit
+from genkit.data.sources import toy
+from genkit.errors import ConfigError
+from genkit.training.callbacks.playground import of_series
+
+
+@pytest.fixture(autouse=True)
+def few(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(toy, "TEST_N", 300)
+    monkeypatch.setattr(toy, "VAL_N", 300)
+
+
+SMALL = ("model=flow", "data=toy", "data.n_train=200", "data.batch_size=20", "samples.every_n_steps=0", "metric=null")
+FRAMES = ("callbacks=playground", "callbacks.playground.n=50", "callbacks.playground.cells=16")
+
+
+def frames(run):
+    return json.loads((Path(run) / "playground" / "frames.json").read_text())
+
+
+def test_the_series_of_steps():
+    assert [step for step in range(2000) if of_series(step)] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
+
+def test_frames_a_page_and_an_animation_and_a_training_that_is_the_same_without_them():
+    genkit.train(*SMALL, *FRAMES, "trainer.max_steps=2", run_dir="run")
+    found = frames("run")
+    assert [frame["step"] for frame in found["frames"]] == [0, 1, 2]
+    assert found["verdict"]
+    assert {path.name for path in Path("run/playground").iterdir()} == {
+        *(frame["file"] for frame in found["frames"]), "frames.json", "playground.html", "playground.webp"}  # fmt: skip
+    with Image.open("run/playground/playground.webp") as animation:
+        assert animation.n_frames == 3
+    assert Path("run/playground/playground.html").read_text().count("data:image/png;base64,") == 3
+    genkit.train(*SMALL, "trainer.max_steps=2", run_dir="alone")
+    one, other = (next(Path(run, "checkpoints").glob("step-*/model.safetensors")) for run in ("run", "alone"))
+    assert one.read_bytes() == other.read_bytes()
+    genkit.train(resume="run", trainer={"max_steps": 3})
+    assert [frame["step"] for frame in frames("run")["frames"]] == [0, 1, 2, 3]  # a resumed one draws on
+    assert frames("run")["frames"][:3] == found["frames"]
+
+
+def test_other_data_is_refused_before_a_step():
+    with pytest.raises(ConfigError, match="data=toy"):
+        genkit.train("model=vae", "data=digits", "callbacks=playground", "trainer.max_steps=2", run_dir="run")
