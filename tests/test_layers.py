@@ -29,6 +29,7 @@ LAYERS = [
     "coding",
     "data",
     "nn",
+    "web",
     "storage",
 ]
 BOTTOM = {
