@@ -260,6 +260,7 @@ COMPLETIONS = {
         "sample ",
         "train ",
         "verify ",
+        "watch ",
     ],
     "genkit ev": ["eval "],
     "genkit check optimizer=ad": ["optimizer=adam", "optimizer=adamw"],

@@ -21,7 +21,9 @@ p, h2 small { color: var(--faint); font-weight: normal; }
 """
 
 
-def html_page(title: str, body: Iterable[str], style: str = "", script: str | None = None) -> str:
+def html_page(
+    title: str, body: Iterable[str], style: str = "", script: str | None = None, stamp: str | None = None
+) -> str:
     """A whole page, which by its own policy reaches no network.
 
     Args:
@@ -29,15 +31,16 @@ def html_page(title: str, body: Iterable[str], style: str = "", script: str | No
         body: HTML below the heading.
         style: Rules besides those that all pages share.
         script: The page's script; no other one then runs, whatever the body holds. None: scripts stand in the body.
+        stamp: Of a page that asks the server it came from for newer ones: which version this is.
     """
     head = escape(printable(title))
     parts = [
         "<!doctype html>",
-        '<html lang="en">',
+        '<html lang="en">' if stamp is None else f'<html lang="en" data-stamp="{escape(stamp)}">',
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(script)}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(script, follows=stamp is not None)}">',
         f"<title>{head}</title>",
         f"<style>{STYLE}{style}</style>",
         "</head>",
@@ -51,12 +54,13 @@ def html_page(title: str, body: Iterable[str], style: str = "", script: str | No
     return "\n".join(parts) + "\n"
 
 
-def policy(script: str | None = None) -> str:
+def policy(script: str | None = None, follows: bool = False) -> str:
     """The things that a page may load: pictures that it holds, its style, and the one script, known by its hash."""
     allowed = "'unsafe-inline'"
     if script is not None:
         allowed = f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-    rules = ("default-src 'none'", "img-src data:", "style-src 'unsafe-inline'", f"script-src {allowed}")
+    rules = ["default-src 'none'", "img-src data:", "style-src 'unsafe-inline'", f"script-src {allowed}"]
+    rules += ["connect-src 'self'"] if follows else []
     return "; ".join((*rules, "base-uri 'none'", "form-action 'none'"))
 
 
