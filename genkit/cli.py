@@ -62,6 +62,7 @@ VERBS = {
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),
     "compare": Verb("genkit.commands.compare:run", "rank results of eval where their intervals separate"),
     "report": Verb("genkit.commands.report:run", "write a page that explains a run, or compares several"),
+    "watch": Verb("genkit.commands.watch:run", "follow a running training in the browser"),
     "diagnose": Verb("genkit.commands.diagnose:run", "say what is wrong with a training, and what to change"),
     "list": Verb("genkit.commands.list:run", "list models, data, metrics, samplers, experiments, …"),
     "log": Verb(

@@ -263,6 +263,7 @@ COMPLETIONS = {
         "train ",
         "translate ",
         "verify ",
+        "watch ",
     ],
     "genkit ev": ["eval "],
     "genkit check optimizer=ad": ["optimizer=adam", "optimizer=adamw"],

@@ -106,7 +106,7 @@ def _diagnose(path: Path, settings: DiagnoseSettings, console: Console) -> None:
 
 def _measure(facts: RunFacts, settings: DiagnoseSettings, console: Console) -> None:
     """Draw samples and note how many are copies; what forbids it is said."""
-    from genkit.assembly.copy_measurement import copies
+    from genkit.assembly.copy_measurement import measured
     from genkit.assembly.restore import restore
     from genkit.assembly.sampling_model import dataset_of, device_of
 
@@ -114,12 +114,12 @@ def _measure(facts: RunFacts, settings: DiagnoseSettings, console: Console) -> N
     try:
         found = restore(str(facts.path), plugins=settings.plugins)
         found.model.requires_grad_(False).to(device)
-        measured = copies(found, dataset_of(found, {}, settings.plugins), settings.n)
+        numbers = measured(found, dataset_of(found, {}, settings.plugins), settings.n)
     except GenkitError as error:
         console.print(f"not measured whether samples are copies: {error}", style="yellow", soft_wrap=True)
         return
     with suppress(StorageError):
-        note_measured(facts, measured)
+        note_measured(facts, numbers)
 
 
 def _listed(text: str) -> list[str]:

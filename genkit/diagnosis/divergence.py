@@ -6,7 +6,7 @@ from genkit.diagnosis.evidence import LEAST, Evidence, smoothed, start_of
 from genkit.diagnosis.fault import Fault
 
 NAME = "divergence"
-ABOVE = 0.5  # of what the loss had fallen by at its best, that it ends above its start
+ABOVE = 1.0  # of what the loss had fallen by at its best, that it ends above its start
 
 
 def rule(evidence: Evidence) -> Fault | None:
@@ -26,7 +26,7 @@ def rule(evidence: Evidence) -> Fault | None:
     if len(points) < LEAST:
         return None
     start, last, best = start_of(evidence.training), points[-1][1], min(value for _, value in points)
-    if last <= start + ABOVE * max(start - best, 0.02 * abs(start)):
+    if last <= start + ABOVE * max(start - best, 0.1 * abs(start)):
         return None
     seen = f"The training loss began at {start:.4g} and ends at {last:.4g}, above its start; at best it was {best:.4g}."
     return Fault(NAME, seen, "sure", f"{lower}.", words)

@@ -15,6 +15,7 @@ from typing import Any
 Points = Sequence[tuple[float, float]]  # (step, value) by step
 
 ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad")
+WARM = 0.15  # share of the steps in which a loss may rise since its terms are weighed in
 LEAST = 5  # values of a curve, below which it says nothing
 
 
@@ -98,9 +99,10 @@ def smoothed(points: Points, width: int = 5) -> list[tuple[float, float]]:
     return [(step, statistics.median(values[max(0, i - half) : i + half + 1])) for i, (step, _) in enumerate(points)]
 
 
-def start_of(points: Points, n: int = 3) -> float:
-    """The level at which a curve begins: the largest of its first values, since it falls from the first step on."""
-    return max(value for _, value in points[:n])
+def start_of(points: Points) -> float:
+    """The level at which a curve begins: the largest value of its first steps, in which terms may yet be weighed in."""
+    first, last = points[0][0], points[-1][0]
+    return max(value for step, value in points if step <= max(first, WARM * last))
 
 
 def travel(rates: Points) -> list[tuple[float, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genkit.diagnosis.divergence import rule as divergence
-from genkit.diagnosis.evidence import LEAST, Evidence, at, smoothed, start_of, travel
+from genkit.diagnosis.evidence import LEAST, Evidence, at, smoothed, travel
 from genkit.diagnosis.fault import Certainty, Fault
 from genkit.diagnosis.step_size import too_small
 
@@ -17,7 +17,7 @@ def underfitting(evidence: Evidence) -> Fault | None:
     points, training = evidence.validation, evidence.training
     if len(points) < LEAST or len(training) < LEAST or _elsewhere(evidence) or overfitting(evidence) is not None:
         return None
-    start = max(start_of(training, 1), points[0][1])
+    start = max(training[0][1], points[0][1])
     last = points[-1][1]
     rates = next((rates for _, rates in evidence.rates()), ())
     way = travel(rates) if rates else [(step, step) for step, _ in points]
@@ -47,7 +47,7 @@ def overfitting(evidence: Evidence) -> Fault | None:
         return None
     step, best = min(points, key=lambda point: point[1])
     last, training = points[-1][1], smoothed(evidence.training)
-    start = max(start_of(evidence.training, 1), points[0][1])
+    start = max(evidence.training[0][1], points[0][1])
     if step > EARLY * points[-1][0] or last - best < RISE * max(start - best, 0.02 * abs(best)):
         return None
     then, now = at(training, step), training[-1][1]

@@ -25,6 +25,8 @@ def rule(evidence: Evidence) -> Fault | None:
     n, train = (evidence.measured.get(key) for key in (COUNT, TRAIN))
     if share is None or expected is None or not n or not train or not 0 < expected < 1:
         return None
+    if closer is not None and closer >= 1:  # nearer to none of them than fresh examples are
+        return None
     error = math.sqrt(expected * (1 - expected) * (1 / n + 1 / train))
     if share - expected < max(SIGMAS * error, EXCESS * (1 - expected)):
         return None

@@ -1,7 +1,9 @@
 """Mode collapse: samples leave out much of the data, or are copies of each other.
 
 Both are recorded whenever samples are drawn: how many modes or classes they reach (`samples/modes`, `samples/classes`,
-with the share of each), and how many are near copies of another sample (`samples/duplicates`).
+with the share of each), and how many are near copies of another sample (`samples/duplicates`). Where the data have
+neither modes nor classes, or samples are near none, `genkit diagnose` measures how many of a hundred training examples
+are nearest to some sample, beside the same of real examples: bins as in Richardson & Weiss 2018, 1805.12462.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from genkit.diagnosis.evidence import Evidence
 from genkit.diagnosis.fault import Certainty, Fault
 
 KINDS = ("modes", "classes")
-REACHED = 0.75  # of the modes that even samples would reach, below which some are missing
+REACHED, REACHED_BY_REAL, ANCHORED = "bins/samples", "bins/real", "bins/all"  # measured
+ENOUGH = 0.8  # of the modes that even samples would reach, below which some are missing
+HALF = 0.5  # of the bins that real examples reach
 COPIES = 0.25  # of the samples
 RARE = 0.01  # a mode with a smaller share is hardly reached
 
@@ -26,9 +30,16 @@ def rule(evidence: Evidence) -> Fault | None:
             continue
         reached = sum(share >= RARE * sum(shares) > 0 for share in shares)
         usual = expected(len(shares), sum(shares) * _looked_at(evidence))
-        if reached < REACHED * usual:
+        if reached <= ENOUGH * usual:
             seen.append(f"samples reach {reached} of {len(shares)} {kind}")
             sure = reached <= usual / 2
+    hit, real = evidence.measured.get(REACHED), evidence.measured.get(REACHED_BY_REAL)
+    if hit is not None and real is not None and hit < HALF * real:
+        seen.append(
+            f"samples come near {hit:.0f} of {evidence.measured.get(ANCHORED, 0):.0f} training examples, as many real "
+            f"examples near {real:.0f}"
+        )
+        sure = sure or hit < HALF / 2 * real
     copies = evidence.last("samples/duplicates")
     if copies is not None and copies > COPIES:
         seen.append(f"{100 * copies:.0f} % of the samples are near copies of another one")

@@ -10,10 +10,9 @@ import math
 import statistics
 
 from genkit.diagnosis.divergence import rule as divergence
-from genkit.diagnosis.evidence import LEAST, Evidence, travel
+from genkit.diagnosis.evidence import LEAST, WARM, Evidence, start_of, travel
 from genkit.diagnosis.fault import Fault
 
-WARM = 0.15  # share of the steps in which a loss may rise since its terms are weighed in
 LEAP = 1.0  # of the fall from start to best, that the loss rose above its start
 BURST = 1e4  # times the median loss, which no healthy start reaches
 SIZE = 0.1  # of the weights at the start
@@ -28,8 +27,7 @@ def too_large(evidence: Evidence) -> Fault | None:
     points = evidence.training
     if len(points) < 2 * LEAST or divergence(evidence) is not None or too_small(evidence) is not None:
         return None
-    first = points[0]
-    early = max(value for step, value in points if step <= WARM * points[-1][0] or step == first[0])
+    early = start_of(points)
     best, middle = min(value for _, value in points), statistics.median(value for _, value in points)
     step, peak = max(points, key=lambda point: point[1])
     leapt = step > WARM * points[-1][0] and peak - early > LEAP * max(early - best, 0.02 * abs(early))

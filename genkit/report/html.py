@@ -21,7 +21,14 @@ p, h2 small { color: var(--faint); font-weight: normal; }
 """
 
 
-def html_page(title: str, body: Iterable[str], style: str = "", script: str | None = None, served: bool = False) -> str:
+def html_page(
+    title: str,
+    body: Iterable[str],
+    style: str = "",
+    script: str | None = None,
+    served: bool = False,
+    stamp: str | None = None,
+) -> str:
     """A whole page, which by its own policy reaches no network.
 
     Args:
@@ -30,15 +37,16 @@ def html_page(title: str, body: Iterable[str], style: str = "", script: str | No
         style: Rules besides those that all pages share.
         script: The page's script; no other one then runs, whatever the body holds. None: scripts stand in the body.
         served: Whether the page also asks the server that it came from, for pictures or by its script.
+        stamp: Of a served page that asks for newer ones: which version this is.
     """
     heading = escape(printable(title))
     parts = [
         "<!doctype html>",
-        '<html lang="en">',
+        '<html lang="en">' if stamp is None else f'<html lang="en" data-stamp="{escape(stamp)}">',
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(script, served)}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(script, served or stamp is not None)}">',
         '<link rel="icon" href="data:,">',  # else a browser asks for one
         f"<title>{heading}</title>",
         f"<style>{STYLE}{style}</style>",

@@ -33,6 +33,19 @@ PLAIN_GAN = (
 )
 FAST_GENERATOR = ("optimizer.lr=2e-4", "samples.watch_n=256", "trainer.max_steps=500")
 CONSTANT = ("lr_schedule=constant",)
+CRITIC = (
+    "model=wgan_gp",
+    *MLP,
+    "backbone.octaves=3",
+    "model.latent_dim=8",
+    "model.n_critic=2",
+    "model.penalties=[{_target_: genkit.models.gan.gradient_penalty.GradientPenalty, weight: 1.0}]",
+    "optimizer.lr=2e-3",
+    "lr_schedule=cosine",
+    "ema.decay=0.99",
+    "trainer.max_steps=1600",
+    "trainer.val_every_n_steps=100",
+)
 DIGITS = ("data=digits",)
 SHORT = ("trainer.max_steps=40", "trainer.val_every_n_steps=4", "trainer.log_every_n_steps=2")
 LONGER = ("trainer.max_steps=800", "trainer.val_every_n_steps=40")
@@ -107,7 +120,7 @@ HEALTHY: list[tuple[str, ...]] = [
     (*DIFFUSION, *TOY, *LONGER),
     (*DIFFUSION, *DIGITS, *LONGER),
     (*SMALL_GAN, *TOY, "trainer.max_steps=800"),
-    ("model=wgan_gp", "backbone=mlp", "backbone.width=64", "backbone.depth=1", *TOY, "trainer.max_steps=1200"),
+    (*CRITIC, *TOY),
     ("model=autoencoder", *MLP, *DIGITS),
     ("model=nce_ebm", *MLP, *TOY),
 ]

@@ -298,6 +298,7 @@ PLAIN_TERMS = {
     "verify": CHECKPOINT | {"steps": Term("replay")},
     "data clear": {"days age older_than": Term("older"), "prefix id hash": Term("name")},
     "compare": {"metrics score": Term("metric"), OUT: Term("out")},
+    "watch": {"browser open_browser": Term("open")},
     "diagnose": {"results eval metrics": Term("scores"), "samples num_samples count": Term("n")},
     "report": {"results eval metrics": Term("scores"), OUT: Term("out")},
 }
@@ -323,6 +324,7 @@ VERB_WORDS = {
     "clear clean rm remove delete purge prune": "data clear",
     "shards pack webdataset make_shards": "data shard",
     "rank leaderboard diff table": "compare",
+    "follow live dashboard monitor serve": "watch",
     "page html summary summarize": "report",
     "logs track tracking tensorboard tb wandb mlflow sync upload": "log",
     "dry_run dryrun try trial estimate debug": "check",

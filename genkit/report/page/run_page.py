@@ -13,7 +13,7 @@ from genkit.report.page.elements import command, facts, fold, safe, section, tab
 from genkit.report.page.forest import forests, score_table
 from genkit.report.page.frames import FilmFrame, film
 from genkit.report.page.panels import Series, loss_panels, other_panels
-from genkit.report.page.style import SCRIPT, STYLE
+from genkit.report.page.style import FOLLOWING, SCRIPT, STYLE
 
 CHANCE = {"sure": "sure", "likely": "likely", "possible": "possible"}
 
@@ -23,11 +23,11 @@ class HistoryEntry:
     """A command that trained the run.
 
     Attributes:
-        step, time, command: Where and when it began, and how it was typed.
+        began, time, command: At which step and when it began, and how it was typed.
         changed: Each changed key with its old and its new value.
     """
 
-    step: str
+    began: str
     time: str
     command: str
     changed: Sequence[tuple[str, str, str]] = ()
@@ -74,8 +74,8 @@ class RunPage:
     next: Sequence[tuple[str, str]] = ()
 
 
-def run_page(page: RunPage) -> str:
-    """The whole page as HTML."""
+def run_page(page: RunPage, stamp: str | None = None) -> str:
+    """The whole page as HTML; with a stamp, one that follows the run on the server that it came from."""
     body = [
         f"<p>{safe(page.folder)}</p>",
         tiles(page.tiles, page.well),
@@ -90,7 +90,8 @@ def run_page(page: RunPage) -> str:
         section("Do it again", _history(page.history)),
         section("Next", "".join(f"<p>{safe(what)}</p>{command(line)}" for what, line in page.next)),
     ]
-    return html_page(page.title, body, STYLE, SCRIPT)
+    script = SCRIPT if stamp is None else SCRIPT + FOLLOWING
+    return html_page(page.title, body, STYLE, script, stamp)
 
 
 def tiles(values: Mapping[str, object], well: bool = True) -> str:
@@ -147,7 +148,7 @@ def _history(entries: Sequence[HistoryEntry]) -> str:
     parts = []
     for entry in entries:
         if len(entries) > 1:
-            parts.append(f"<p>From step {safe(entry.step)}, {safe(entry.time)}:</p>")
+            parts.append(f"<p>From step {safe(entry.began)}, {safe(entry.time)}:</p>")
         parts.append(command(entry.command))
         rows = [(f"<code>{safe(key)}</code>", safe(old), safe(new)) for key, old, new in entry.changed]
         parts.append(table(rows, ("changed", "from", "to"), kind="facts"))

@@ -79,52 +79,75 @@ summary { cursor: pointer; margin: .6rem 0; }
 """
 
 SCRIPT = """
-for (const film of document.querySelectorAll(".film")) {
-  const frames = film.querySelectorAll("img"), slider = film.querySelector("input");
-  const button = film.querySelector("button"), name = film.querySelector("output");
-  if (!slider) continue;
-  let timer = 0;
-  const show = () => {
-    frames.forEach((frame, i) => { frame.hidden = i !== slider.valueAsNumber; });
-    name.textContent = frames[slider.valueAsNumber].dataset.name;
-  };
-  const stop = () => { clearInterval(timer); timer = 0; button.textContent = "Play"; };
-  const next = () => {
-    if (slider.valueAsNumber >= frames.length - 1) return stop();
-    slider.valueAsNumber += 1; show();
-  };
-  button.addEventListener("click", () => {
-    if (timer) return stop();
-    if (slider.valueAsNumber >= frames.length - 1) { slider.valueAsNumber = 0; show(); }
-    button.textContent = "Pause"; timer = setInterval(next, Math.max(120, 4000 / frames.length));
-  });
-  slider.addEventListener("input", () => { stop(); show(); });
-  show();
-}
 const written = v => v === 0 ? "0" : Math.abs(v) >= 1e5 || Math.abs(v) < 1e-4 ? v.toExponential(2) :
   String(Number(v.toPrecision(4)));
-for (const plot of document.querySelectorAll("svg.plot")) {
-  const ends = at => plot.dataset[at].split(" ").map(Number), [x0, x1] = ends("x"), [y0, y1] = ends("y");
-  const width = plot.width.baseVal.value, height = plot.height.baseVal.value, log = "log" in plot.dataset;
-  const lines = [...plot.querySelectorAll("polyline")].map(line => [line.dataset.name, [...line.points]]);
-  const cursor = plot.querySelector(".cursor"), reading = plot.closest("figure").querySelector("output");
-  const value = y => {
-    const share = 1 - y / height;
-    return log ? y0 * (y1 / y0) ** share : y0 + share * (y1 - y0);
-  };
-  plot.addEventListener("pointermove", event => {
-    const box = plot.querySelector(".touch").getBoundingClientRect();
-    const at = (event.clientX - box.left) / box.width * width;
-    const near = points => points.reduce((a, b) => Math.abs(b.x - at) < Math.abs(a.x - at) ? b : a);
-    const found = lines.map(([name, points]) => [name, near(points)]);
-    const first = found.map(each => each[1]).reduce((a, b) => Math.abs(b.x - at) < Math.abs(a.x - at) ? b : a);
-    cursor.setAttribute("x1", first.x); cursor.setAttribute("x2", first.x);
-    const said = found.map(([name, point]) => `${name} ${written(value(point.y))}`.trim());
-    const step = Math.round(x0 + first.x / width * (x1 - x0)).toLocaleString("en");
-    reading.textContent = `step ${step}: ${said.join(", ")}`;
-  });
-  plot.addEventListener("pointerleave", () => {
-    cursor.setAttribute("x1", -9); cursor.setAttribute("x2", -9); reading.textContent = "\\u00a0";
-  });
+function enliven() {
+  for (const film of document.querySelectorAll(".film")) {
+    const frames = film.querySelectorAll("img"), slider = film.querySelector("input");
+    const button = film.querySelector("button"), name = film.querySelector("output");
+    if (!slider) continue;
+    let timer = 0;
+    const show = () => {
+      frames.forEach((frame, i) => { frame.hidden = i !== slider.valueAsNumber; });
+      name.textContent = frames[slider.valueAsNumber].dataset.name;
+    };
+    const stop = () => { clearInterval(timer); timer = 0; button.textContent = "Play"; };
+    const next = () => {
+      if (slider.valueAsNumber >= frames.length - 1) return stop();
+      slider.valueAsNumber += 1; show();
+    };
+    button.addEventListener("click", () => {
+      if (timer) return stop();
+      if (slider.valueAsNumber >= frames.length - 1) { slider.valueAsNumber = 0; show(); }
+      button.textContent = "Pause"; timer = setInterval(next, Math.max(120, 4000 / frames.length));
+    });
+    slider.addEventListener("input", () => { stop(); show(); });
+    show();
+  }
+  for (const plot of document.querySelectorAll("svg.plot")) {
+    const ends = at => plot.dataset[at].split(" ").map(Number), [x0, x1] = ends("x"), [y0, y1] = ends("y");
+    const width = plot.width.baseVal.value, height = plot.height.baseVal.value, log = "log" in plot.dataset;
+    const lines = [...plot.querySelectorAll("polyline")].map(line => [line.dataset.name, [...line.points]]);
+    const cursor = plot.querySelector(".cursor"), reading = plot.closest("figure").querySelector("output");
+    const value = y => {
+      const share = 1 - y / height;
+      return log ? y0 * (y1 / y0) ** share : y0 + share * (y1 - y0);
+    };
+    plot.addEventListener("pointermove", event => {
+      const box = plot.querySelector(".touch").getBoundingClientRect();
+      const at = (event.clientX - box.left) / box.width * width;
+      const near = points => points.reduce((a, b) => Math.abs(b.x - at) < Math.abs(a.x - at) ? b : a);
+      const found = lines.map(([name, points]) => [name, near(points)]);
+      const first = found.map(each => each[1]).reduce((a, b) => Math.abs(b.x - at) < Math.abs(a.x - at) ? b : a);
+      cursor.setAttribute("x1", first.x); cursor.setAttribute("x2", first.x);
+      const said = found.map(([name, point]) => `${name} ${written(value(point.y))}`.trim());
+      const step = Math.round(x0 + first.x / width * (x1 - x0)).toLocaleString("en");
+      reading.textContent = `step ${step}: ${said.join(", ")}`;
+    });
+    plot.addEventListener("pointerleave", () => {
+      cursor.setAttribute("x1", -9); cursor.setAttribute("x2", -9); reading.textContent = "\\u00a0";
+    });
+  }
 }
+enliven();
+"""
+
+FOLLOWING = """
+let seen = document.documentElement.dataset.stamp;
+async function follow() {
+  let state;
+  try { state = await (await fetch("state")).json(); } catch { return document.title = `(ended) ${document.title}`; }
+  if (state.stamp !== seen) {
+    const page = new DOMParser().parseFromString(await (await fetch("page")).text(), "text/html");
+    const opened = [...document.querySelectorAll("details")].map(fold => fold.open);
+    const places = [...document.querySelectorAll(".film input")].map(s => s.value === s.max ? null : s.value);
+    document.body.replaceWith(page.body);
+    document.querySelectorAll("details").forEach((fold, i) => { fold.open = opened[i] ?? fold.open; });
+    document.querySelectorAll(".film input").forEach((s, i) => { if (places[i]) s.value = places[i]; });
+    enliven();
+    seen = state.stamp;
+  }
+  if (!state.ended) setTimeout(follow, 1500);
+}
+setTimeout(follow, 1500);
 """
