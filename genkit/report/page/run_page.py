@@ -91,7 +91,7 @@ def run_page(page: RunPage, stamp: str | None = None) -> str:
         section("Next", "".join(f"<p>{safe(what)}</p>{command(line)}" for what, line in page.next)),
     ]
     script = SCRIPT if stamp is None else SCRIPT + FOLLOWING
-    return html_page(page.title, body, STYLE, script, stamp)
+    return html_page(page.title, body, STYLE, script, stamp=stamp)
 
 
 def tiles(values: Mapping[str, object], well: bool = True) -> str:
