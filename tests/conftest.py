@@ -2,10 +2,12 @@
 
 import csv
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import Browser
 
 # under nohup, and in some jobs, SIGHUP is ignored, and every process that a test starts would inherit that
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -35,3 +37,11 @@ def mixed_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "rich" if income > 5_000 else "old" if age > 60 else "other",
             ])  # fmt: skip
     return path
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium for tests of pages, which are skipped where there is none."""
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()

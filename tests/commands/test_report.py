@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chromium import needs_browser, opened_tab
+from chromium import Browser, Page
 from command_cases import arguments, done, genkit, refused
 from test_compare import SMALL
 
@@ -53,40 +53,37 @@ def test_a_sweep_has_its_page(work: Path) -> None:
         assert f'<a href="./{name.replace("=", "%3D")}/report.html">{name}</a>' in page
 
 
-@needs_browser
-def test_in_a_browser(work: Path) -> None:
+def test_in_a_browser(work: Path, browser: Browser) -> None:
     """No complaint on the console, a slider that moves the picture, nothing wider than the screen, light and dark."""
     done(*[word for word in arguments("vae", *DRAWN, "run_dir=run") if word != "samples.every_n_steps=0"])
-    with opened_tab() as tab:
-        for width in (360, 1400):
-            papers = set()
-            tab.size(width)
-            for scheme in ("light", "dark"):
-                tab.media(scheme)
-                tab.open((work / "run" / "report.html").as_uri())
-                papers.add(tab.value("getComputedStyle(document.body).backgroundColor"))
-                assert tab.value("document.documentElement.scrollWidth") <= width
-                assert tab.value("[...document.images].every(image => image.naturalWidth > 0)")
-            assert len(papers) == 2
-            assert shown_frame(tab) == "step 4"
-            tab.value(
-                "(s => { s.value = 0; s.dispatchEvent(new Event('input')) })(document.querySelector('.film input'))"
-            )
-            assert shown_frame(tab) == "step 2"
-            tab.value("document.querySelector('.film button').click()")
-            tab.value("new Promise(done => setTimeout(done, 2500))")
-            assert shown_frame(tab) == "step 4"
-            tab.value(
-                "(p => p.dispatchEvent(new PointerEvent('pointermove', {clientX: p.getBoundingClientRect().right})))"
-                "(document.querySelector('svg.plot'))"
-            )
-            assert tab.value("document.querySelector('.chart output').textContent").startswith("step 4: training ")
-        tab.media("light", "print")
-        assert tab.value("getComputedStyle(document.querySelector('.moves')).display") == "none"
-        assert tab.problems == []
+    address = (work / "run" / "report.html").as_uri()
+    for width in (360, 1400):
+        papers = set()
+        for scheme in ("light", "dark"):
+            page = browser.page(address, width, 900, scheme)
+            papers.add(page.run("getComputedStyle(document.body).backgroundColor"))
+            assert not page.overflows
+            assert page.run("[...document.images].every(image => image.naturalWidth > 0)")
+        assert len(papers) == 2
+        assert shown_frame(page) == "step 4"
+        page.run("(s => { s.value = 0; s.dispatchEvent(new Event('input')) })(document.querySelector('.film input'))")
+        assert shown_frame(page) == "step 2"
+        page.run("document.querySelector('.film button').click()")
+        page.until(f"{SHOWN} === 'step 4'")
+        page.run(
+            "(p => p.dispatchEvent(new PointerEvent('pointermove', {clientX: p.getBoundingClientRect().right})))"
+            "(document.querySelector('svg.plot'))"
+        )
+        assert page.run("document.querySelector('.chart output').textContent").startswith("step 4: training ")
+        page.look(width, 900, "light", "print")
+        assert page.run("getComputedStyle(document.querySelector('.moves')).display") == "none"
+        assert page.problems == []
 
 
-def shown_frame(tab) -> str:
-    names = "[...document.querySelector('.film').querySelectorAll('img:not([hidden])')].map(i => i.dataset.name)"
-    (name,) = tab.value(names)
+SHOWN = "[...document.querySelector('.film').querySelectorAll('img:not([hidden])')].map(i => i.dataset.name).join()"
+
+
+def shown_frame(page: Page) -> str:
+    """The names of the frames that can be seen, which is one."""
+    name: str = page.run(SHOWN)
     return name

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import needs_browser, opened_tab
+from chromium import Browser
 from command_cases import Child, done, genkit, refused
 
 from genkit.assembly.watched_run import WatchedRun, newest_running
@@ -64,22 +64,20 @@ def test_the_page_is_newer_when_there_is_something_new(running: RunFolder) -> No
     assert "connect-src" not in done("report", str(running.path)) + (running.path / "report.html").read_text()
 
 
-@needs_browser
-def test_a_browser_follows_a_run(running: RunFolder) -> None:
+def test_a_browser_follows_a_run(running: RunFolder, browser: Browser) -> None:
     watched = WatchedRun(running.path)
-    with LocalServer(watched.routes()) as server, opened_tab() as tab:
-        tab.open(server.address)
-        until = "new Promise(done => { const look = () => CONDITION ? done(true) : setTimeout(look, 100); look(); })"
+    with LocalServer(watched.routes()) as server:
+        page = browser.page(server.address)
         step = "document.querySelectorAll('.tiles dd')[1].textContent"
-        assert tab.value(step) == "10"
+        assert page.run(step) == "10"
         for number in (20, 30):
             log(running, number)
-            assert tab.value(until.replace("CONDITION", f"{step} === '{number}'"))
-        assert tab.value("document.querySelectorAll('polyline').length") == 1
+            page.until(f"{step} === '{number}'")
+        assert page.run("document.querySelectorAll('polyline').length") == 1
         running.update(status="done", exit_code=0)
-        assert tab.value(until.replace("CONDITION", "document.querySelector('.tiles dd').textContent === 'done'"))
+        page.until("document.querySelector('.tiles dd').textContent === 'done'")
         assert watched.told.wait(20)
-        assert tab.problems == []
+        assert page.problems == []
 
 
 def started(work: Path, *words: str) -> tuple[Child, str]:

@@ -14,6 +14,7 @@ from pages import FENCE, FILE, PAGES, ROOT, name_of, table, ticked
 
 from genkit.assembly.resume_checks import BUDGET, FREE, MAX_STEPS
 from genkit.checkpoint.manifest import CONTENT, MANIFEST, Manifest
+from genkit.cli import VERBS
 from genkit.component import Component
 from genkit.config.hydra.catalog import Catalog
 from genkit.config.hydra.words import Words
@@ -67,10 +68,15 @@ def test_the_families_and_the_data_of_the_readme():
     page = ROOT / "README.md"
     linked = [LINK.findall(row[0])[0] for row in table(page, "family")]
     assert sorted(linked) == [name_of(family) for family in FAMILIES]
-    assert sorted(ticked(row[0])[0] for row in table(page, "data", "what it is")) == sorted(CATALOG.options("data"))
+    described = [ticked(row[0])[0] for row in table(DOCS / "data.md", "data", "what it is")]
+    assert sorted(described) == sorted(CATALOG.options("data"))
     text = page.read_text(encoding="utf-8")
     assert f"{len(CATALOG.options('model'))} models" in text
     assert f"{len(CATALOG.options('experiment'))} complete configurations" in text
+
+
+def test_the_readme_names_every_command():
+    assert {name for row in table(ROOT / "README.md", "to", "commands") for name in ticked(row[1])} == {*VERBS, "help"}
 
 
 def test_the_table_of_uses_is_what_the_classes_can():

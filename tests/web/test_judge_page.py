@@ -5,7 +5,6 @@ import random
 
 import pytest
 import torch
-from chromium import Browser
 
 from genkit.data.spec import DataSpec
 from genkit.judging.answers import AnswerFile, read_answers
@@ -18,13 +17,6 @@ from genkit.noise import generator_of
 from genkit.web.server import LocalServer
 
 N = 6
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 def study_in(folder, task, **more):

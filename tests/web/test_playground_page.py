@@ -3,19 +3,11 @@
 import json
 
 import pytest
-from chromium import Browser
 from PIL import Image
 
 from genkit.commands.play import routes
 from genkit.report.playground_page import FRAMES, save_playground
 from genkit.web.server import LocalServer
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 def frames_in(folder, n):
