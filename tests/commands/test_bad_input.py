@@ -117,6 +117,8 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("sample ckpt=model.ckpt", 4, ["model.ckpt"]),
     ("sample ckpt=v n=0", 2, ["n: 0"]),
     ("sample ckpt=v n=-1", 2, ["n: -1"]),
+    ("sample v n=0", 2, ["n: 0"]),
+    ("complete v n=0", 2, ["n: 0"]),
     ("sample ckpt=v n=1000000000000", 2, ["n: 1000000000000", "the largest is 2147483647"]),
     ("sample ckpt=v y=1", 2, ["y=1", "model.conditional=true"]),
     ("sample ckpt=d y=10", 2, ["y=10", "0 … 9"]),

@@ -217,6 +217,7 @@ def call(verb: str, target: str, words: Words) -> Any:
 
     Raises what the composition or the function raises.
     """
+    words.overrides = in_full(words.overrides, verb)
     task = Call(verb, target, words, Catalog.of(words))
     with beside_another():
         perform(task)

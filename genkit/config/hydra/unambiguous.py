@@ -22,8 +22,7 @@ def accepted(words: Sequence[str], verb: str, catalog: Catalog, multirun: bool) 
         ConfigError: a path holds what cannot be resolved.
     """
     groups = catalog.defaults(verb)
-    named = [_named(word, verb, words) for word in words]
-    named = [_without_plus(word, groups) for word in named]
+    named = [_without_plus(word, groups) for word in words]
     found = [word for i, word in enumerate(named) if not _overruled(word, named[i + 1 :], groups)]
     declared, plugins = catalog.plugins_keys(verb), catalog.plugins
     return [_open(quote_path(_taken_out(word, groups), multirun, plugins), declared) for word in found]
@@ -40,12 +39,12 @@ def doubtful(words: Sequence[str], catalog: Catalog) -> bool:
 
 
 def in_full(words: Sequence[str], verb: str) -> list[str]:
-    """The words of `log` and `decompress` as those of other verbs: RUN is ckpt=RUN, FILE input=FILE.
+    """The words with the keys that may be left out: RUN is ckpt=RUN, FILE input=FILE.
 
     For `log`, to= is a name of the group logger=.
     """
     if verb not in BARE:
-        return [*words]
+        return [_named(word, verb, words) for word in words]
     bare, key = [word for word in words if "=" not in word and not word.startswith(("-", "~", "+"))], BARE[verb]
     alone = len(bare) == 1 and not any(key_of(word) == key for word in words)
     return [f"{key}={word}" if alone and word == bare[0] else _of_group(word, verb) for word in words]
