@@ -233,7 +233,7 @@ def caption(numbers: dict[str, Any], bound: str | None, modes: int | None) -> st
 
 
 COLLAPSED = 0.75  # share of the modes below which a model has lost some
-BRIDGES, ASTRAY = 0.05, 0.5  # shares of the samples outside: some of them, most of them
+BRIDGES, ASTRAY = 0.05, 0.7  # shares of the samples outside: some of them, most of them
 
 
 def verdict(numbers: dict[str, Any], modes: int | None) -> str:
