@@ -26,7 +26,7 @@ from genkit.web.browser import open_page
 from genkit.web.messages import JSON, Reply, Request, Route
 from genkit.web.server import LocalServer
 
-USAGE = "genkit play [model=MODEL] [data.name=TOY] [live=true] [port=PORT] [open_browser=true] [KEY=VALUE of train]…"
+USAGE = "genkit play [model=MODEL] [data.name=TOY] [live=true] [port=PORT] [open_browser=true] [KEY=VALUE]…"
 CALLBACK = "callbacks=playground"
 USUAL = {"model": "flow", "data": "toy", "trainer.max_steps": "1000"}  # unless typed
 BY_EXPERIMENT = ("model", "data", "trainer.max_steps")  # which one decides, where one is named
@@ -94,7 +94,7 @@ def run(argv: list[str]) -> int:
     """Train, draw, and serve where that is wanted; returns the exit code."""
     if {"-h", "--help"} & set(argv):
         print(
-            f"usage: {USAGE}\n\nwatch a distribution in the plane being learned; see genkit train --help for more keys"
+            f"usage: {USAGE}\n\nwatch a distribution in the plane being learned; every key of genkit train is one of it"
         )
         return 0
     settings = PlaySettings.of(argv)

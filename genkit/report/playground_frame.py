@@ -90,4 +90,4 @@ def draw_distance(axes: Axes, history: Sequence[Mapping[str, Any]], last_step: i
     tallest = max([*values, *(value for _, value in backward)])
     axes.set_ylim(lowest, max(10 * noise, tallest * 2))
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, loc="upper right", frameon=False)
+    axes.legend(fontsize=8, loc="lower left", ncols=3, framealpha=0.8, edgecolor="none")
