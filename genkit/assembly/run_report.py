@@ -179,7 +179,7 @@ def _entry(entry: Mapping[str, Any]) -> HistoryEntry:
     changed = entry.get("changed") or {}
     rows = [(str(key), written(pair[0]), written(pair[1])) for key, pair in changed.items()]
     command = one_line(str(entry.get("command")))
-    return HistoryEntry(f"{entry.get('step', 0):,}", str(entry.get("time")), command, rows)
+    return HistoryEntry(int(entry.get("step", 0)), str(entry.get("time")), command, rows)
 
 
 def relative(path: Path, start: Path) -> str:

@@ -129,7 +129,7 @@ def test_a_resumed_run_tells_its_history(run: Path) -> None:
     ]
     (run / "run.json").write_text(json.dumps(info))
     first, second = page_of(facts_of(run)).history
-    assert (first.began, first.command) == ("0", "genkit train model=vae")
+    assert (first.began, first.command) == (0, "genkit train model=vae")
     assert list(second.changed) == [("optimizer.lr", "0.1", "0.01")]
     assert "From step 4, later" in write_report(run).read_text()
 

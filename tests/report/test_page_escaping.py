@@ -51,7 +51,7 @@ def of_run(text: str) -> str:
             environment={text: text},
             parts=[(text, text)],
             differences=[(text, text, text)],
-            history=[HistoryEntry(text, text, text, [(text, text, text)])] * 2,
+            history=[HistoryEntry(7, text, text, [(text, text, text)])] * 2,
             next=[(text, text)],
         )
     )

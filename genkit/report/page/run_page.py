@@ -27,7 +27,7 @@ class HistoryEntry:
         changed: Each changed key with its old and its new value.
     """
 
-    began: str
+    began: int
     time: str
     command: str
     changed: Sequence[tuple[str, str, str]] = ()
@@ -148,7 +148,7 @@ def _history(entries: Sequence[HistoryEntry]) -> str:
     parts = []
     for entry in entries:
         if len(entries) > 1:
-            parts.append(f"<p>From step {safe(entry.began)}, {safe(entry.time)}:</p>")
+            parts.append(f"<p>From step {entry.began:,}, {safe(entry.time)}:</p>")
         parts.append(command(entry.command))
         rows = [(f"<code>{safe(key)}</code>", safe(old), safe(new)) for key, old, new in entry.changed]
         parts.append(table(rows, ("changed", "from", "to"), kind="facts"))
