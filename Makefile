@@ -39,7 +39,7 @@ bench: $(STAMP) ## speed, as ratios measured side by side
 	$(PY) scripts/bench.py
 
 docs: $(STAMP) ## the documentation as a site in outputs/site
-	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --config-file scripts/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --config-file scripts/site/mkdocs.yml
 
 wheel: $(STAMP) ## build the wheel into dist/
 	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .

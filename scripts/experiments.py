@@ -37,7 +37,7 @@ INTRODUCTION = """# Experiments
 An experiment is a complete configuration with a stated result: `genkit train experiment=NAME`. Any key can still be
 changed on the command line. Results are of one seed; CPU seconds are of one thread, mostly on a machine with other
 work. "Times the floor" is explained in [Reading scores](scores.md). MNIST and CIFAR-10 are read from `data.root=`, see
-the [README](../README.md#your-own-data).
+the [README](../README.md#your-own-data-in-one-command).
 
 `scripts/experiments.py` writes this page from `conf/experiment/*.yaml`. `genkit list experiments` prints the same.
 """

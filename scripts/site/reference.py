@@ -50,8 +50,9 @@ def groups() -> str:
 def _keys(catalog: Catalog, verb: str) -> Iterator[str]:
     defaults = catalog.defaults(verb)
     if defaults:
+        groups = catalog.groups - {"experiment"}
         linked = ", ".join(f"[`{group}`](groups.md#{group.replace('/', '')})={chosen or 'null'}"
-                           for group, chosen in defaults.items() if group in catalog.groups)  # fmt: skip
+                           for group, chosen in defaults.items() if group in groups)  # fmt: skip
         yield from (f"Groups and their defaults: {linked}", "") if linked else ()
     for section in sections(catalog.primary_file(verb).read_text(encoding="utf-8")):
         told = [(key, text) for key, text in section.keys if key.partition("=")[0] not in defaults]

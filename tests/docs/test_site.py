@@ -19,12 +19,12 @@ ELSEWHERE = {"README.md": "index", "CONTRIBUTING.md": "contributing"}
 def site(tmp_path_factory):
     """The built site; its configuration is strict: a link that leads nowhere or a page left out is an error."""
     place = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(place),
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(place),
                "--config-file", str(ROOT / "scripts/site/mkdocs.yml")]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=place, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, "WARNING" in done.stderr) == (0, False), done.stderr
     return place
 
 
@@ -42,6 +42,7 @@ def test_the_reference_has_every_option_and_its_keys(site):
     for group in catalog.groups - {"experiment"}:
         for option in catalog.options(group):
             assert f"{group}={option}<" in text
+    text = text[text.index('id="posteriorsplit_gibbs"') :]
     row = re.search(r"<td><code>particles</code></td>\s*<td><code>(.*?)</code></td>\s*<td>(.*?)</td>", text)
     assert row is not None
     assert row[1] == str(load_yaml(conf_dir() / "posterior/split_gibbs.yaml")["particles"])
