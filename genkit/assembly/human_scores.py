@@ -36,8 +36,8 @@ def score_answers(settings: EvalSettings, console: Console) -> tuple[list[Record
     _check(settings)
     check_out(settings.out)
     files = [Path(path) for path in paths_in(settings.human)]
-    key, mark = Key.read(Path(settings.key) if settings.key is not None else files[0].absolute().parent / KEY)
     answers = [answer for file in files for answer in read_answers(file)]
+    key, mark = Key.read(Path(settings.key) if settings.key is not None else files[0].absolute().parent / KEY)
     found = human_scores(key, mark, answers, RESAMPLES if settings.bootstrap else 0, settings.seed)
     print_table(found.records, console)
     kept = len(found.raters) - len(found.left_out)

@@ -35,11 +35,14 @@ from genkit.web.server import LocalServer
 def run(settings: JudgeSettings) -> None:
     """Make a study, or open one, and serve it until it is stopped; with page=true write its page."""
     console = make_console()
-    folder = judge(settings, console)
     if settings.page:
-        _close_page(folder, console)
-    else:
-        serve(folder, settings, console)
+        _close_page(judge(settings, console), console)
+        return
+    server = LocalServer({}, port=settings.port)  # before a study is made, since the port may be taken
+    try:
+        serve(judge(settings, console), server, settings, console)
+    finally:
+        server.stop()
 
 
 def judge(settings: JudgeSettings, console: Console) -> Path:
@@ -62,7 +65,7 @@ def judge(settings: JudgeSettings, console: Console) -> Path:
     return make_out(settings.out, "judge", found.label, lambda folder: _fill(folder, made, settings))
 
 
-def serve(folder: Path, settings: JudgeSettings, console: Console) -> None:
+def serve(folder: Path, server: LocalServer, settings: JudgeSettings, console: Console) -> None:
     """Serve a study until a signal ends it."""
     study, (key, mark) = Study.read(folder), Key.read(folder)
     if mark != study.mark:
@@ -72,8 +75,7 @@ def serve(folder: Path, settings: JudgeSettings, console: Console) -> None:
     def finished(rater: str) -> None:
         console.print(f"{rater} has answered all", soft_wrap=True, highlight=False)
 
-    routes = JudgeRoutes(folder, study, key.design, answers, finished).routes()
-    server = LocalServer(routes, port=settings.port)
+    server.routes = JudgeRoutes(folder, study, key.design, answers, finished).routes()
     console.print(f"study: {shown(folder)}\nscores: {pasteable('eval', f'human={folder / ANSWERS}')}", soft_wrap=True)
     try:
         server.serve(

@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 from genkit.judging.answers import COLUMNS
 from genkit.judging.plan import plan
 from genkit.judging.study import Key, Study
+from genkit.web.server import LocalServer
 
 
 @pytest.fixture
@@ -114,6 +115,12 @@ def test_a_checkpoint_is_served_and_an_interrupt_ends_it(vae):
     assert Study.read(Path("study")).answers == ["real", "fake"]
 
 
+def test_a_port_that_is_taken_is_said_before_a_study_is_made(samples):
+    with LocalServer({}) as server:
+        line = refused(2, "judge", "samples=inverted.npz", "data=digits", "n=4", f"port={server.port}")
+    assert f"port={server.port}: Address already in use" in line
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -139,6 +146,7 @@ def test_refusals_of_scores(samples):
     answered("study", "1", lambda source: "real", "answers.csv")
     assert "attention checks" in refused(3, "eval", "human=answers.csv", "key=study")
     assert "key.json" in refused(3, "eval", "human=answers.csv")
+    assert "absent.csv" in refused(3, "eval", "human=absent.csv")
     assert "human=" in refused(2, "eval", "human=answers.csv", "samples=inverted.npz")
     assert "human=" in refused(2, "eval", "key=study", "samples=inverted.npz", "data=digits")
     assert "no answers" in refused(3, "eval", "human=study/key.json", "key=study")
