@@ -24,6 +24,7 @@ from genkit.config.hydra.launch import current_job
 from genkit.config.hydra.sweep import current_sweep
 from genkit.printing import pasteable, shell_word, shown
 
+ANIMATION, LEAST_PICTURES = "samples.gif", 3
 LOSSES, REPORT = "loss.png", "report.html"
 
 
@@ -62,6 +63,16 @@ def close_training(console: Console, run: Path, plugins: Sequence[str]) -> None:
             )
     commands = [next_command(plugins, verb, f"ckpt={used}") for verb in ("sample", "eval")]
     close(console, f"done: {newest_step(run):,} steps", made, commands)
+
+
+def draw_animation(run: Path) -> None:
+    """Join the pictures of samples of an ended run as a GIF; where that fails, or there are few, it has none."""
+    with suppress(Exception):
+        pictures = [path for path in sorted(run.glob("samples/step-*.png")) if "reconstruction" not in path.stem]
+        if len(pictures) >= LEAST_PICTURES:
+            from genkit.report.animation import save_pictures
+
+            save_pictures(run / ANIMATION, pictures)
 
 
 def draw_losses(run: Path, name: str) -> None:

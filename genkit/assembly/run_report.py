@@ -25,6 +25,7 @@ from genkit.storage.atomic import whole_file
 from genkit.storage.regular import read_regular
 
 LARGEST = 32 * 2**20  # bytes of a picture
+REAL = "real.png"
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
 
@@ -68,6 +69,7 @@ def page_of(facts: RunFacts, scores: Sequence[Path] = ()) -> RunPage:
         findings=faults_of(facts, files),
         examined=len(RULES),
         samples=fitting(frames_of(facts.pictures()), BUDGET * 3 // 4),
+        real=frames_of([facts.path / REAL]) if (facts.path / REAL).is_file() else (),
         pairs=fitting(frames_of(facts.pictures(reconstructions=True)), BUDGET // 4),
         series=facts.series,
         scores=compared,
@@ -137,7 +139,7 @@ def frames_of(paths: Sequence[Path]) -> list[FilmFrame]:
     frames = []
     for path in chosen(paths):
         with suppress(GenkitError):
-            step = path.stem.split("-")[1]
+            step = path.stem.removeprefix("step-").partition("-")[0]
             name = f"step {int(step):,}" if step.isdecimal() else path.stem
             frames.append(FilmFrame(name, read_regular(path, LARGEST, inside=path.parent)))
     return frames

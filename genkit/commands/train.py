@@ -26,7 +26,7 @@ from genkit.assembly.budgeting import (
     taken_further,
     with_later_corrections,
 )
-from genkit.assembly.closing_lines import close_training, draw_losses, next_command
+from genkit.assembly.closing_lines import close_training, draw_animation, draw_losses, next_command
 from genkit.assembly.command_line import command_line
 from genkit.assembly.continuation import best_score, best_until, fits_of, recorded, same_data, taking_over
 from genkit.assembly.diagnosis import tell_shortly
@@ -292,6 +292,7 @@ def _fit(
         tend(loggers, close_over, step, folder.path, console)
         if is_first():
             draw_losses(folder.path, label_in_words(label))
+            draw_animation(folder.path)
             report_at_end(folder.path)
     if books is not None:
         console.print(books.line(), soft_wrap=True, highlight=False)

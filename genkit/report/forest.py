@@ -12,14 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from genkit.printing import shortened
 from genkit.report.comparison_text import BEATEN, Comparison, heading
 from genkit.report.marks import mark
 from genkit.report.rows import ScoreRow
-from genkit.report.scatter import DPI, save_figure
+from genkit.report.scatter import DPI, plain, save_figure
 
 COLUMNS = 3
 MODEL, BASELINE, FLOOR = "C0", "0.6", "C2"
 LONGEST = 40  # characters of a name
+TITLE = 90  # characters of the title
 MOST = 60  # rows of a panel; the best of them
 
 
@@ -32,6 +34,8 @@ def save_forest(path: str | Path, table: Comparison, title: str = "") -> None:
     FigureCanvasAgg(figure)
     for i, (name, block) in enumerate(table.items()):
         draw_panel(figure.add_subplot(rows, columns, i + 1), name, block)
+    references = dict.fromkeys(row.reference for block in table.values() for row in block if row.reference)
+    figure.suptitle(plain(shortened(f"scores against {', '.join(references)}", TITLE)), fontsize=10)
     entries = legend_entries([row for block in table.values() for row in block])
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": 5 if columns > 1 else 2}
     figure.legend(handles=entries, fontsize=8, frameon=False, **place)

@@ -43,6 +43,7 @@ def of_run(text: str) -> str:
             tiles={text: text},
             findings=[Fault(text, text, "sure", text, (text,))],
             samples=[FilmFrame(text, b"1"), FilmFrame(text, b"2")],
+            real=[FilmFrame(text, b"4")],
             pairs=[FilmFrame(text, b"3")],
             series={f"train/{text}": POINTS, f"val/{text}/{text}": POINTS, text: POINTS, f"lr/{text}": POINTS},
             scores={text: [row(text)]},

@@ -45,6 +45,7 @@ class RunPage:
         findings: The diagnosis.
         examined: How many rules were looked at.
         samples, pairs: Pictures over time: samples, and reconstructions.
+        real: A picture of as many real examples.
         series: Of metrics.jsonl.
         scores: Of `genkit eval`, by metric.
         notes: What could not be read.
@@ -63,6 +64,7 @@ class RunPage:
     examined: int = 0
     samples: Sequence[FilmFrame] = ()
     pairs: Sequence[FilmFrame] = ()
+    real: Sequence[FilmFrame] = ()
     series: Series = field(default_factory=dict)
     scores: Comparison = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -126,6 +128,7 @@ def _films(page: RunPage) -> str:
     films = [
         f"<div><p>{safe(what)}</p>{film(frames, what)}</div>"
         for what, frames in (("Samples, from the same noise at every step", page.samples),
+                             ("Held-out examples, real ones", page.real),
                              ("Held-out examples and their reconstructions", page.pairs))
         if frames
     ]  # fmt: skip

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genkit.checkpoint.retention import step_name
 from genkit.data.dataset import Dataset
+from genkit.data.kinds import Drawing
 from genkit.data.loader import batch_of
 from genkit.data.order import drawn
 from genkit.data.spec import Batch
@@ -31,10 +32,14 @@ from genkit.training.options import SampleGridOptions
 BATCH = 500
 PAIRS = 24
 REAL_POINTS = 2000
+ALONE: tuple[Drawing, ...] = ("grid", "tokens")  # drawings that do not show real data beside the samples
+REAL = "real.png"  # beside the folder of pictures
 
 
 class SampleGrids(StepCallback):
     """Draws `samples/step-….png` and, for a model that reconstructs, `samples/step-…-reconstruction.png`.
+
+    Where a picture shows samples alone, `real.png` beside the folder shows as many held-out examples.
 
     Arguments:
         folder: Where the pictures go.
@@ -54,7 +59,7 @@ class SampleGrids(StepCallback):
         console: Console,
         metrics: MetricsWriter,
     ) -> None:
-        self.name = name
+        self.name, self.real = name, folder.parent / REAL
         self.folder, self.options, self.dataset = folder, options, dataset
         self.console, self.metrics = console, metrics
         self.watched = options.watch_n or options.n
@@ -96,6 +101,13 @@ class SampleGrids(StepCallback):
         title = f"{self.name}, step {trainer.global_step:,}"
         real = self._held_out(REAL_POINTS)["x"]
         draw(self.folder / f"{name}.png", samples, self.dataset.spec, real=real, title=title)
+        if self.dataset.spec.drawing in ALONE and not self.real.exists():
+            draw(
+                self.real,
+                self._held_out(self.options.n)["x"],
+                self.dataset.spec,
+                title=f"{self.name}: held-out examples",
+            )
         if isinstance(model, Reconstructor):
             self._draw_pairs(model, self.folder / f"{name}-reconstruction.png", f"{title}, held-out examples")
 
