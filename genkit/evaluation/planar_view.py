@@ -157,7 +157,9 @@ def planar_view(truth: PlanarTruth, model: GenerativeModel, step: int, n: int, s
     log_p = truth.known.log_prob(samples).double()
     numbers["leak"] = float((log_p < truth.least).double().mean())
     if isinstance(model, Density) and not model.costly and bool(log_p.isfinite().all()):
-        numbers["reverse_kl"] = float((_marginal(model, samples, seed) - log_p).mean())
+        backward = float((_marginal(model, samples, seed) - log_p).mean())
+        if backward >= 0 or bound != "lower":  # a bound below 0 says nothing
+            numbers["reverse_kl"] = backward
     if truth.dataset.modes is not None:
         known = truth.dataset.modes
         modes = assign_modes(samples.float(), known.centres, SIGMAS * known.std)
@@ -197,7 +199,8 @@ def _bounded(model: GenerativeModel, x: Tensor, y: Tensor | None, seed: int, dra
 
 def _own_density(truth: PlanarTruth, model: GenerativeModel, seed: int) -> tuple[Tensor, str]:
     assert isinstance(model, Density)
-    cells = COSTLY_CELLS if model.costly else truth.cells
+    labels = isinstance(model, Conditional) and model.num_classes is not None  # each of which is asked about
+    cells = truth.cells if not model.costly else COSTLY_CELLS // 2 if labels else COSTLY_CELLS
     draws = DRAWS if isinstance(model, LatentBound) else 1
     found = _marginal(model, truth.grid(cells), seed, draws).exp().nan_to_num(posinf=0.0).view(cells, cells)
     if draws > 1:
