@@ -51,6 +51,8 @@ def write_comparison(
 def report_of_sweep(folder: Path, runs: Sequence[Path], command: str) -> None:
     """Write the report of a sweep that has ended, however it has; where that fails, it has none."""
     with suppress(Exception):
+        if not folder.is_dir():  # it was moved away, and is not made again
+            return
         write_comparison(runs, folder / REPORT, folder, command=command)
 
 

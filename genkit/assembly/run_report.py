@@ -50,7 +50,8 @@ def write_report(run: Path, out: Path | None = None, scores: Sequence[Path] = ()
 def report_at_end(run: Path) -> None:
     """Write the report of a run that has ended, however it has; where that fails, it has none."""
     with suppress(Exception):
-        write_report(run)
+        if run.is_dir():  # else it was moved away, and is not made again
+            write_report(run)
 
 
 def page_of(facts: RunFacts, scores: Sequence[Path] = ()) -> RunPage:

@@ -56,6 +56,7 @@ def test_a_sweep_has_its_page(work: Path) -> None:
 def test_in_a_browser(work: Path, browser: Browser) -> None:
     """No complaint on the console, a slider that moves the picture, nothing wider than the screen, light and dark."""
     done(*[word for word in arguments("vae", *DRAWN, "run_dir=run") if word != "samples.every_n_steps=0"])
+    assert (work / "run" / "real.png").is_file()
     address = (work / "run" / "report.html").as_uri()
     for width in (360, 1400):
         papers = set()
