@@ -69,16 +69,18 @@ def test_a_target_resolves_and_its_keys_are_the_constructors(subtests):
 
 
 def choices() -> Iterator[tuple[str, dict[str, str]]]:
-    """(verb, group -> option) until every option of every group of a verb has been chosen.
+    """(verb, group -> option) until every option of every group has been chosen, and one of each group of each verb.
 
     The options of different groups are chosen in one command line, since none changes what another one is; experiments,
     which do, are chosen alone, and so are the models of a training, further below.
     """
+    chosen: set[str] = set()
     for verb in ("train", *DRAWING):
         groups = [group for group in CATALOG.defaults(verb) if (verb, group) != ("train", "model")]
-        left = {group: list(CATALOG.options(group)) for group in groups}
+        left = {group: list(CATALOG.options(group))[: 1 if group in chosen else None] for group in groups}
+        chosen |= left.keys()
         if "metric" in left:  # several may be chosen
-            left["metric"] = [f"[{','.join(left['metric'])}]"]
+            left["metric"] = [f"[{','.join(CATALOG.options('metric'))}]"]
         alone = left.pop("experiment", [])
         yield from ((verb, {"experiment": option}) for option in alone)
         while any(left.values()):

@@ -34,11 +34,11 @@ from genkit.training.runner import make_trainer
 
 CASES = [
     Case("vae", "digits"),
-    Case("diffusion", "digits"),
-    Case("r3gan", "digits"),
     Case("glow", "digits"),
 ]
 MORE = [
+    Case("diffusion", "digits"),
+    Case("r3gan", "digits"),
     Case("autoencoder", "digits"),
     Case("vamp_prior_vae", "digits"),
     Case("vq_vae", "digits"),
