@@ -56,7 +56,10 @@ VERBS = {
         "genkit.commands.explore:run", "show a latent space: paths, traversals, neighbours", hydra=True, jobs=OUTPUTS
     ),
     "judge": Verb(
-        "genkit.commands.judge:run", "let people judge samples: real or fake, or which is better", hydra=True
+        "genkit.commands.judge:run",
+        "let people judge samples: real or fake, or which is better",
+        hydra=True,
+        jobs=OUTPUTS,
     ),
     "play": Verb("genkit.commands.play:run", "watch a distribution in the plane being learned"),
     "check": Verb("genkit.commands.check:run", "try a training out: every part once, nothing kept", hydra=True),

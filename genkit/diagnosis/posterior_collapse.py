@@ -8,6 +8,7 @@ from __future__ import annotations
 from genkit.diagnosis.evidence import Evidence
 from genkit.diagnosis.fault import Fault
 
+EARLY = 50  # steps, before which a latent has had no time to say anything
 LITTLE = 0.05  # nats of an example, below which a latent tells nothing
 
 
@@ -15,6 +16,9 @@ def rule(evidence: Evidence) -> Fault | None:
     """No latent carries information."""
     active, kl = evidence.last("val/active_units"), evidence.last("val/kl")
     silent = active is not None and active < 1
+    points = evidence.series.get("val/active_units") or evidence.series.get("val/kl") or ()
+    if not points or points[-1][0] < EARLY:
+        return None
     if not silent and (active is not None or kl is None or kl >= LITTLE):
         return None
     said = [] if active is None else [f"{active:.0f} latents are active"]

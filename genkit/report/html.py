@@ -47,7 +47,7 @@ def html_page(
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{policy(script, served or stamp is not None)}">',
-        '<link rel="icon" href="data:,">',  # else a browser asks for one
+        *(['<link rel="icon" href="data:,">'] if served or stamp is not None else []),  # else a server is asked for one
         f"<title>{heading}</title>",
         f"<style>{STYLE}{style}</style>",
         "</head>",

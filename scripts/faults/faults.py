@@ -29,7 +29,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and s
 
 OTHER_DEVICE = Path("/dev/shm")
 QUICK = ("trainer=cpu", "data.batch_size=32")
-SILENT = ("run.json", "config.yaml", ".lock")  # files that tell of commands, processes and times
+SILENT = ("run.json", "config.yaml", "report.html", ".lock")  # files that tell of commands, processes and times
 
 
 def train(family: str, *more: str) -> list[str]:

@@ -114,8 +114,8 @@ def test_the_usage_lines_of_plain_verbs_hold(work, genkit, capsys):
     for verb in [name for name, verb in cli.VERBS.items() if not verb.hydra and name not in OTHERS]:
         first, *_ = help_of(verb, capsys=capsys).splitlines()
         words = first.removeprefix(f"usage: genkit {verb}").split()
-        places = {"RUN_OR_CHECKPOINT": "run", "FOLDER": "new", "RESULTS": "scores"}
-        words = [word.strip("[]…") for word in words if not word.startswith("[") or "ckpt=" in word]
+        places = {"RUN_OR_CHECKPOINT": "run", "FOLDER": "new", "RESULTS": "scores", "RUN": "run"}
+        words = [word.strip("[]…") for word in words if word[0] != "[" or "ckpt=" in word or word.startswith("[RUN")]
         filled = [functools.reduce(lambda word, name: word.replace(name, places[name]), places, word) for word in words]
         assert genkit(*verb.split(), *filled) == 0, filled
         capsys.readouterr()

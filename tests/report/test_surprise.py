@@ -49,7 +49,7 @@ def test_text_is_no_markup_and_the_page_loads_nothing():
     assert "\x1b" not in html
     assert "\u202e" not in html
     assert "url(" not in html
-    assert "http" not in html
+    assert "://" not in html
     assert "prefers-color-scheme: dark" in html
     assert "bits of a token, −log₂ P" in html
     body = re.search(r"<pre>(.*)</pre>", html, re.DOTALL)[1]
