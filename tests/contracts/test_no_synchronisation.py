@@ -78,7 +78,9 @@ class Patterns(Dataset):
     def __init__(self, case: Case) -> None:
         self.spec = case.spec
         batch = case.batch(64)
-        self.data = InMemory(self.spec.unscale(batch["x"].float()), batch.get("y"))
+        # the other images of pairs are stored as the images are
+        c = None if self.spec.condition is None else self.spec.unscale(batch["c"].float())
+        self.data = InMemory(self.spec.unscale(batch["x"].float()), batch.get("y"), c)
 
     def split(self, name: SplitName) -> Split:
         return self.data
@@ -86,7 +88,7 @@ class Patterns(Dataset):
 
 def buildable(name: str) -> tuple[Case, GenerativeModel]:
     """The preset on the first kind of data that it models."""
-    for data in ("toy", "digits", "tokens"):
+    for data in ("toy", "digits", "tokens", "pairs"):
         try:
             return Case(name, data), Case(name, data).build()
         except ConfigError:
