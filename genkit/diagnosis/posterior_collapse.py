@@ -8,7 +8,7 @@ from __future__ import annotations
 from genkit.diagnosis.evidence import Evidence
 from genkit.diagnosis.fault import Fault
 
-EARLY = 50  # steps, before which a latent has had no time to say anything
+EARLY = 20  # steps, before which a latent has had no time to say anything
 LITTLE = 0.05  # nats of an example, below which a latent tells nothing
 
 
