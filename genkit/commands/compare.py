@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genkit.assembly.output_folder import check_out, make_out
-from genkit.config.suggestions import did_you_mean
+from genkit.config.path_words import paths_and_options
 from genkit.errors import ConfigError
 from genkit.printing import shown
 from genkit.report.comparison import compare
@@ -58,19 +58,11 @@ class CompareSettings:
     @classmethod
     def of(cls, argv: Sequence[str]) -> Self:
         """A word that exists as a path is always one; raises ConfigError for an unknown key."""
-        paths, options = list[Path](), dict[str, str]()
-        for word in argv:
-            key, equals, value = word.partition("=")
-            if equals and key in KEYS:
-                options[key] = os.path.expanduser(value)
-            elif equals and not os.path.exists(word):
-                raise ConfigError(f"{word}: unknown argument{did_you_mean(key, KEYS)}; usage: {USAGE}")
-            else:
-                paths.append(Path(os.path.expanduser(word)))
+        paths, options = paths_and_options(argv, KEYS, USAGE)
         if not paths:
             raise ConfigError(f"genkit compare: no results named; usage: {USAGE}")
-        metrics = options.get("metric", "").strip("[]").split(",")
-        return cls(tuple(paths), tuple(filter(None, metrics)), options.get("out"))
+        out, metrics = options.get("out"), options.get("metric", "").strip("[]").split(",")
+        return cls(paths, tuple(filter(None, metrics)), None if out is None else os.path.expanduser(out))
 
 
 def run(argv: list[str]) -> int:

@@ -8,7 +8,6 @@ results that lie elsewhere, plugins=[PACKAGE] names where the classes of the che
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from genkit.assembly.run_facts import RunFacts, facts_of
 from genkit.assembly.run_folders import named_runs
 from genkit.assembly.run_report import write_report
 from genkit.checkpoint.retention import step_folders
-from genkit.config.suggestions import did_you_mean
+from genkit.config.path_words import listed, paths_and_options, scores_named
 from genkit.errors import ConfigError, GenkitError, StorageError
 from genkit.printing import shown
 from genkit.report.console import make_console
@@ -55,24 +54,13 @@ class DiagnoseSettings:
     @classmethod
     def of(cls, argv: Sequence[str]) -> Self:
         """A word that exists as a path is always one; raises ConfigError for what is none of these."""
-        paths, options = list[Path](), dict[str, str]()
-        for word in argv:
-            key, equals, value = word.partition("=")
-            if equals and key in KEYS:
-                options[key] = value
-            elif equals and not os.path.exists(word):
-                raise ConfigError(f"{word}: unknown argument{did_you_mean(key, KEYS)}; usage: {USAGE}")
-            else:
-                paths.append(Path(os.path.expanduser(word)))
+        paths, options = paths_and_options(argv, KEYS, USAGE)
         n = options.get("n", "500")
         if not n.isdecimal() or not n.isascii() or int(n) > LARGEST_N:
             raise ConfigError(f"n={n}: the number of samples, 0 to {LARGEST_N:,}")
-        scores = tuple(Path(os.path.expanduser(name)) for name in _listed(options.get("scores", "")))
-        for place in scores:
-            if not place.exists():
-                raise ConfigError(f"scores={place}: no such file or folder: name what genkit eval wrote")
-        plugins = tuple(_listed(options.get("plugins", "")))
-        return cls(tuple(paths), int(n), scores, options.get("device", "auto"), plugins)
+        scores = scores_named(options.get("scores", ""))
+        plugins = tuple(listed(options.get("plugins", "")))
+        return cls(paths, int(n), scores, options.get("device", "auto"), plugins)
 
 
 def run(argv: list[str]) -> int:
@@ -120,7 +108,3 @@ def _measure(facts: RunFacts, settings: DiagnoseSettings, console: Console) -> N
         return
     with suppress(StorageError):
         note_measured(facts, numbers)
-
-
-def _listed(text: str) -> list[str]:
-    return [name.strip() for name in text.strip("[]").split(",") if name.strip()]

@@ -21,7 +21,7 @@ from genkit.assembly.run_folders import named_runs
 from genkit.assembly.run_report import write_report
 from genkit.checkpoint.newest import newest_run
 from genkit.checkpoint.place import is_run_folder
-from genkit.config.suggestions import did_you_mean
+from genkit.config.path_words import paths_and_options, scores_named
 from genkit.errors import ConfigError
 from genkit.printing import shown
 from genkit.report.console import make_console
@@ -49,24 +49,12 @@ class ReportSettings:
     @classmethod
     def of(cls, argv: Sequence[str]) -> Self:
         """A word that exists as a path is always one; raises ConfigError for an unknown key."""
-        paths, options = list[Path](), dict[str, str]()
-        for word in argv:
-            key, equals, value = word.partition("=")
-            if equals and key in KEYS:
-                options[key] = os.path.expanduser(value)
-            elif equals and not os.path.exists(word):
-                raise ConfigError(f"{word}: unknown argument{did_you_mean(key, KEYS)}; usage: {USAGE}")
-            else:
-                paths.append(Path(os.path.expanduser(word)))
-        out = options.get("out")
+        paths, options = paths_and_options(argv, KEYS, USAGE)
+        out = None if (named := options.get("out")) is None else os.path.expanduser(named)
         if out is not None and not out.lower().endswith(SUFFIXES):
             raise ConfigError(f"out={out}: a page is a file: name it like out={Path(out) / REPORT}")
-        named = filter(None, options.get("scores", "").strip("[]").split(","))
-        scores = tuple(Path(os.path.expanduser(name.strip())) for name in named)
-        for place in scores:
-            if not place.exists():
-                raise ConfigError(f"scores={place}: no such file or folder: name what genkit eval wrote")
-        return cls(tuple(paths), scores, None if out is None else Path(out))
+        scores = scores_named(options.get("scores", ""))
+        return cls(paths, scores, None if out is None else Path(out))
 
 
 def run(argv: list[str]) -> int:

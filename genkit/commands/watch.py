@@ -7,7 +7,6 @@ leaves the training alone. port=8000 chooses the port, open=false opens no brows
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from genkit.assembly.run_facts import RunFacts, facts_of
 from genkit.assembly.run_folders import runs_of
 from genkit.assembly.run_report import write_report
 from genkit.assembly.watched_run import WatchedRun, newest_running
-from genkit.config.suggestions import did_you_mean
+from genkit.config.path_words import paths_and_options
 from genkit.errors import ConfigError
 from genkit.printing import shown
 from genkit.report.console import make_console
@@ -49,15 +48,7 @@ class WatchSettings:
     @classmethod
     def of(cls, argv: Sequence[str]) -> Self:
         """A word that exists as a path is always one; raises ConfigError for what is none of these."""
-        paths, options = list[Path](), dict[str, str]()
-        for word in argv:
-            key, equals, value = word.partition("=")
-            if equals and key in KEYS:
-                options[key] = value
-            elif equals and not os.path.exists(word):
-                raise ConfigError(f"{word}: unknown argument{did_you_mean(key, KEYS)}; usage: {USAGE}")
-            else:
-                paths.append(Path(os.path.expanduser(word)))
+        paths, options = paths_and_options(argv, KEYS, USAGE)
         if len(paths) > 1:
             raise ConfigError(f"genkit watch: one run at a time, and {len(paths)} are named; usage: {USAGE}")
         port, opened = options.get("port", "0"), options.get("open", "true").lower()
