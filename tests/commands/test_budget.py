@@ -125,6 +125,7 @@ def refused_late(*argv: str) -> str:
     return answer.err
 
 
+@pytest.mark.slow
 def test_more_time_takes_a_run_further(clock: Clock) -> None:
     done(*WORDS, "budget=60s", "run_dir=run")
     steps = run_json(Path("run"))["step"]
@@ -154,6 +155,7 @@ def test_what_is_refused(clock: Clock, words: str, said: str) -> None:
     assert said in refused(2, *WORDS, *words.split())
 
 
+@pytest.mark.slow
 def test_the_jobs_of_a_sweep_are_found_again(clock: Clock) -> None:
     """A configuration counts as it was typed, whatever the budget made of it."""
     from genkit.assembly.identity import identity_of

@@ -22,7 +22,10 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("family", "data"), [("vae", ()), ("gan", ()), ("flow", TOY)])
+@pytest.mark.parametrize(
+    ("family", "data"),
+    [("gan", ()), pytest.param("vae", (), marks=pytest.mark.slow), pytest.param("flow", TOY, marks=pytest.mark.slow)],
+)
 def test_every_part_is_tried_and_nothing_kept(work: Path, scratch: Path, family: str, data: tuple[str, ...]) -> None:
     said = done("check", f"model={family}", *FAMILIES[family], *QUICK, *data)
     parts = [line.split()[0] for line in said.splitlines()]
@@ -44,6 +47,7 @@ def test_products_in_bfloat16(work: Path) -> None:
     done("train", "model=vae", *MLP, *QUICK, precision, "trainer.max_steps=1", "samples.every_n_steps=1", "run_dir=run")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_shorter_than_the_trial(work: Path) -> None:
     assert "for 2 steps, " in done("check", "model=vae", *MLP, *QUICK, "trainer.max_steps=2")
 

@@ -71,6 +71,7 @@ def facts(file: str) -> Any:
     return json.loads(Path(file).read_text())
 
 
+@pytest.mark.slow
 def test_its_key_samples_sweeps_is_recorded_and_is_its_own(own: Path, vae: Path) -> None:
     done("sample", f"ckpt={own}", PLUGIN, "top_k=0", "n=5", "out=few")
     done("sample", f"ckpt={own}", PLUGIN, "n=5", "out=all")

@@ -73,6 +73,7 @@ def without_checkpoints(run: Path) -> None:
     (run / "run.json").write_text(json.dumps(run_json(run) | {"status": "running", "exit_code": None}))
 
 
+@pytest.mark.slow
 def test_a_run_without_a_checkpoint_of_its_own_asks_for_the_first_one_again(source: Path, work: Path) -> None:
     train(source, "run", 4)
     before = digest(work / "run" / "checkpoints")
@@ -92,6 +93,7 @@ def test_another_one_is_another_run(source: Path) -> None:
     assert "ae became other" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [

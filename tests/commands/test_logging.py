@@ -128,6 +128,7 @@ def test_a_logger_that_fails_costs_a_line(work: Path, failing: tuple[str, ...]) 
     assert taken.read_text().split() == [str(line["step"]) for line in lines(work / "run")]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_with_what_it_was_logged_by(work: Path, failing: tuple[str, ...]) -> None:
     done(*arguments("vae", *PLAN, *failing, "logger=failing", "run_dir=run"))
     assert "choose it again with logger=" in refused(2, "train", "resume=run", "trainer.max_steps=9", *failing[2:])

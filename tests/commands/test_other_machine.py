@@ -118,6 +118,7 @@ def test_an_augmentation_that_drew_otherwise_is_no_damage(copied: Path, work: Pa
     assert "resuming at step 6 (exact)" in done("train", f"resume={moved}", "trainer.max_steps=8")
 
 
+@pytest.mark.slow
 def test_a_run_of_a_time_when_models_had_flags_and_validations_drew_by_batch(work: Path) -> None:
     """Its weights are replayed and go on; that its validation losses differ is said, and is no damage."""
     run = work / "flagged"

@@ -73,6 +73,7 @@ def as_parquet(files: list[Path]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_same_pictures_in_any_container_are_the_same_run(pictures: Path) -> None:
     """One data set as a folder, an archive, an array and rows: weights, samples and scores are equal."""
     files = sorted(pictures.rglob("*.bmp"))

@@ -48,6 +48,7 @@ def test_refusals(words, message):
     assert message in refused(2, "play", *words)
 
 
+@pytest.mark.slow
 def test_it_is_seen_while_it_trains_and_an_interrupt_ends_it():
     command = [sys.executable, "-m", "genkit", "play", *FEW, "trainer.max_steps=1", "run_dir=out", "live=true"]
     environment = {**os.environ, "COLUMNS": "200"}

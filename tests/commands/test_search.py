@@ -31,6 +31,7 @@ def trials(folder: Path, storage: optuna.storages.BaseStorage | None = None) -> 
     return found
 
 
+@pytest.mark.slow
 def test_a_search_completes_what_was_asked_for_and_grows(work: Path) -> None:
     """Its table is that of a sweep; typed again it goes on, and a sampler does not repeat what it suggested."""
     line = (*SEARCH, *TINY, RATE, "backbone.width=range(8,33,8)", "run_dir=S")

@@ -163,6 +163,7 @@ def test_a_signal_ends_a_sweep_too(work: Path) -> None:
     assert [path.name for path in (work / "runs").iterdir() if path.is_dir()] == ["0-seed=1"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_does_not_end_the_training(work: Path) -> None:
     """As in `genkit train … | head -1`."""
     read, write = os.pipe()

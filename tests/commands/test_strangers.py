@@ -39,6 +39,7 @@ def rewrite(run: Path, kept: tuple[str, ...]) -> None:
         (folder / "manifest.json").write_bytes(Manifest(old.kind, old.step, files, old.aliases, old.genkit).render())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [(), ("_target_", "modality"), ("_target_", "modality", "train", "state")])
 def test_words_of_a_run_folder_are_text_alone(kept: tuple[str, ...], vae: Path, work: Path) -> None:
     run = work / "run"

@@ -12,7 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_cases import MLP, QUICK, Answer, Child, Done, arguments, digest, done, genkit, refused, run_json
+from command_cases import (
+    MLP,
+    QUICK,
+    Answer,
+    Child,
+    Done,
+    arguments,
+    digest,
+    done,
+    genkit,
+    mostly_slow,
+    refused,
+    run_json,
+)
 
 from genkit.cli import VERBS
 from genkit.config.hydra.catalog import conf_dir, primary_name
@@ -162,6 +175,7 @@ def are_beyond(sweep: Path, steps: list[int]) -> bool:
     return len(logs) == 2 and all(log.get("step", 0) > step for log, step in zip(logs, steps, strict=True))
 
 
+@pytest.mark.slow
 def test_a_sweep_grows_in_front_in_the_middle_and_in_length(work: Path) -> None:
     """Its jobs are known by their configuration, whatever their numbers; what stands is continued, never done twice."""
     line = ("train", "-m", *arguments("vae", *PLAN)[1:], "run_dir=S", "hydra/launcher=basic")
@@ -231,7 +245,7 @@ def test_jobs_of_every_verb_that_writes_results_are_matched() -> None:
             assert verb.jobs or name.startswith("data "), text
 
 
-@pytest.mark.parametrize("verb", FEW)
+@pytest.mark.parametrize("verb", mostly_slow(FEW, "sample"))
 def test_jobs_of_every_verb_are_numbered_and_done_once(vae: Path, work: Path, verb: str) -> None:
     """In one folder; typed again with a value more, only that one is run; a table tells of all."""
     more = FEW[verb]

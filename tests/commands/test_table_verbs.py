@@ -56,6 +56,7 @@ def test_every_family_trains_on_a_table_and_gives_rows_of_it(family, words, mixe
     assert all(by_model[name] is not None for name in metrics)
 
 
+@pytest.mark.slow
 def test_labels_are_the_classes_of_the_target(words, work):
     """They are asked for by name, rows of a class say so, and unasked they come in the shares of the training rows."""
     done(*arguments("vae", *words, "model.conditional=true", "trainer.max_steps=4", "run_dir=run"))

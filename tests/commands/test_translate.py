@@ -78,6 +78,7 @@ def test_a_bridge_says_how_far_there_and_back_is(diffusion: Path, plain_diffusio
     assert note("b")["from"] == str(plain_diffusion)
 
 
+@pytest.mark.slow
 def test_flows_go_through_their_latents(conditional_flow: Path, flow: Path) -> None:
     done("translate", f"ckpt={conditional_flow}", "n=20", "y=2", "out=a")
     assert scores("a")["flow", "cycle_rmse"] < 1e-3
@@ -177,6 +178,7 @@ def test_models_of_pairs_ask_for_pairs() -> None:
     assert "pairs are of grey images" in refused(2, "train", "data.pairs=blur", "data.binarize=threshold", "run_dir=a")
 
 
+@pytest.mark.slow
 def test_two_domains_without_pairs_know_the_way_back(runs: Path) -> None:
     run = runs / "cycle_gan"
     done(*arguments("cycle_gan", "trainer.max_steps=2", f"run_dir={run}"))

@@ -27,6 +27,7 @@ def test_a_window_between_checkpoints(vae: Path, steps: int, span: str | None) -
     assert digest(vae) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "data"), [("gan", ("trainer.accumulate=2",)), ("flow", TOY)])
 def test_windows_of_lines_with_pictures_between(work: Path, family: str, data: tuple[str, ...]) -> None:
     options = ("trainer.max_steps=8", "trainer.val_every_n_steps=3", "trainer.log_every_n_steps=2", "samples.n=2")

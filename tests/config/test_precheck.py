@@ -156,7 +156,9 @@ def test_every_key_is_needed_and_no_other_is_known(verb):
     assert not list(faults(own | {"_width": 64}, own, groups))  # for interpolations of a file of the user's own
 
 
-@pytest.mark.parametrize("verb", ["train", "sample", "eval"])
+@pytest.mark.parametrize(
+    "verb", [pytest.param("train", marks=pytest.mark.slow), "sample", pytest.param("eval", marks=pytest.mark.slow)]
+)
 def test_every_top_level_key_can_be_typed_with_every_mark(verb, genkit):
     """`~key`, `+key=1`, `key=null` of the whole command: it runs, or is one line with code 2; never a KeyError."""
     base = ["ckpt=."] if verb == "sample" else []

@@ -128,6 +128,7 @@ def test_what_can_mean_one_thing_alone_is_accepted(answer, capsys, typed):
     assert answer(f"{typed} --cfg job") == (0, "")
 
 
+@pytest.mark.slow
 def test_nine_in_ten_mistyped_commands_are_understood(answer):
     """A slice of what `scripts/mistyped.py` does by the hundred."""
     spec = spec_from_file_location("mistyped", SCRIPT)

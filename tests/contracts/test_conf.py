@@ -71,8 +71,8 @@ def test_a_target_resolves_and_its_keys_are_the_constructors(subtests):
 def choices() -> Iterator[tuple[str, dict[str, str]]]:
     """(verb, group -> option) until every option of every group has been chosen, and one of each group of each verb.
 
-    The options of different groups are chosen in one command line, since none changes what another one is; experiments,
-    which do, are chosen alone, and so are the models of a training, further below.
+    The options of different groups are chosen in one command line, since none changes what another one is; experiments
+    and the models of a training, which do, are chosen alone, further below.
     """
     chosen: set[str] = set()
     for verb in ("train", *DRAWING):
@@ -81,8 +81,7 @@ def choices() -> Iterator[tuple[str, dict[str, str]]]:
         chosen |= left.keys()
         if "metric" in left:  # several may be chosen
             left["metric"] = [f"[{','.join(CATALOG.options('metric'))}]"]
-        alone = left.pop("experiment", [])
-        yield from ((verb, {"experiment": option}) for option in alone)
+        left.pop("experiment", None)
         while any(left.values()):
             yield verb, {group: options.pop() for group, options in left.items() if options}
 
@@ -91,15 +90,21 @@ def test_every_option_composes(subtests):
     for verb, chosen in choices():
         with subtests.test(f"{verb} {chosen}"):
             config = composed(verb, [f"{group}={option}" for group, option in chosen.items()])
-            assert all(config[group] for group in chosen if group != "experiment")
+            assert all(config[group] for group in chosen)
             if "metric" in chosen:
                 assert {name for name in CATALOG.options("metric") if "/" not in name} <= config["metric"].keys()
-            if "experiment" in chosen and verb == "train":  # what it promises was reached by what it does
-                steps, batch = config["trainer"]["max_steps"], config["data"]["batch_size"]
-                file = CATALOG.options("experiment")[chosen["experiment"]]
-                assert promised(file).startswith(f"{steps:,} steps of {batch}, ")
 
 
+@pytest.mark.slow
+def test_what_an_experiment_promises_was_reached_by_what_it_does(subtests):
+    for name, file in CATALOG.options("experiment").items():
+        with subtests.test(name):
+            config = composed("train", [f"experiment={name}"])
+            steps, batch = config["trainer"]["max_steps"], config["data"]["batch_size"]
+            assert promised(file).startswith(f"{steps:,} steps of {batch}, ")
+
+
+@pytest.mark.slow
 def test_a_models_values_suit_the_optimizer_it_chose(subtests):
     for model in CATALOG.options("model"):
         with subtests.test(model):

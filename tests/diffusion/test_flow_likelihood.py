@@ -26,6 +26,7 @@ def gaussian(name: str) -> GaussianDenoiser:
     return GaussianDenoiser(MEAN, ROOT @ ROOT.T, SCHEDULES[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["karras", "linear", "cosine"])
 def test_the_mean_likelihood_of_a_normal_is_its_entropy(name):
     got = -FlowLikelihood(steps=400)(gaussian(name), POINTS, SPACE).mean()

@@ -71,7 +71,7 @@ def variance(sampler, name: str, steps: int) -> float:
 
 
 @over_stochastic
-@pytest.mark.parametrize("name", ["karras", "cosine"])
+@pytest.mark.parametrize("name", ["karras", pytest.param("cosine", marks=pytest.mark.slow)])
 def test_the_variance_of_a_normal_is_reached_as_steps_shrink(sampler, name):
     if "churn" in sampler.keywords:
         sampler = partial(sampler, churn=4.0)  # of a fixed amount in all, spread over the steps

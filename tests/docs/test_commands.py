@@ -23,7 +23,7 @@ NOT_RUN = {
     "docker": "needs a daemon and the package index",
 }
 FOLLOWED_ELSEWHERE = {"extending.md", "life_of_a_step.md"}  # by tests of their own
-FIRST = {"README.md", "docs/commands.md"}  # pages that a newcomer follows; the slow tests follow the others
+FIRST = {"README.md"}  # the page that a newcomer follows; the slow tests follow the others
 LANGUAGES = {"console", "python", ""}  # "": a formula or a layout, nothing to run
 FOLLOWED = [
     page for page in PAGES if any(block.language for block in blocks(page)) and page.name not in FOLLOWED_ELSEWHERE

@@ -242,6 +242,7 @@ def test_the_network_of_sines_serves_every_shape_and_hears_time_and_label(exampl
     assert torch.allclose(net(x, t, y)[:1], net(x[:1], t[:1], y[:1]), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_inside_genkit_it_is_found_by_the_contract_tests(tmp_path):
     """A copy of the source tree with the files of the examples in their places; of the models, few stay."""
     ignored = shutil.ignore_patterns("__pycache__")

@@ -5,6 +5,7 @@ import re
 import sys
 from contextlib import contextmanager
 
+import pytest
 from pages import ROOT, blocks, commands
 
 PAGE = ROOT / "docs" / "life_of_a_step.md"
@@ -65,6 +66,7 @@ def found_in(calls: list[Call], named: list[Call], start: int) -> int:
     return place
 
 
+@pytest.mark.slow
 def test_its_functions_are_called_in_its_order(work, genkit):
     """Of each paragraph once through, and one paragraph after the other."""
     typed = [command.words[1:] for block in blocks(PAGE) for command in commands(block)]

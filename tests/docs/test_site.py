@@ -28,6 +28,7 @@ def site(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_every_page_is_there_and_in_the_menu(site):
     menu = (site / "index.html").read_text(encoding="utf-8")
     for page in PAGES:
@@ -36,6 +37,7 @@ def test_every_page_is_there_and_in_the_menu(site):
         assert f'href="{place}"' in menu
 
 
+@pytest.mark.slow
 def test_the_reference_has_every_option_and_its_keys(site):
     text = (site / "reference/groups.html").read_text(encoding="utf-8")
     catalog = Catalog.of(Words())
@@ -49,6 +51,7 @@ def test_the_reference_has_every_option_and_its_keys(site):
     assert row[2].startswith("For each draw")
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_from_elsewhere(site):
     for page in (site / "index.html", site / "reference/commands.html"):
         loaded = re.findall(

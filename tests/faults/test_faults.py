@@ -98,6 +98,7 @@ def test_malformed_configurations(
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "accumulate"), [("vq_vae", 1), ("latent_diffusion", 2)])
 def test_presets_resume_exactly(
     scripts: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, accumulate: int

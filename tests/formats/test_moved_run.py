@@ -47,6 +47,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     return table
 
 
+@pytest.mark.slow
 def test_an_old_run_is_used_as_a_new_one(
     tmp_path: Path, rows: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

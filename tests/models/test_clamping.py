@@ -31,6 +31,7 @@ class Correlated(Backbone):
         return self.zero - (x @ PRECISION * x).sum(1, keepdim=True) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sampler", [MALA(steps=30, step=0.5, candidates=32), Langevin(steps=200, step=0.15), AnnealedLangevin(20, 0.5, 8)]
 )

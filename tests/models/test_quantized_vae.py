@@ -100,6 +100,7 @@ def test_encoding_is_decoding_the_codes(quantizer, spec):
     torch.testing.assert_close(net.reconstruct(x), net.decode(z))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("make", PRIORS.values(), ids=PRIORS)

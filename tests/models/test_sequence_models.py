@@ -219,7 +219,9 @@ def test_an_untrained_model_knows_little(network: str) -> None:
     assert abs(bits - 6) < 1
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "network", [pytest.param(name, marks=pytest.mark.slow if "pixel" in name else ()) for name in NETWORKS]
+)
 def test_sixteen_tokens_are_learned_by_heart(network: str) -> None:
     spec = DataSpec((16,), "sequence", kind=Categorical(5))
     torch.manual_seed(0)

@@ -69,6 +69,7 @@ def test_at_the_optimum_every_bound_is_the_log_likelihood(k):
         torch.testing.assert_close(bound, exact().log_prob(x))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize(("shift", "stretch"), [(0.5, 0.0), (0.0, 0.7), (0.0, -0.7), (-0.3, 0.4)])
 def test_away_from_it_the_elbo_is_lower_by_the_kl_to_the_posterior(shift, stretch):

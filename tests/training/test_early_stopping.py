@@ -66,6 +66,7 @@ def lines(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_it_ends_a_run_that_no_longer_improves_and_says_so(tmp_path, capsys):
     """At once on the console, in run.json and in a last picture; a resume says it again and writes nothing more."""
     run = tmp_path / "run"
