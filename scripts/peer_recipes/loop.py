@@ -1,0 +1,109 @@
+"""What every peer's recipe shares: its command line, its data, a training of so many CPU seconds, its samples.
+
+    python RECIPE.py DATA.npz OUT.npz --seconds 55 --seed 0 --n 1000 [--labels]
+
+DATA.npz holds `x` (N, H, W, C) uint8 stored levels, `y` (N,) labels, and `levels`. The seconds are those of the whole
+process, imports included, as with `genkit train`. OUT.npz holds `x` (n, H, W, C) uint8. Nothing of genkit is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of a recipe.
+
+    Attributes:
+        x: (N, C, H, W) in [-1, 1].
+        y: (N,) labels, None where the recipe is not to know them.
+        levels: Stored levels of a value.
+        seconds: CPU seconds of the process at which training ends.
+        n: Samples.
+        out: Where they go.
+    """
+
+    x: Tensor
+    y: Tensor | None
+    levels: int
+    seconds: float
+    n: int
+    out: Path
+
+    @property
+    def classes(self) -> int:
+        return 0 if self.y is None else int(self.y.max()) + 1
+
+    def spent(self) -> float:
+        """Share of the CPU seconds that are gone."""
+        return time.process_time() / self.seconds
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Shuffled epochs until the time is spent."""
+        while True:
+            order = torch.randperm(len(self.x))
+            for rows in order.split(size):
+                if self.spent() >= 1:
+                    return
+                if len(rows) == min(size, len(order)):
+                    yield self.x[rows], None if self.y is None else self.y[rows]
+
+    def labels(self, n: int) -> Tensor | None:
+        """Of n samples: as often as in the data."""
+        return None if self.y is None else self.y[torch.randint(len(self.y), (n,))]
+
+    def write(self, x: Tensor, steps: int, **more: float) -> None:
+        """Samples (n, C, H, W) in [-1, 1], to the nearest levels, with what the recipe says of itself."""
+        top = self.levels - 1
+        stored = ((x.clamp(-1, 1) + 1) / 2 * top).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        np.savez(self.out, x=stored)
+        said = " ".join(f"{name}={value:g}" for name, value in more.items())
+        print(f"steps={steps} seconds={time.process_time():.1f} {said}".rstrip())
+
+
+def job() -> Job:
+    """From the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--labels", action="store_true")
+    said = parser.parse_args()
+    torch.manual_seed(said.seed)
+    torch.set_num_threads(1)
+    with np.load(said.data) as file:
+        levels = int(file["levels"])
+        x = torch.from_numpy(file["x"]).permute(0, 3, 1, 2).float() / (levels - 1) * 2 - 1
+        y = torch.from_numpy(file["y"]) if said.labels else None
+    return Job(x.contiguous(), y, levels, said.seconds, said.n, said.out)
+
+
+class Average:
+    """An exponential moving average of a network's weights; its horizon grows with the steps up to 1 / (1 - decay)."""
+
+    def __init__(self, net: nn.Module, decay: float = 0.999) -> None:
+        self.net, self.decay, self.steps = net, decay, 0
+        self.kept = {name: value.detach().clone() for name, value in net.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, value in self.net.state_dict().items():
+            kept = self.kept[name]
+            kept.lerp_(value, 1 - decay) if kept.is_floating_point() else kept.copy_(value)
+
+    def load(self) -> None:
+        """Put the average in the place of the weights."""
+        self.net.load_state_dict(self.kept)

@@ -1,0 +1,316 @@
+"""genkit's presets beside other people's tools: the same data, CPU seconds and evaluator.
+
+For each match and each seed our preset trains through the command line; the CPU seconds that this took, of the whole
+command, are what each peer is then given (`peer_recipes/`, each in an environment of its own below OUT/environments, so
+that genkit depends on none of them). All are sampled n times and scored against the same held-out images in two feature
+spaces: the shipped one, in which presets were chosen, and one of a classifier that is trained here from another seed
+and that nothing was chosen by. OUT/table.md holds the mean and the range over seeds of each Fréchet distance, as a
+multiple of its floor, and the ratio of ours to the peer's; OUT/<match>.png our samples beside theirs.
+
+    python scripts/peers.py outputs/peers                     # everything, three seeds each: hours
+    python scripts/peers.py outputs/peers digits_vae seeds=1  # one match
+    python scripts/peers.py outputs/peers --list
+
+What is finished is not done again. One thread each; CPU seconds grow on a busy machine for both sides alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from genkit.config.build import build
+from genkit.config.hydra.app import composed
+from genkit.data.dataset import Dataset
+
+RECIPES = Path(__file__).resolve().parent / "peer_recipes"
+TORCH = "torch==2.13.0"
+INDEPENDENT = ("features=own", "features.seed=11", "features.dim=96")
+METRICS = "metric=[fid,precision,recall,density,coverage]"
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Somebody else's tool.
+
+    Attributes:
+        recipe: File of `peer_recipes/`.
+        words: Its options.
+        packages: What its environment holds.
+    """
+
+    recipe: str
+    packages: tuple[str, ...]
+    words: tuple[str, ...] = ()
+
+
+PEERS = {
+    "diffusers U-Net, OT flow matching": Peer("unet.py", ("diffusers", "scipy"), ("--how", "flow")),
+    "diffusers U-Net, EDM loop": Peer("unet.py", ("diffusers", "scipy"), ("--how", "edm")),
+    "pythae VAE": Peer("pythae_models.py", ("pythae",), ("--how", "vae")),
+    "pythae AE": Peer("pythae_models.py", ("pythae",), ("--how", "ae")),
+    "DCGAN loop": Peer("dcgan.py", ("numpy",)),
+    "zuko NSF": Peer("zuko_flow.py", ("numpy", "zuko")),
+}
+DIFFUSION = ("diffusers U-Net, OT flow matching", "diffusers U-Net, EDM loop")
+
+
+@dataclass(frozen=True)
+class Match:
+    """A preset and whom it is set beside.
+
+    Attributes:
+        experiment: Ours.
+        data: Of both.
+        peers: Names.
+        words: What else our training is told.
+        labels: Whether both sides know the labels.
+        n: Samples.
+    """
+
+    experiment: str
+    data: str
+    peers: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    labels: bool = False
+    n: int = 1000
+
+
+UNLABELLED = ("model.conditional=false",)
+MNIST, CIFAR = {"data": "mnist", "n": 2000}, {"data": "cifar10", "n": 2000}
+MATCHES = {
+    "digits_diffusion": Match("digits_diffusion", "digits", DIFFUSION, labels=True),
+    "digits_diffusion_unlabelled": Match("digits_diffusion", "digits", DIFFUSION, UNLABELLED),
+    "digits_vae": Match("digits_vae", "digits", ("pythae VAE",)),
+    "digits_vae_unlabelled": Match("digits_vae", "digits", ("pythae VAE",), UNLABELLED),
+    "digits_autoencoder": Match("digits_autoencoder", "digits", ("pythae AE",)),
+    "digits_r3gan": Match("digits_r3gan", "digits", ("DCGAN loop",), labels=True),
+    "digits_glow": Match("digits_glow", "digits", ("zuko NSF",)),
+    "mnist_diffusion": Match("mnist_diffusion", peers=DIFFUSION, **MNIST),
+    "mnist_vae": Match("mnist_vae", peers=("pythae VAE",), **MNIST),
+    "mnist_r3gan": Match("mnist_r3gan", peers=("DCGAN loop",), **MNIST),
+    "cifar10_diffusion": Match("cifar10_diffusion", peers=DIFFUSION, **CIFAR),
+    "cifar10_vae": Match("cifar10_vae", peers=("pythae VAE",), **CIFAR),
+    "cifar10_sngan": Match("cifar10_sngan", peers=("DCGAN loop",), **CIFAR),
+}
+
+
+@dataclass
+class Result:
+    """What a side has reached with one seed.
+
+    Attributes:
+        seconds: CPU seconds of its training.
+        scores: Space -> metric -> value; of `fid` the multiple of the floor.
+    """
+
+    seconds: float
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def run(words: list[str], log: Path) -> float:
+    """CPU seconds of a command. Raises SystemExit where it fails."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with log.open("w") as file:
+        code = subprocess.run(words, stdout=file, stderr=subprocess.STDOUT, env=ONE_THREAD).returncode
+    if code:
+        sys.exit(f"{' '.join(words)}\nended with {code}: {log}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def genkit(*words: str, log: Path) -> float:
+    """A command line of genkit."""
+    return run([sys.executable, "-m", "genkit", *words], log)
+
+
+def python_of(peer: Peer, out: Path) -> str:
+    """The interpreter of a peer's environment, which is made where it is not there yet."""
+    place = out / "environments" / "-".join(peer.packages)
+    python = place / "bin" / "python"
+    if not (place / "done").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        print(f"environment of {', '.join(peer.packages)}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", TORCH, "numpy", *peer.packages]
+        subprocess.run(install, check=True)
+        (place / "done").touch()
+    return str(python)
+
+
+def training_images(match: Match, folder: Path) -> Path:
+    """The training split, as a file that a recipe reads."""
+    file = folder / "train.npz"
+    if not file.exists():
+        node = composed("train", [f"experiment={match.experiment}"])["data"]
+        if node.get("root") is None:  # where a file of its own is looked for
+            node.pop("root", None)
+        dataset = build(node, at="data", expect=Dataset)
+        train = dataset.split("train")
+        part = train.between(0, len(train))
+        assert part.y is not None
+        np.savez(file, x=part.x.permute(0, 2, 3, 1).numpy(), y=part.y.numpy(), levels=dataset.spec.levels)
+    return file
+
+
+def ours(match: Match, seed: int, folder: Path) -> float:
+    """Train and sample our preset; CPU seconds of the training."""
+    seconds = genkit("train", f"experiment={match.experiment}", *match.words, f"seed={seed}",
+                     f"run_dir={folder / 'run'}", log=folder / "train.log")  # fmt: skip
+    genkit("sample", f"ckpt={folder / 'run'}", f"n={match.n}", f"out={folder / 'samples'}", log=folder / "sample.log")
+    return seconds
+
+
+def theirs(match: Match, peer: Peer, seed: int, seconds: float, folder: Path, out: Path) -> float:
+    """Train and sample a peer for as long."""
+    (folder / "samples").mkdir(parents=True, exist_ok=True)
+    words = [python_of(peer, out), str(RECIPES / peer.recipe), *peer.words]
+    words += [str(training_images(match, folder.parent.parent)), str(folder / "samples" / "samples.npz")]
+    words += ["--seconds", f"{seconds:.1f}", "--seed", str(seed), "--n", str(match.n), *["--labels"] * match.labels]
+    run(words, folder / "train.log")
+    said = (folder / "train.log").read_text().splitlines()[-1]
+    return float(said.partition("seconds=")[2].partition(" ")[0])
+
+
+def scored(match: Match, folder: Path) -> dict[str, dict[str, float]]:
+    """Scores of a folder's samples in both spaces."""
+    found: dict[str, dict[str, float]] = {}
+    for space, words in {"shipped": (), "independent": INDEPENDENT}.items():
+        place = folder / f"scores-{space}"
+        genkit("eval", f"samples={folder / 'samples'}", f"data={match.data}", f"n={match.n}", METRICS, *words,
+               "baselines=false", "bootstrap=0", f"out={place}", log=folder / f"{space}.log")  # fmt: skip
+        rows = json.loads((place / "results.json").read_text())["results"]
+        found[space] = {
+            row["metric"]: row["ratio_to_floor"] if row["metric"] == "fid" else row["value"] for row in rows
+        }
+    return found
+
+
+def finished(folder: Path) -> Result | None:
+    file = folder / "result.json"
+    return Result(**json.loads(file.read_text())) if file.exists() else None
+
+
+def kept(folder: Path, seconds: float, match: Match) -> Result:
+    """Score what was sampled, and keep it."""
+    result = Result(seconds, scored(match, folder))
+    (folder / "result.json").write_text(json.dumps(result.__dict__, indent=1))
+    return result
+
+
+def play(name: str, seeds: int, out: Path) -> dict[str, list[Result]]:
+    """All sides of a match over the seeds, in turns."""
+    match, results = MATCHES[name], {side: [] for side in ("genkit", *MATCHES[name].peers)}  # type: dict[str, list[Result]]
+    for seed in range(seeds):
+        folder = out / name / str(seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        (mine := folder / "genkit").mkdir(exist_ok=True)
+        done = finished(mine) or kept(mine, ours(match, seed, mine), match)
+        results["genkit"].append(done)
+        for side in match.peers:
+            place = folder / side.replace(" ", "-").replace(",", "")
+            there = finished(place)
+            if there is None:
+                there = kept(place, theirs(match, PEERS[side], seed, done.seconds, place, out), match)
+            results[side].append(there)
+        print(
+            name,
+            "seed",
+            seed,
+            {side: done[-1].scores["independent"]["fid"] for side, done in results.items()},
+            flush=True,
+        )
+    picture(name, out)
+    return results
+
+
+def picture(name: str, out: Path, rows: int = 4, columns: int = 16, scale: int = 3) -> None:
+    """The first samples of every side of the first seed, ours above; a white line between."""
+    strips = []
+    for side in ("genkit", *(peer.replace(" ", "-").replace(",", "") for peer in MATCHES[name].peers)):
+        with np.load(out / name / "0" / side / "samples" / "samples.npz") as file:
+            x = file["x"][: rows * columns]
+        x = (x.astype(np.float32) * (255 / max(int(x.max()), 1))).astype(np.uint8)
+        x = np.broadcast_to(x, (*x.shape[:3], 3)) if x.shape[3] == 1 else x
+        _, height, width, _ = x.shape
+        strips.append(
+            x.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
+        )
+        strips.append(np.full((4, columns * width, 3), 255, np.uint8))
+    whole = np.concatenate(strips[:-1])
+    Image.fromarray(whole).resize((whole.shape[1] * scale, whole.shape[0] * scale), Image.Resampling.NEAREST).save(
+        out / f"{name}.png"
+    )
+
+
+def in_words(values: list[float], digits: int = 2) -> str:
+    """Mean, with the range of several."""
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+
+
+def lines(name: str, results: dict[str, list[Result]]) -> list[str]:
+    """The rows of a match."""
+    made = []
+    for side, done in results.items():
+        row: list[Any] = [
+            f"`{name}`" if side == "genkit" else "",
+            side,
+            f"{statistics.mean(d.seconds for d in done):.0f}",
+        ]
+        for space in ("shipped", "independent"):
+            own = [d.scores[space]["fid"] for d in done]
+            row.append(in_words(own))
+            mine = [d.scores[space]["fid"] for d in results["genkit"]]
+            row.append("" if side == "genkit" else f"{statistics.mean(mine) / statistics.mean(own):.2f}")
+        row += [
+            in_words([d.scores["independent"][metric] for d in done]) for metric in ("precision", "recall", "coverage")
+        ]
+        made.append("| " + " | ".join(map(str, row)) + " |")
+    return made
+
+
+HEAD = (
+    "| match | side | CPU s | distance, shipped features | ours / theirs | independent features | ours / theirs "
+    "| precision | recall | coverage |\n|---|---|---|---|---|---|---|---|---|---|\n"
+)
+
+
+def main() -> None:
+    """The command line of this script."""
+    words = sys.argv[1:]
+    if not words or "--help" in words:
+        sys.exit(__doc__)
+    if "--list" in words:
+        print("\n".join(f"{name}: {', '.join(match.peers)}" for name, match in MATCHES.items()))
+        return
+    out, seeds = Path(words[0]).resolve(), 3
+    names = []
+    for word in words[1:]:
+        if word.startswith("seeds="):
+            seeds = int(word.removeprefix("seeds="))
+        elif word in MATCHES:
+            names.append(word)
+        else:
+            sys.exit(f"{word} is no match: {', '.join(MATCHES)}")
+    table = [line for name in names or MATCHES for line in lines(name, play(name, seeds, out))]
+    text = HEAD + "\n".join(table) + "\n"
+    (out / "table.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
