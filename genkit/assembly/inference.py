@@ -13,13 +13,20 @@ from rich.progress import Progress
 from torch import Tensor
 
 from genkit.assembly.examples import Subject
-from genkit.assembly.posterior_choice import check_posterior, infers_labels, labels_on, posterior_for
+from genkit.assembly.posterior_choice import (
+    check_posterior,
+    infers_labels,
+    labels_on,
+    num_classes_of,
+    posterior_for,
+)
 from genkit.config.settings import InferringSettings
 from genkit.data.kinds import Quantised
 from genkit.errors import NumericalError
 from genkit.inverse.linear_task import LinearTask
-from genkit.inverse.posterior_sampler import Observation, RepeatedNoise
+from genkit.inverse.posterior_sampler import Observation, RepeatedNoise, systematic
 from genkit.models.base import Completes, GenerativeModel
+from genkit.models.known_likelihood import KnownLikelihood
 from genkit.models.latent_variable import LatentVariable
 from genkit.noise import SampleNoise
 
@@ -60,11 +67,18 @@ def completed(subject: Subject, known: Tensor, draws: int, console: Console) -> 
     def some(rows: slice, noise: SampleNoise, y: Tensor | None) -> Tensor:
         part, mask = x[rows].to(subject.device), known[rows].to(subject.device)
         each = (part.repeat_interleave(draws, 0), mask.repeat_interleave(draws, 0))
-        labels = None if y is None else y.repeat_interleave(draws)
+        labels = labels_by_known(model, part, mask, draws, noise) if y is None else y.repeat_interleave(draws)
         assert isinstance(model, Completes)
         return model.complete(*each, y=labels, noise=RepeatedNoise(noise, draws)).unflatten(0, (-1, draws))
 
     return in_batches(subject, some, draws, console)
+
+
+def labels_by_known(model: GenerativeModel, x: Tensor, known: Tensor, draws: int, noise: SampleNoise) -> Tensor | None:
+    """Labels (B · draws,) by what is known of each example, None for a model that takes none."""
+    if num_classes_of(model) is None or not isinstance(model, KnownLikelihood):
+        return None
+    return systematic(model.label_log_probs(x, known).exp(), draws, noise).flatten()
 
 
 def inferred(
