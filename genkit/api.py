@@ -238,7 +238,7 @@ def explore(*words: Argument, config_dir: str | Path | None = None, **keys: Any)
 
 
 def translate(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
-    """Turn examples of one class or domain into another's: `translate(ckpt="runs/diffusion", y=3)`; arguments as `train`.
+    """Turn examples into another class or domain's: `translate(ckpt="runs/diffusion", y=3)`; arguments as `train`.
 
     `from` is a word of Python: the model of the inputs' domain is named by `translate("from=runs/other", …)`.
     """

@@ -9,9 +9,9 @@ is due to what was filled in. k draws of an example are scored
 * their mean, the best answer there is in squared error: `psnr_mean`, `feature_distance_of_mean`,
 * and their spread, the standard deviation at a value.
 
-The distance of the draws and that of their mean are two numbers: a draw from the very posterior is as far from the truth
-as another example could be, √2 times as far in squares as the mean of many draws, which is no example. An answer that is
-one alone, as a baseline's, has the same of both.
+The distance of the draws and that of their mean are two numbers. A draw from the very posterior is √2 times as far from
+the truth, in root mean square, as the mean of many draws, which is no example of the data. Of an answer that is one
+alone, as a baseline's, both are the same.
 
 `class_kept` is the share of draws that a classifier of the data takes for the true class.
 """

@@ -54,7 +54,9 @@ from genkit.nn.gpt import GPT
 from genkit.nn.sequence_network import SequenceNetwork, SequenceNetworkFactory
 
 
-class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Codes, Conditional, Completes, KnownLikelihood, Growing):
+class Autoregressive(
+    GenerativeModel, TokenValues, TokenDensity, Codes, Conditional, Completes, KnownLikelihood, Growing
+):
     """p(x | y) by a causal network.
 
     Arguments:
