@@ -23,6 +23,7 @@ from genkit.assembly.posterior_choice import (
 from genkit.config.settings import InferringSettings
 from genkit.data.kinds import Quantised
 from genkit.errors import NumericalError
+from genkit.inverse.coarsened_posterior import coarsened_noise
 from genkit.inverse.linear_task import LinearTask
 from genkit.inverse.posterior_sampler import Observation, RepeatedNoise, systematic
 from genkit.models.base import Completes, GenerativeModel
@@ -31,8 +32,8 @@ from genkit.models.latent_variable import LatentVariable
 from genkit.noise import SampleNoise
 
 REAL_NOISE = 0.01  # standard deviation of what is known of unbounded data, in model units
-# of bounded data, as a share of the range: no model knows an example finer, and where it is held to a value exactly one
-# draw among many is all that is left
+# of bounded data, as a share of the range, where few values are known: no model knows an example finer, and where it is
+# held to a value exactly one draw among many is all that is left
 BOUNDED_NOISE = 0.05
 Making = Callable[[slice, SampleNoise, Tensor | None], Tensor]
 
@@ -48,15 +49,17 @@ def told_how(subject: Subject, settings: InferringSettings) -> Subject:
     return replace(subject, infers_labels=infers)
 
 
-def noise_of_known(model: GenerativeModel) -> float:
-    """Standard deviation that a known value is inferred with, in model units; it comes back as it was all the same.
+def noise_of_known(model: GenerativeModel, m: float) -> float:
+    """Standard deviation that each of m known values is inferred with, in model units; it comes back as it was.
 
-    A generator's own error is estimated beside its latent, so that for it the rounding of stored values is enough.
+    The more are known, the larger it is, since no model is right about many at once (`coarsened_posterior.py`). A
+    generator's own error is estimated beside its latent, so that for it the rounding of stored values is enough.
     """
     spec = model.spec
     if isinstance(model, LatentVariable) and isinstance(spec.kind, Quantised):
         return spec.kind.bin_width / 12**0.5
-    return REAL_NOISE if spec.value_range is None else BOUNDED_NOISE * (spec.value_range[1] - spec.value_range[0])
+    own = REAL_NOISE if spec.value_range is None else BOUNDED_NOISE * (spec.value_range[1] - spec.value_range[0])
+    return own if isinstance(model, LatentVariable) else coarsened_noise(own, m)
 
 
 def completed(subject: Subject, known: Tensor, draws: int, console: Console) -> Tensor:
