@@ -10,14 +10,26 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from genkit.api import augment, complete, compress, decompress, detect, evaluate, explore, restore, sample, train
+    from genkit.api import (
+        augment,
+        complete,
+        compress,
+        decompress,
+        detect,
+        evaluate,
+        explore,
+        restore,
+        sample,
+        train,
+        translate,
+    )
     from genkit.data.spec import DataSpec
     from genkit.models.base import GenerativeModel
 
 __version__ = "0.1.0"
 __all__ = [
     "__version__", "augment", "complete", "compress", "decompress", "detect", "evaluate", "explore", "load", "picture",
-    "restore", "sample", "train",
+    "restore", "sample", "train", "translate",
 ]  # fmt: skip
 
 

@@ -237,6 +237,14 @@ def explore(*words: Argument, config_dir: str | Path | None = None, **keys: Any)
     return _used("explore", words_of(words, keys), config_dir)
 
 
+def translate(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
+    """Turn examples into another class or domain's: `translate(ckpt="runs/diffusion", y=3)`; arguments as `train`.
+
+    `from` is a word of Python: the model of the inputs' domain is named by `translate("from=runs/other", …)`.
+    """
+    return _used("translate", words_of(words, keys), config_dir)
+
+
 def compress(*words: Argument, config_dir: str | Path | None = None, **keys: Any) -> UseResult:
     """Write examples into one file without loss: `compress(ckpt="runs/gpt", out="digits.gk")`; arguments as `train`."""
     return _used("compress", words_of(words, keys), config_dir)

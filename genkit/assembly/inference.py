@@ -13,19 +13,27 @@ from rich.progress import Progress
 from torch import Tensor
 
 from genkit.assembly.examples import Subject
-from genkit.assembly.posterior_choice import check_posterior, infers_labels, labels_on, posterior_for
+from genkit.assembly.posterior_choice import (
+    check_posterior,
+    infers_labels,
+    labels_on,
+    num_classes_of,
+    posterior_for,
+)
 from genkit.config.settings import InferringSettings
 from genkit.data.kinds import Quantised
 from genkit.errors import NumericalError
+from genkit.inverse.coarsened_posterior import coarsened_noise
 from genkit.inverse.linear_task import LinearTask
-from genkit.inverse.posterior_sampler import Observation, RepeatedNoise
+from genkit.inverse.posterior_sampler import Observation, RepeatedNoise, systematic
 from genkit.models.base import Completes, GenerativeModel
+from genkit.models.known_likelihood import KnownLikelihood
 from genkit.models.latent_variable import LatentVariable
 from genkit.noise import SampleNoise
 
 REAL_NOISE = 0.01  # standard deviation of what is known of unbounded data, in model units
-# of bounded data, as a share of the range: no model knows an example finer, and where it is held to a value exactly one
-# draw among many is all that is left
+# of bounded data, as a share of the range, where few values are known: no model knows an example finer, and where it is
+# held to a value exactly one draw among many is all that is left
 BOUNDED_NOISE = 0.05
 Making = Callable[[slice, SampleNoise, Tensor | None], Tensor]
 
@@ -41,15 +49,17 @@ def told_how(subject: Subject, settings: InferringSettings) -> Subject:
     return replace(subject, infers_labels=infers)
 
 
-def noise_of_known(model: GenerativeModel) -> float:
-    """Standard deviation that a known value is inferred with, in model units; it comes back as it was all the same.
+def noise_of_known(model: GenerativeModel, m: float) -> float:
+    """Standard deviation that each of m known values is inferred with, in model units; it comes back as it was.
 
-    A generator's own error is estimated beside its latent, so that for it the rounding of stored values is enough.
+    The more are known, the larger it is, since no model is right about many at once (`coarsened_posterior.py`). A
+    generator's own error is estimated beside its latent, so that for it the rounding of stored values is enough.
     """
     spec = model.spec
     if isinstance(model, LatentVariable) and isinstance(spec.kind, Quantised):
         return spec.kind.bin_width / 12**0.5
-    return REAL_NOISE if spec.value_range is None else BOUNDED_NOISE * (spec.value_range[1] - spec.value_range[0])
+    own = REAL_NOISE if spec.value_range is None else BOUNDED_NOISE * (spec.value_range[1] - spec.value_range[0])
+    return own if isinstance(model, LatentVariable) else coarsened_noise(own, m)
 
 
 def completed(subject: Subject, known: Tensor, draws: int, console: Console) -> Tensor:
@@ -60,11 +70,18 @@ def completed(subject: Subject, known: Tensor, draws: int, console: Console) -> 
     def some(rows: slice, noise: SampleNoise, y: Tensor | None) -> Tensor:
         part, mask = x[rows].to(subject.device), known[rows].to(subject.device)
         each = (part.repeat_interleave(draws, 0), mask.repeat_interleave(draws, 0))
-        labels = None if y is None else y.repeat_interleave(draws)
+        labels = labels_by_known(model, part, mask, draws, noise) if y is None else y.repeat_interleave(draws)
         assert isinstance(model, Completes)
         return model.complete(*each, y=labels, noise=RepeatedNoise(noise, draws)).unflatten(0, (-1, draws))
 
     return in_batches(subject, some, draws, console)
+
+
+def labels_by_known(model: GenerativeModel, x: Tensor, known: Tensor, draws: int, noise: SampleNoise) -> Tensor | None:
+    """Labels (B · draws,) by what is known of each example, None for a model that takes none."""
+    if num_classes_of(model) is None or not isinstance(model, KnownLikelihood):
+        return None
+    return systematic(model.label_log_probs(x, known).exp(), draws, noise).flatten()
 
 
 def inferred(

@@ -8,6 +8,7 @@ for others what is known is a linear measurement, and a posterior sampler draws 
 from __future__ import annotations
 
 import time
+from math import prod
 from pathlib import Path
 
 import torch
@@ -117,9 +118,10 @@ def _filled(subject: Subject, settings: CompleteSettings, console: Console) -> I
     if isinstance(subject.found.model, Completes) and settings.posterior is None:
         x = completed(subject, each, k, console)
     else:
+        sigma = noise_of_known(subject.found.model, each.flatten(1).sum(1).double().mean().item())
 
         def task_of(rows: slice) -> LinearTask:
-            return Mask(each[rows].to(subject.device), spec.shape, noise_of_known(subject.found.model))
+            return Mask(each[rows].to(subject.device), spec.shape, sigma)
 
         require_posterior(subject.found.model, "posterior=")
         x = inferred(subject, task_of, torch.where(each, subject.x, 0.0), k, settings.posterior, console)
@@ -186,7 +188,7 @@ def _coloured(subject: Subject, settings: CompleteSettings, console: Console) ->
     if settings.known is not None or settings.hidden is not None:
         raise ConfigError("task=colourise: what is known is the brightness: leave known= and hidden= out")
     require_posterior(subject.found.model, "task=colourise")
-    task = Luminance(spec.shape, noise_of_known(subject.found.model))
+    task = Luminance(spec.shape, noise_of_known(subject.found.model, float(prod(spec.shape[1:]))))
     grey = task.measure(x)
     drawn = inferred(subject, lambda _: task, grey, settings.draws, settings.posterior, console)
     v = spec.unscale(drawn.flatten(0, 1)).unflatten(0, tuple(drawn.shape[:2]))

@@ -4,7 +4,8 @@ r"""Inference of latents: which z of a generator x = g(z) a measurement tells of
 
 First the best z by gradient, from several draws of p(z), which are kept by the weights e^−U that they end with. No
 generator meets an example exactly, so the noise is at least its own error: s² = max(σ², ‖v − A g(z)‖² / m), m measured
-values, estimated while z moves. Without that the few numbers of z are driven out of the region that p(z) fills. Then
+values, estimated while z moves. Without that the few numbers of z are driven out of the region that p(z) fills. For the
+same reason the first term counts less the more values there are (`coarsened_posterior.py`). Then
 Langevin steps with Metropolis' correction, z' = z − h ∇U + √(2h) ε, whose size h is fitted to each chain, spread the
 draws over the posterior.
 
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from genkit.component import PositiveFloat, Range
+from genkit.inverse.coarsened_posterior import SATURATION, powers
 from genkit.inverse.posterior_sampler import Observation, PosteriorSampler, RepeatedNoise, systematic
 from genkit.noise import Noise
 
@@ -51,6 +53,8 @@ class LatentLangevin(PosteriorSampler):
         steps: Gradient steps (Adam) to the best latent.
         step_size: Of these, in units of z.
         langevin_steps: Steps that spread the draws; 0: none.
+        saturation: α, as many values as any number of measured ones can count as; None: all count in full, as they do
+            to a generator that is right.
     """
 
     def __init__(
@@ -61,9 +65,10 @@ class LatentLangevin(PosteriorSampler):
         steps: Annotated[int, Range(1, 100_000)] = 150,
         step_size: PositiveFloat = 0.1,
         langevin_steps: Annotated[int, Range(0, 100_000)] = 50,
+        saturation: PositiveFloat | None = SATURATION,
     ) -> None:
         self.generator, self.restarts, self.steps = generator, restarts, steps
-        self.step_size, self.langevin_steps = step_size, langevin_steps
+        self.step_size, self.langevin_steps, self.saturation = step_size, langevin_steps, saturation
 
     def rows(self, k: int) -> int:
         return k * self.restarts
@@ -97,8 +102,7 @@ class LatentLangevin(PosteriorSampler):
 
         def energy(z: Tensor) -> Tensor:
             errors = self._errors(z, each)
-            m = each.task.measured(each.v).flatten(1).sum(1).clamp(min=1)
-            return m / 2 * self._variance(errors, each).log() - self.generator.latent_log_prob(z)
+            return self._count(each) / 2 * self._variance(errors, each).log() - self.generator.latent_log_prob(z)
 
         return with_gradient(energy, z)
 
@@ -107,13 +111,18 @@ class LatentLangevin(PosteriorSampler):
         r = each.v - each.task.measure(self.generator.from_latent(z))
         return r.square().flatten(1).sum(1) / each.task.measured(each.v).flatten(1).sum(1).clamp(min=1)
 
+    def _count(self, each: Observation) -> Tensor:
+        """Measured values that each example counts as, (B,)."""
+        m = each.task.measured(each.v).flatten(1).sum(1).clamp(min=1)
+        return m * powers(m.double(), self.saturation).to(each.v)
+
     @staticmethod
     def _variance(errors: Tensor, each: Observation) -> Tensor:
         return errors.clamp(min=each.task.sigma**2)
 
     def _spread(self, z: Tensor, each: Observation, variance: Tensor, noise: Noise) -> Tensor:
         """Langevin steps at the s² found."""
-        m = each.task.measured(each.v).flatten(1).sum(1)
+        m = self._count(each)
 
         def energy(z: Tensor) -> Tensor:
             return m * self._errors(z, each) / (2 * variance) - self.generator.latent_log_prob(z)

@@ -10,6 +10,7 @@ import pytest
 from command_cases import TOY, arguments, done, refused
 from PIL import Image
 
+import genkit
 from genkit.data.sources.digits import Digits
 
 FEW = ("translation=diffusion_bridge", "translation.steps=2")
@@ -57,6 +58,18 @@ def test_no_strength_gives_the_inputs_back(diffusion: Path) -> None:
     assert found["diffusion", "class_kept"] == found["input", "class_kept"] > 0.5
     assert {source for source, _ in found} == {"diffusion", "input", "nearest target example", "target data"}
     assert Image.open("a/translate.png").size[0] > 600  # the strengths stand beside
+
+
+def test_python_translates_what_the_command_does(diffusion: Path) -> None:
+    done("translate", f"ckpt={diffusion}", "n=3", "y=3", "out=a")
+    found = genkit.translate(ckpt=diffusion, n=3, y=3, out="b")
+    assert found.path == Path("b").resolve()
+    assert found.x is not None
+    assert found.y is not None
+    assert (found.x.movedim(1, -1).numpy() == images("a")).all()
+    assert found.y.tolist() == [3, 3, 3]
+    assert found.value("target_class", source="input") == scores("a")["input", "target_class"]
+    assert found.pictures == (found.path / "translate.png",)
 
 
 def test_a_label_is_translated_to(diffusion: Path) -> None:

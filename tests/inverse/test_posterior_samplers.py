@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +15,7 @@ from genkit.diffusion.sampler import HeunSampler
 from genkit.diffusion.schedule import KarrasSchedule
 from genkit.diffusion.variance_preserving import CosineSchedule
 from genkit.errors import ConfigError
+from genkit.inverse.coarsened_posterior import coarsened_noise, powers
 from genkit.inverse.guided_denoiser import DPS, MMPS, PiGDM
 from genkit.inverse.latent_langevin import LatentLangevin, metropolis_langevin
 from genkit.inverse.linear_task import LinearTask, Mask
@@ -250,17 +252,18 @@ class Linear:
         return z @ self.w
 
 
-def test_langevin_draws_from_the_posterior_of_latents():
-    """Of a linear generator it is normal: the moments of the measured noise that it settles on."""
+@pytest.mark.parametrize("saturation", [None, 1.5])
+def test_langevin_draws_from_the_posterior_of_latents(saturation):
+    """Of a linear generator it is normal: the moments of the measured noise that it settles on, coarsened or not."""
     generator = torch.Generator().manual_seed(0)
     w, n = torch.randn(2, 4, generator=generator), 400
     task = Mask(torch.tensor([True, True, True, False]), (4,), 0.5)
     v = torch.tensor([[0.5, -0.2, 0.3, 0.0]])
-    sampler = LatentLangevin(generator=Linear(w), restarts=1, steps=60, langevin_steps=60)
+    sampler = LatentLangevin(generator=Linear(w), restarts=1, steps=60, langevin_steps=60, saturation=saturation)
     x = sampler(Observation(task, v), n, SampleNoise(0, [0]))[0]
-    a = w[:, :3].T
-    precision = torch.eye(2) + a.T @ a / 0.25
-    mean = torch.linalg.solve(precision, a.T @ v[0, :3] / 0.25)
+    a, noise = w[:, :3].T, coarsened_noise(0.5, 3, saturation or math.inf) ** 2
+    precision = torch.eye(2) + a.T @ a / noise
+    mean = torch.linalg.solve(precision, a.T @ v[0, :3] / noise)
     covariance = w.T @ torch.linalg.inv(precision) @ w
     torch.testing.assert_close(x.mean(0), mean @ w, atol=0.12, rtol=0)
     torch.testing.assert_close(torch.cov(x.T), covariance, atol=0.25 * float(covariance.diagonal().max()), rtol=0)
@@ -276,3 +279,10 @@ def test_metropolis_keeps_a_normal_normal():
 def test_systematic_resampling_takes_each_in_its_share():
     rows = systematic(torch.tensor([[0.5, 0.25, 0.25, 0.0]]), 8, SampleNoise(0, [0]))
     assert rows[0].bincount(minlength=4).tolist() == [4, 2, 2, 0]
+
+
+def test_no_number_of_values_counts_more_than_the_saturation():
+    m = torch.tensor([1e-3, 4.0, 1e6])
+    torch.testing.assert_close(m * powers(m, 4.0), torch.tensor([1e-3, 2.0, 4.0]), rtol=1e-3, atol=0)
+    assert powers(m, None).tolist() == [1, 1, 1]
+    assert coarsened_noise(0.1, 12, 4) == pytest.approx(0.2)  # the likelihood to the power of 1/4

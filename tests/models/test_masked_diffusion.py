@@ -273,3 +273,21 @@ def test_rows_are_learned_by_heart() -> None:
         model.losses({"x": x}, "model")["loss"].backward()
         optimizer.step()
     assert -float(model.log_prob(x[:2]).mean()) - math.log(2) < 0.1  # which of the two is not to be known
+
+
+def test_a_part_is_as_likely_as_all_that_agrees_with_it(mass: Tensor) -> None:
+    """Of the true conditionals the marginal: one value to the last digit, several as near as draws of the order."""
+    model = MaskedDiffusion(spec=SPECS["tokens"], network=partial(TrueDenoiser, mass=mass), elbo_draws=300)
+    for places, tolerance in (([2], 1e-6), ([1, 3], 0.08), ([0, 1, 2], 0.15)):
+        known = torch.zeros(T, dtype=torch.bool).index_fill(0, torch.tensor(places), True)
+        same = (ROWS[:, None, places] == ROWS[None, :, places]).all(2)
+        found = model.known_log_prob(ROWS, known)
+        torch.testing.assert_close(found, (same * mass).sum(1).log(), atol=tolerance, rtol=0)
+        assert torch.equal(found, model.known_log_prob(torch.where(known, ROWS, 1 - ROWS), known))
+
+
+def test_the_whole_is_as_likely_as_the_bound_says() -> None:
+    model, x = model_of("tokens", conditional=True, elbo_draws=4), everything("tokens")
+    y = torch.ones(len(x), dtype=torch.int64)
+    everywhere = torch.ones(T, dtype=torch.bool)
+    torch.testing.assert_close(model.known_log_prob(x, everywhere, y), model.drawn_log_masses(x, y, 4).mean(0))

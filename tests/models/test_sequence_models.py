@@ -194,6 +194,21 @@ def test_a_beginning_is_completed(network: str) -> None:
         assert torch.equal(alone[0], found[row])
 
 
+@pytest.mark.parametrize("network", ["gpt", "lstm", "made"])
+def test_labels_are_told_by_the_beginning(network: str) -> None:
+    """p(y | beginning) against the sum of the probabilities of everything that begins so, under each label."""
+    model, x = model_of(network, "tokens", conditional=True), everything("tokens")
+    known = torch.tensor([True, True, False, False, False])
+    under = torch.stack([model.log_prob(x, torch.full((len(x),), y)) for y in (0, 1)], 1)
+    first = x[:: 3**3, :2]
+    same = (x[None, :, :2] == first[:, None]).all(2)
+    marginal = under[None].masked_fill(~same[:, :, None], -math.inf).logsumexp(1)
+    begun = torch.nn.functional.pad(first, (0, 3), value=2)  # what is not known is not looked at
+    torch.testing.assert_close(model.label_log_probs(begun, known), marginal.log_softmax(1))
+    torch.testing.assert_close(model.known_log_prob(begun, known, torch.zeros(9, dtype=torch.int64)), marginal[:, 0])
+    assert float(marginal.log_softmax(1).std()) > 0.05
+
+
 def test_a_hole_is_not_completed() -> None:
     known = torch.tensor([[True, False, True, False]])
     with pytest.raises(ConfigError, match="what is known must come first"):

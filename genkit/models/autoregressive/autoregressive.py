@@ -45,6 +45,7 @@ from genkit.models.base import (
 )
 from genkit.models.codes import Codes, NextSymbol
 from genkit.models.density import Dequantisation
+from genkit.models.known_likelihood import KnownLikelihood
 from genkit.models.label_dropout import check_guidance, with_some_withheld
 from genkit.models.raster import folded_shape
 from genkit.models.token_sampler import MinP, Temperature, TokenSampler, TopK, TopP
@@ -53,7 +54,9 @@ from genkit.nn.gpt import GPT
 from genkit.nn.sequence_network import SequenceNetwork, SequenceNetworkFactory
 
 
-class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Codes, Conditional, Completes, Growing):
+class Autoregressive(
+    GenerativeModel, TokenValues, TokenDensity, Codes, Conditional, Completes, KnownLikelihood, Growing
+):
     """p(x | y) by a causal network.
 
     Arguments:
@@ -166,11 +169,24 @@ class Autoregressive(GenerativeModel, TokenValues, TokenDensity, Codes, Conditio
         """
         check_values(x, self.spec.shape, "complete", self.spec.kind)
         self.check_labels(y, len(x))
+        tokens, places = self._beginning(x, known)
+        found = self.of_tokens(self._continued(tokens, places, y, noise(self.length)))
+        return torch.where(known.expand(x.shape), x, found)
+
+    def known_log_prob(self, x: Tensor, known: Tensor, y: Tensor | None = None) -> Tensor:
+        """Exact: the sum over the places of the beginning; raises ConfigError as `complete`."""
+        check_values(x, self.spec.shape, "known_log_prob", self.spec.kind)
+        self.check_labels(y, len(x))
+        tokens, places = self._beginning(x, known)
+        each = self.token_log_prob(tokens.where(places, 0), y).double()
+        return torch.where(places, each, 0.0).sum(1)
+
+    def _beginning(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens (B, T) of x and which are known; raises ConfigError where these are not the first."""
         tokens, places = self.tokens_of(x), self.in_order(known.expand(x.shape))
         if bool((places[:, 1:] & ~places[:, :-1]).any()):
             raise ConfigError("an autoregressive model completes what begins: what is known must come first")
-        found = self.of_tokens(self._continued(tokens, places, y, noise(self.length)))
-        return torch.where(known.expand(x.shape), x, found)
+        return tokens, places
 
     def uncodable(self) -> str | None:
         same = self.length == self.context or self.network.endless

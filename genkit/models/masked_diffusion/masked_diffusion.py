@@ -56,6 +56,7 @@ from genkit.models.base import (
     classes_of,
 )
 from genkit.models.density import Dequantisation
+from genkit.models.known_likelihood import KnownLikelihood
 from genkit.models.masked_diffusion.documents import DocumentRows
 from genkit.models.token_sampler import MinP, Temperature, TokenSampler, TopK, TopP
 from genkit.models.token_values import TokenValues, numbers_of_tokens
@@ -64,7 +65,7 @@ from genkit.nn.bidirectional_transformer import BidirectionalTransformer
 from genkit.noise import noise_of
 
 
-class MaskedDiffusion(GenerativeModel, TokenValues, MonteCarlo, Conditional, Completes, Stepwise):
+class MaskedDiffusion(GenerativeModel, TokenValues, MonteCarlo, Conditional, Completes, KnownLikelihood, Stepwise):
     """p(x | y) by a network that finds hidden tokens.
 
     Arguments:
@@ -165,6 +166,27 @@ class MaskedDiffusion(GenerativeModel, TokenValues, MonteCarlo, Conditional, Com
             raise ConfigError("what is known is no part of a document: after its end all is padding")
         return torch.where(known, x, self.of_tokens(self._unmasked(tokens, y, noise)))
 
+    def known_log_prob(self, x: Tensor, known: Tensor, y: Tensor | None = None) -> Tensor:
+        """The bound for the known values, the others hidden throughout; all labels meet the same `elbo_draws` draws.
+
+        What is known is found in an order drawn at random, as the whole of an example is in `log_prob`.
+        """
+        check_values(x, self.spec.shape, "known_log_prob", self.spec.kind)
+        self.check_labels(y, len(x))
+        known = known.expand(x.shape)
+        places, x = self.in_order(known), torch.where(known, x, torch.zeros_like(x))
+        tokens, k = self.tokens_of(x).where(places, self.mask), self.elbo_draws
+        free = places & self._free(tokens)
+        drawn = torch.special.ndtr(noise_of(x, 0)(k, self.length + 1).double())  # (B, k, T + 1)
+        times = (torch.arange(k, device=x.device) + drawn[:, :, -1]) / k
+        each = []
+        for draw in range(k):
+            hidden = self._hidden_of(free, times[:, draw], drawn[:, draw, :-1])
+            log_prob = self.scores(tokens.where(~hidden, self.mask), y).log_softmax(2)
+            found = log_prob.gather(2, tokens.clamp(max=log_prob.shape[2] - 1)[:, :, None])[:, :, 0]
+            each.append(found.where(hidden, 0.0).double().sum(1) * free.sum(1) / hidden.sum(1).clamp(min=1))
+        return torch.stack(each).mean(0)
+
     def scores(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
         """Tokens (B, T), some hidden, to scores (B, T, K) of the tokens at hidden places; −∞ where one cannot be."""
         scores = self.network(tokens if self.documents is None else self.documents.closed(tokens), y)
@@ -174,7 +196,10 @@ class MaskedDiffusion(GenerativeModel, TokenValues, MonteCarlo, Conditional, Com
 
     def _hidden(self, tokens: Tensor, t: Tensor, u: Tensor) -> Tensor:
         """Hide ⌈tn⌉ of the n places of each example, t (B,) in [0, 1), those with the smallest u (B, T)."""
-        free = self._free(tokens)
+        return self._hidden_of(self._free(tokens), t, u)
+
+    def _hidden_of(self, free: Tensor, t: Tensor, u: Tensor) -> Tensor:
+        """As `_hidden`, of the places `free` (B, T)."""
         count = (t * free.sum(1)).floor() + 1
         rank = u.masked_fill(~free, math.inf).argsort(1).argsort(1)
         return free & (rank < count[:, None])
