@@ -3,6 +3,8 @@
 A short training with `callbacks=playground` (`genkit/training/callbacks/playground.py`): frames of the true density,
 the model's, samples from the same noise, and the KL between them, as a page with a slider and an animation. Every key
 of `genkit train` is a key of it; live=true shows the frames in a browser while it trains.
+
+`genkit play RUN` trains nothing: it draws a frame of each checkpoint that a run has kept.
 """
 
 from __future__ import annotations
@@ -14,19 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from genkit.assembly.run_folders import runs_of
 from genkit.config.hydra.launch import launch
 from genkit.config.hydra.words import parse
+from genkit.config.path_words import listed, paths_and_options
 from genkit.errors import ConfigError
 from genkit.printing import shown
 from genkit.report.console import make_console
-from genkit.report.playground_page import FRAMES, playground_page
+from genkit.report.playground_page import FOLDER, FRAMES, playground_page
 from genkit.storage.regular import read_regular
-from genkit.training.callbacks.playground import FOLDER
 from genkit.web.browser import open_page
 from genkit.web.messages import JSON, Reply, Request, Route
 from genkit.web.server import LocalServer
 
 USAGE = "genkit play [model=MODEL] [data.name=TOY] [live=true] [port=PORT] [open_browser=true] [KEY=VALUE]…"
+OF_RUN = "genkit play RUN [out=FOLDER] [plugins=NAMES]"
 CALLBACK = "callbacks=playground"
 USUAL = {"model": "flow", "data": "toy", "trainer.max_steps": "1000"}  # unless typed
 BY_EXPERIMENT = ("model", "data", "trainer.max_steps")  # which one decides, where one is named
@@ -80,6 +84,38 @@ class PlaySettings:
         return cls(tuple(words), Path(typed.get("run_dir", stamp)), live, int(port), SWITCH[own["open_browser"]])
 
 
+@dataclass(frozen=True)
+class RunSettings:
+    """Of `genkit play RUN`.
+
+    Attributes:
+        run: The folder of a run.
+        folder: Of the frames.
+        plugins: Packages besides genkit that the run's classes may come from.
+    """
+
+    run: Path
+    folder: Path
+    plugins: tuple[str, ...]
+
+    @classmethod
+    def of(cls, argv: Sequence[str]) -> Self:
+        """Raises ConfigError for another key and several runs, CheckpointError for what is no run."""
+        paths, options = paths_and_options(argv, ("out", "plugins", "debug"), OF_RUN)
+        runs = [run for path in paths for run in runs_of(path)]
+        if len(runs) > 1:
+            raise ConfigError(f"genkit play: {len(runs)} runs, and it draws one: name it")
+        out = options.get("out")
+        folder = runs[0] / FOLDER if out is None else Path(out).expanduser()
+        return cls(runs[0], folder, tuple(listed(options.get("plugins", ""))))
+
+
+def names_a_run(argv: Sequence[str]) -> bool:
+    """Tell whether some word is a path: neither a flag nor its value, nor a key with a value unless it is there."""
+    words = [word for word in parse(argv, lenient=True).overrides if not word.startswith("-")]
+    return any("=" not in word or Path(word).exists() for word in words)
+
+
 def usual(typed: Mapping[str, str]) -> dict[str, str]:
     """The words that are added, where nothing that was typed decides the same."""
     found = {key: value for key, value in USUAL.items() if key not in typed}
@@ -94,9 +130,12 @@ def run(argv: list[str]) -> int:
     """Train, draw, and serve where that is wanted; returns the exit code."""
     if {"-h", "--help"} & set(argv):
         print(
-            f"usage: {USAGE}\n\nwatch a distribution in the plane being learned; every key of genkit train is one of it"
+            f"usage: {USAGE}\n       {OF_RUN}\n\nwatch a distribution in the plane being learned; every key of "
+            "genkit train is one of it; of RUN, which was trained before, draw the checkpoints that it kept"
         )
         return 0
+    if names_a_run(argv):
+        return _draw_run(RunSettings.of(argv))
     settings = PlaySettings.of(argv)
     console = make_console()
     server = None
@@ -113,6 +152,18 @@ def run(argv: list[str]) -> int:
             console.print(f"{shown(settings.run_dir)}: the page stays until Ctrl-C", soft_wrap=True, highlight=False)
             server.wait()
     return code
+
+
+def _draw_run(settings: RunSettings) -> int:
+    from genkit.assembly.played_run import draw_run  # torch takes a second, and a training has its own
+
+    console = make_console()
+
+    def tell(line: str) -> None:
+        console.print(line, soft_wrap=True, highlight=False)
+
+    draw_run(settings.run, settings.folder, settings.plugins, tell)
+    return 0
 
 
 def routes(folder: Path) -> dict[str, Route]:

@@ -64,10 +64,12 @@ class PlanarView:
     bound: str | None
 
 
-def check_planar(dataset: Dataset) -> KnownDensity:
-    """The known density of points in the plane; raises ConfigError for other data."""
-    if dataset.spec.shape != (2,) or dataset.spec.drawing != "scatter" or dataset.density is None:
-        raise ConfigError("callbacks=playground: it shows points in the plane whose density is known: data=toy")
+def check_planar(dataset: Dataset, where: str) -> KnownDensity:
+    """The known density of points in the plane; raises ConfigError for other data, which begins with `where`."""
+    if dataset.spec.shape != (2,) or dataset.spec.drawing != "scatter":
+        raise ConfigError(f"{where}: it shows points in the plane whose density is known, as those of data=toy")
+    if dataset.density is None:
+        raise ConfigError(f"{where}: the density of these points is not known, and it shows models beside it: data=toy")
     return dataset.density
 
 
@@ -78,13 +80,14 @@ class PlanarTruth:
         dataset: Of points in the plane.
         cells: Of the grid, per side.
         points: Test points at most.
+        where: The words that a refusal begins with.
 
     Raises:
         ConfigError: the data is something else, or its density is unknown.
     """
 
-    def __init__(self, dataset: Dataset, cells: int, points: int) -> None:
-        self.dataset, self.cells, self.known = dataset, cells, check_planar(dataset)
+    def __init__(self, dataset: Dataset, cells: int, points: int, where: str = "playground") -> None:
+        self.dataset, self.cells, self.known = dataset, cells, check_planar(dataset, where)
         test = dataset.split("test")
         self.test: Examples = test.take(torch.arange(min(points, len(test))))
         self.log_p = self.known.log_prob(self.test.x).double()

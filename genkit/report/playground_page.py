@@ -17,7 +17,7 @@ from PIL import Image
 from genkit.report.html import html_page, picture_source
 from genkit.storage.atomic import whole_file
 
-FRAMES = "frames.json"
+FOLDER, NAME, FRAMES = "playground", "playground", "frames.json"
 PAUSE, LAST = 500, 2500  # milliseconds of a frame, and of the last one
 STYLE = """
 body { max-width: 74rem; } figure { margin: 0; }
@@ -96,7 +96,7 @@ def playground_page(title: str, frames: Sequence[Mapping[str, Any]], verdict: st
 
 
 def save_playground(
-    folder: Path, title: str, frames: Sequence[Mapping[str, Any]], verdict: str, name: str = "playground"
+    folder: Path, title: str, frames: Sequence[Mapping[str, Any]], verdict: str, name: str = NAME
 ) -> None:
     """NAME.html and NAME.webp of the frames ("file", "step", "caption" each) in a folder; raises StorageError."""
     held = [{**frame, "source": picture_source((folder / frame["file"]).read_bytes())} for frame in frames]

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
-from command_cases import done, refused
+from command_cases import done, genkit, refused
 
 from genkit.commands.play import PlaySettings
 
@@ -46,6 +47,32 @@ def test_what_is_not_typed_is_a_flow_on_eight_gaussians():
 )
 def test_refusals(words, message):
     assert message in refused(2, "play", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["nothing_here"], 4, "nothing_here"),
+        (["run", "again"], 2, "2 runs"),
+        (["run", "model=flow"], 2, "model=flow: unknown argument"),
+        (["run"], 4, "run: no checkpoint is kept"),
+    ],
+)
+def test_refusals_of_a_run_that_is_named(words, code, message):
+    for name in ("run", "again"):
+        Path(name, "checkpoints").mkdir(parents=True)
+    assert message in refused(code, "play", *words)
+
+
+def test_a_run_of_other_data_or_of_points_of_unknown_density_is_refused():
+    np.savez("points.npz", x=np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32))
+    few = ("model=vae", "trainer.max_steps=1", "samples.every_n_steps=0", "metric=null")
+    done("train", "data=digits", *few, "run_dir=digits")
+    done("train", "data=arrays", "data.root=points.npz", *few, "run_dir=points")
+    assert "genkit play digits: it shows points in the plane" in refused(2, "play", "digits")
+    answer = genkit("play", "points")
+    assert (answer.code, answer.err.count("error")) == (2, 1)
+    assert "genkit play points: the density of these points is not known" in answer.err
 
 
 @pytest.mark.slow

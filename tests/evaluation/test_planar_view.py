@@ -143,8 +143,10 @@ def test_lost_modes_and_bridges_are_named():
     assert verdict(view.numbers, truth.modes).startswith("bridges between modes: ")
 
 
-@pytest.mark.parametrize("data", [Digits(), Toy()], ids=["images", "unknown"])
-def test_other_data_is_refused(data):
+@pytest.mark.parametrize(
+    ("data", "message"), [(Digits(), "points in the plane"), (Toy(), "not known")], ids=["images", "unknown"]
+)
+def test_other_data_is_refused(data, message):
     data.density = None
-    with pytest.raises(ConfigError, match="data=toy"):
+    with pytest.raises(ConfigError, match=rf"^playground: [^\n]*{message}[^\n]*data=toy"):
         PlanarTruth(data, 10, 10)

@@ -1,12 +1,15 @@
 """The playground of a training: which frames, what they leave behind, and that nothing but the pictures differs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import genkit
+from genkit.assembly import played_run
+from genkit.cli import main
 from genkit.data.sources import toy
 from genkit.errors import ConfigError
 from genkit.training.callbacks.playground import of_series
@@ -47,6 +50,30 @@ def test_frames_a_page_and_an_animation_and_a_training_that_is_the_same_without_
     genkit.train(resume="run", trainer={"max_steps": 3})
     assert [frame["step"] for frame in frames("run")["frames"]] == [0, 1, 2, 3]  # a resumed one draws on
     assert frames("run")["frames"][:3] == found["frames"]
+
+
+def test_a_finished_run_is_drawn_from_the_checkpoints_that_it_kept(capfd, monkeypatch):
+    """As the training itself would have drawn them; what it drew stays, and steps without a picture come to it."""
+    monkeypatch.setattr(played_run, "SAMPLES", 50)
+    monkeypatch.setattr(played_run, "CELLS", 16)
+    kept = ("checkpoint.every_n_steps=1", "checkpoint.keep=3", "trainer.max_steps=3")
+    genkit.train(*SMALL, *FRAMES, *kept, run_dir="run")
+    drawn = frames("run")["frames"]
+    steps = sorted(int(path.name[5:]) for path in Path("run/checkpoints").iterdir())
+    assert steps == [1, 2, 3]
+    assert main(["play", "run", "out=again"]) == 0
+    found = json.loads(Path("again/frames.json").read_text())
+    assert found == {"frames": [frame for frame in drawn if frame["step"]], "verdict": frames("run")["verdict"]}
+    for frame in found["frames"]:
+        one, other = (Image.open(Path(folder, frame["file"])) for folder in ("run/playground", "again"))
+        # the curve of the distance to the left of it lacks step 0
+        assert one.crop((0, 0, one.width, one.height // 2)) == other.crop((0, 0, one.width, one.height // 2))
+    assert {"playground.html", "playground.webp"} < {path.name for path in Path("again").iterdir()}
+    Path("run/playground/frame-00000002.png").unlink()
+    capfd.readouterr()
+    assert main(["play", "run"]) == 0
+    assert re.findall(r"at step (\d)", capfd.readouterr().out) == ["2"]
+    assert frames("run")["frames"] == drawn
 
 
 def test_other_data_is_refused_before_a_step():

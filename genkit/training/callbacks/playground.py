@@ -6,26 +6,25 @@ the run folder, with a page and an animation of all.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import lightning.pytorch as pl
 from rich.console import Console
 
 from genkit.component import Component, PositiveInt, Range
 from genkit.data.dataset import Dataset
-from genkit.evaluation.planar_view import PlanarTruth, caption, check_planar, planar_view, verdict
+from genkit.evaluation.planar_view import PlanarTruth, check_planar
 from genkit.ranks import alone
-from genkit.report.playground_page import FRAMES, save_playground
-from genkit.storage.atomic import whole_file
+from genkit.report.playground import PlaygroundFrames
+from genkit.report.playground_page import FOLDER
 from genkit.training.aside import Aside
 from genkit.training.callbacks.attached import Attached
 from genkit.training.callbacks.step_callback import StepCallback
 from genkit.training.module import GenerativeModule
 
-FOLDER = "playground"
+WHERE = "callbacks=playground"
+SAMPLES, POINTS, CELLS = 2000, 10_000, 128  # in a frame, behind each KL, of the densities per side
 
 
 class Playground(StepCallback, Attached, Component):  # type: ignore[misc]
@@ -38,24 +37,24 @@ class Playground(StepCallback, Attached, Component):  # type: ignore[misc]
     """
 
     def __init__(
-        self, n: PositiveInt = 2000, points: PositiveInt = 10_000, cells: Annotated[int, Range(8, 512)] = 128
+        self, n: PositiveInt = SAMPLES, points: PositiveInt = POINTS, cells: Annotated[int, Range(8, 512)] = CELLS
     ) -> None:
         self.n, self.points, self.cells = n, points, cells
-        self.frames: list[dict[str, Any]] = []
 
     def check_data(self, dataset: Dataset) -> None:
         """Raises ConfigError for data that is no plane of known density."""
-        check_planar(dataset)
+        check_planar(dataset, WHERE)
 
     def attach(self, folder: Path, dataset: Dataset, name: str, console: Console) -> None:
         """The data is in the plane, and its density is known."""
         self.folder, self.name, self.console = folder / FOLDER, name, console
-        self.truth = PlanarTruth(dataset, self.cells, self.points)
+        self.truth = PlanarTruth(dataset, self.cells, self.points, WHERE)
         self.aside = Aside(console, "frame of the playground")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        self.frames = [frame for frame in self._written() if frame["step"] <= trainer.global_step]
+        self.frames = PlaygroundFrames(self.folder, self.name, self.truth, self.n, pl_module.seed)
+        self.frames.take_up(trainer.global_step)
         if trainer.global_step == 0:
             self.look(trainer, pl_module)
 
@@ -68,7 +67,7 @@ class Playground(StepCallback, Attached, Component):  # type: ignore[misc]
         if trainer.global_step < trainer.max_steps and pl_module.stopped is None:
             return  # stopped by a signal: to go on
         self.look(trainer, pl_module, whole=True)
-        if self.frames and trainer.is_global_zero:
+        if self.frames.frames and trainer.is_global_zero:
             with self.aside(trainer.global_step):
                 self._close()
 
@@ -80,47 +79,12 @@ class Playground(StepCallback, Attached, Component):  # type: ignore[misc]
             self._draw(trainer, module, whole)
 
     def _draw(self, trainer: pl.Trainer, module: GenerativeModule, whole: bool) -> None:
-        from genkit.report.playground_frame import save_frame  # matplotlib costs half a second
-
-        step, truth = trainer.global_step, self.truth
-        view = planar_view(truth, module.prepared(truth.dataset), step, self.n, module.seed, whole)
-        said = caption(view.numbers, view.bound, truth.modes)
-        file = f"frame-{step:08d}.png"
-        frame = {"step": step, "file": file, "caption": said, **view.numbers}
-        self.frames = [*(old for old in self.frames if old["step"] != step), frame]
-        self.folder.mkdir(exist_ok=True)
-        save_frame(
-            self.folder / file,
-            f"{self.name}, step {step:,}\n{said}",
-            truth.window,
-            truth.density,
-            (view.density, view.origin),
-            view.samples,
-            self.frames,
-            max(step, trainer.max_steps),
-            None if "kl" in view.numbers else truth.energy_floor,
-        )
-        self._write("")
+        step, model = trainer.global_step, module.prepared(self.truth.dataset)
+        said = self.frames.draw(model, step, trainer.max_steps, whole)
         self.console.print(f"playground at step {step:,}: {said}", style="dim", soft_wrap=True, highlight=False)
 
     def _close(self) -> None:
-        found = verdict(self.frames[-1], self.truth.modes)
-        save_playground(self.folder, self.name, self.frames, found)
-        self._write(found)
-        self.console.print(f"playground: {found}: {self.folder / 'playground.html'}", soft_wrap=True, highlight=False)
-
-    def _write(self, found: str) -> None:
-        text = json.dumps({"frames": self.frames, "verdict": found}, allow_nan=False)
-        with whole_file(self.folder / FRAMES) as file:
-            file.write(text.encode())
-
-    def _written(self) -> Sequence[dict[str, Any]]:
-        """The frames of a run that is resumed, whose pictures are there."""
-        try:
-            frames = json.loads((self.folder / FRAMES).read_text())["frames"]
-            return [frame for frame in frames if (self.folder / frame["file"]).is_file()]
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
+        self.console.print(f"playground: {self.frames.close()}: {self.frames.page}", soft_wrap=True, highlight=False)
 
 
 def of_series(step: int) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genkit.flows.autoregressive import MaskedMLP
+from genkit.nn.masked_mlp import MaskedMLP
 
 
 @pytest.mark.parametrize("octaves", [0, 2])
