@@ -35,8 +35,8 @@ from genkit.report.progress_row import ProgressRow
 # what follows the batches by design: a codebook's running means, the vectors of a power iteration
 RUNNING = ("quantizer.usage", "quantizer.sums", "parametrizations.weight.0._u", "parametrizations.weight.0._v")
 # whose losses couple the examples of a batch: optimal transport between them, statistics of the aggregate posterior,
-# one estimate of log Z for all
-COUPLED = ("ot_cfm", "info_vae", "beta_tc_vae", "ebm")
+# one estimate of log Z for all, samples that move each other
+COUPLED = ("ot_cfm", "info_vae", "beta_tc_vae", "ebm", "drifting")
 Law = TypeVar("Law", bound=Callable[..., None])
 MODELS = list(Catalog.of(Words()).options("model"))
 CASES = list(cases(MODELS))

@@ -19,6 +19,7 @@ from genkit.batch_noise import normal_like, uniform
 from genkit.component import Component, NonNegativeFloat, PositiveFloat, Probability
 from genkit.distributions import normal_log_prob
 from genkit.models.vae.objective import ELBO, KL_WARMUP, Draws, VariationalObjective, ramp
+from genkit.models.vae.prior import NormalMixture
 
 
 def total_correlation(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
@@ -115,6 +116,7 @@ class InfoVAE(VariationalObjective):
         self.alpha, self.weight, self.kernel = alpha, weight, kernel or InverseMultiquadric()
 
     def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
+        assert isinstance(drawn.prior, NormalMixture)
         z = drawn.z[0]
         at_prior = drawn.prior.draw(uniform(len(z), device=z.device), normal_like(z))
         discrepancy, kl = mmd(z, at_prior, self.kernel), drawn.kl.sum(1).mean()

@@ -22,7 +22,7 @@ from genkit.component import Component, Count, NonNegativeFloat, Probability
 from genkit.distributions import normal_log_prob
 from genkit.errors import ConfigError
 from genkit.models.density import importance_bound
-from genkit.models.vae.prior import NormalMixture
+from genkit.models.vae.prior import LatentDistribution
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Draws:
     """k draws of z for each example of a batch, and what the model says about them.
 
     Attributes:
-        mean, log_var: Of q(z | x), (B, D).
+        mean, log_var: Of q(z | x), (B, D), or (k, B, D) where parts of z depend on other parts.
         z: (k, B, D).
         log_likelihood: log p(x | z), (k, B).
         prior: p(z).
@@ -40,7 +40,7 @@ class Draws:
     log_var: Tensor
     z: Tensor
     log_likelihood: Tensor
-    prior: NormalMixture
+    prior: LatentDistribution
 
     @property
     def log_weights(self) -> Tensor:
@@ -55,7 +55,7 @@ class Draws:
 
     @property
     def kl(self) -> Tensor:
-        """KL(q(z | x) ‖ p(z)) in groups of dimensions, (B, G); see `NormalMixture.kl`."""
+        """KL(q(z | x) ‖ p(z)) in groups of dimensions, (B, G); see `LatentDistribution.kl`."""
         return self.prior.kl(self.mean, self.log_var, self.z)
 
 
@@ -113,7 +113,7 @@ class ELBO(VariationalObjective):
 
     def losses(self, drawn: Draws, progress: float) -> dict[str, Tensor]:
         kl = drawn.kl.mean(0)  # (G,)
-        free = self.free_bits * drawn.mean.shape[1] / len(kl)
+        free = self.free_bits * drawn.mean.shape[-1] / len(kl)
         charged = kl.clamp(min=free).sum() if free > 0 else kl.sum()
         loss = drawn.reconstruction + self.beta * ramp(progress, self.kl_warmup) * charged
         return {"loss": loss, "reconstruction": drawn.reconstruction, "kl": kl.sum()}

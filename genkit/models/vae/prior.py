@@ -23,20 +23,31 @@ from genkit.upgrade import RetiredBuffers, upgrade_in_loading
 Posterior = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]  # x, y to mean and log-variance, (B, D) each
 
 
+class LatentDistribution(ABC):
+    """p(z), as what is minimised looks at it."""
+
+    @abstractmethod
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats, (…, D) to (…)."""
+
+    @abstractmethod
+    def kl(self, mean: Tensor, log_var: Tensor, z: Tensor) -> Tensor:
+        """KL(q ‖ p) of q = N(mean, e^log_var), from which z (k, B, D) was drawn, in G groups that sum to it, (B, G)."""
+
+
 @dataclass(frozen=True)
-class NormalMixture:
+class NormalMixture(LatentDistribution):
     """K diagonal Gaussians of equal weight: `means` and `log_vars`, (K, D) each."""
 
     means: Tensor
     log_vars: Tensor
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats, (…, D) to (…)."""
         each = normal_log_prob(z[..., None, :], self.means, self.log_vars).sum(-1)  # (…, K)
         return each.logsumexp(-1) - math.log(len(self.means))
 
     def kl(self, mean: Tensor, log_var: Tensor, z: Tensor) -> Tensor:
-        """KL(q ‖ p) of q = N(mean, e^log_var), (B, D), in G groups that sum to it, (B, G).
+        """KL(q ‖ p) of q = N(mean, e^log_var), (B, D) each.
 
         For K = 1 the closed form of every dimension, G = D; else the mean of log q(z) − log p(z) over the draws z
         (k, B, D) from q, G = 1.

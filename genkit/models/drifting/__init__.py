@@ -1,0 +1,1 @@
+"""Drifting models: a generator in one evaluation whose samples are moved towards the data while it trains."""
