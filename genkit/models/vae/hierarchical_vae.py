@@ -10,7 +10,7 @@ prior of all latents together is learned and no single normal, and samples from 
 
 **Inference goes both ways.** A deterministic pass upwards makes features of x for every level. Inference then walks
 down with the generator, and says at each level how the posterior differs from the prior (`ladder.py`). A level that
-says nothing costs nothing: all begin there.
+says nothing costs nothing.
 
 **Coordinates.** z_l = μ + σ ε_l makes the latents a function of independent standard normal ε = (ε_L, …, ε_1). These
 are what `encode` and `decode` speak of, and whoever walks between latents or looks for some.
@@ -111,6 +111,10 @@ class HierarchicalVAE(GenerativeModel, LatentBound, NormalLatent, StandardLatent
         out = self.decoder(walk.state, y=labels).to(x.dtype)
         z, prior, q = walk.z.unflatten(0, (k, -1)), _apart(walk.prior, k), _apart(walk.posterior, k)
         return Draws(*q, z, self.likelihood.log_prob(x, out.unflatten(0, (k, -1))), NormalLadder(prior))
+
+    def initialise(self, batch: Batch) -> None:
+        """The ladder's features are brought to unit scale."""
+        self.ladder.initialise(self.encoder(batch["x"], y=self.labels_of(batch)))
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Those of the objective; outside training also "kl_1", … of the levels, next to the data first."""
