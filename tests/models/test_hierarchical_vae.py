@@ -53,7 +53,6 @@ def optimal(**options) -> HierarchicalVAE:
     vae = HierarchicalVAE(spec=VECTORS, latent_dims=(1, 1), backbone=Affine, width=2, **options).double().eval()
     for parameter in vae.ladder.parameters():
         parameter.zero_()  # residual layers are then the identity
-    vae.ladder.gain.fill_(1.0)
     near, top = vae.ladder.levels
     vae.encoder.set(torch.stack((w, torch.zeros_like(w))), torch.stack((-w @ mean, torch.zeros_like(mean[0]))))
     vae.decoder.set(torch.stack((torch.zeros_like(w), w), 1), mean)
@@ -130,7 +129,6 @@ def test_a_ladder_of_one_level_is_the_plain_vae():
     one = HierarchicalVAE(spec=DIGITS, latent_dims=(3,), backbone=Affine, width=6).eval()
     for parameter in one.ladder.parameters():
         parameter.zero_()
-    one.ladder.gain.fill_(1.0)
     level = one.ladder.levels[0]
     level.posterior.weight[:, :6], level.enter.weight[:3] = torch.eye(6), torch.eye(3)
     one.encoder.set(plain.encoder.linear.weight, plain.encoder.linear.bias)
@@ -159,18 +157,6 @@ def test_its_latents_are_coordinates_of_the_priors():
         level.posterior.bias.zero_()
     assert (vae.encode(x) == 0).all()
     assert vae.losses({"x": x}, "model")["kl"] == 0
-
-
-@torch.no_grad()
-def test_features_of_the_first_batch_have_unit_scale():
-    torch.manual_seed(0)
-    vae = HierarchicalVAE(spec=DIGITS, latent_dims=(4, 3), backbone=Affine, width=8)
-    vae.encoder.linear.weight[3] = 0.0  # a feature that says nothing
-    x = DIGITS.scale(torch.randint(17, (50, 1, 8, 8)))
-    vae.initialise({"x": x})
-    found = vae.ladder.features(vae.encoder(x))[0]
-    torch.testing.assert_close(found.mean(0), torch.zeros(8), rtol=0, atol=1e-5)
-    torch.testing.assert_close(found.std(0, correction=0), torch.ones(8).index_fill(0, torch.tensor([3]), 0.0))
 
 
 def test_every_level_has_a_gradient_through_those_below():

@@ -112,10 +112,6 @@ class HierarchicalVAE(GenerativeModel, LatentBound, NormalLatent, StandardLatent
         z, prior, q = walk.z.unflatten(0, (k, -1)), _apart(walk.prior, k), _apart(walk.posterior, k)
         return Draws(*q, z, self.likelihood.log_prob(x, out.unflatten(0, (k, -1))), NormalLadder(prior))
 
-    def initialise(self, batch: Batch) -> None:
-        """The ladder's features are brought to unit scale."""
-        self.ladder.initialise(self.encoder(batch["x"], y=self.labels_of(batch)))
-
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Those of the objective; outside training also "kl_1", … of the levels, next to the data first."""
         x, y = batch["x"], self.labels_of(batch)

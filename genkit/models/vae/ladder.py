@@ -8,8 +8,8 @@ latents,
 with R a residual layer, while features of x walk up to meet it, h_1 = h, h_{l+1} = R'_l(h_l). The posterior of a level
 is given relative to its prior, N(μ + σ Δμ, σ² e^Δ), with (Δμ, Δ) linear in (h_l, d).
 
-A ladder whose posteriors start next to their priors learns to do without latents, since they bring noise alone. So
-features are first brought to unit scale, as they are of the first batch, and Δμ of those is of unit scale too.
+A ladder whose posteriors start next to their priors learns to do without latents, since they bring noise alone. So the
+first Δμ differ from example to example by about one deviation.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from genkit.distributions import normal_kl, normal_log_prob
 from genkit.models.vae.prior import LatentDistribution
 from genkit.nn.mlp import ResidualLayer
 
-LEAST_SPREAD = 1e-6  # of a feature over a batch, below which it tells nothing
+LOUD = 6.0  # of the first posterior means; the features of an untrained network have a deviation of some tenths
 WIDEST = 20.0  # of a log-variance, which then is finite in any precision
 
 
@@ -72,7 +72,7 @@ class Level(nn.Module):
         self.prior = None if top else nn.Linear(width, 2 * dim)
         self.posterior = nn.Linear(2 * width, 2 * dim)
         self.enter, self.down = nn.Linear(dim, width), ResidualLayer(width, None)
-        nn.init.normal_(self.posterior.weight[:dim, :width], std=width**-0.5)
+        nn.init.normal_(self.posterior.weight[:dim, :width], std=LOUD * width**-0.5)
         nn.init.normal_(self.enter.weight, std=dim**-0.5)
         if self.prior is not None:
             nn.init.zeros_(self.prior.weight)
@@ -106,24 +106,15 @@ class Ladder(nn.Module):
         self.dims = tuple(dims)
         self.start = nn.Embedding(num_classes or 1, width)
         nn.init.normal_(self.start.weight, std=width**-0.5)
-        self.gain, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
         self.up = nn.ModuleList(ResidualLayer(width, None) for _ in dims[1:])
         self.levels = nn.ModuleList(Level(width, dim, top=number == len(dims)) for number, dim in enumerate(dims, 1))
 
     def features(self, h: Tensor) -> list[Tensor]:
         """Features h (B, F) of x to those of every level, (B, F) each, next to the data first."""
-        found = [self.gain * h + self.shift]
+        found = [h]
         for layer in self.up:
             found.append(layer(found[-1], None))
         return found
-
-    @torch.no_grad()
-    def initialise(self, h: Tensor) -> None:
-        """Bring each of the features to mean 0 and variance 1 over h (B, F), unless it is constant."""
-        std, mean = torch.std_mean(h, 0, correction=0)
-        inverse = torch.where(std > LEAST_SPREAD, 1 / std, 1.0)
-        self.gain.copy_(inverse)
-        self.shift.copy_(-mean * inverse)
 
     def walk(self, eps: Tensor, features: Sequence[Tensor] | None, y: Tensor | None, *, drawn: bool = True) -> Walk:
         """Down the levels with z = μ + σ ε, of the posterior where there are features, else of the prior.
