@@ -87,8 +87,7 @@ class Flow(GenerativeModel, MonteCarlo, StandardLatent, Invertible, Conditional)
         In evaluation also "inverse_error", the largest |f⁻¹(f(x)) − x|: a flow whose inverse has gone bad still has a
         fine likelihood, and its samples are not of it.
         """
-        x, y = batch["x"], self.labels_of(batch)
-        x = self.spec.dequantise(x, uniform_like(x))
+        x, y = self.training_points(batch["x"]), self.training_labels(batch)
         nll = -self._log_prob(x, y).mean()
         penalties = [found for layer in self._layers() if (found := layer.penalty()) is not None]
         terms = {"loss": nll + sum(penalties)}
@@ -97,6 +96,14 @@ class Flow(GenerativeModel, MonteCarlo, StandardLatent, Invertible, Conditional)
         if not self.training:
             terms["inverse_error"] = self._inverse_error(x[:CHECKED], None if y is None else y[:CHECKED])
         return terms
+
+    def training_points(self, x: Tensor) -> Tensor:
+        """The points whose density the loss is of, for examples x (B, *shape): anywhere in their bins."""
+        return self.spec.dequantise(x, uniform_like(x))
+
+    def training_labels(self, batch: Batch) -> Tensor | None:
+        """The labels (B,) that the loss is given, None for an unconditional model."""
+        return self.labels_of(batch)
 
     def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
         """log p(x | y) in nats of points x, (B, *shape) to (B,); −inf outside a value range.

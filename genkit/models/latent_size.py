@@ -3,6 +3,7 @@
 from genkit.data.spec import DataSpec
 
 LEAST, MOST = 16, 256
+NOISE = 32  # numbers in what a generator bends into shape, which is no code that tells an example
 SMALL = 1024  # values of an image, up to which the least will do: 28x28 digits are told by it
 
 
@@ -14,3 +15,8 @@ def default_latent_dim(spec: DataSpec) -> int:
     if spec.modality != "image" or spec.dim <= SMALL:
         return LEAST
     return min(MOST, 2 ** round(spec.dim.bit_length() / 2))
+
+
+def default_noise_dim(spec: DataSpec) -> int:
+    """Of the noise that a generator starts from, without an encoder: 32, or as a latent where that has more."""
+    return max(NOISE, default_latent_dim(spec))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_cases import arguments, done, mostly_slow, refused
+from command_cases import QUICK, arguments, done, mostly_slow, refused
 from PIL import Image
 
 from genkit.data.sources.digits import Digits
@@ -54,6 +54,19 @@ def test_what_is_known_comes_back_bit_for_bit(family: str, request: pytest.Fixtu
     assert Image.open("a/complete.png").size[0] > 200
     done("complete", f"ckpt={run}", "known=upper", "n=3", "draws=2", "out=b", "batch_size=1", *CASES[family])
     assert np.abs(drawn("a", 3, 2).astype(int) - drawn("b", 3, 2)).mean() < 0.1  # batches change the last bits alone
+
+
+def test_a_label_is_told_only_where_it_is_asked_for(runs: Path) -> None:
+    run = runs / "conditional_made"
+    words = ("model=made", "model.conditional=true", "model.network.features=16", *QUICK, "trainer.max_steps=2")
+    done("train", *words, f"run_dir={run}")
+    for folder, more in (("a", ()), ("b", ("y=own",))):
+        done("complete", f"ckpt={run}", "known=upper", "n=3", "draws=2", f"out={folder}", *more)
+    truth = Digits().split("test").take(np_rows("a")).x.movedim(1, -1).numpy()
+    assert (drawn("a", 3, 2)[:, :, :4] == truth[:, None, :4]).all()
+    assert ("made", "class_kept") in scores("a")
+    assert ("made", "class_kept") not in scores("b")  # a class that was told says nothing
+    assert ("made", "feature_distance_of_mean") in scores("b")
 
 
 def test_points_are_imputed(flow: Path) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genkit.flows.autoregressive import MaskedAutoregressive
 from genkit.flows.border import Border
+from genkit.flows.causal import CausalNetwork, CausalTransform, Patches
 from genkit.flows.coupling import GAIN, Additive, Affine, CouplingLayer, Elementwise, Marginal
 from genkit.flows.linear import ActNorm, LULinear, Permutation, Scaling
 from genkit.flows.mixture import LogisticMixture
@@ -52,6 +53,12 @@ def odd_multiscale() -> Multiscale:
     return Multiscale((1, 5, 7), levels, [1, 1], Marginal(SPLINE, shape=(1,)), border)
 
 
+def causal(backwards: bool = False, num_classes: int | None = None) -> CausalTransform:
+    """On three patches of two values."""
+    network = CausalNetwork(3, 2, 4, num_classes, features=8, depth=2, heads=2)
+    return CausalTransform(Affine(), network, backwards)
+
+
 def rng() -> torch.Generator:
     return generator_of(0, "test")
 
@@ -85,6 +92,9 @@ TABLE: dict[str, tuple[Callable[[], Transform], tuple[int, ...], int | None]] = 
     "autoregressive-mixture": (lambda: MaskedAutoregressive(LogisticMixture(3), 3, width=16, depth=1), (3,), None),
     "autoregressive-affine": (lambda: MaskedAutoregressive(Affine(), 3, width=16, depth=1), (3,), None),
     "autoregressive-labels": (lambda: MaskedAutoregressive(SPLINE, 4, width=16, depth=1, num_classes=3), (4,), 3),
+    "causal": (causal, (3, 2), None),
+    "causal-backwards-labels": (lambda: causal(backwards=True, num_classes=3), (3, 2), 3),
+    "patches": (lambda: Patches((2, 4, 6), 2), (2, 4, 6), None),
     "chain": (lambda: Chain([ActNorm(4), coupling(SPLINE), LULinear(4, rng()), coupling(Affine())]), (4,), None),
     "multiscale-4x4": (lambda: multiscale(4, 2), (1, 4, 4), None),
     "border-row": (lambda: border((2, 3, 2)), (2, 3, 2), None),

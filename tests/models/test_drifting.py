@@ -12,7 +12,7 @@ from genkit.models.drifting.drifting import Drifting
 from genkit.noise import generator_of
 
 PLAIN = DriftField((0.3,), normalised=False)
-FIELDS = {"one": PLAIN, "several": DriftField(normalised=False), "normalised": DriftField()}
+FIELDS = {"one": PLAIN, "several": DriftField((0.05, 0.2)), "normalised": DriftField((0.05, 0.2), normalised=True)}
 
 
 def points(n: int, *shape: int, key: str = "") -> torch.Tensor:
@@ -83,12 +83,12 @@ def test_normalised_fields_move_samples_as_far_for_each_temperature():
     x, data, samples = points(50), points(40, key="p"), 5 + points(30, key="q")
     mean = torch.cdist(x, torch.cat([data, samples])).mean()
     for tau in (0.05, 0.2):
-        found = drift(DriftField((tau,)), x, data, samples).displacement
+        found = drift(DriftField((tau,), normalised=True), x, data, samples).displacement
         torch.testing.assert_close(found.square().sum(1).mean().sqrt(), mean)
 
 
 def test_each_label_is_a_field_of_its_own():
-    """A label whose points are mirrored has the mirrored field; the others, at the same distances, have what they had."""
+    """A label whose points are mirrored has the mirrored field; the others, as far apart as before, have theirs."""
     x, data, labels = points(6), points(8, key="p"), torch.tensor([0, 0, 0, 1, 1, 2])
     theirs = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2])
     seen = labels[:, None] == theirs, (labels[:, None] == labels) & ~torch.eye(6, dtype=torch.bool)

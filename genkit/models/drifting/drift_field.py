@@ -16,7 +16,6 @@ mean square where `normalised`: the far one brings samples to the data, the near
 References: Generative Modeling via Drifting (Deng et al. 2026, 2602.04770).
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -25,7 +24,6 @@ from torch import Tensor
 from genkit.component import Component, PositiveFloat
 from genkit.errors import ConfigError
 
-TEMPERATURES = (0.02, 0.05, 0.2)
 LEAST = 1e-12  # below any distance and any drift that means something
 
 
@@ -52,10 +50,10 @@ class DriftField(Component):
         ConfigError: without any temperature.
     """
 
-    def __init__(self, temperatures: Sequence[PositiveFloat] = TEMPERATURES, normalised: bool = True) -> None:
+    def __init__(self, temperatures: tuple[PositiveFloat, ...] = (0.1,), normalised: bool = False) -> None:
         if not temperatures:
             raise ConfigError("model.field.temperatures=[]: name one or more, such as [0.05]")
-        self.temperatures, self.normalised = tuple(temperatures), normalised
+        self.temperatures, self.normalised = temperatures, normalised
 
     @torch.no_grad()
     def __call__(self, x: Tensor, data: Tensor, samples: Tensor, of_data: Tensor, of_samples: Tensor) -> Drift:

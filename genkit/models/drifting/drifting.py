@@ -19,12 +19,10 @@ from genkit.component import Width
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.models.base import Conditional, GenerativeModel, Noise, NormalLatent, classes_of
 from genkit.models.drifting.drift_field import DriftField
-from genkit.models.latent_size import default_latent_dim
+from genkit.models.latent_size import default_noise_dim
 from genkit.models.latent_variable import StandardLatent
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import critical_backbone
-
-LEAST_LATENT = 32  # numbers in z: noise to be bent into shape, not a code that tells an example
 
 
 class Drifting(GenerativeModel, NormalLatent, StandardLatent, Conditional):
@@ -37,7 +35,7 @@ class Drifting(GenerativeModel, NormalLatent, StandardLatent, Conditional):
         latent_dim: Size of z; None chooses by the data: 32, for 32x32 in colour 64.
         backbone: The generator; None takes an MLP for images of up to 1,024 values, strided convolutions for larger
             ones in colour, and otherwise what the data asks for.
-        field: What moves the samples; None takes the DriftField of three temperatures.
+        field: What moves the samples; None takes the DriftField.
         conditional: Whether to use the data's labels.
     """
 
@@ -51,7 +49,7 @@ class Drifting(GenerativeModel, NormalLatent, StandardLatent, Conditional):
         conditional: bool = False,
     ) -> None:
         super().__init__(spec)
-        latent_dim = latent_dim or max(LEAST_LATENT, default_latent_dim(spec))
+        latent_dim = latent_dim or default_noise_dim(spec)
         self.latent_dim, self.latent_size = latent_dim, latent_dim
         self.num_classes = classes_of(spec, conditional)
         network = backbone or critical_backbone(spec.shape)

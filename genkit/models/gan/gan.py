@@ -27,13 +27,11 @@ from genkit.models.gan.discriminator import Concatenation, Discriminator, Discri
 from genkit.models.gan.gradient_penalty import R1, R2, Constraint, DiscriminatorPenalty, Judged
 from genkit.models.gan.latent_code import LatentCode
 from genkit.models.judges import Judges
-from genkit.models.latent_size import default_latent_dim
+from genkit.models.latent_size import default_noise_dim
 from genkit.models.latent_variable import StandardLatent
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import critical_backbone
 from genkit.nn.spectral import spectrally_normalised
-
-LEAST_LATENT = 32  # numbers in z: noise to be bent into shape, not a code that tells an example
 
 
 class GAN(GenerativeModel, NormalLatent, StandardLatent, Judges, Conditional):
@@ -85,7 +83,7 @@ class GAN(GenerativeModel, NormalLatent, StandardLatent, Judges, Conditional):
         ] = None,
     ) -> None:
         super().__init__(spec)
-        latent_dim = latent_dim or max(LEAST_LATENT, default_latent_dim(spec))
+        latent_dim = latent_dim or default_noise_dim(spec)
         for augmentation in augment:
             augmentation.check(spec)
         if code is not None:

@@ -10,7 +10,7 @@ prior of all latents together is learned and no single normal, and samples from 
 
 **Inference goes both ways.** A deterministic pass upwards makes features of x for every level. Inference then walks
 down with the generator, and says at each level how the posterior differs from the prior (`ladder.py`). A level that
-says nothing costs nothing: all begin there.
+says nothing costs nothing.
 
 **Coordinates.** z_l = μ + σ ε_l makes the latents a function of independent standard normal ε = (ε_L, …, ε_1). These
 are what `encode` and `decode` speak of, and whoever walks between latents or looks for some.

@@ -7,6 +7,9 @@ latents,
 
 with R a residual layer, while features of x walk up to meet it, h_1 = h, h_{l+1} = R'_l(h_l). The posterior of a level
 is given relative to its prior, N(μ + σ Δμ, σ² e^Δ), with (Δμ, Δ) linear in (h_l, d).
+
+A ladder whose posteriors start next to their priors learns to do without latents, since they bring noise alone. So the
+first Δμ differ from example to example by about one deviation.
 """
 
 from collections.abc import Sequence
@@ -19,6 +22,7 @@ from genkit.distributions import normal_kl, normal_log_prob
 from genkit.models.vae.prior import LatentDistribution
 from genkit.nn.mlp import ResidualLayer
 
+LOUD = 6.0  # of the first posterior means; the features of an untrained network have a deviation of some tenths
 WIDEST = 20.0  # of a log-variance, which then is finite in any precision
 
 
@@ -67,11 +71,12 @@ class Level(nn.Module):
         self.dim = dim
         self.prior = None if top else nn.Linear(width, 2 * dim)
         self.posterior = nn.Linear(2 * width, 2 * dim)
-        for head in (self.prior, self.posterior):  # at first every posterior is its prior, and standard normal
-            if head is not None:
-                nn.init.zeros_(head.weight)
-                nn.init.zeros_(head.bias)
         self.enter, self.down = nn.Linear(dim, width), ResidualLayer(width, None)
+        nn.init.normal_(self.posterior.weight[:dim, :width], std=LOUD * width**-0.5)
+        nn.init.normal_(self.enter.weight, std=dim**-0.5)
+        if self.prior is not None:
+            nn.init.zeros_(self.prior.weight)
+            nn.init.zeros_(self.prior.bias)
 
     def moments(self, d: Tensor, h: Tensor | None, like: Tensor) -> tuple[Moments, Moments]:
         """Prior and posterior at the state d (n, F), with features h (n, F) of x; in the precision of `like` (n, D)."""
@@ -100,6 +105,7 @@ class Ladder(nn.Module):
         super().__init__()
         self.dims = tuple(dims)
         self.start = nn.Embedding(num_classes or 1, width)
+        nn.init.normal_(self.start.weight, std=width**-0.5)
         self.up = nn.ModuleList(ResidualLayer(width, None) for _ in dims[1:])
         self.levels = nn.ModuleList(Level(width, dim, top=number == len(dims)) for number, dim in enumerate(dims, 1))
 
