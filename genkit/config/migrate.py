@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from genkit.checkpoint.manifest import CONFIG
 from genkit.config.earlier_loggers import with_own_loggers
+from genkit.config.earlier_outputs import with_open_outputs
 from genkit.config.first_defaults import with_first_defaults
 from genkit.config.names import with_current_names
 from genkit.errors import CheckpointError
@@ -24,14 +25,14 @@ from genkit.storage.version import version_of
 if TYPE_CHECKING:
     from genkit.checkpoint.read import Checkpoint  # takes torch, which a sweep that is read again need not import
 
-SCHEMA = "genkit.config/3"
+SCHEMA = "genkit.config/4"
 
 Document = dict[str, Any]
 
 # N -> what makes version N + 1 of a document of version N. The document has the keys of config.json, of which a
 # config.yaml gives "train" alone; names of classes in it are the present ones. Use `names.each_node` to change an
 # argument at every place of its class.
-STEPS: dict[int, Callable[[Document], Document]] = {1: with_first_defaults, 2: with_own_loggers}
+STEPS: dict[int, Callable[[Document], Document]] = {1: with_first_defaults, 2: with_own_loggers, 3: with_open_outputs}
 
 
 def config_of(checkpoint: Checkpoint) -> Document:

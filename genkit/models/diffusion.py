@@ -25,6 +25,7 @@ from genkit.diffusion.schedule import KarrasSchedule, Schedule
 from genkit.diffusion.time_distribution import LogNormalLevels
 from genkit.errors import ConfigError
 from genkit.models.base import Conditional, GenerativeModel, Guidable, MonteCarlo, Noise, Stepwise, classes_of
+from genkit.models.clusters import Clusters
 from genkit.models.denoises import Denoises
 from genkit.models.label_dropout import LABEL_DROPOUT, check_guidance, with_some_withheld
 from genkit.nn.backbone import BackboneFactory
@@ -71,9 +72,11 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
         guidance_scale: Classifier-free guidance w in sampling a conditional model; 1 is none.
         guidance_interval: Least and greatest noise level at which to guide.
         clip_denoised: Whether to clip the posterior mean into the data's range in sampling.
+        clusters: Clusters of the data that stand for labels in training and sampling a model without; None for none.
 
     Raises:
-        ConfigError: images of more than 128x128 pixels without a backbone that was chosen for them.
+        ConfigError: clusters beside labels, or without `label_dropout`, by which the model learns to do without;
+            images of more than 128x128 pixels without a backbone that was chosen for them.
     """
 
     costly = True
@@ -94,16 +97,21 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
         guidance_scale: GuidanceScale = 1.0,
         guidance_interval: GuidanceInterval = EVERYWHERE,
         clip_denoised: bool = False,
+        clusters: PositiveInt | None = None,
     ) -> None:
         super().__init__(spec)
         self.num_classes = classes_of(spec, conditional)
+        if clusters is not None:
+            _check_clusters(self.num_classes, label_dropout)
+        self.clusters = None if clusters is None else Clusters(clusters, spec.dim)
+        self.groups = self.num_classes if clusters is None else clusters
         self.objective = objective or default_objective(spec)
         channels, *sides = spec.shape
         out_shape = (self.objective.outputs * channels, *sides)
         if backbone is None and len(sides) == 2 and prod(sides) > LARGEST:
             raise ConfigError(_too_large(sides))
         net = (backbone or default_backbone)(
-            in_shape=spec.shape, out_shape=out_shape, num_classes=self.num_classes, time=True
+            in_shape=spec.shape, out_shape=out_shape, num_classes=self.groups, time=True
         )
         self.denoiser = (denoiser or default_denoiser(spec))(
             backbone=net, schedule=schedule or KarrasSchedule(), data_std=torch.tensor(1.0)
@@ -114,16 +122,24 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
         self.likelihood = likelihood or FlowLikelihood()
         self.bound, self.dequantisation = self.likelihood.bound, self.likelihood.dequantisation
         weaker = ", or name a weaker model with guidance.weak="
-        check_guidance(guidance_scale, self.num_classes, label_dropout, weaker)
+        check_guidance(guidance_scale, self.groups, label_dropout, weaker)
         self.label_dropout, self.guidance_scale = label_dropout, guidance_scale
         self.guidance_interval, self.clip_denoised = guidance_interval, clip_denoised
         self.weak: Diffusion | None = None
 
     def initialise(self, batch: Batch) -> None:
-        """σ_data is that of the batch, unless it has no spread."""
+        """σ_data is that of the batch, unless it has no spread; clusters are those of the batch."""
         data_std = batch["x"].std(correction=0)
         if data_std > LEAST_SPREAD:
             self.denoiser.data_std.copy_(data_std)
+        if self.clusters is not None:
+            self.clusters.fit(batch["x"])
+
+    @torch.no_grad()
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Count the clusters' shares."""
+        if self.clusters is not None:
+            self.clusters.count(batch["x"] for batch in batches)
 
     def compilable(self) -> Iterable[nn.Module]:
         return () if self.objective.differentiates else super().compilable()
@@ -133,8 +149,9 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)
-        sampler = self.sampler(denoiser=self.denoiser_for(n, y))
         eps = noise(*self.spec.shape)
+        group = y if self.clusters is None else self.clusters.draw(noise)
+        sampler = self.sampler(denoiser=self._guided(n, group))
         _, sigma = self.denoiser.schedule(torch.ones((), device=eps.device))
         networks = [model.denoiser.backbone for model in (self, self.weak) if model is not None]
         with Evaluations(*networks) as asked:
@@ -154,15 +171,15 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
     def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
         """Of the model without guidance; see `likelihood`."""
         self.check_labels(y, len(x))
-        return self.likelihood(Labelled(self.denoiser, y), x, self.spec, seed=seed)
+        return self.likelihood(self._asked(len(x), y), x, self.spec, seed=seed)
 
     def _labels(self, batch: Batch) -> Tensor | None:
-        """Labels (B,), a share of them replaced by "no label" in training; None for an unconditional model."""
-        y = self.labels_of(batch)
+        """Labels or clusters (B,), a share of them replaced by "no label" in training; None for a model of neither."""
+        y = self.labels_of(batch) if self.clusters is None else self.clusters.of(batch["x"])
         if y is None or not self.training:
             return y
-        assert self.num_classes is not None
-        return with_some_withheld(y, self.num_classes, self.label_dropout)
+        assert self.groups is not None
+        return with_some_withheld(y, self.groups, self.label_dropout)
 
     @property
     def needs_label(self) -> bool:
@@ -170,18 +187,36 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
 
     def denoiser_for(self, n: int, y: Tensor | None = None) -> Denoiser:
         """The denoiser with its labels fixed, guided where a scale other than 1 is asked for, clipped last."""
-        denoiser: Denoiser = Labelled(self.denoiser, y)
-        if y is None and self.num_classes is not None:
-            denoiser = unlabelled(self.denoiser, self.num_classes, n, self.denoiser.data_std.device)
+        return self._guided(n, y)
+
+    def _asked(self, n: int, y: Tensor | None = None) -> Labelled:
+        """The denoiser asked with labels or clusters y (n,), or without any."""
+        if y is not None or self.groups is None:
+            return Labelled(self.denoiser, y)
+        return unlabelled(self.denoiser, self.groups, n, self.denoiser.data_std.device)
+
+    def _guided(self, n: int, y: Tensor | None) -> Denoiser:
+        """As `denoiser_for`, y labels (n,) or clusters."""
+        denoiser: Denoiser = self._asked(n, y)
         if self.weak is not None and self.guidance_scale != 1.0:
-            weak = Labelled(self.weak.denoiser, None if self.weak.num_classes is None else y)
+            weak = self.weak._asked(n, None if self.weak.num_classes is None else y)
             denoiser = Autoguidance(denoiser, weak, self.guidance_scale, self.guidance_interval)
-        elif self.num_classes is not None and y is not None and self.guidance_scale != 1.0:
-            negative = unlabelled(self.denoiser, self.num_classes, n, y.device)
-            denoiser = ClassifierFreeGuidance(denoiser, negative, self.guidance_scale, self.guidance_interval)
+        elif y is not None and self.guidance_scale != 1.0:
+            denoiser = ClassifierFreeGuidance(denoiser, self._asked(n), self.guidance_scale, self.guidance_interval)
         if self.clip_denoised and self.spec.value_range is not None:
             denoiser = Clipped(denoiser, *self.spec.value_range)
         return denoiser
+
+
+def _check_clusters(num_classes: int | None, label_dropout: float) -> None:
+    """Raises ConfigError where clusters cannot stand for labels."""
+    if num_classes is not None:
+        raise ConfigError("model.clusters stand for labels: leave them out, or train with model.conditional=false")
+    if label_dropout == 0.0:
+        raise ConfigError(
+            f"model.label_dropout=0: a model of clusters must learn to do without one for its likelihood: train it "
+            f"with model.label_dropout={LABEL_DROPOUT:g}"
+        )
 
 
 def _predicts_data(spec: DataSpec) -> bool:

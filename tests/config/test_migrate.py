@@ -70,6 +70,21 @@ def test_what_a_step_does_not_find_is_damage(third: None) -> None:
         migrated({"model": {"_target_": "genkit.new.A"}}, WHERE)
 
 
+def test_autoencoders_of_version_3_keep_outputs_without_bounds() -> None:
+    part = {"_target_": AE, "latent_dim": 4}
+    whole = {"_target_": "genkit.models.latent_diffusion.LatentDiffusion", "autoencoder": part}
+    for version, given, found in (
+        (3, part, part | {"squash_output": False}),
+        (3, whole, whole | {"autoencoder": part | {"squash_output": False}}),
+        (3, part | {"squash_output": True}, part | {"squash_output": True}),
+        (4, part, part),
+    ):
+        document = {"schema": f"genkit.config/{version}", "model": given, "train": {"model": given}}
+        now = migrated(document, WHERE)
+        assert now["model"] == found
+        assert now["train"]["model"] == found
+
+
 @pytest.mark.parametrize("kind", ["json", "yaml"])
 @pytest.mark.parametrize(
     "schema", [None, [], ["genkit.config/1"], {}, 1, True, 10**400, "", "genkit.run/1", "\x1b]0;x\x07\n", "x" * 9999]

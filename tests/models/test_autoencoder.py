@@ -47,7 +47,7 @@ def points(n: int = 600) -> Tensor:
 @pytest.mark.parametrize("spec", [PLANE, DIGITS], ids=["plane", "digits"])
 def test_the_loss_is_the_squared_error_summed_over_dimensions(spec):
     model, x = autoencoder(spec), torch.rand(5, *spec.shape, generator=generator_of(0, "x"))
-    restored = model.decoder(model.encoder(x))
+    restored = spec.squash(model.decoder(model.encoder(x)))
     expected = (restored - x).square().reshape(5, -1).sum(1).mean()
     terms = model.losses({"x": x}, "model")
     torch.testing.assert_close(terms["loss"], expected)
@@ -90,17 +90,26 @@ def test_the_latent_is_at_most_as_large_as_the_data_unless_told(spec, expected):
     assert autoencoder(spec, latent_dim=5).encode(x).shape == (3, 5)
 
 
-def test_everything_it_makes_is_inside_the_datas_range():
-    model = autoencoder(DIGITS)
+@pytest.mark.parametrize(("squash", "end"), [(True, 16 / 17), (False, 1.0)])
+def test_everything_it_makes_is_inside_the_datas_range_and_reaches_its_end(squash, end):
+    model = autoencoder(DIGITS, squash_output=squash)
     with torch.no_grad():
-        model.decoder.linear.bias.copy_(5 * torch.randn(64))
+        model.decoder.linear.bias.copy_(50 * torch.randn(64))
     x = torch.zeros(2, 1, 8, 8)
     for made in (
         model.sample(2, noise=SampleNoise(0, range(2))),
         model.reconstruct(x),
         model.decode(torch.zeros(2, 16)),
     ):
-        assert made.abs().max() == 1
+        assert made.abs().max().item() == pytest.approx(end)
+
+
+def test_an_output_without_bounds_and_data_without_a_range_are_left_alone():
+    z = torch.linspace(-0.5, 0.5, 32).reshape(2, 16)
+    model = autoencoder(DIGITS, squash_output=False)
+    torch.testing.assert_close(model.decode(z), model.decoder(z).clamp(-1, 1))
+    model, z = autoencoder(), 9 * points(5)
+    torch.testing.assert_close(model.decode(z), model.decoder(z))
 
 
 X = torch.zeros(2, 2)
@@ -131,7 +140,7 @@ def test_what_is_restored_is_the_clean_example_and_only_training_corrupts(kind):
     torch.manual_seed(3)
     found = model.train().losses({"x": x}, "model")["loss"]
     torch.manual_seed(3)
-    restored = model.decoder(model.encoder(kind(spec=DIGITS)(x)))
+    restored = DIGITS.squash(model.decoder(model.encoder(kind(spec=DIGITS)(x))))
     torch.testing.assert_close(found, (restored - x).square().flatten(1).sum(1).mean())
     clean = autoencoder(DIGITS).losses({"x": x}, "model")["loss"]
     torch.testing.assert_close(model.eval().losses({"x": x}, "model")["loss"], clean)

@@ -3,7 +3,9 @@ r"""Autoencoders: compress and restore,
 .. math:: \min_{e, d}\; E\,\| x - d(e(\tilde x)) \|^2 + \lambda_z R_z(e) + \lambda_d R_d(d),
 
 the error summed over dimensions. x̃ is x, or a corruption of it that the network learns to undo; R_z and R_d are
-penalties on the latents and on the decoder, none by default. To sample, a density is fitted to the latents of the
+penalties on the latents and on the decoder, none by default. Where the data has a range, d ends in a tanh that spans
+it: many pixels of a digit are as dark as any can be, and an output without bounds misses them by a little on either
+side, of which clipping leaves the one half as grain. To sample, a density is fitted to the latents of the
 training data (`prepare`), in a conditional model one to those of each label. Members of the family are recipes over
 these four parts:
 
@@ -48,6 +50,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         latent_penalty: R_z; None for none.
         decoder_penalty: R_d; None for none.
         spectral_decoder: Whether every weight of the decoder has spectral norm one.
+        squash_output: Whether the decoder ends in a tanh into the data's range, if it has one.
         conditional: Whether to use the data's labels.
     """
 
@@ -62,6 +65,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         latent_penalty: LatentPenalty | None = None,
         decoder_penalty: DecoderPenalty | None = None,
         spectral_decoder: bool = False,
+        squash_output: bool = True,
         conditional: bool = False,
     ) -> None:
         super().__init__(spec)
@@ -76,6 +80,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         self.latent_density = make_density(latent_density or GaussianMixture, latent_dim, self.num_classes)
         self.corruption = None if corruption is None else corruption(spec=spec)
         self.latent_penalty, self.decoder_penalty = latent_penalty, decoder_penalty
+        self.squash_output = squash_output
 
     def compilable(self) -> Iterable[nn.Module]:
         penalties = (self.encoder, self.latent_penalty), (self.decoder, self.decoder_penalty)
@@ -85,7 +90,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         x, y = batch["x"], self.labels_of(batch)
         seen = self._seen(x)
         z = self.encoder(seen, y=y)
-        restored = self.decoder(z, y=y)
+        restored = self._restored(z, y)
         reconstruction = (restored - x).square().flatten(1).sum(1).mean()
         loss, terms = reconstruction, {"reconstruction": reconstruction}
         if self.latent_penalty is not None and self._applies(self.latent_penalty):
@@ -104,8 +109,7 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         check_values(z, self.latent_shape, "decode")
         self.check_labels(y, len(z))
-        x = self.decoder(z, y=y)
-        return self.spec.clip(x)
+        return self.spec.clip(self._restored(z, y))
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decode(self.encode(x, y), y)
@@ -121,6 +125,10 @@ class Autoencoder(GenerativeModel, Encoder, Decoder, Reconstructor, Conditional)
         labels = [y for _, y in parts if y is not None]
         z = torch.cat([self.encode(x, y) for x, y in parts])
         fit_density(self.latent_density, z, torch.cat(labels) if labels else None)
+
+    def _restored(self, z: Tensor, y: Tensor | None) -> Tensor:
+        out: Tensor = self.decoder(z, y=y)
+        return self.spec.squash(out) if self.squash_output else out
 
     def _seen(self, x: Tensor) -> Tensor:
         """Make the input of the encoder: x, corrupted while training, ready to be differentiated by if need be."""

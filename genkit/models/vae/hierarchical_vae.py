@@ -44,7 +44,7 @@ from genkit.models.latent_variable import StandardLatent
 from genkit.models.likelihood import LikelihoodFactory
 from genkit.models.vae.ladder import Ladder, Moments, NormalLadder, Walk
 from genkit.models.vae.objective import ELBO, Capacity, Draws, ImportanceWeighted, VariationalObjective
-from genkit.models.vae.vae import fixed_draws
+from genkit.models.vae.vae import ELBO_DRAWS, fixed_draws
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 
@@ -83,7 +83,7 @@ class HierarchicalVAE(GenerativeModel, LatentBound, NormalLatent, StandardLatent
         objective: VariationalObjective | None = None,
         conditional: bool = False,
         draw_pixels: bool = False,
-        elbo_draws: Count = 16,
+        elbo_draws: Count = ELBO_DRAWS,
     ) -> None:
         super().__init__(spec)
         network, size = backbone or default_backbone, default_latent_dim(spec)

@@ -46,6 +46,7 @@ Moments = tuple[Tensor, Tensor]  # mean and log-variance, (B, latent_dim) each
 ACTIVE = 0.01  # variance of a latent's mean over data above which it counts as used (Burda et al. 2015, 1509.00519)
 FITTED = 4  # draws of each example that a latent density is fitted to
 BLOCK = 16  # draws of a score made at once
+ELBO_DRAWS = 16  # of z for each example of a score
 
 
 class VAE(GenerativeModel, LatentBound, LatentVariable, CodesLatent, Encoder, Decoder, Reconstructor, Conditional):
@@ -81,7 +82,7 @@ class VAE(GenerativeModel, LatentBound, LatentVariable, CodesLatent, Encoder, De
         latent_density: LatentDensityFactory | None = None,
         conditional: bool = False,
         draw_pixels: bool = False,
-        elbo_draws: Count = 16,
+        elbo_draws: Count = ELBO_DRAWS,
     ) -> None:
         super().__init__(spec)
         network = backbone or default_backbone
