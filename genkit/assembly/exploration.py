@@ -25,6 +25,7 @@ from genkit.errors import ConfigError
 from genkit.models.base import Conditional
 from genkit.models.interpolation import Interpolation
 from genkit.models.latent_directions import mean_of_each, principal_directions, slopes, use
+from genkit.printing import shown
 
 POINTS = 9  # on a path
 REACH, STOPS = 3.0, 9  # of a traversal, in standard deviations
@@ -32,6 +33,7 @@ FITTED = 2000  # training examples that means, spreads and neighbours are of
 PROBED = 8  # latents that slopes are averaged over
 NEIGHBOURS = 7
 LARGEST = 1024  # coordinates of a latent that are traversed
+HEAD = 12  # letters of a label above a column
 Row = dict[str, Any]
 
 
@@ -46,6 +48,7 @@ class Panel:
         rows: A label for each row, or none.
         scores: Rows of results.csv.
         moves: Whether the columns are moments, to be shown one after the other.
+        heads: One for each column, or none.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Panel:
     rows: tuple[str, ...]
     scores: tuple[Row, ...]
     moves: bool = True
+    heads: tuple[str, ...] = ()
 
 
 class Exploration:
@@ -170,7 +174,7 @@ class Exploration:
             points = self.z[:, None].expand(-1, len(labels), -1)
             frames = self.space.decoded(points.flatten(0, 1), labels.repeat(self.n)).unflatten(0, points.shape[:2])
             scores = self._recognised(frames, labels)
-            return Panel("attributes", "one latent under every label", frames, (), scores, moves=False)
+            return Panel("attributes", "one latent under every label", frames, (), scores, False, self._named(labels))
         assert self.train is not None
         assert self.train.y is not None
         assert known is not None
@@ -179,9 +183,17 @@ class Exploration:
         labels = torch.arange(count)[means.isfinite().all(1)]
         points = self.z[:, None] - means[known][:, None] + means[labels]
         frames = self._decoded(points, None)
-        shown = torch.cat([self.subject.x[:, None], frames], 1)
+        pictures = torch.cat([self.subject.x[:, None], frames], 1)
         words = "an example, and moved to the mean of every label"
-        return Panel("attributes", words, shown, (), self._recognised(frames, labels), moves=False)
+        return Panel(
+            "attributes",
+            words,
+            pictures,
+            (),
+            self._recognised(frames, labels),
+            False,
+            ("example", *self._named(labels)),
+        )
 
     def neighbours(self) -> Panel:
         """Examples beside the training examples whose latents are closest."""
@@ -198,7 +210,14 @@ class Exploration:
                 for name, index in (("same label, by latents", near), ("baseline: by values", by_values))
             )
         words = "an example, and the training examples whose latents are closest"
-        return Panel("neighbours", words, frames, (), scores, moves=False)
+        heads = ("example", *(f"nearest {k + 1}" for k in range(near.shape[1])))
+        return Panel("neighbours", words, frames, (), scores, False, heads)
+
+    def _named(self, labels: Tensor) -> tuple[str, ...]:
+        """The labels as heads of columns."""
+        dataset = self.subject.dataset
+        names = None if dataset is None else dataset.provenance.class_names
+        return tuple(shown(names[k] if names else k, HEAD) for k in labels.tolist())
 
     def _train_labels(self) -> Tensor | None:
         return self.train.y if self.train is not None and self._classes is not None else None

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from genkit.assembly.labels import label_in_words
+from genkit.assembly.labels import dataset_name, label_in_words, title_in_words
 from genkit.assembly.recorded_config import read_config_yaml
 from genkit.assembly.run_history import history_of
 from genkit.checkpoint import lock
@@ -51,8 +51,10 @@ class RunFacts:
 
     @property
     def title(self) -> str:
-        """Model and data, "vae on digits"."""
-        return label_in_words(shown(self.info.get("label", self.path.name), 100))
+        """Model and data, "vae on toy checkerboard"."""
+        label, node = shown(self.info.get("label", self.path.name), 100), self.config.get("data")
+        model, dash, data = label.partition("-")
+        return title_in_words(model, node) if dash and data == dataset_name(node) else label_in_words(label)
 
     @property
     def plugins(self) -> list[str]:

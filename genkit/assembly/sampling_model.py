@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from genkit.assembly.labels import dataset_name, label_in_words
+from genkit.assembly.labels import dataset_name, title_in_words
 from genkit.assembly.nested_models import origin_of
 from genkit.assembly.restore import Restored, restore
 from genkit.assembly.training_cost import training_of
@@ -92,4 +92,4 @@ def label_of(found: Restored) -> str:
 
 def title_of(found: Restored) -> str:
     """ "vae on digits, step 1,500": what stands above a picture of its samples."""
-    return f"{label_in_words(label_of(found))}, step {found.checkpoint.step:,}"
+    return f"{title_in_words(found.model.label, found.config.get('data'))}, step {found.checkpoint.step:,}"

@@ -157,7 +157,7 @@ def _known(spec: DataSpec, settings: CompleteSettings, n: int) -> tuple[Tensor, 
     assert place is not None
     mask = mask_of(place, key, spec, n, settings.seed)
     mask = mask if key == "known" else ~mask
-    said = ",".join(map(str, place)) if isinstance(place, list) else str(place)
+    said = f"[{','.join(map(str, place))}]" if isinstance(place, list) else str(place)
     refuse_all_or_nothing(mask, f"{key}={shown(said)}")
     return mask, f"{shown(Path(said).name)} {key}"
 

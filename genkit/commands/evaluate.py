@@ -35,6 +35,7 @@ from genkit.assembly.sampling_model import (
     label_of,
     provenance,
     restore_for_sampling,
+    title_of,
 )
 from genkit.assembly.sampling_sweep import Knob, knob_of
 from genkit.assembly.sweep_value import to_minimise
@@ -66,7 +67,7 @@ from genkit.report.results import write_csv, write_details, write_json
 from genkit.report.table import print_table
 
 PICTURED = 8  # samples in a picture of neighbours, twice
-NEIGHBOURS = "samples beside their nearest training images: the first | the closest"
+NEIGHBOURS = "samples beside their nearest training images"
 SUITES: dict[Drawing, str] = {
     "grid": "suite/image",
     "scatter": "suite/points2d",
@@ -148,9 +149,11 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
         console.print(cache.problem, style="dim", soft_wrap=True)
     folder = None
     if first:
-        pictures = text_pictures(evaluator, sources)
+        titles = _titles(models, sources, reference)
+        pictures = text_pictures(evaluator, sources, titles)
         seconds = time.perf_counter() - started
-        folder = _write(records, settings, models, knob, neighbours, pictures, document_rows(evaluator), seconds)
+        details = document_rows(evaluator)
+        folder = _write(records, settings, models, knob, neighbours, pictures, details, seconds, titles)
         drawn = sorted([*folder.glob("*.png"), *folder.glob("*.html")])
         made = {"scores": folder / "results.csv"} | {path.stem: path for path in drawn}
         close(console, f"results: {shown(folder)}", made, [pasteable("compare", str(folder))])
@@ -246,17 +249,25 @@ def _refuse_unscored(records: Sequence[Record]) -> None:
 
 def _neighbours(
     evaluator: Evaluator, sources: Sequence[Source], records: Sequence[Record], rows: int | None
-) -> dict[str, Neighbourhoods]:
-    """By the picture's name, of each source; unless told otherwise, of those that were looked up for copies anyway."""
+) -> dict[str, tuple[str, Neighbourhoods]]:
+    """By the picture's name, with each source's label; unless told otherwise, of those looked up for copies anyway."""
     looked_up = {record.source for record in records if record.metric in copies.TESTS and record.scored}
     chosen = [source for source in sources if rows or (rows is None and source.label in looked_up)]
     found = [(source.label, evaluator.neighbours(source, rows or PICTURED)) for source in chosen]
     several = len(sources) > 1
     return {
-        file_name("neighbours", ".png", i, label, several): pictured
+        file_name("neighbours", ".png", i, label, several): (label, pictured)
         for i, (label, pictured) in enumerate(found, 1)
         if pictured is not None
     }
+
+
+def _titles(models: Sequence[Restored], sources: Sequence[Source], reference: Reference) -> dict[str, str]:
+    """What stands above the pictures of each source, by its label: model, data and step, or the name of a file."""
+    if not models or len(models) != len(sources):
+        return {source.label: f"{source.label}, judged by {reference.name}" for source in sources}
+    pairs = [(source.label, found.model.label, title_of(found)) for source, found in zip(sources, models, strict=True)]
+    return {label: title if label == model else f"{title} ({label})" for label, model, title in pairs}
 
 
 def _write(
@@ -264,10 +275,11 @@ def _write(
     settings: EvalSettings,
     models: Sequence[Restored],
     knob: Knob | None,
-    neighbours: Mapping[str, Neighbourhoods],
+    neighbours: Mapping[str, tuple[str, Neighbourhoods]],
     pictures: Mapping[str, Picture],
     details: Mapping[str, Sequence[Mapping[str, Any]]],
     seconds: float,
+    titles: Mapping[str, str],
 ) -> Path:
     meta = {"genkit": __version__, "command": command_line(), "seconds": round(seconds, 3)}
 
@@ -277,19 +289,20 @@ def _write(
         for name, rows in details.items():
             write_details(folder / f"{name}.csv", rows)
         if knob is not None:
-            _draw_curve(folder, records, knob)
+            _draw_curve(folder, records, knob, title_of(models[0]))
         for name, draw in pictures.items():
             draw(folder / name)
-        for name, found in neighbours.items():
-            draw_neighbours(folder / name, found.first, found.closest, found.spec, NEIGHBOURS)
+        for name, (label, found) in neighbours.items():
+            title = f"{titles[label]}: {NEIGHBOURS}"
+            draw_neighbours(folder / name, found.first, found.closest, found.spec, title)
 
     return make_out(settings.out, "eval", label_of(models[0]) if models else "samples", fill)
 
 
-def _draw_curve(folder: Path, records: Sequence[Record], knob: Knob) -> None:
+def _draw_curve(folder: Path, records: Sequence[Record], knob: Knob, title: str) -> None:
     from genkit.report.sampling_curve import Curve, save_curve, write_curve  # matplotlib costs half a second
 
     values = {knob.label(value): value for value in knob.values}
     curve = Curve(knob.key, [(values[record.source], record) for record in records if record.source in values])
     write_curve(folder / "curve.csv", curve)
-    save_curve(folder / "curve.png", curve)
+    save_curve(folder / "curve.png", curve, f"{title}: scores over {knob.key}")

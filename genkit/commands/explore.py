@@ -70,12 +70,11 @@ def _draw(folder: Path, subject: Subject, panels: Sequence[Panel]) -> None:
     parts = []
     for panel in panels:
         picture = folder / f"{panel.name}.png"
-        draw_rows(picture, panel.frames, spec, real, f"{title}: {panel.words}", panel.rows)
+        draw_rows(picture, panel.frames, spec, real, f"{title}: {panel.words}", panel.rows, panel.heads)
         figures = still(picture.read_bytes(), panel.words)
         if panel.moves and spec.drawing == "grid":
-            sheets = moments(panel.frames, spec)
-            save_animation(folder / f"{panel.name}.gif", sheets)
-            figures += moving(sheets, panel.words)
+            save_animation(folder / f"{panel.name}.gif", moments(panel.frames, spec, f"{title}: {panel.words}"))
+            figures += moving(moments(panel.frames, spec), panel.words)
         parts.append((panel.name, panel.words, figures + score_table(panel.scores)))
     save_page(folder / PAGE, title, parts)
 

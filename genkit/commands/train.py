@@ -32,7 +32,7 @@ from genkit.assembly.continuation import best_score, best_until, fits_of, record
 from genkit.assembly.diagnosis import tell_shortly
 from genkit.assembly.early_end import stopped, stopped_line
 from genkit.assembly.identity import identity, with_absolute_data
-from genkit.assembly.labels import dataset_name, label_in_words
+from genkit.assembly.labels import dataset_name, title_in_words
 from genkit.assembly.launcher import run_processes
 from genkit.assembly.logged_run import delivery_of
 from genkit.assembly.machine import inexact, other_views
@@ -153,19 +153,19 @@ def _start(typed: TrainSettings, console: Console, stopwatch: Stopwatch) -> Trai
         settings, parts = planned(parts, settings, budget, clock)
         console.print(line_of(parts, budget, clock.here()), soft_wrap=True, highlight=False)
     config = checkpoint_config(settings, parts.dataset)
-    info, label = _info(settings, parts), _label(settings, parts)
+    info = _info(settings, parts)
     if start is not None:
         console.print(start.line(parts.module.model), soft_wrap=True)
         info["start"] = start.taken(parts.module.model)
     text = config_text(settings.config, info["history"])
 
     def create() -> RunFolder:
-        return RunFolder.create(target, "train", label, config=text, info=info)
+        return RunFolder.create(target, "train", info["label"], config=text, info=info)
 
     with StopSignal() as stop, shared(create) as folder:
         console.print(f"run folder: {shown(folder.path)}", soft_wrap=True)
         books = None if clock is None else Bookkeeper(folder, clock, config, settings)
-        return _fit(folder, parts, config, settings, console, label, None, stop, books)
+        return _fit(folder, parts, config, settings, console, None, stop, books)
 
 
 def _resume(typed: TrainSettings, console: Console, stopwatch: Stopwatch, own: Sequence[str] = ()) -> Trained:
@@ -214,7 +214,7 @@ def _resume(typed: TrainSettings, console: Console, stopwatch: Stopwatch, own: S
             budget = budget_of(config)
             clock = None if budget is None else clock_of(budget, stopwatch, folder.info)
             books = None if clock is None else Bookkeeper(folder, clock, stored, settings)
-            return _fit(folder, parts, stored, settings, console, _label(settings, parts, folder), begun, stop, books)
+            return _fit(folder, parts, stored, settings, console, begun, stop, books)
 
 
 def _note_done(folder: RunFolder, step: int, settings: RunSettings) -> None:
@@ -251,7 +251,6 @@ def _fit(
     config: Mapping[str, Any],
     settings: RunSettings,
     console: Console,
-    label: str,
     resume: tuple[Path, int] | None,
     stop: StopSignal,
     books: Bookkeeper | None,
@@ -259,6 +258,7 @@ def _fit(
     started, meter = time.monotonic(), Meter(folder.info)
     report(Report(again=_again(folder, settings)))
     before = float(folder.info["wall_time"] or 0.0)
+    title = title_in_words(parts.module.model.label, settings.data)
     if (note := short_run(parts)) is not None:
         console.print(note, style="dim", soft_wrap=True)
     status, code, more = "failed", 1, dict[str, Any]()
@@ -267,7 +267,7 @@ def _fit(
     try:
         with memory_errors(less_memory(parts)):
             keeper = None if books is None else books.keeper(parts, console)
-            fit(_run(folder, parts, config, label, resume, loggers, pruning, keeper), console, stop)
+            fit(_run(folder, parts, config, title, resume, loggers, pruning, keeper), console, stop)
         more = {"pruned": pruning[0].pruned if pruning else False, **sampling_cost(parts)}
         status, code = "done", 0
     except NumericalError as error:
@@ -291,7 +291,7 @@ def _fit(
             folder.update(**ends, step=step, best=_best(folder.path, settings), wall_time=wall_time, **cost, **more)
         tend(loggers, close_over, step, folder.path, console)
         if is_first():
-            draw_losses(folder.path, label_in_words(label))
+            draw_losses(folder.path, title)
             draw_animation(folder.path)
             report_at_end(folder.path)
     if books is not None:
@@ -322,14 +322,14 @@ def _run(
     folder: RunFolder,
     parts: Parts,
     config: Mapping[str, Any],
-    label: str,
+    title: str,
     resume: tuple[Path, int] | None,
     loggers: list[Delivery],
     pruning: Sequence[Pruning],
     keeper: BudgetKeeper | None,
 ) -> TrainingRun:
     return TrainingRun(
-        name=label_in_words(label),
+        name=title,
         folder=folder.path,
         dataset=parts.dataset,
         module=parts.module,
@@ -396,9 +396,7 @@ def _announce(console: Console, path: Path, checkpoint: Checkpoint | None, reaso
     console.print(f"{shown(path)}: resuming at step {checkpoint.step:,} ({exact})", soft_wrap=True)
 
 
-def _label(settings: RunSettings, parts: Parts, folder: RunFolder | None = None) -> str:
-    if folder is not None:
-        return shown(folder.info.get("label", folder.path.name), 100)
+def _label(settings: RunSettings, parts: Parts) -> str:
     return f"{parts.module.model.label}-{dataset_name(settings.data)}"
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
@@ -21,12 +19,13 @@ from genkit.data.tables.forms import DateForm, LevelForm
 from genkit.data.tables.kind import Tabular
 from genkit.data.tables.table_spec import Column
 from genkit.errors import DataError
-from genkit.report.scatter import DPI, FAKE, REAL, plain, save_figure
+from genkit.report.figure import new_figure, plain, save_figure
+from genkit.report.palette import MODEL, REAL
 
 MOST = 24  # columns of a picture
-ACROSS = 4
+ACROSS = (4, 5, 3)  # panels in a row: of these the number that leaves the fewest places empty
 BARS = 12  # values that have a bar of their own
-BINS = 24
+LEAST_BINS, BINS = 6, 24
 KNOWN = 2_000  # rows that stand for the shares in the training rows
 LONGEST = 14  # characters of a level
 
@@ -51,18 +50,19 @@ def save_columns(
     known = table.marginals(KNOWN) if real is None else spec.kind.cells(real)
     said = "training rows" if real is None else f"{names[0]} ({len(known):,})"
     columns = table.columns[:MOST]
-    down = -(-len(columns) // ACROSS)
-    figure = Figure(figsize=(3.2 * min(ACROSS, len(columns)), 0.6 + 2.1 * down), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(down, min(ACROSS, len(columns)), squeeze=False).flatten()
+    across = min(len(columns), min(ACROSS, key=lambda wide: -len(columns) % wide))
+    down = -(-len(columns) // across)
+    part = f"first {MOST} of {len(table.columns):,} columns" if len(table.columns) > MOST else ""
+    width = max(3.2 * across, 5.5)
+    figure = new_figure(width, 0.6 + 2.1 * down, "\n".join(filter(None, (title, part))))
+    panels = figure.subplots(down, across, squeeze=False).flatten()
     for i, panel in enumerate(panels):
         if i < len(columns):
             _panel(panel, columns[i], known[:, i], samples[:, i])
         else:
             panel.set_axis_off()
-    part = [f"first {MOST} of {len(table.columns):,} columns"] if len(table.columns) > MOST else []
-    figure.suptitle("\n".join([*([title] if title else []), *part]))
-    marks = [Patch(color=REAL, label=said), Patch(color=FAKE, label=f"{names[1]} ({len(samples):,})")]
+    figure.supylabel("share of rows", fontsize=9)
+    marks = [Patch(color=REAL, label=said), Patch(color=MODEL, label=f"{names[1]} ({len(samples):,})")]
     figure.legend(handles=marks, loc="outside lower center", ncols=2, frameon=False)
     save_figure(path, figure)
 
@@ -73,11 +73,12 @@ def _panel(axes: Axes, column: Column, real: Floats, fake: Floats) -> None:
     axes.set_yticks([])
     present = real[~np.isnan(real)]
     values = np.unique(present)
-    if isinstance(column.form, LevelForm) or len(values) <= BARS:
+    if isinstance(column.form, LevelForm) or (len(values) <= BARS and len(np.unique(fake[~np.isnan(fake)])) <= BARS):
         _bars(axes, column, real, fake, values)
         return
-    edges = np.histogram_bin_edges(present, BINS)
-    for cells, colour, filled in ((real, REAL, True), (fake, FAKE, False)):
+    bins = min(BINS, max(LEAST_BINS, round(2 * min(len(real), len(fake)) ** 0.5)))  # few rows fill few bins
+    edges = np.histogram_bin_edges(present, bins)
+    for cells, colour, filled in ((real, REAL, True), (fake, MODEL, False)):
         here = cells[~np.isnan(cells)]
         shares, _ = np.histogram(here, edges)
         axes.stairs(shares / max(len(cells), 1), edges, color=colour, fill=filled)
@@ -92,7 +93,7 @@ def _bars(axes: Axes, column: Column, real: Floats, fake: Floats, values: Floats
         counts = np.array([(real == value).sum() for value in values])
         values = np.sort(values[np.argsort(-counts, kind="stable")[:BARS]])
     shown = [*values.tolist(), *([math.nan] if column.missing is not None else [])]
-    for cells, colour, shift in ((real, REAL, -0.2), (fake, FAKE, 0.2)):
+    for cells, colour, shift in ((real, REAL, -0.2), (fake, MODEL, 0.2)):
         shares = [np.isnan(cells).mean() if math.isnan(value) else (cells == value).mean() for value in shown]
         axes.bar(np.arange(len(shown)) + shift, shares, 0.4, color=colour)
     labels = ["missing" if math.isnan(value) else plain(column.form.write(value)) for value in shown]

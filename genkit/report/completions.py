@@ -7,16 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ImageDraw
 from torch import Tensor
 
 from genkit.data.spec import DataSpec
-from genkit.report.caption import PAD, SIZE, captioned, letters
-from genkit.report.grid import GAP, GAP_LEVEL, TILE, to_bytes
+from genkit.report.caption import captioned, head_width
+from genkit.report.grid import scale_for, tiled, to_bytes
 from genkit.storage.atomic import whole_file
 
 HIDDEN = (58, 84, 122)  # the colour of a hidden pixel: no grey, so that no image has it
-SMALLEST = 72  # pixels of a tile: the heads of the columns stand above
 
 
 def save_completions(
@@ -36,9 +34,8 @@ def save_completions(
             what is hidden in a colour of its own.
         title: Above it.
         hidden: Bool (R, *shape).
-        spread: (R, H, W) standard deviation of the draws at a pixel in [0, 1], drawn as the last column.
+        spread: (R, H, W) standard deviation of the draws at a pixel in [0, 1], drawn as the last column, black 0.
     """
-    scale = max(1, round(max(TILE, SMALLEST) / spec.shape[-1]))
     sheets = [_coloured(to_bytes(images, spec)) for _, images in columns]
     if hidden is not None:
         sheets[1] = np.where(hidden.any(1)[..., None].numpy(), np.array(HIDDEN, dtype=np.uint8), sheets[1])
@@ -46,20 +43,11 @@ def save_completions(
     if spread is not None:
         most = max(float(spread.max()), 1e-6)
         sheets.append(_coloured((255 * spread / most).round().to(torch.uint8)[..., None]))
-        heads.append(f"±{most:.2f} white")
-    tiles = np.stack(sheets, 1).repeat(scale, 2).repeat(scale, 3)  # (R, columns, H, W, 3)
-    rows, count, tall, wide, _ = tiles.shape
-    top = SIZE + 2 * PAD
-    sheet = np.full((rows * (tall + GAP) + GAP, count * (wide + GAP) + GAP, 3), GAP_LEVEL, dtype=np.uint8)
-    for i in range(rows):
-        for j in range(count):
-            y, x = GAP + i * (tall + GAP), GAP + j * (wide + GAP)
-            sheet[y : y + tall, x : x + wide] = tiles[i, j]
-    head = np.full((top, sheet.shape[1], 3), 255, dtype=np.uint8)
-    picture = captioned(np.concatenate([head, sheet]), title)
-    pen, above = ImageDraw.Draw(picture), picture.height - len(sheet) - top
-    for j, text in enumerate(heads):
-        pen.text((GAP + j * (wide + GAP) + 1, above + PAD), text, fill=(0, 0, 0), font=letters())
+        heads.append(f"sd, 0 to {most:.2f}")
+    height, width = spec.shape[-2:]
+    scale = scale_for(height, width, len(heads), (1, head_width(heads)))
+    tiles = torch.from_numpy(np.stack(sheets, 1)).flatten(0, 1)  # (R · columns, H, W, 3)
+    picture = captioned(tiled(tiles, len(heads), scale), title, heads=heads)
     with whole_file(path) as file:
         picture.save(file, format="PNG")
 

@@ -36,7 +36,8 @@ def save_contact_sheet(path: Path, dataset: Dataset, seed: int, title: str) -> N
     if spec.drawing != "grid" or split.labels is None or spec.num_classes is None:
         index = order[: POINTS if spec.drawing == "scatter" else IMAGES]
         x = spec.scale(split.take(index).x)
-        draw(path, thinned(x) if spec.drawing == "grid" else x, spec, title=title)
+        shown_x = thinned(x) if spec.drawing == "grid" else x
+        draw(path, shown_x, spec, title=title, names=("real", "training examples"))
         return
     rows = by_class(split, order, split.labels)
     blank = torch.full((1, *spec.shape), spec.value_range[0] if spec.value_range else 0.0)

@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from genkit.errors import DataError
 from genkit.printing import shown
+from genkit.report.figure import new_figure, save_figure
 from genkit.report.grid import columns_for
-from genkit.report.scatter import DPI, save_figure
+from genkit.report.page.axes import short
+from genkit.report.palette import colour as colour_of
 from genkit.storage.regular import read_regular
 
 Series = dict[str, list[tuple[int, float]]]  # key -> (step, value)
 Row = dict[str, Any]
-COLUMNS = 3
 LARGEST = 2**28  # bytes
 LARGEST_NUMBER = 1e300  # what can be drawn; NaN is not below it
 STAGES = {"train": "training", "val": "validation"}
+LONGEST = 36  # letters of a name
+MARKED = 60  # validations that are marked one by one
 WIDE = 50  # largest value over the least, from which on an axis shows powers of ten
 
 
@@ -75,42 +77,25 @@ def panels_of(series: Series) -> dict[str, Series]:
     return panels
 
 
-def save_curves(path: str | Path, metrics: str | Path) -> None:
-    """The curves of the file `metrics` as a PNG at `path`.
-
-    Raises DataError where there is nothing to draw and StorageError where the disk refuses.
-    """
-    panels = panels_of(read_series(metrics))
-    if not panels:
-        raise DataError(f"{metrics}: no logged values yet; train for longer")
-    rows, columns = ceil(len(panels) / COLUMNS), min(COLUMNS, len(panels))
-    figure = Figure(figsize=(4 * columns, 3 * rows), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    for i, (term, parts) in enumerate(panels.items()):
-        draw_panel(figure.add_subplot(rows, columns, i + 1), term, parts)
-    save_figure(path, figure)
-
-
 def save_loss_curves(path: str | Path, metrics: str | Path, title: str = "") -> bool:
     """The losses of a training as a PNG: one panel per term, every phase in it, training and validation together.
 
-    Returns False, and draws nothing, before two steps of the training were logged. Raises DataError where the file
+    Returns False, and draws nothing, before anything of the training was logged. Raises DataError where the file
     `metrics` is missing or damaged and StorageError where the disk refuses.
     """
     series = {key: points for key, points in read_series(metrics).items() if key.split("/")[0] in STAGES}
-    if not any(len(points) > 1 for key, points in series.items() if key.startswith("train/")):
+    if not any(key.startswith("train/") for key in series):
         return False
     panels = dict(sorted(panels_of(series).items(), key=lambda panel: panel[0] != "loss"))  # what is minimised first
     columns = columns_for(len(panels))
-    figure = Figure(figsize=(4.4 * columns, 3.2 * ceil(len(panels) / columns)), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title)
+    rows = ceil(len(panels) / columns)
+    figure = new_figure(max(4.4 * columns, 5.5), 3.2 * rows, title)
     last = max(step for points in series.values() for step, _ in points)
     for i, (term, parts) in enumerate(panels.items()):
-        axes = figure.add_subplot(ceil(len(panels) / columns), columns, i + 1, xlim=(0, 1.02 * last))
+        axes = figure.add_subplot(rows, columns, i + 1, xlim=(0, 1.04 * last))
         draw_losses(axes, term, parts)
     lines = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
-    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=min(4, 2 * columns), frameon=False)
     save_figure(path, figure)
     return True
 
@@ -121,25 +106,19 @@ def draw_losses(axes: Axes, term: str, parts: Series) -> None:
     for part, points in parts.items():
         stage, _, phase = part.partition("/")
         steps, values = zip(*points, strict=True)
-        colour = f"C{phases.index(phase)}"
-        label = " ".join(word for word in (phase, STAGES[stage]) if word)
+        colour = colour_of(phases.index(phase))
+        label = shown(" ".join(word for word in (phase, STAGES[stage]) if word), LONGEST)
         if stage == "train":
-            axes.plot(steps, values, color=colour, label=label, linewidth=1.0, alpha=0.6)
+            alone = "." if len(points) == 1 else None  # a line of one point cannot be seen
+            axes.plot(steps, values, color=colour, label=label, linewidth=1.2, alpha=0.75, marker=alone)
         else:
-            axes.plot(steps, values, color=colour, label=label, linestyle="--", marker="o", markersize=4)
+            marks = "o" if len(points) <= MARKED else None
+            axes.plot(steps, values, color=colour, label=label, linestyle="--", marker=marks, markersize=4)
     numbers = [value for points in parts.values() for _, value in points]
     if min(numbers) > 0 and max(numbers) > WIDE * min(numbers):
         axes.set_yscale("log")
-    axes.set(xlabel="step", ylabel=term.replace("_", " "))
-    axes.grid(alpha=0.25)
-
-
-def draw_panel(axes: Axes, term: str, parts: Series) -> None:
-    """One term: a line per part."""
-    for part, points in parts.items():
-        steps, values = zip(*points, strict=True)
-        axes.plot(steps, values, label=part, marker="." if len(points) < 30 else None, linewidth=1.2)
-    axes.set_title(shown(term, 60), parse_math=False)  # a key may hold a dollar
     axes.set_xlabel("step")
+    axes.set_ylabel(shown(term.replace("_", " "), LONGEST), parse_math=False)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: short(step)))
     axes.grid(alpha=0.25)
-    axes.legend()

@@ -7,19 +7,18 @@ from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from genkit.printing import shortened
 from genkit.report.comparison_text import BEATEN, Comparison, heading
+from genkit.report.figure import new_figure, save_figure
 from genkit.report.marks import mark
+from genkit.report.palette import BASELINE, FLOOR, MODEL
 from genkit.report.rows import ScoreRow
-from genkit.report.scatter import DPI, plain, save_figure
 
 COLUMNS = 3
-MODEL, BASELINE, FLOOR = "C0", "0.6", "C2"
+BETTER = {"min": "lower is better", "max": "higher is better"}
 LONGEST = 40  # characters of a name
 TITLE = 90  # characters of the title
 MOST = 60  # rows of a panel; the best of them
@@ -30,17 +29,14 @@ def save_forest(path: str | Path, table: Comparison, title: str = "") -> None:
     columns = columns_of(len(table))
     rows = ceil(len(table) / columns)
     height = 1.0 + 0.25 * min(MOST, max(map(len, table.values())))
-    figure = Figure(figsize=(max(4.6 * columns, 6.5), height * rows + 0.5), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    references = dict.fromkeys(row.reference for block in table.values() for row in block if row.reference)
+    title = title or shortened(f"scores against {', '.join(references)}", TITLE)
+    figure = new_figure(max(4.6 * columns, 6.5), (height + 0.2) * rows + 0.5, title)
     for i, (name, block) in enumerate(table.items()):
         draw_panel(figure.add_subplot(rows, columns, i + 1), name, block)
-    references = dict.fromkeys(row.reference for block in table.values() for row in block if row.reference)
-    figure.suptitle(plain(shortened(f"scores against {', '.join(references)}", TITLE)), fontsize=10)
     entries = legend_entries([row for block in table.values() for row in block])
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": 5 if columns > 1 else 2}
     figure.legend(handles=entries, fontsize=8, frameon=False, **place)
-    if title:
-        figure.suptitle(title, fontsize=11, parse_math=False)
     save_figure(path, figure)
 
 
@@ -70,6 +66,7 @@ def draw_panel(axes: Axes, name: str, block: Sequence[ScoreRow]) -> None:
     if values and min(values) > 0 and max(values) > 20 * min(values):
         axes.set_xscale("log")
     axes.set_title(heading(name, block), fontsize=10, parse_math=False)
+    axes.set_xlabel(BETTER.get(block[0].direction, "score"), fontsize=8)
     axes.grid(axis="x", alpha=0.25)
 
 

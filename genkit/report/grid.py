@@ -10,10 +10,12 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import DataError
-from genkit.report.caption import captioned
+from genkit.report.caption import PAPER, SIZE, captioned, head_width
 from genkit.storage.atomic import whole_file
 
-TILE = 56  # pixels: images are enlarged by the whole number that brings them nearest to this
+TILE, LARGEST_TILE = 56, 168  # pixels: images are enlarged by the whole number that brings them nearest to the first,
+SHEET = 448  # where they are few larger, up to the second, until the sheet has this width
+LABELLED = SIZE + 4  # pixels of a row that has a label
 GAP = 2  # pixels between tiles
 GAP_LEVEL = 72  # grey of the gaps: told apart from a black background without outshining the strokes
 
@@ -39,6 +41,8 @@ def tiled(pixels: Tensor, columns: int, scale: int) -> np.ndarray:
     for i, tile in enumerate(large):
         top, left = GAP + (i // columns) * tall, GAP + (i % columns) * wide
         sheet[top : top + tall - GAP, left : left + wide - GAP] = tile
+    for i in range(n, rows * columns):  # places without an image are paper
+        sheet[GAP + i // columns * tall :, GAP + i % columns * wide :] = PAPER
     return sheet
 
 
@@ -50,6 +54,7 @@ def save_grid(
     scale: int | None = None,
     title: str = "",
     rows: Sequence[str] = (),
+    heads: Sequence[str] = (),
 ) -> None:
     """Images x (n, C, H, W) in model units as a PNG, row by row.
 
@@ -58,9 +63,11 @@ def save_grid(
         x: One image or more; three channels are colour, otherwise the first one is shown.
         spec: The range and levels of x.
         columns: Images in a row; by default about as many as there are rows, and few places left empty.
-        scale: Pixels of the picture per pixel of an image and side; by default tiles of about 56 pixels.
+        scale: Pixels of the picture per pixel of an image and side; by default tiles of about 56 pixels, larger where
+            there are few.
         title: Above the grid.
         rows: A label for each row.
+        heads: One for each column.
 
     Raises:
         DataError: x is empty or has another number of dimensions.
@@ -69,16 +76,27 @@ def save_grid(
     pixels = to_bytes(x, spec)
     if len(pixels) == 0:
         raise DataError(f"{path}: no images to draw")
-    sheet = tiled(pixels, columns or columns_for(len(pixels)), scale or max(1, round(TILE / pixels.shape[2])))
-    picture = captioned(sheet, title, rows)
+    height, width = pixels.shape[1:3]
+    columns = columns or columns_for(len(pixels), width / height)
+    least = (LABELLED if rows else 1, head_width(heads))
+    sheet = tiled(pixels, columns, scale or scale_for(height, width, columns, least))
+    picture = captioned(sheet, title, rows, heads)
     with whole_file(Path(path)) as file:
         picture.save(file, format="PNG")
 
 
-def columns_for(n: int) -> int:
-    """Columns of a sheet of n pictures: nearly a square, as few empty places as a little more width can buy."""
-    square = ceil(sqrt(n))
-    return min(range(square, square + square // 2 + 1), key=lambda columns: (-n % columns, columns))
+def scale_for(height: int, width: int, columns: int, least: tuple[int, int] = (1, 1)) -> int:
+    """Pixels of a picture per pixel of an image: tiles of about 56 pixels a side, at least (high, wide) pixels."""
+    side = min(max(TILE, SHEET / columns), LARGEST_TILE)
+    return max(1, round(side / sqrt(height * width)), ceil(least[0] / height), ceil(least[1] / width))
+
+
+def columns_for(n: int, aspect: float = 1.0) -> int:
+    """Columns of a sheet of n pictures, so many times as wide as high: nearly a square, as few empty places as a little
+    more width can buy, and no empty row.
+    """
+    square = min(n, max(1, ceil(sqrt(n / aspect))))
+    return min(range(square, min(n, square + square // 2) + 1), key=lambda columns: (-n % columns, columns))
 
 
 def save_pairs(

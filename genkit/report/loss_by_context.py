@@ -11,12 +11,11 @@ from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from genkit.metrics.interval import Z
-from genkit.report.scatter import DPI, save_figure
+from genkit.report.figure import new_figure, save_figure
+from genkit.report.palette import colour as colour_of
 
 POINTS = 64  # of a curve; longer contexts are averaged
 
@@ -26,12 +25,10 @@ def save_loss_by_context(path: str | Path, curves: Mapping[str, Tensor], title: 
 
     Raises StorageError where the disk refuses.
     """
-    figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(6.4, 4.0, title)
     axes = figure.add_subplot()
     for number, (name, bits) in enumerate(curves.items()):
-        draw_curve(axes, bits, name, f"C{number}")
-    axes.set_title(title, parse_math=False, fontsize="medium")
+        draw_curve(axes, bits, name, colour_of(number))
     axes.set(xlabel="tokens of context", ylabel="bits per token", ylim=(0, None))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)

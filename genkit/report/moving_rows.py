@@ -13,7 +13,7 @@ from torch import Tensor
 from genkit.data.spec import DataSpec
 from genkit.printing import printable
 from genkit.report.caption import captioned
-from genkit.report.grid import TILE, columns_for, tiled, to_bytes
+from genkit.report.grid import columns_for, scale_for, tiled, to_bytes
 from genkit.report.html import html_page, picture_source
 from genkit.storage.atomic import whole_file
 
@@ -34,11 +34,12 @@ for (const figure of document.querySelectorAll("figure[data-moves]")) {
 """
 
 
-def moments(frames: Tensor, spec: DataSpec) -> list[Image.Image]:
-    """Images (R, T, *spec.shape) in model units as T sheets of R pictures."""
-    scale = max(1, round(TILE / spec.shape[-1]))
-    columns = columns_for(len(frames))
-    return [captioned(tiled(to_bytes(one, spec), columns, scale)) for one in frames.unbind(1)]
+def moments(frames: Tensor, spec: DataSpec, title: str = "") -> list[Image.Image]:
+    """Images (R, T, *spec.shape) in model units as T sheets of R pictures, each under the title."""
+    height, width = spec.shape[-2:]
+    columns = columns_for(len(frames), width / height)
+    scale = scale_for(height, width, columns)
+    return [captioned(tiled(to_bytes(one, spec), columns, scale), title) for one in frames.unbind(1)]
 
 
 def save_animation(path: Path, sheets: Sequence[Image.Image]) -> None:

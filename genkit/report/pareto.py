@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
-from genkit.report.scatter import DPI, save_figure
+from genkit.report.figure import new_figure, save_figure
+from genkit.report.palette import BEST, MODEL
 from genkit.report.sweep_panels import LOGARITHMIC
 
 ARROWS = {"min": " ↓", "max": " ↑"}
@@ -48,16 +46,15 @@ def save_pareto(path: Path, points: Sequence[ScoredCost], cost: str, score: str,
         mode: "min" or "max": which score is best.
         title: Model and data.
     """
-    figure = Figure(figsize=(7, 4.5), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7, 4.5, title)
     axes = figure.add_subplot()
     others = [point for point in points if not point.in_set]
     chosen = sorted((point for point in points if point.in_set), key=lambda point: point.cost)
     if others:
         x, y = [point.cost for point in others], [point.score for point in others]
-        axes.plot(x, y, "o", color="C0", markersize=5, alpha=0.7, label="trial")
+        axes.plot(x, y, "o", color=MODEL, markersize=5, alpha=0.7, label="trial")
     x, y = [point.cost for point in chosen], [point.score for point in chosen]
-    axes.step(x, y, "o-", where="post", label="Pareto set", color="C3", markersize=6, lw=1.5)
+    axes.step(x, y, "o-", where="post", label="Pareto set", color=BEST, markersize=6, lw=1.5)
     for point in _spread(chosen):
         axes.annotate(str(point.number), (point.cost, point.score), (5, 5), textcoords="offset points", fontsize=8)
     costs = [point.cost for point in points]
@@ -65,7 +62,6 @@ def save_pareto(path: Path, points: Sequence[ScoredCost], cost: str, score: str,
         axes.set_xscale("log")
     axes.set_xlabel(f"{cost}{ARROWS['min']}", parse_math=False)
     axes.set_ylabel(f"{score}{ARROWS[mode]}", parse_math=False)
-    axes.set_title(title, fontsize=10, parse_math=False)
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
     save_figure(path, figure)

@@ -24,6 +24,9 @@ PICTURES: dict[Drawing, str] = {
 }
 
 
+FIRST, CLOSEST = "one of the first", "one of the closest"  # samples beside their neighbours
+
+
 def picture_name(spec: DataSpec) -> str:
     """ "grid.png", "scatter.png", "series.png", "tokens.png", "columns.png" or "text.png"."""
     return PICTURES[spec.drawing]
@@ -73,10 +76,13 @@ def draw(
         case "scatter":
             from genkit.report.scatter import save_scatter  # matplotlib costs half a second, which images need not pay
 
-            columns = spec.names or ("x₁", "x₂")
-            if spec.kind.log_volume:  # x are not in the data's units
-                columns = tuple(f"{name}, standardised" for name in columns)
-            save_scatter(path, x, real, title, names, columns)
+            save_scatter(path, x, real, title, names, axis_names(spec))
+
+
+def axis_names(spec: DataSpec) -> tuple[str, ...]:
+    """The names of the dimensions of vectors, and that they are not in the data's units where they are not."""
+    columns = spec.names or ("x₁", "x₂")
+    return tuple(f"{name}, standardised" for name in columns) if spec.kind.log_volume else columns
 
 
 def picture_of(x: Tensor, spec: DataSpec, title: str = "", real: Tensor | None = None) -> Image:
@@ -99,12 +105,13 @@ def draw_pairs(path: str | Path, x: Tensor, reconstruction: Tensor, spec: DataSp
 
 
 def draw_neighbours(path: str | Path, first: Tensor, closest: Tensor, spec: DataSpec, title: str = "") -> None:
-    """Two blocks side by side as a PNG, the first samples and the closest ones, each row a sample and its neighbours.
+    """Two blocks one above the other as a PNG: first samples, then the closest ones, each with its neighbours.
 
     Both are images (R, 1 + K, *spec.shape) in model units.
     """
-    blank = torch.full_like(first[:, :1], spec.value_range[0] if spec.value_range else 0.0)
-    draw_rows(path, torch.cat([first, blank, closest], 1), spec, title=title)
+    labels = [*[FIRST] * len(first), *[CLOSEST] * len(closest)]
+    heads = ["sample", *(f"nearest {k}" for k in range(1, first.shape[1]))]
+    draw_rows(path, torch.cat([first, closest]), spec, title=title, labels=labels, heads=heads)
 
 
 def draw_rows(
@@ -114,11 +121,16 @@ def draw_rows(
     real: Tensor | None = None,
     title: str = "",
     labels: Sequence[str] = (),
+    heads: Sequence[str] = (),
 ) -> None:
-    """Rows (n, T, *spec.shape) as a PNG: one below the other, each with its label if there are any, or as points over
-    real ones (m, *spec.shape).
+    """Rows (n, T, *spec.shape) as a PNG: one below the other, with labels of rows and heads of columns if there are
+    any, or as lines in the plane over real points (m, *spec.shape).
     """
     if spec.drawing == "grid":
-        save_grid(path, rows.flatten(0, 1), spec, columns=rows.shape[1], title=title, rows=labels)
+        save_grid(path, rows.flatten(0, 1), spec, columns=rows.shape[1], title=title, rows=labels, heads=heads)
+    elif spec.drawing == "scatter" and spec.dim > 1:
+        from genkit.report.paths import save_paths
+
+        save_paths(path, rows, real, title, labels, axis_names(spec))
     else:
         draw(path, rows.flatten(0, 1), spec, real=real, title=title, names=("real", "paths"))

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from genkit.report.scatter import DPI, FAKE, dots, save_figure
+from genkit.report.figure import new_figure, save_figure
+from genkit.report.palette import MODEL, OTHER
+from genkit.report.scatter import dots
 
 COLOURS = "viridis"
-MODEL, REVERSE = "#1f5fbf", "#c2571a"
+WIDTH, HEIGHT = 9.6, 5.4  # inches
 
 
 def save_frame(
@@ -44,9 +44,8 @@ def save_frame(
         last_step: Of the training, for an axis that stays.
         floor: Below which the distance says nothing; None: ± 2 standard errors of the KL.
     """
-    figure = Figure(figsize=(9.6, 5.4), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=12, parse_math=False)
+    figure = new_figure(WIDTH, HEIGHT, title)
+    figure.set_size_inches(WIDTH, HEIGHT)  # of all frames, whatever their titles
     grid = figure.add_gridspec(2, 3, height_ratios=[1.9, 1])
     left, middle, right = (figure.add_subplot(grid[0, i]) for i in range(3))
     brightest = float(truth.max())
@@ -55,7 +54,7 @@ def save_frame(
                     interpolation="bilinear")  # fmt: skip
         axes.set_title(words, fontsize=9)
     right.set_title(f"{len(samples):,} samples, the same noise in each frame", fontsize=9)
-    dots(right, samples, FAKE, "")
+    dots(right, samples, MODEL, "")
     right.set(xlim=window[:2], ylim=window[2:], aspect="equal")
     for axes in (left, middle, right):
         axes.set_xticks([])
@@ -85,7 +84,7 @@ def draw_distance(axes: Axes, history: Sequence[Mapping[str, Any]], last_step: i
     axes.plot(steps, values, "o-", color=MODEL, ms=4, label=label)
     backward = [(row["step"] or 0.6, row["reverse_kl"]) for row in history if (row.get("reverse_kl") or 0) > 0]
     if backward:
-        axes.plot(*zip(*backward, strict=True), "s--", color=REVERSE, ms=3, lw=1, label="KL(model ‖ truth)")
+        axes.plot(*zip(*backward, strict=True), "s--", color=OTHER, ms=3, lw=1, label="KL(model ‖ truth)")
     axes.set(xscale="log", yscale="log", xlim=(0.5, max(2, last_step) * 1.2), xlabel="step (0 on the left)")
     tallest = max([*values, *(value for _, value in backward)])
     axes.set_ylim(lowest, max(10 * noise, tallest * 2))

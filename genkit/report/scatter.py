@@ -1,26 +1,24 @@
-"""Pictures of vectors: samples over real points, and densities as heat maps, in axes that the real data fixes.
+"""Pictures of vectors: samples over real points, in axes that the real data fixes; numbers alone as a histogram."""
 
-Figures are drawn by the Agg canvas alone: no display, no pyplot, no global state.
-"""
-
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from genkit.errors import DataError
-from genkit.printing import shown
-from genkit.storage.atomic import whole_file
+from genkit.report.figure import new_figure, plain, save_figure
+from genkit.report.palette import MODEL, REAL
 
 MARGIN = 0.08  # of the extent of the data, on each side
-DPI = 120
-CELLS = 300  # per side of a heat map
-REAL, FAKE = "#9aa0ab", "#1f5fbf"
+SIDE = 5.0  # inches of a square picture
+BINS = 40  # of a histogram
+DOT = 28.0  # of the legend, square points
+FEW, MANY = 300, 2_000  # points, from which on they are drawn smaller
 
 Limits = tuple[float, float, float, float]  # left, right, bottom, top
 
@@ -46,27 +44,14 @@ def in_plane(x: Tensor) -> Tensor:
 
 def axes_for(limits: Limits, title: str) -> tuple[Figure, Axes]:
     """An empty square figure with equal axes."""
-    figure = Figure(figsize=(5, 5), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot(aspect="equal", xlim=limits[:2], ylim=limits[2:], title=title, xlabel="x₁", ylabel="x₂")
+    figure = new_figure(SIDE, SIDE, title)
+    axes = figure.add_subplot(aspect="equal", xlim=limits[:2], ylim=limits[2:], xlabel="x₁", ylabel="x₂")
     return figure, axes
-
-
-def plain(text: str) -> str:
-    """Words of somebody's own as matplotlib shows them: a dollar sign is no mathematics."""
-    return shown(text).replace("$", r"\$")
-
-
-def save_figure(path: str | Path, figure: Figure) -> None:
-    """The figure as a PNG; raises StorageError where the disk refuses."""
-    with whole_file(Path(path)) as file, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # it draws a box, which says as much
-        figure.savefig(file, format="png")
 
 
 def dots(axes: Axes, points: Tensor, colour: str, label: str) -> None:
     """One cloud of points (n, 2), fainter the more there are."""
-    size, alpha = (6.0, 0.6) if len(points) <= 2_000 else (2.0, 0.35)
+    size, alpha = (14.0, 0.9) if len(points) <= FEW else (6.0, 0.6) if len(points) <= MANY else (2.0, 0.35)
     across, up = points.T.numpy()
     axes.scatter(across, up, s=size, alpha=alpha, c=colour, linewidths=0, label=label)
 
@@ -83,44 +68,55 @@ def save_scatter(
 
     The axes are equal and fixed by the real points, so that pictures of one run can be compared; what falls outside is
     counted below the picture, where `names` says what both are; `columns` names the dimensions. Of more than two
-    dimensions the title says so. Raises DataError for other shapes and StorageError where the disk refuses.
+    dimensions the title says so; of one there is a histogram. Raises DataError for other shapes and StorageError where
+    the disk refuses.
     """
+    if x.ndim == 2 and x.shape[1] == 1:
+        _save_histogram(path, x, real, title, names, columns)
+        return
     samples = in_plane(x)
     background = None if real is None else in_plane(real)
     left, right, bottom, top = limits = limits_of(samples if background is None else background)
-    part = [f"first 2 of {x.shape[1]:,} dimensions"] if x.shape[1] > 2 else []
-    figure, axes = axes_for(limits, "\n".join([*([title] if title else []), *part]))
+    part = f"first 2 of {x.shape[1]:,} dimensions" if x.shape[1] > 2 else ""
+    figure, axes = axes_for(limits, "\n".join(filter(None, (title, part))))
     axes.set(**dict(zip(("xlabel", "ylabel"), map(plain, columns), strict=False)))
-    if x.shape[1] == 1:
-        axes.set(ylabel="", yticks=[])
     if background is not None:
         dots(axes, background, REAL, f"{names[0]} ({len(background):,})")
     inside = (samples >= torch.tensor([left, bottom])) & (samples <= torch.tensor([right, top]))
-    outside = int((~inside.all(1)).sum())
-    rest = f", {outside:,} outside the picture" if outside else ""
-    dots(axes, samples, FAKE, f"{names[1]} ({len(samples):,}{rest})")
-    figure.legend(loc="outside lower center", ncols=2, markerscale=3, frameon=False)
+    dots(axes, samples, MODEL, f"{names[1]} ({len(samples):,}{_rest(int((~inside.all(1)).sum()))})")
+    legend_below(figure)
     save_figure(path, figure)
 
 
-def save_density(
-    path: str | Path, log_prob: Callable[[Tensor], Tensor], limits: Limits, x: Tensor | None = None, title: str = ""
-) -> None:
-    """A density on the plane as a heat map, with points x (n, 2) over it if given, as a PNG.
+def legend_below(figure: Figure) -> None:
+    """What the colours mean, under the picture, with dots that can be seen whatever the size of the points."""
+    for handle in figure.legend(loc="outside lower center", ncols=2, frameon=False).legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set_sizes([DOT])
+            handle.set_alpha(1)
 
-    Args:
-        path: Of the PNG.
-        log_prob: Points (B, 2) float32 to log p (B,) in nats.
-        limits: Left, right, bottom and top of the window.
-        x: Points to draw.
-        title: Above the picture.
-    """
-    left, right, bottom, top = limits
-    up, across = torch.linspace(bottom, top, CELLS), torch.linspace(left, right, CELLS)
-    points = torch.cartesian_prod(up, across).flip(1)  # row by row, each point (across, up)
-    density = torch.cat([log_prob(part).detach().cpu() for part in points.split(8192)]).exp().view(CELLS, CELLS)
-    figure, axes = axes_for(limits, title)
-    axes.imshow(density.numpy(), origin="lower", extent=limits, cmap="viridis", interpolation="bilinear")
-    if x is not None:
-        dots(axes, in_plane(x), "white", "points")
+
+def _rest(outside: int) -> str:
+    return f", {outside:,} outside the picture" if outside else ""
+
+
+def _save_histogram(
+    path: str | Path, x: Tensor, real: Tensor | None, title: str, names: tuple[str, str], columns: Sequence[str]
+) -> None:
+    """Numbers x (n, 1) as a line over the bars of real ones (m, 1), whose range the axis has."""
+    samples = in_plane(x)[:, 0].numpy()
+    behind = samples if real is None else in_plane(real)[:, 0].numpy()
+    finite = behind[np.isfinite(behind)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (-1.0, 1.0)
+    room = MARGIN * (high - low) or 0.5
+    edges = np.linspace(low - room, high + room, min(BINS, max(8, round(2 * len(behind) ** 0.5))) + 1)
+    figure = new_figure(SIDE * 1.3, SIDE * 0.65, title)
+    axes = figure.add_subplot(xlabel=plain(columns[0]) if columns else "x", ylabel="share in a bin")
+    if real is not None:
+        shares = np.histogram(behind, edges)[0] / max(len(behind), 1)
+        axes.stairs(shares, edges, color=REAL, fill=True, label=f"{names[0]} ({len(behind):,})")
+    counts = np.histogram(samples, edges)[0]
+    label = f"{names[1]} ({len(samples):,}{_rest(len(samples) - int(counts.sum()))})"
+    axes.stairs(counts / max(len(samples), 1), edges, color=MODEL, linewidth=1.5, label=label)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     save_figure(path, figure)

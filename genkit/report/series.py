@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from genkit.report.scatter import DPI, FAKE, REAL, save_figure
+from genkit.report.figure import new_figure, save_figure
+from genkit.report.palette import MODEL, REAL
 
 LINES = 16  # drawn of each set
 
@@ -24,10 +23,9 @@ def save_series(
 
     Raises StorageError where the disk refuses.
     """
-    figure = Figure(figsize=(8, 4), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot(title=title, xlabel="place", ylabel="value")
-    for values, colour, name in ((real, REAL, names[0]), (x, FAKE, names[1])):
+    figure = new_figure(8, 4, title)
+    axes = figure.add_subplot(xlabel="place", ylabel="value")
+    for values, colour, name in ((real, REAL, names[0]), (x, MODEL, names[1])):
         if values is not None:
             lines = values[:LINES].detach().cpu().flatten(1).double().numpy().T
             axes.plot(lines, color=colour, linewidth=0.8, alpha=0.7, label=[name, *["_"] * (lines.shape[1] - 1)])

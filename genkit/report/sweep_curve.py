@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from genkit.report.scatter import DPI, save_figure
+from genkit.report.figure import new_figure, save_figure
+from genkit.report.palette import BEST, MODEL
+from genkit.report.palette import colour as colour_of
 from genkit.report.sweep_panels import (
     LOGARITHMIC,
     Point,
@@ -49,8 +49,7 @@ def save_sweep(path: Path, points: Sequence[Point], score: str, mode: str | None
     key = numeric_key(points)
     lines = {} if key is None else lines_over(points, key)
     over = key is not None and len(lines) <= LINES
-    figure = Figure(figsize=(7, 4.5 if over else 1.5 + 0.28 * len(points)), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7, 4.5 if over else 1.7 + 0.28 * len(points), title)
     axes = figure.add_subplot()
     score += ARROWS.get(mode or "", "")
     if key is not None and over:
@@ -64,7 +63,6 @@ def save_sweep(path: Path, points: Sequence[Point], score: str, mode: str | None
         mark_best(axes, [(point.score, place) for place, point in enumerate(points)], mode, along=0)
     if len(lines) > 1 or mode is not None:
         axes.legend(fontsize=8)
-    axes.set_title(title, fontsize=10, parse_math=False)
     axes.grid(alpha=0.25)
     save_figure(path, figure)
 
@@ -75,8 +73,7 @@ def _save_panels(
     """A panel for each key, and the parallel coordinates below."""
     across = min(ABREAST, len(keys))
     rows = math.ceil(len(keys) / across)
-    figure = Figure(figsize=(max(7.0, 3.2 * across), 2.9 * rows + 3.6), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(max(7.0, 3.2 * across), 2.9 * rows + 3.6, title)
     grid = figure.add_gridspec(rows + 1, across, height_ratios=[*(2.7 for _ in range(rows)), 3.4])
     score += ARROWS.get(mode or "", "")
     for place, key in enumerate(keys):
@@ -88,7 +85,6 @@ def _save_panels(
             axes.legend(fontsize=8)
     axes = figure.add_subplot(grid[rows, :])
     draw_parallel(axes, points, keys, score, mode)
-    figure.suptitle(title, fontsize=10, parse_math=False)
     save_figure(path, figure)
 
 
@@ -114,9 +110,11 @@ def draw_lines(axes: Axes, lines: Mapping[str, Mapping[float, Sequence[float]]])
     """A line through the mean scores of each value, with every score as a point."""
     for i, (name, scores) in enumerate(lines.items()):
         x = sorted(scores)
-        axes.plot(x, [math.fsum(scores[at]) / len(scores[at]) for at in x], color=f"C{i}", lw=1.5)
+        axes.plot(x, [math.fsum(scores[at]) / len(scores[at]) for at in x], color=colour_of(i), lw=1.5)
         every = [(at, score) for at in x for score in scores[at]]
-        axes.plot(*zip(*every, strict=True), MARKS[i % len(MARKS)], color=f"C{i}", markersize=5, label=name or "job")
+        axes.plot(
+            *zip(*every, strict=True), MARKS[i % len(MARKS)], color=colour_of(i), markersize=5, label=name or "job"
+        )
     values = [at for scores in lines.values() for at in scores]
     if min(values) > 0 and max(values) > LOGARITHMIC * min(values):
         axes.set_xscale("log")
@@ -124,7 +122,7 @@ def draw_lines(axes: Axes, lines: Mapping[str, Mapping[float, Sequence[float]]])
 
 def draw_rows(axes: Axes, points: Sequence[Point]) -> None:
     """A row for each job, the first on top."""
-    axes.plot([point.score for point in points], range(len(points)), "o", color="C0", markersize=5, label="job")
+    axes.plot([point.score for point in points], range(len(points)), "o", color=MODEL, markersize=5, label="job")
     axes.set_yticks(range(len(points)), [_named(point.values) for point in points], parse_math=False)
     axes.set_ylim(len(points) - 0.5, -0.5)
 
@@ -135,7 +133,14 @@ def mark_best(axes: Axes, places: Sequence[tuple[float, float]], mode: str | Non
         return
     best = (min if mode == "min" else max)(places, key=lambda place: place[along])
     axes.plot(
-        *best, "o", markersize=12, markerfacecolor="none", markeredgecolor="C3", markeredgewidth=1.5, label="best"
+        *best,
+        "o",
+        color=BEST,
+        markersize=12,
+        markerfacecolor="none",
+        markeredgecolor=BEST,
+        markeredgewidth=1.5,
+        label="best",
     )
 
 

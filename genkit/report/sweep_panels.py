@@ -17,6 +17,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
+from genkit.report.palette import BASELINE, BEST, MODEL
+
 LOGARITHMIC = 20  # largest over smallest value from which an axis is logarithmic
 TICKS = 8  # values that are named on one vertical axis
 LONGEST = 14  # letters of a value beside an axis
@@ -101,9 +103,9 @@ def draw_factor(axes: Axes, points: Sequence[Point], key: str, mode: str | None)
     x = [scale.places[value] for value in order]
     means = [math.fsum(scores[value]) / len(scores[value]) for value in order]
     every = [(scale.places[value], score) for value in order for score in scores[value]]
-    axes.plot(*zip(*every, strict=True), "o", color="C0", markersize=4, alpha=FADED, label="job")
+    axes.plot(*zip(*every, strict=True), "o", color=MODEL, markersize=4, alpha=FADED, label="job")
     if len(points) >= FEW * len(order):  # of a search hardly any two jobs have the same value
-        axes.plot(x, means, "-" if scale.numeric else "_", color="C1", lw=1.5, markersize=18, label="mean")
+        axes.plot(x, means, "-" if scale.numeric else "_", color=BASELINE, lw=1.5, markersize=18, label="mean")
     if scale.logarithmic:
         axes.set_xscale("log")
     if not scale.numeric:
@@ -111,7 +113,13 @@ def draw_factor(axes: Axes, points: Sequence[Point], key: str, mode: str | None)
         axes.set_xlim(min(x) - 0.5, max(x) + 0.5)
     if mode is not None:
         best = best_of(points, mode)
-        ring = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": "C3", "markeredgewidth": 1.5}
+        ring = {
+            "color": BEST,
+            "markersize": 11,
+            "markerfacecolor": "none",
+            "markeredgecolor": BEST,
+            "markeredgewidth": 1.5,
+        }
         axes.plot(scale.places[best.values.get(key, "")], best.score, "o", label="best", **ring)  # type: ignore[arg-type]
     axes.set_xlabel(key, parse_math=False)
     axes.grid(alpha=0.25)
@@ -127,7 +135,7 @@ def draw_parallel(axes: Axes, points: Sequence[Point], keys: Sequence[str], scor
         aside = SPREAD * (2 * rank / max(1, len(points) - 1) - 1)  # lines between the same values lie side by side
         height = 0.5 if high == low else (point.score - low) / (high - low)
         line = [*(scales[key].share(point.values.get(key, "")) + aside for key in keys), height]
-        style = {"color": "C3", "lw": 2.5} if point is best else {"color": colours(norm(point.score)), "lw": 1.2}
+        style = {"color": BEST, "lw": 2.5} if point is best else {"color": colours(norm(point.score)), "lw": 1.2}
         label = "best" if point is best else None
         axes.plot(range(len(line)), line, alpha=1 if point is best else FADED, label=label, **style)  # type: ignore[arg-type]
     for place, key in enumerate(keys):
@@ -138,6 +146,7 @@ def draw_parallel(axes: Axes, points: Sequence[Point], keys: Sequence[str], scor
     for share in (0.0, 0.5, 1.0) if high > low else (0.5,):
         axes.annotate(f"{low + share * (high - low):.4g}", (len(keys), share), (4, 0), **_BESIDE, ha="left")  # type: ignore[arg-type]
     axes.set_xticks(range(len(keys) + 1), [*keys, score], parse_math=False)
+    axes.set_xlabel("a line for each job", fontsize=8)
     axes.set_xlim(-0.3, len(keys) + 0.3)
     axes.set_ylim(-0.06, 1.06)
     axes.set_yticks([])

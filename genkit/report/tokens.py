@@ -54,9 +54,18 @@ def save_tokens(path: str | Path, x: Tensor, spec: DataSpec, title: str = "") ->
     rows = spec.unscale(x[:ROWS].detach().cpu()).flatten(1)
     if rows.numel() == 0:
         raise DataError(f"{path}: no tokens to draw")
-    picture = captioned(raster(rows.numpy(), spec.kind), title)
+    picture = captioned(raster(rows.numpy(), spec.kind), title, below=_meaning(spec.kind) if title else "")
     with whole_file(Path(path)) as file:
         picture.save(file, format="PNG")
+
+
+def _meaning(kind: Categorical) -> str:
+    """The order of the cells, and what grey ones are."""
+    greys = ["dark grey", "light grey"] if len(kind.specials) == 2 else ["grey"]
+    specials = [f"{grey}: {name}" for grey, name in zip(greys, kind.specials, strict=False)]
+    if len(kind.specials) > len(greys):
+        specials = [f"grey: {', '.join(kind.specials)}"]
+    return "; ".join(["a row is a sequence, from left to right", *specials])
 
 
 def raster(rows: np.ndarray, kind: Categorical) -> np.ndarray:

@@ -15,7 +15,7 @@ from genkit.data.spec import DataSpec
 from genkit.errors import DataError
 from genkit.report.columns import save_columns
 from genkit.report.contact_sheet import save_contact_sheet
-from genkit.report.scatter import FAKE, REAL
+from genkit.report.palette import MODEL, REAL
 
 
 def colours_below(path: Path) -> set[str]:
@@ -41,7 +41,7 @@ def test_the_legend_has_the_colours_of_the_panels(table, tmp_path):
         save_columns(tmp_path / "columns.png", torch.randn(50, table.spec.dim), table.spec, title="$a")
         save_contact_sheet(tmp_path / "sheet.png", table, 0, "table")
     for name in ("columns.png", "sheet.png"):
-        assert {REAL.lower(), FAKE.lower()} <= colours_below(tmp_path / name)
+        assert {REAL.lower(), MODEL.lower()} <= colours_below(tmp_path / name)
 
 
 def test_other_data_has_no_columns(table, tmp_path):

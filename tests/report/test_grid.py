@@ -73,7 +73,7 @@ def test_pairs_stand_one_above_the_other(tmp_path: Path, n: int) -> None:
     sheet = read(tmp_path / "pairs.png")
     for i in range(n):
         for below, images in enumerate((v, w)):
-            shown = tile(sheet, 2 * (i // 4) + below, i % 4, 8, 8, 7)
+            shown = tile(sheet, 2 * (i // 4) + below, i % 4, 8, 8, 14)
             assert (shown == np.round(images[i, 0].numpy() * 255 / 16).astype(np.uint8)).all()
 
 
@@ -83,7 +83,7 @@ def test_draw_takes_images_and_says_what_it_cannot_draw(tmp_path: Path) -> None:
     save_grid(tmp_path / "same.png", x, DIGITS)
     assert (read(tmp_path / "grid.png") == read(tmp_path / "same.png")).all()
     draw_pairs(tmp_path / "pairs.png", x, x, DIGITS)
-    assert read(tmp_path / "pairs.png").shape == (2 * (56 + GAP) + GAP, 4 * (56 + GAP) + GAP)
+    assert read(tmp_path / "pairs.png").shape == (2 * (112 + GAP) + GAP, 4 * (112 + GAP) + GAP)
     text = DataSpec((12,), "sequence", levels=64)
     with pytest.raises(DataError, match="tokens 0 … 63, not float32"):
         draw(tmp_path / picture_name(text), torch.zeros(2, 12), text)
@@ -129,7 +129,7 @@ def test_write_makes_folders_replaces_whole_and_leaves_nothing_else(tmp_path: Pa
     path = tmp_path / "a" / "b" / "grid.png"
     for n in (1, 4):
         save_grid(path, DIGITS.scale(stored(DIGITS, n)), DIGITS)
-    assert read(path).shape == (2 * (56 + GAP) + GAP,) * 2
+    assert read(path).shape == (2 * (168 + GAP) + GAP,) * 2
     assert [entry.name for entry in path.parent.iterdir()] == ["grid.png"]
 
 

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from genkit.report.forest import columns_of
+from genkit.report.palette import BEST
 from genkit.report.sweep_curve import lines_over, mark_best, numeric_key, save_sweep
 from genkit.report.sweep_panels import KeyScale, Point, draw_factor, draw_parallel
 
@@ -77,7 +78,7 @@ def test_every_job_is_a_line_across_all_axes_and_the_best_one_lies_on_top(mode: 
     draw_parallel(axes, RATES, ["lr", "dim"], "val/loss", mode)
     jobs = [line for line in axes.lines if len(line.get_xdata()) == 3]
     assert len(jobs) == len(RATES)
-    assert [line.get_color() for line in jobs].index("C3") == len(jobs) - 1
+    assert [line.get_color() for line in jobs].index(BEST) == len(jobs) - 1
     low, high = RATES[0].score, RATES[7].score
     assert jobs[-1].get_ydata()[-1] == pytest.approx((RATES[best].score - low) / (high - low))  # type: ignore[index]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["lr", "dim", "val/loss"]

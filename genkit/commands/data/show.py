@@ -12,7 +12,7 @@ from pathlib import Path
 from genkit import __version__
 from genkit.assembly.closing_lines import close, next_command
 from genkit.assembly.command_line import command_line, data_words
-from genkit.assembly.labels import dataset_name
+from genkit.assembly.labels import data_in_words, dataset_name
 from genkit.assembly.output_folder import check_out, make_out
 from genkit.config.build import build
 from genkit.config.settings import ShowDataSettings
@@ -39,7 +39,7 @@ def run(settings: ShowDataSettings) -> None:
     name = dataset_name(settings.data)
 
     def fill(folder: Path) -> None:
-        save_contact_sheet(folder / SHEET, dataset, settings.seed, f"{name}, training examples")
+        save_contact_sheet(folder / SHEET, dataset, settings.seed, f"{data_in_words(settings.data)}: training examples")
         _write(folder / FACTS, found, settings)
 
     folder = make_out(settings.out, "data", name, fill)

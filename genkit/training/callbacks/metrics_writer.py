@@ -15,7 +15,7 @@ from genkit.training.module import GenerativeModule
 
 
 class MetricsWriter(StepCallback):
-    """Writes training terms every `every_n_steps` optimizer steps and validation terms after each validation.
+    """Writes training terms every `every_n_steps` steps and at the last one, validation terms after each validation.
 
     Arguments:
         path: The metrics.jsonl of the run.
@@ -34,7 +34,7 @@ class MetricsWriter(StepCallback):
             self.lines.truncate_after(trainer.global_step)
 
     def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
-        if trainer.global_step % self.every_n_steps == 0:
+        if trainer.global_step % self.every_n_steps == 0 or trainer.global_step == trainer.max_steps:
             module.share_latest()
             values = {key: float(value) for key, value in module.latest.items()}
             rates = {f"lr/{group['name']}": group["lr"] for group in trainer.optimizers[0].param_groups}
