@@ -16,6 +16,7 @@ Of a model q and the truth p, at one step of a training:
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -92,6 +93,11 @@ class PlanarTruth:
         self.test: Examples = test.take(torch.arange(min(points, len(test))))
         self.log_p = self.known.log_prob(self.test.x).double()
         self.least = float(self.log_p.quantile(OUTSIDE))
+
+    @property
+    def name(self) -> str:
+        """What the density is called: "eight gaussians"."""
+        return re.sub("(?<!^)(?=[A-Z])", " ", type(self.known).__name__).lower()
 
     @cached_property
     def window(self) -> tuple[float, float, float, float]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genkit.evaluation.planar_view import PlanarTruth, caption, planar_view, verdict
+from genkit.evaluation.planar_view import PlanarTruth, PlanarView, caption, planar_view, verdict
 from genkit.models.base import GenerativeModel
+from genkit.report.playground_layout import PANELS, inner, shares
 from genkit.report.playground_page import FRAMES, NAME, save_playground
 from genkit.storage.atomic import whole_file
 
@@ -61,19 +62,20 @@ class PlaygroundFrames:
         view = planar_view(self.truth, model, step, self.n, self.seed, whole)
         said = caption(view.numbers, view.bound, self.truth.modes)
         file = f"frame-{step:08d}.png"
-        frame = {"step": step, "file": file, "caption": said, **view.numbers}
+        floor = None if "kl" in view.numbers else self.truth.energy_floor
+        frame = {"step": step, "file": file, "caption": said, **view.numbers, **self._shown(view, floor)}
         self.frames = sorted([*(old for old in self.frames if old["step"] != step), frame], key=_step)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_frame(
             self.folder / file,
             f"{self.title}, step {step:,}\n{said}",
             self.truth.window,
-            self.truth.density,
+            (self.truth.density, self.truth.name),
             (view.density, view.origin),
             view.samples,
             [old for old in self.frames if old["step"] <= step],
             max(step, last_step),
-            None if "kl" in view.numbers else self.truth.energy_floor,
+            floor,
         )
         self._write("")
         return said
@@ -84,6 +86,12 @@ class PlaygroundFrames:
         save_playground(self.folder, self.title, self.frames, found, NAME)
         self._write(found)
         return found
+
+    def _shown(self, view: PlanarView, floor: float | None) -> dict[str, Any]:
+        """What a page needs to show the parts of a frame apart."""
+        words = [f"truth: {self.truth.name}", f"model: {view.origin}", f"{len(view.samples):,} samples"]
+        panels = [{"words": said, "box": shares(inner(box))} for said, box in zip(words, PANELS, strict=True)]
+        return {"panels": panels, **({} if floor is None else {"floor": floor})}
 
     def _write(self, found: str) -> None:
         text = json.dumps({"frames": self.frames, "verdict": found}, allow_nan=False)

@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from torch import Tensor
 
 from genkit.report.figure import new_figure, save_figure
 from genkit.report.palette import MODEL, OTHER
+from genkit.report.playground_layout import DISTANCE, HEIGHT, PANELS, WIDTH, axes_box
 from genkit.report.scatter import dots
 
 COLOURS = "viridis"
-WIDTH, HEIGHT = 9.6, 5.4  # inches
+LEAST = 3e-4  # nats, the lower end of the axis
 
 
 def save_frame(
     path: Path,
     title: str,
     window: tuple[float, float, float, float],
-    truth: Tensor,
+    truth: tuple[Tensor, str],
     density: tuple[Tensor, str],
     samples: Tensor,
     history: Sequence[Mapping[str, Any]],
@@ -37,7 +39,7 @@ def save_frame(
         path: Of the PNG.
         title: Model, data and step.
         window: Left, right, bottom, top of the plane.
-        truth: True density (cells, cells).
+        truth: True density (cells, cells), and its name.
         density: The model's, and what it is.
         samples: (n, 2).
         history: "step" and numbers of each frame up to this one.
@@ -46,20 +48,20 @@ def save_frame(
     """
     figure = new_figure(WIDTH, HEIGHT, title)
     figure.set_size_inches(WIDTH, HEIGHT)  # of all frames, whatever their titles
-    grid = figure.add_gridspec(2, 3, height_ratios=[1.9, 1])
-    left, middle, right = (figure.add_subplot(grid[0, i]) for i in range(3))
-    brightest = float(truth.max())
-    for axes, image, words in ((left, truth, "truth"), (middle, density[0], f"model\n({density[1]})")):
+    figure.set_layout_engine("none")  # every part has its place, where the page looks for it
+    left, middle, right = (figure.add_axes(axes_box(panel)) for panel in PANELS)
+    brightest = float(truth[0].max())
+    for axes, (image, origin), words in ((left, truth, "truth"), (middle, density, "model")):
         axes.imshow(image.numpy(), origin="lower", extent=window, cmap=COLOURS, vmin=0, vmax=brightest,
                     interpolation="bilinear")  # fmt: skip
-        axes.set_title(words, fontsize=9)
-    right.set_title(f"{len(samples):,} samples, the same noise in each frame", fontsize=9)
+        axes.set_title(f"{words}\n({origin})", fontsize=9)
+    right.set_title(f"{len(samples):,} samples\n(of the same noise in every frame)", fontsize=9)
     dots(right, samples, MODEL, "")
     right.set(xlim=window[:2], ylim=window[2:], aspect="equal")
     for axes in (left, middle, right):
         axes.set_xticks([])
         axes.set_yticks([])
-    draw_distance(figure.add_subplot(grid[1, :]), history, last_step, floor)
+    draw_distance(figure.add_axes(axes_box(DISTANCE)), history, last_step, floor)
     save_figure(path, figure)
 
 
@@ -68,7 +70,7 @@ def draw_distance(axes: Axes, history: Sequence[Mapping[str, Any]], last_step: i
     name, label = ("kl", "KL(truth ‖ model), nats") if "kl" in history[-1] else ("energy", "energy distance")
     found = [(row["step"], row[name], row.get("kl_se", 0.0)) for row in history if row.get(name) is not None]
     noise = 2 * found[-1][2] if floor is None else floor
-    lowest = 1e-3 if floor is None else floor / 8  # an axis that stays from frame to frame
+    lowest = LEAST if floor is None else floor / 8  # an axis that stays from frame to frame
     noise = max(noise, 2 * lowest)
     steps = [0.6 if step == 0 else step for step, _, _ in found]
     values = [max(value, lowest) for _, value, _ in found]
@@ -85,8 +87,15 @@ def draw_distance(axes: Axes, history: Sequence[Mapping[str, Any]], last_step: i
     backward = [(row["step"] or 0.6, row["reverse_kl"]) for row in history if (row.get("reverse_kl") or 0) > 0]
     if backward:
         axes.plot(*zip(*backward, strict=True), "s--", color=OTHER, ms=3, lw=1, label="KL(model ‖ truth)")
-    axes.set(xscale="log", yscale="log", xlim=(0.5, max(2, last_step) * 1.2), xlabel="step (0 on the left)")
+    first = 0.5 if steps[0] < 2 else 0.8 * steps[0]
+    axes.set(xscale="log", yscale="log", xlim=(first, max(2, last_step) * 1.2))
+    axes.set_xlabel("step (0 on the left)" if steps[0] < 1 else "step")
     tallest = max([*values, *(value for _, value in backward)])
     axes.set_ylim(lowest, max(10 * noise, tallest * 2))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    whole = FuncFormatter(lambda value, _: f"{value:,.0f}")
+    axes.xaxis.set_major_formatter(whole)
+    axes.xaxis.set_minor_formatter(whole if last_step < 8 * first else NullFormatter())
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="lower left", ncols=3, framealpha=0.8, edgecolor="none")

@@ -79,3 +79,22 @@ def test_a_finished_run_is_drawn_from_the_checkpoints_that_it_kept(capfd, monkey
 def test_other_data_is_refused_before_a_step():
     with pytest.raises(ConfigError, match="data=toy"):
         genkit.train("model=vae", "data=digits", "callbacks=playground", "trainer.max_steps=2", run_dir="run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("rnade", "checkerboard"),
+        ("flow", "spiral"),
+        ("vae", "two_moons"),
+        ("ebm", "eight_gaussians"),
+        ("diffusion", "pinwheel"),
+    ],
+)
+def test_the_last_kl_is_the_score_of_the_trained_model_within_its_band(model, name):
+    """One body of the table in docs/playground.md, which has every toy."""
+    genkit.train(f"model={model}", *SMALL[1:], *FRAMES, f"data.name={name}", "trainer.max_steps=40", run_dir="run")
+    last = frames("run")["frames"][-1]
+    score = genkit.evaluate("ckpt=run", "metric=[log_likelihood_gap]", "floor_repeats=0").value("log_likelihood_gap")
+    assert abs(last["kl"] - score) < 2 * last["kl_se"]

@@ -44,6 +44,32 @@ def test_the_slider_moves(browser, tmp_path, width, scheme):
     assert page.problems == []
 
 
+@pytest.mark.parametrize("width", [360, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_parts_of_a_frame_are_shown_apart_with_the_distance_below(browser, tmp_path, width, scheme):
+    frames = frames_in(tmp_path, 3)
+    for i, frame in enumerate(frames):
+        words = ("truth", f"model {i}", "samples <3>")
+        parts = [{"words": said, "box": [0.3 * i, 0.2, 0.25, 0.4]} for i, said in enumerate(words)]
+        frame |= {"panels": parts, "kl": 0.5**i, "kl_se": 0.01, **({} if i else {"reverse_kl": 2.0})}
+    save_playground(tmp_path, "flow on toy", frames, "")
+    page = browser.page((tmp_path / "playground.html").as_uri(), width, 800, scheme)
+    assert page.run("[...document.querySelectorAll('#panels span')].map(part => part.textContent)") == [
+        "truth", "model 0", "samples <3>"]  # fmt: skip
+    sizes = page.run("[...document.querySelectorAll('#panels div div')].map(part => part.clientWidth)")
+    assert min(sizes) > 120  # on a phone too
+    assert page.run("getComputedStyle(document.querySelector('#frame')).display") == "none"
+    assert page.run("document.querySelectorAll('#distance circle').length") == 3
+    at = "+document.querySelector('#distance line.now').getAttribute('x1')"
+    before = page.run(at)
+    page.run("document.querySelector('#step').focus()")
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", windowsVirtualKeyCode=39)
+    page.until("document.querySelectorAll('#panels span')[1].textContent === 'model 1'")
+    assert page.run(at) > before
+    assert not page.overflows
+    assert page.problems == []
+
+
 def test_it_follows_a_training(browser, tmp_path):
     frames = frames_in(tmp_path, 3)
 
