@@ -159,7 +159,7 @@ class HierarchicalVAE(GenerativeModel, LatentBound, NormalLatent, StandardLatent
     def _mean_walk(self, x: Tensor, y: Tensor | None, name: str) -> Walk:
         check_values(x, self.spec.shape, name)
         self.check_labels(y, len(x))
-        return self.ladder.walk(x.new_zeros(len(x), self.latent_dim), self._features(x, y), y, drawn=False)
+        return self.ladder.walk(x.new_zeros(len(x), self.latent_dim), self._features(x, y), y)
 
     def _generated(self, eps: Tensor, y: Tensor | None) -> Tensor:
         """A decoder's output for standard normal eps (B, D) of the priors."""

@@ -13,7 +13,7 @@ first Δμ differ from example to example by about one deviation.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -116,21 +116,22 @@ class Ladder(nn.Module):
             found.append(layer(found[-1], None))
         return found
 
-    def walk(self, eps: Tensor, features: Sequence[Tensor] | None, y: Tensor | None, *, drawn: bool = True) -> Walk:
+    def walk(self, eps: Tensor, features: Sequence[Tensor] | None, y: Tensor | None) -> Walk:
         """Down the levels with z = μ + σ ε, of the posterior where there are features, else of the prior.
 
         Args:
-            eps: Standard normal (n, D).
+            eps: Standard normal (n, D), or 0 for the means.
             features: Of every level, (n, F) each.
             y: Labels (n,).
-            drawn: Whether eps is of what is drawn; else z is the mean, and eps gives its shape and type alone.
         """
         d = self.start(torch.zeros(len(eps), dtype=torch.int64, device=eps.device) if y is None else y)
-        latents, priors, posteriors = [], [], []
-        for level, noise in zip(reversed(self.levels), eps.split(self.dims[::-1], 1), strict=True):
+        latents: list[Tensor] = []
+        priors, posteriors = list[Moments](), list[Moments]()
+        levels = reversed([cast(Level, level) for level in self.levels])
+        for level, noise in zip(levels, eps.split(self.dims[::-1], 1), strict=True):
             h = None if features is None else features[len(self.dims) - 1 - len(latents)]
             prior, q = level.moments(d, h, noise)
-            z = q.mean + torch.exp(q.log_var / 2) * noise if drawn else q.mean
+            z = q.mean + torch.exp(q.log_var / 2) * noise
             d = level.down(d + level.enter(z), None)
             latents.append(z)
             priors.append(prior)
