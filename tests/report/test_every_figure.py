@@ -101,7 +101,7 @@ def forest(path: Path, title: str) -> None:
 def frame(path: Path, title: str) -> None:
     density = noise(8, 8).abs()
     history = [{"step": 0, "kl": 2.0, "kl_se": 0.1, "reverse_kl": 1.0}, {"step": 9, "kl": 1.0, "kl_se": 0.1}]
-    save_frame(path, title, (-1, 1, -1, 1), density, (density, "exact"), noise(20, 2), history, 9, None)
+    save_frame(path, title, (-1, 1, -1, 1), (density, "exact"), (density, "exact"), noise(20, 2), history, 9, None)
 
 
 FIGURES = {
