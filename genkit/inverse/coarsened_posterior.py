@@ -17,7 +17,7 @@ import math
 
 from torch import Tensor
 
-SATURATION = 32.0  # by completions of validation images of digits and of MNIST
+SATURATION = 32.0  # by completions of validation images; see docs/uses.md
 
 
 def powers(m: Tensor, saturation: float | None) -> Tensor:
