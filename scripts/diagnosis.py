@@ -2,8 +2,8 @@
 
     python scripts/diagnosis.py FOLDER [KIND…] [--runs N]
 
-All of them take about twenty minutes of one core, the first N of each kind less. Runs that stand finished in FOLDER are not
-trained again, and one that was killed is continued: the same command goes on where it was stopped.
+All of them take about twenty minutes of one core, the first N of each kind less. Runs that stand finished in FOLDER are
+not trained again, and one that was killed is continued: the same command goes on where it was stopped.
 """
 
 from __future__ import annotations

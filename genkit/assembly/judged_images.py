@@ -6,7 +6,7 @@ function as the real images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.console import Console
 from torch import Tensor
 
 from genkit.assembly.data_changes import say_changed
-from genkit.assembly.reference_data import paths_in, reference_of, unique_names
+from genkit.assembly.reference_data import check_sources, paths_in, reference_of, unique_names
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_model import label_of, provenance, restore_for_sampling
 from genkit.checkpoint.newest import each_finished
@@ -65,13 +65,14 @@ def judged_images(settings: JudgeSettings, console: Console) -> JudgedImages:
     """
     checkpoints = [run for path in paths_in(settings.ckpt) for run in each_finished(path)]
     files = paths_in(settings.samples)
-    _check(settings, checkpoints, files)
+    check_sources("judge", "judged", checkpoints, files, settings)
     models = [restore_for_sampling(path, settings, console) for path in checkpoints]
     reference = reference_of(settings, models)
     if reference.dataset is not None and models:
         say_changed(models, reference.dataset, console)
     if reference.spec.drawing != "grid":
-        raise DataError(f"genkit judge shows images; {reference.name} is {reference.spec.words}")
+        what = f"{reference.name} is {reference.spec.words}"
+        raise DataError(f"genkit judge shows images, such as data=digits or data=images; {what}: genkit eval scores it")
     real, control = _real(reference, settings)
     images, facts, matched = {REAL: real.x}, {REAL: dict[str, Any]()}, {REAL: True}
     names = unique_names([found.model.label for found in models], checkpoints) if models else unique_names(
@@ -91,21 +92,6 @@ def judged_images(settings: JudgeSettings, console: Console) -> JudgedImages:
     unmatched = tuple(name for name, same in matched.items() if not same)
     label = label_of(models[0]) if len(models) == 1 else f"{'-'.join(names)[:30]}-{reference.name}"
     return JudgedImages(reference.spec, reference.facts(), reference.name, label, images, facts, unmatched)
-
-
-def _check(settings: JudgeSettings, checkpoints: Sequence[str], files: Sequence[str]) -> None:
-    data = "_target_" in (settings.data or {})
-    if bool(checkpoints) == bool(files):
-        raise ConfigError("genkit judge shows samples of checkpoints (ckpt=…) or files (samples=…): give one of them")
-    if files and not data and settings.reference is None:
-        raise ConfigError("samples= are judged beside real images: name them with data=… or reference=FILE")
-    if files and settings.sampling:
-        key = next(iter(settings.sampling))
-        raise ConfigError(f"{key}: it changes how a model samples, and samples= are drawn already: leave it out")
-    if checkpoints and settings.reference is not None:
-        raise ConfigError(
-            "reference= goes with samples=: a checkpoint is judged beside held-out images of its own data"
-        )
 
 
 def _real(reference: Reference, settings: JudgeSettings) -> tuple[Any, tuple[Tensor, bool] | None]:

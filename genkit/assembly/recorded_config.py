@@ -12,10 +12,8 @@ from typing import Any, Literal
 
 import yaml
 
-from genkit.assembly.nested_models import EMBEDDED
-from genkit.assembly.recorded_keys import PLANNED
+from genkit.assembly.recorded_keys import EMBEDDED, PLANNED, START
 from genkit.assembly.recorded_plan import check_plan
-from genkit.assembly.start_weights import START
 from genkit.checkpoint import strict_json
 from genkit.config.migrate import training_of_yaml
 from genkit.config.schema import is_node

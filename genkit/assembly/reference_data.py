@@ -54,3 +54,26 @@ def unique_names(names: Sequence[str], paths: Sequence[str]) -> list[str]:
         if len(set(found)) == len(found):
             return found
     return [f"{name} {shown(path)}" for name, path in named]
+
+
+def check_sources(
+    verb: str, done: str, checkpoints: Sequence[str], files: Sequence[str], settings: EvalSettings | JudgeSettings
+) -> None:
+    """Raise ConfigError unless there are either checkpoints or files, with what belongs to them alone.
+
+    Args:
+        verb: "eval" or "judge".
+        done: What it does to samples, "scored" or "judged".
+        checkpoints: Of `ckpt=`.
+        files: Of `samples=`.
+        settings: All the others.
+    """
+    if bool(checkpoints) == bool(files):
+        raise ConfigError(f"genkit {verb} takes either checkpoints (ckpt=…) or samples (samples=…): give one of them")
+    if files and "_target_" not in (settings.data or {}) and settings.reference is None:
+        raise ConfigError(f"samples= are {done} beside real data: name it with data=… or reference=FILE")
+    if files and settings.sampling:
+        key = next(iter(settings.sampling))
+        raise ConfigError(f"{key}: it changes how a model samples, and samples= are drawn already: leave it out")
+    if checkpoints and settings.reference is not None:
+        raise ConfigError(f"reference= goes with samples=: a checkpoint is {done} beside held-out data of its own")

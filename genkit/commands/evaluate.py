@@ -28,7 +28,7 @@ from genkit.assembly.launcher import run_processes
 from genkit.assembly.metric_config import features_of, metrics_named, metrics_of
 from genkit.assembly.output_folder import check_out, make_out
 from genkit.assembly.processes import for_drawing
-from genkit.assembly.reference_data import paths_in, reference_of, unique_names
+from genkit.assembly.reference_data import check_sources, paths_in, reference_of, unique_names
 from genkit.assembly.restore import Restored
 from genkit.assembly.sampling_model import (
     device_of,
@@ -113,7 +113,7 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
     """As `evaluate`; of several processes the first one prints and writes."""
     checkpoints = [run for path in paths_in(settings.ckpt) for run in each_finished(path)]
     files = paths_in(settings.samples)
-    _check_sources(checkpoints, files, settings)
+    check_sources("eval", "scored", checkpoints, files, settings)
     device = device_of(settings.device)
     check_out(settings.out)
     knob = knob_of(settings, checkpoints)
@@ -158,19 +158,6 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
         made = {"scores": folder / "results.csv"} | {path.stem: path for path in drawn}
         close(console, f"results: {shown(folder)}", made, [pasteable("compare", str(folder))])
     return Scored(records, folder)
-
-
-def _check_sources(checkpoints: Sequence[str], files: Sequence[str], settings: EvalSettings) -> None:
-    data = "_target_" in (settings.data or {})
-    if bool(checkpoints) == bool(files):
-        raise ConfigError("genkit eval scores either checkpoints (ckpt=…) or samples (samples=…): give one of them")
-    if files and not data and settings.reference is None:
-        raise ConfigError("samples= are scored against data=… or reference=FILE: give one of them")
-    if files and settings.sampling:
-        key = next(iter(settings.sampling))
-        raise ConfigError(f"{key}: it changes how a model samples, and samples= are drawn already: leave it out")
-    if checkpoints and settings.reference is not None:
-        raise ConfigError("reference= goes with samples=: a checkpoint is scored on its own data")
 
 
 def _metrics(settings: EvalSettings, spec: DataSpec) -> tuple[dict[str, ProbeMetric], bool]:

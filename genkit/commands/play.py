@@ -27,6 +27,7 @@ from genkit.report.playground_page import FOLDER, FRAMES, playground_page
 from genkit.storage.regular import read_regular
 from genkit.web.browser import open_page
 from genkit.web.messages import JSON, Reply, Request, Route
+from genkit.web.port import port_of
 from genkit.web.server import LocalServer
 
 USAGE = "genkit play [model=MODEL] [data.name=TOY] [live=true] [port=PORT] [open_browser=true] [KEY=VALUE]…"
@@ -64,9 +65,7 @@ class PlaySettings:
         for key, value in own.items():
             if value not in SWITCH:
                 raise ConfigError(f"{key}={value}: true or false")
-        port = typed.get("port", "0")
-        if not (port.isascii() and port.isdigit() and int(port) < 2**16):
-            raise ConfigError(f"port={port}: a number from 0 to 65535")
+        port = port_of(typed.get("port", "0"))
         if {"-m", "--multirun"} & {*argv}:
             raise ConfigError(f"genkit play: one training at a time; a sweep is genkit train -m {CALLBACK} …")
         if "resume" in typed:
@@ -81,7 +80,7 @@ class PlaySettings:
         if "run_dir" not in typed:
             words.append(f"run_dir={stamp}")
         live = SWITCH[own["live"]] or SWITCH[own["open_browser"]]
-        return cls(tuple(words), Path(typed.get("run_dir", stamp)), live, int(port), SWITCH[own["open_browser"]])
+        return cls(tuple(words), Path(typed.get("run_dir", stamp)), live, port, SWITCH[own["open_browser"]])
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,8 @@ def _write(folder: Path, found: Restored, settings: SampleSettings, console: Con
 
     with written_rows(folder / ROWS, spec) as append_rows, written_text(folder, spec) as append_text:
         stream_samples_to(folder / SAMPLES, spec, n, stored(append_rows, append_text))
-    draw(folder / picture_name(spec), torch.cat(kept), spec, title=title_of(found))
+    part = f", the first {most:,} of {n:,} samples" if spec.drawing == "grid" and n > most else ""
+    draw(folder / picture_name(spec), torch.cat(kept), spec, title=title_of(found) + part)
     seconds = round(time.perf_counter() - started, 3)
     write_note(folder / NOTE, _facts(found, settings) | {"seconds": seconds})
 

@@ -23,6 +23,7 @@ from genkit.errors import ConfigError
 from genkit.printing import shown
 from genkit.report.console import make_console
 from genkit.web.browser import open_page
+from genkit.web.port import port_of
 from genkit.web.server import LocalServer
 
 USAGE = "genkit watch [RUN] [port=PORT] [open=true]"
@@ -51,12 +52,10 @@ class WatchSettings:
         paths, options = paths_and_options(argv, KEYS, USAGE)
         if len(paths) > 1:
             raise ConfigError(f"genkit watch: one run at a time, and {len(paths)} are named; usage: {USAGE}")
-        port, opened = options.get("port", "0"), options.get("open", "true").lower()
-        if not (port.isascii() and port.isdecimal() and int(port) < 2**16):
-            raise ConfigError(f"port={port}: a number from 0 to {2**16 - 1:,}")
+        port, opened = port_of(options.get("port", "0")), options.get("open", "true").lower()
         if opened not in ("true", "false"):
             raise ConfigError(f"open={opened}: true or false")
-        return cls(paths[0] if paths else None, int(port), opened == "true")
+        return cls(paths[0] if paths else None, port, opened == "true")
 
 
 def run(argv: list[str]) -> int:

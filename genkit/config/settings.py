@@ -22,6 +22,7 @@ from genkit.config.hydra.catalog import SHARED
 from genkit.config.sampling_arguments import Catalogue, check_value, declared, sweeps
 from genkit.config.schema import describe, read
 from genkit.errors import ConfigError
+from genkit.web.port import LARGEST_PORT
 
 Paths = str | list[str] | None
 Node: TypeAlias = Any  # an object's `_target_` and arguments, or null: for `build` to check
@@ -338,7 +339,7 @@ class JudgeSettings(ModelSettings):
     page: bool
     raters: Annotated[int, Range(1, 1000)]
     study: str | None
-    port: Annotated[int, Range(0, 65535)]
+    port: Annotated[int, Range(0, LARGEST_PORT)]
     open_browser: bool
 
 

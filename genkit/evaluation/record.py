@@ -31,12 +31,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from genkit.evaluation.reference import Floor
-from genkit.metrics.base import ProbeMetric
+
+if TYPE_CHECKING:
+    from genkit.metrics.base import ProbeMetric  # torchmetrics costs a second or two, which reports need not pay
 
 NOT_APPLICABLE = "n/a: "  # a status begins with it where the metric cannot score the source; the reason follows
 NOT_FINITE = "not finite"  # the status of a value that is infinite or no number

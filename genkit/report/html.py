@@ -20,6 +20,16 @@ h1 { font-size: 1.25rem; } h2 { font-size: 1rem; margin-top: 2rem; }
 p, h2 small { color: var(--faint); font-weight: normal; }
 """
 
+PRINTED = """
+@media print {
+  :root { color-scheme: light; --paper: #fff; --ink: #000; --faint: #444; --hot: 214, 69, 32; }
+  body { max-width: none; margin: 0; padding: 0; }
+  input, button, select { display: none; }
+  img, figure, tr { break-inside: avoid; } h1, h2, h3 { break-after: avoid; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+}
+"""  # dark screens print on white paper, without what can only be moved, and with the colours that mean something
+
 
 def html_page(
     title: str,
@@ -49,7 +59,7 @@ def html_page(
         f'<meta http-equiv="Content-Security-Policy" content="{policy(script, served or stamp is not None)}">',
         *(['<link rel="icon" href="data:,">'] if served or stamp is not None else []),  # else a server is asked for one
         f"<title>{heading}</title>",
-        f"<style>{STYLE}{style}</style>",
+        f"<style>{STYLE}{style}{PRINTED}</style>",
         "</head>",
         "<body>",
         f"<h1>{heading}</h1>",

@@ -127,7 +127,7 @@ def test_a_port_that_is_taken_is_said_before_a_study_is_made(samples):
         (["samples=inverted.npz"], 2, "data="),
         (["samples=inverted.npz", "data=digits", "n=100000"], 2, "n:"),
         (["samples=inverted.npz", "data=digits", "n=9000"], 2, "held-out images"),
-        (["samples=inverted.npz", "data=toy"], 3, "shows images"),
+        (["samples=inverted.npz", "data=toy"], 3, "shows images, such as data=digits"),
         (["samples=inverted.npz", "data=digits", "ties=true"], 2, "ties"),
         (["samples=inverted.npz", "data=digits", "task=2afc", "real=false"], 2, "real=false"),
         (["samples=inverted.npz", "data=digits", "sampler.steps=3"], 2, "already"),

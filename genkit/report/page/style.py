@@ -1,16 +1,25 @@
 """Style and script of the pages that report on runs: light and dark, on paper, from 360 pixels on.
 
-The six colours are those of Okabe and Ito (2008), which people of any colour vision tell apart; on dark paper the two
-dark ones are lighter.
+The six colours are those of `genkit.report.palette`.
 """
 
-STYLE = """
-:root { --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #b0508a; --c4: #b07d00; --c5: #767680; --rule: #e4e4ea;
-  --card: #f6f6f9; --good: #00795a; --bad: #b3410a; }
-@media (prefers-color-scheme: dark) {
-  :root { --c0: #56b4e9; --c1: #f08640; --c2: #2fc79a; --c3: #dd8fbd; --c4: #e6b422; --c5: #9a9aa6; --rule: #33333c;
-    --card: #1f1f25; --good: #2fc79a; --bad: #f08640; }
-}
+from genkit.report.palette import COLOURS, ON_DARK
+
+
+def _variables(colours: tuple[str, ...]) -> str:
+    return " ".join(f"--c{i}: {colour};" for i, colour in enumerate(colours))
+
+
+STYLE = f"""
+:root {{ {_variables(COLOURS)} --rule: #e4e4ea; --card: #f6f6f9; --good: #00795a; --bad: #b3410a; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ {_variables(ON_DARK)} --rule: #33333c; --card: #1f1f25; --good: #2fc79a; --bad: #f08640; }}
+}}
+@media print {{
+  :root {{ {_variables(COLOURS)} --card: #fff; --rule: #ccc; --good: #00795a; --bad: #b3410a; }}
+}}
+"""
+STYLE += """
 body { max-width: 82rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0; }
 h2 { font-size: 1.1rem; border-top: 1px solid var(--rule); padding-top: 1rem; }
@@ -69,9 +78,7 @@ summary { cursor: pointer; margin: .6rem 0; }
 .well { color: var(--good); } .ill { color: var(--bad); }
 @media (max-width: 30rem) { body { margin: 1rem auto; padding: 0 .75rem; } th, td { padding-right: .7rem; } }
 @media print {
-  :root { --paper: #fff; --ink: #000; --faint: #555; --card: #fff; --rule: #ccc; --c0: #0072b2; --c1: #d55e00;
-    --c2: #009e73; --c3: #b0508a; --c4: #b07d00; --c5: #767680; --good: #00795a; --bad: #b3410a; }
-  body { max-width: none; margin: 0; font-size: 11pt; }
+  body { font-size: 11pt; }
   .moves, .chart .reading { display: none; }
   .chart, .tiles div, pre { border: 1px solid #ccc; }
   .charts { grid-template-columns: repeat(2, 1fr); } .side { grid-template-columns: repeat(2, 1fr); }
