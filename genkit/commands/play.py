@@ -84,7 +84,7 @@ class PlaySettings:
 
 
 @dataclass(frozen=True)
-class RunSettings:
+class DrawSettings:
     """Of `genkit play RUN`.
 
     Attributes:
@@ -134,7 +134,7 @@ def run(argv: list[str]) -> int:
         )
         return 0
     if names_a_run(argv):
-        return _draw_run(RunSettings.of(argv))
+        return _draw_run(DrawSettings.of(argv))
     settings = PlaySettings.of(argv)
     console = make_console()
     server = None
@@ -153,7 +153,7 @@ def run(argv: list[str]) -> int:
     return code
 
 
-def _draw_run(settings: RunSettings) -> int:
+def _draw_run(settings: DrawSettings) -> int:
     from genkit.assembly.played_run import draw_run  # torch takes a second, and a training has its own
 
     console = make_console()

@@ -96,7 +96,7 @@ class PlanarTruth:
 
     @property
     def name(self) -> str:
-        """What the density is called: "eight gaussians"."""
+        """Name of the density in words: "eight gaussians"."""
         return re.sub("(?<!^)(?=[A-Z])", " ", type(self.known).__name__).lower()
 
     @cached_property

@@ -38,7 +38,7 @@ class PlaygroundFrames:
 
     @property
     def page(self) -> Path:
-        """Where the page of all frames goes."""
+        """Path of the page of all frames."""
         return self.folder / f"{NAME}.html"
 
     def take_up(self, last: int) -> None:
@@ -88,7 +88,7 @@ class PlaygroundFrames:
         return found
 
     def _shown(self, view: PlanarView, floor: float | None) -> dict[str, Any]:
-        """What a page needs to show the parts of a frame apart."""
+        """Entries of a frame by which a page shows its parts apart."""
         words = [f"truth: {self.truth.name}", f"model: {view.origin}", f"{len(view.samples):,} samples"]
         panels = [{"words": said, "box": shares(inner(box))} for said, box in zip(words, PANELS, strict=True)]
         return {"panels": panels, **({} if floor is None else {"floor": floor})}

@@ -15,7 +15,7 @@ STYLE = """
 body { max-width: 74rem; } figure { margin: 0; } [hidden] { display: none !important; }
 #frame { width: 100%; background: #fff; border-radius: 6px; display: block; }
 #panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: .5rem 1rem; }
-#panels div div { aspect-ratio: 1; border-radius: 6px; background-color: #fff; }
+#panels div div { aspect-ratio: 1; border-radius: 6px; background-color: #fff; box-shadow: 0 0 0 1px var(--rule); }
 #panels span { display: block; font-size: .85rem; color: var(--faint); padding: .3rem 0 0; }
 @media (max-width: 40rem) {
   #panels { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .5rem; }
@@ -37,7 +37,7 @@ figcaption { min-height: 3em; } #verdict { color: var(--ink); font-weight: 600; 
 #distance i { display: inline-block; width: 1.3rem; border-top: 2px solid; margin: 0 .35rem .2rem 0; }
 #distance i.kl { color: var(--model); } #distance i.back { color: var(--reverse); border-top-style: dashed; }
 #distance i.noise { border-top: .8rem solid var(--band); margin-bottom: -.1rem; }
-#distance span { margin-right: 1.2rem; }
+#distance span { display: inline-block; margin-right: 1.2rem; white-space: nowrap; }
 """
 
 SCRIPT = """

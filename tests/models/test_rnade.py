@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.models.autoregressive.rnade import RNADE, NormalMixture
+from genkit.models.autoregressive.rnade import RNADE, ScalarMixture
 from genkit.noise import SampleNoise, generator_of
 
 PLANE = DataSpec(shape=(2,), modality="vector", num_classes=2)
@@ -30,10 +30,10 @@ def model_of(spec: DataSpec, **more: bool) -> RNADE:
     return model.double().eval().requires_grad_(False)
 
 
-def mixture(*shape: int) -> NormalMixture:
+def mixture(*shape: int) -> ScalarMixture:
     g = generator_of(0, "mixture")
     logits, means, log_scales = (torch.randn(*shape, 5, generator=g, dtype=torch.float64) for _ in range(3))
-    return NormalMixture(logits.log_softmax(-1), 3 * means, log_scales)
+    return ScalarMixture(logits.log_softmax(-1), 3 * means, log_scales)
 
 
 def cells(low: float, high: float, side: int) -> tuple[Tensor, float]:
@@ -56,7 +56,7 @@ def test_a_mixture_is_that_of_torch():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_quantiles_of_one_component_are_a_line_far_into_both_tails(dtype):
-    one = NormalMixture(torch.zeros(9, 1, dtype=dtype), torch.full((9, 1), 1.5, dtype=dtype), torch.full((9, 1), -2.0))
+    one = ScalarMixture(torch.zeros(9, 1, dtype=dtype), torch.full((9, 1), 1.5, dtype=dtype), torch.full((9, 1), -2.0))
     z = torch.linspace(-12, 12, 9, dtype=dtype)
     torch.testing.assert_close(one.quantile(z), 1.5 + math.exp(-2) * z, rtol=1e-6, atol=1e-6)
 

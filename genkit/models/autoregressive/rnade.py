@@ -49,7 +49,7 @@ GAIN = 0.1  # of the network at the start: its own weights would bend the mixtur
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 
 
-class NormalMixture(NamedTuple):
+class ScalarMixture(NamedTuple):
     """log π, μ and log σ of mixtures of normal distributions of single values, each (…, K)."""
 
     log_weights: Tensor
@@ -138,10 +138,10 @@ class RNADE(GenerativeModel, Density, Conditional, Completes):
         lo, hi = self.spec.value_range
         return log_prob.where(((x >= lo) & (x <= hi)).all(1), -torch.inf)
 
-    def conditionals(self, x: Tensor, y: Tensor | None = None) -> NormalMixture:
+    def conditionals(self, x: Tensor, y: Tensor | None = None) -> ScalarMixture:
         """The mixtures of all standardised values x (B, D), each given those before it: (B, D, K)."""
         logits, means, free = (self.bias + self.gain * self.network(x, y)).chunk(3, dim=2)
-        return NormalMixture(logits.log_softmax(2), means, MOST_LOG_SCALE * torch.tanh(free / MOST_LOG_SCALE))
+        return ScalarMixture(logits.log_softmax(2), means, MOST_LOG_SCALE * torch.tanh(free / MOST_LOG_SCALE))
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)
@@ -172,7 +172,7 @@ class RNADE(GenerativeModel, Density, Conditional, Completes):
         h = torch.where(known, h, 0.0)
         for i in range(self.spec.dim):
             theta = self.conditionals(h, y)
-            drawn = NormalMixture(*(part[:, i] for part in theta)).quantile(z[:, i])
+            drawn = ScalarMixture(*(part[:, i] for part in theta)).quantile(z[:, i])
             place = torch.arange(self.spec.dim, device=h.device) == i
             h = torch.where(place & ~known, drawn[:, None], h)
         return self.spec.clip(self.standardise.inverse(h))
