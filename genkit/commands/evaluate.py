@@ -250,7 +250,7 @@ def _neighbours(
 
 
 def _titles(models: Sequence[Restored], sources: Sequence[Source], reference: Reference) -> dict[str, str]:
-    """What stands above the pictures of each source, by its label: model, data and step, or the name of a file."""
+    """Titles of the pictures of each source, by its label: model, data and step, or the name of a file."""
     if not models or len(models) != len(sources):
         return {source.label: f"{source.label}, judged by {reference.name}" for source in sources}
     pairs = [(source.label, found.model.label, title_of(found)) for source, found in zip(sources, models, strict=True)]

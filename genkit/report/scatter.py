@@ -89,7 +89,7 @@ def save_scatter(
 
 
 def legend_below(figure: Figure) -> None:
-    """What the colours mean, under the picture, with dots that can be seen whatever the size of the points."""
+    """Explain the colours under the picture, with dots that can be seen whatever the size of the points."""
     for handle in figure.legend(loc="outside lower center", ncols=2, frameon=False).legend_handles:
         if isinstance(handle, PathCollection):
             handle.set_sizes([DOT])
