@@ -103,7 +103,7 @@ class DrawSettings:
         paths, options = paths_and_options(argv, ("out", "plugins", "debug"), OF_RUN)
         runs = [run for path in paths for run in runs_of(path)]
         if len(runs) > 1:
-            raise ConfigError(f"genkit play: {len(runs)} runs, and it draws one: name it")
+            raise ConfigError(f"genkit play: {len(runs):,} runs, and it draws one: name it")
         out = options.get("out")
         folder = runs[0] / FOLDER if out is None else Path(out).expanduser()
         return cls(runs[0], folder, tuple(listed(options.get("plugins", ""))))
