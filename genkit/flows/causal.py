@@ -9,7 +9,7 @@ of one position only: keys and values of the positions before it are kept. Layer
 reverse, so that every patch is changed given all others.
 
 The label `num_classes` means "no label". A transform that was trained with some labels withheld can be inverted with
-guidance: with θ = θ(none) + s (θ(y) − θ(none)) in the place of θ(y).
+guidance: with θ(none) + s (θ(y) − θ(none)) instead of θ(y).
 
 References: Normalizing Flows are Capable Generative Models (Zhai et al. 2024, 2412.06329).
 

@@ -41,8 +41,6 @@ MORE = [
     Case("r3gan", "digits"),
     Case("autoencoder", "digits"),
     Case("vamp_prior_vae", "digits"),
-    Case("hierarchical_vae", "digits"),
-    Case("tar_flow", "digits"),
     Case("vq_vae", "digits"),
     Case("realnvp", "toy"),
     Case("iddpm", "toy"),

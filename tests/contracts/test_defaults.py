@@ -37,6 +37,7 @@ COINCIDE: Mapping[str, Set[str]] = {
     "bins": {"RationalQuadratic", "SplinePyramid"},  # on [-4, 4] of latents; on [0, 1] of pixels
     "depth": {
         "BidirectionalTransformer",
+        "CausalPatches",
         "CausalTransformer",
         "DiT",
         "GPT",
@@ -45,11 +46,20 @@ COINCIDE: Mapping[str, Set[str]] = {
         "PixelCNN",
         "PixelRNN",
         "ResidualConv",
+        "SplinePyramid",
     },  # blocks of different networks
     "elbo_draws": {"MaskedDiffusion", "VAE"},  # draws of hidden places; draws of a latent
     "features": {"GAN", "TransformerPrior"},
     "hidden_channels": {"ImageFlow", "SplinePyramid"},
-    "steps": {"AncestralSampler", "EulerMaruyamaSampler", "EulerSampler", "DDIMSampler", "HybridDenoising"},
+    "steps": {
+        "AncestralSampler",
+        "CausalPatches",
+        "DDIMSampler",
+        "EulerMaruyamaSampler",
+        "EulerSampler",
+        "HybridDenoising",
+        "ImageFlow",
+    },  # of samplers; of layers
     "width": {"DiT", "MLP"},
 }
 

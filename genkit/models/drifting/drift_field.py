@@ -6,7 +6,7 @@ distance of all pairs,
 .. math:: V_{p,q}(x) = \sum_{i,j} a(x, y^+_i)\, a(x, y^-_j)\, (y^+_i - y^-_j),
 
 is the mean shift to the data less the mean shift to the generator's own samples. It is anti-symmetric, V_{p,q} =
-−V_{q,p}, hence 0 everywhere where p = q: samples rest when they are distributed as the data. The weights a are the
+−V_{q,p}, and so 0 everywhere where p = q: samples rest when they are distributed as the data. The weights a are the
 kernel's, divided by their sum over all y and by that over all x, a² = (k / Σ_y k)(k / Σ_x k): the first makes V
 independent of how far x is from everything, the second keeps a single y from drawing every x.
 

@@ -13,7 +13,7 @@ down with the generator, and says at each level how the posterior differs from t
 says nothing costs nothing.
 
 **Coordinates.** z_l = μ + σ ε_l makes the latents a function of independent standard normal ε = (ε_L, …, ε_1). These
-are what `encode` and `decode` speak of, and whoever walks between latents or looks for some.
+are what `encode` and `decode` speak of, and what a path between latents, or a search for some, goes through.
 
 References: Ladder Variational Autoencoders (Sønderby et al. 2016, 1602.02282); the posterior relative to the prior:
 NVAE (Vahdat & Kautz 2020, 2007.03898); one walk for both: Very Deep VAEs (Child 2020, 2011.10650).
@@ -42,7 +42,7 @@ from genkit.models.default_likelihood import default_likelihood
 from genkit.models.latent_size import default_latent_dim
 from genkit.models.latent_variable import StandardLatent
 from genkit.models.likelihood import LikelihoodFactory
-from genkit.models.vae.ladder import Ladder, Moments, NormalLadder, Walk
+from genkit.models.vae.ladder import Ladder, LatentMoments, NormalLadder, Walk
 from genkit.models.vae.objective import ELBO, Capacity, Draws, ImportanceWeighted, VariationalObjective
 from genkit.models.vae.vae import ELBO_DRAWS, fixed_draws
 from genkit.nn.backbone import BackboneFactory
@@ -179,6 +179,6 @@ def refuse_single_posterior(objective: VariationalObjective) -> None:
         raise ConfigError("model.objective.kept: resampled draws need model=vae: take null, which keeps all")
 
 
-def _apart(moments: Moments, k: int) -> Moments:
+def _apart(moments: LatentMoments, k: int) -> LatentMoments:
     """Of k draws one after the other, (k B, D) to (k, B, D)."""
-    return Moments(*(part.unflatten(0, (k, -1)) for part in moments))
+    return LatentMoments(*(part.unflatten(0, (k, -1)) for part in moments))

@@ -26,7 +26,7 @@ LOUD = 6.0  # of the first posterior means; the features of an untrained network
 WIDEST = 20.0  # of a log-variance, which then is finite in any precision
 
 
-class Moments(NamedTuple):
+class LatentMoments(NamedTuple):
     """Mean and log-variance of a normal, (…, D) each."""
 
     mean: Tensor
@@ -43,15 +43,15 @@ class Walk(NamedTuple):
     """
 
     z: Tensor
-    prior: Moments
-    posterior: Moments
+    prior: LatentMoments
+    posterior: LatentMoments
     state: Tensor
 
 
 class NormalLadder(LatentDistribution):
     """p(z) = Π p(z_l | z_>l) of latents (k, B, D) that were drawn already: at `moments` (k, B, D) each."""
 
-    def __init__(self, moments: Moments) -> None:
+    def __init__(self, moments: LatentMoments) -> None:
         self.moments = moments
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class NormalLadder(LatentDistribution):
         return normal_kl((mean - at) * torch.exp(-spread / 2), log_var - spread).mean(0)
 
 
-class Level(nn.Module):
+class Rung(nn.Module):
     """One rung: its prior and posterior, and how its latent enters the state."""
 
     def __init__(self, width: int, dim: int, top: bool) -> None:
@@ -78,18 +78,18 @@ class Level(nn.Module):
             nn.init.zeros_(self.prior.weight)
             nn.init.zeros_(self.prior.bias)
 
-    def moments(self, d: Tensor, h: Tensor | None, like: Tensor) -> tuple[Moments, Moments]:
+    def moments(self, d: Tensor, h: Tensor | None, like: Tensor) -> tuple[LatentMoments, LatentMoments]:
         """Prior and posterior at the state d (n, F), with features h (n, F) of x; in the precision of `like` (n, D)."""
         mean, log_var = torch.zeros_like(like), torch.zeros_like(like)
         if self.prior is not None:
             mean, log_var = self.prior(d).to(like.dtype).chunk(2, 1)
             log_var = log_var.clamp(-WIDEST, WIDEST)
-        prior = Moments(mean, log_var)
+        prior = LatentMoments(mean, log_var)
         if h is None:
             return prior, prior
         shift, change = self.posterior(torch.cat([h, d], 1)).to(like.dtype).chunk(2, 1)
         mean, log_var = mean + torch.exp(log_var / 2) * shift, (log_var + change).clamp(-WIDEST, WIDEST)
-        return prior, Moments(mean, log_var)
+        return prior, LatentMoments(mean, log_var)
 
 
 class Ladder(nn.Module):
@@ -107,7 +107,7 @@ class Ladder(nn.Module):
         self.start = nn.Embedding(num_classes or 1, width)
         nn.init.normal_(self.start.weight, std=width**-0.5)
         self.up = nn.ModuleList(ResidualLayer(width, None) for _ in dims[1:])
-        self.levels = nn.ModuleList(Level(width, dim, top=number == len(dims)) for number, dim in enumerate(dims, 1))
+        self.levels = nn.ModuleList(Rung(width, dim, top=number == len(dims)) for number, dim in enumerate(dims, 1))
 
     def features(self, h: Tensor) -> list[Tensor]:
         """Features h (B, F) of x to those of every level, (B, F) each, next to the data first."""
@@ -126,8 +126,8 @@ class Ladder(nn.Module):
         """
         d = self.start(torch.zeros(len(eps), dtype=torch.int64, device=eps.device) if y is None else y)
         latents: list[Tensor] = []
-        priors, posteriors = list[Moments](), list[Moments]()
-        levels = reversed([cast(Level, level) for level in self.levels])
+        priors, posteriors = list[LatentMoments](), list[LatentMoments]()
+        levels = reversed([cast(Rung, level) for level in self.levels])
         for level, noise in zip(levels, eps.split(self.dims[::-1], 1), strict=True):
             h = None if features is None else features[len(self.dims) - 1 - len(latents)]
             prior, q = level.moments(d, h, noise)
@@ -136,5 +136,7 @@ class Ladder(nn.Module):
             latents.append(z)
             priors.append(prior)
             posteriors.append(q)
-        prior, q = (Moments(*(torch.cat(part, 1) for part in zip(*of, strict=True))) for of in (priors, posteriors))
+        prior, q = (
+            LatentMoments(*(torch.cat(part, 1) for part in zip(*of, strict=True))) for of in (priors, posteriors)
+        )
         return Walk(torch.cat(latents, 1), prior, q, d)
