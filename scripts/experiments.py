@@ -9,8 +9,12 @@ and CPU seconds that were measured.
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+CONF = ROOT / "conf"
 PAGE = ROOT / "docs" / "experiments.md"
 REACHES = re.compile(r"# Reaches: ([\d,]+) steps of ([\d,]+), ([\d,]+) parameters: (.+)\.$")
 DATA = {
@@ -36,17 +40,31 @@ INTRODUCTION = """# Experiments
 
 An experiment is a complete configuration with a stated result: `genkit train experiment=NAME`. Any key can still be
 changed on the command line. Results are of one seed; CPU seconds are of one thread, mostly on a machine with other
-work. "Times the floor" is explained in [Reading scores](scores.md). MNIST and CIFAR-10 are read from `data.root=`, see
+work. "Times the floor" is explained in [Reading scores](scores.md); models that know the labels stand apart, since
+[their distances are others](scores.md#with-and-without-labels). MNIST and CIFAR-10 are read from `data.root=`, see
 the [README](../README.md#your-own-data-in-one-command).
 
 `scripts/experiments.py` writes this page from `conf/experiment/*.yaml`. `genkit list experiments` prints the same.
 """
 
 
-def rows(data: str) -> Iterator[str]:
-    """The lines of the table of one dataset, by name."""
-    for file in sorted((ROOT / "conf" / "experiment").glob("[!_]*.yaml")):
-        if DATA[file.stem.partition("_")[0]] != data:
+def conditional(group: str, name: str) -> bool | None:
+    """Tell whether a YAML of a group makes its model know the labels; None where neither it nor its bases say."""
+    node: dict[str, Any] = yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
+    model = node.get("model")
+    own: bool | None = model.get("conditional") if isinstance(model, dict) else None
+    for base in reversed(node.get("defaults", [])):
+        if own is None and isinstance(base, str) and base != "_self_":
+            own = conditional(group, base)
+        elif own is None and isinstance(base, dict) and "override /model" in base:
+            own = conditional("model", base["override /model"])
+    return own
+
+
+def rows(data: str, by_label: bool) -> Iterator[str]:
+    """The lines of the table of one dataset, by name, of models that know the labels or of those that do not."""
+    for file in sorted((CONF / "experiment").glob("[!_]*.yaml")):
+        if DATA[file.stem.partition("_")[0]] != data or bool(conditional("experiment", file.stem)) != by_label:
             continue
         comments = [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# ")]
         purpose = next(line[2:] for line in comments if not line.startswith("# @"))
@@ -59,7 +77,11 @@ def render() -> str:
     """The whole page."""
     page = INTRODUCTION
     for data, heading in HEADINGS.items():
-        page += "\n".join(["", f"## {heading}", "", *HEAD, *rows(data), ""])
+        tables = {"By label": list(rows(data, by_label=True)), "Without labels": list(rows(data, by_label=False))}
+        shown = {title: table for title, table in tables.items() if table}
+        page += f"\n## {heading}\n"
+        for title, table in shown.items():
+            page += "\n".join(["", *([f"### {title}", ""] if len(shown) > 1 else []), *HEAD, *table, ""])
     return page
 
 
