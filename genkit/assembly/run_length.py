@@ -28,7 +28,7 @@ def _too_long(parts: Parts) -> Iterator[str]:
     if warmup > steps:
         yield f"lr_schedule.warmup_steps={warmup} (the rate ends at {steps / warmup:.0%})"
     if trainer.log_every_n_steps > steps:
-        yield f"trainer.log_every_n_steps={trainer.log_every_n_steps} (no line of losses)"
+        yield f"trainer.log_every_n_steps={trainer.log_every_n_steps} (one line of losses, of the last step)"
     if trainer.val_every_n_steps > steps:
         if parts.checkpoint.monitor is not None or parts.callbacks:
             yield f"trainer.val_every_n_steps={trainer.val_every_n_steps} (no validation, no best checkpoint)"

@@ -64,7 +64,7 @@ def test_the_names_are_found_without_a_trace(work: Path, monkeypatch: pytest.Mon
     [
         ("vae", ["lr_schedule.warmup_steps=10"], "lr_schedule.warmup_steps=10 (the rate ends at 20%)"),
         ("vae", ["trainer.val_every_n_steps=3"], "trainer.val_every_n_steps=3 (no validation, no best checkpoint)"),
-        ("vae", ["trainer.log_every_n_steps=3"], "trainer.log_every_n_steps=3 (no line of losses)"),
+        ("vae", ["trainer.log_every_n_steps=3"], "trainer.log_every_n_steps=3 (one line of losses, of the last step)"),
         ("gan", [], "the phase generator, which never trains"),
         ("vae", [STOPPING, "callbacks.early_stopping.patience=2"], "patience=2 of early stopping (2 validations"),
         ("vae", ["checkpoint.every_n_steps=9", "callbacks=null", "checkpoint.monitor=null"], None),

@@ -19,19 +19,18 @@ from genkit.models.autoencoder.autoencoder import Autoencoder
 from genkit.models.interpolation import Interpolation, Lerp, Slerp
 from genkit.report.grid import GAP, GAP_LEVEL, TILE, to_bytes
 
-SIDE = TILE + GAP
-
 
 def tiles(path: Path) -> np.ndarray:
     """A picture of digits cut into images (rows, columns, 8, 8), without the words above and beside them."""
     picture = np.asarray(Image.open(path))
     gaps = picture == GAP_LEVEL
-    top, left = int(gaps.sum(1).argmax()), int(gaps[-SIDE:].all(0).argmax())  # the first gap in each direction
-    right = 1 + int(np.flatnonzero(gaps[-SIDE:].all(0))[-1])
-    picture = picture[top + GAP :, left + GAP : right]
-    rows, columns = (size // SIDE for size in picture.shape)
-    cells = picture.reshape(rows, SIDE, columns, SIDE).swapaxes(1, 2)
-    return cells[:, :, 0:TILE:7, 0:TILE:7]
+    top, across = int(gaps.sum(1).argmax()), np.flatnonzero(gaps[-TILE:].all(0))  # the first gap, and all downward ones
+    side = int(across[GAP] - across[0])  # of a tile and its gap, which are larger where tiles are few
+    picture = picture[top + GAP :, across[0] + GAP : across[-1] + 1]
+    rows, columns = (size // side for size in picture.shape)
+    cells = picture.reshape(rows, side, columns, side).swapaxes(1, 2)
+    scale = (side - GAP) // 8
+    return cells[:, :, 0 : side - GAP : scale, 0 : side - GAP : scale]
 
 
 def show(run: Path, what: str, *more: str, out: str = "out") -> Path:

@@ -95,7 +95,7 @@ def test_a_stopped_run_goes_on_exactly(work: Path, step: int) -> None:
     stopped_at, straight = digest(work / "run" / last), digest(work / "straight" / last)
     assert all(stopped_at[name] == straight[name] for name in ("model.safetensors", "training.safetensors"))
     assert lines(work / "run") == lines(work / "straight")
-    assert [line["step"] for line in lines(work / "run")] == [5, 10, 10, 12]  # the last: the final samples
+    assert [line["step"] for line in lines(work / "run")] == [5, 10, 10, 12, 12]  # the last: the final samples
     assert run_json(work / "run")["status"] == "done"
 
 
