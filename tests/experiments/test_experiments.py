@@ -20,6 +20,7 @@ PROMISES = {  # experiment -> metric -> (least, greatest); margins of several se
     "pydoc_gpt": {"bits_per_byte": (1.65, 1.87)},  # the best n-gram has 1.92
     "language_lstm": {"log_likelihood_gap": (-0.02, 0.1)},
     "toy_diffusion": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
+    "toy_drifting": {"mode_coverage": (8, 8), "high_quality": (0.85, 1.0)},
     "toy_r3gan": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
     "toy_wgan_gp": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
     "digits_r3gan": {"fid": (0.0, 1.3), "coverage": (0.75, 1.0), "precision": (0.8, 1.0)},
