@@ -20,7 +20,7 @@ from genkit.checkpoint.metrics_log import MetricsLog
 from genkit.checkpoint.run_folder import RunFolder
 from genkit.web.server import LocalServer
 
-CONFIG = "schema: genkit.config/3\nseed: 0\nplugins: []\n"
+CONFIG = "schema: genkit.config/4\nseed: 0\nplugins: []\n"
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from genkit.loggers.wandb import WandB
 
 Scalars = dict[str, dict[int, float]]  # tag -> step -> value
 BLOCK = 32768  # bytes of LevelDB's log format, which wandb's files have
-CONFIG = "schema: genkit.config/3\nseed: 0\nmodel:\n  _target_: genkit.models.vae.vae.VAE\n  latent_dim: 4\n"
+CONFIG = "schema: genkit.config/4\nseed: 0\nmodel:\n  _target_: genkit.models.vae.vae.VAE\n  latent_dim: 4\n"
 
 
 class RunCase:
