@@ -44,16 +44,24 @@ class MetricsLog:
         with storage_errors(self.path, len(line) + 1), append_to(self.path) as file:
             file.write(f"{line}\n".encode("ascii"))
 
-    def truncate_after(self, step: int) -> None:
+    def truncate_after(self, step: int, *, terms: bool = True) -> None:
         """Keeps the lines of steps up to `step`, byte for byte, for a run that resumes there; drops a torn one.
+
+        Args:
+            step: The last one.
+            terms: Whether its own training terms stay.
 
         Raises:
             CheckpointError: the file is a link out of the run, or no file.
             StorageError: it cannot be written.
         """
+
+        def stays(record: Mapping[str, Any]) -> bool:
+            return record["step"] == step and (terms or not any(name.startswith("train/") for name in record))
+
         if os.path.lexists(self.path):
             with storage_errors(self.path), replacing(self.path) as file:
-                file.writelines(line for line, record in self._lines() if record["step"] <= step)
+                file.writelines(line for line, record in self._lines() if record["step"] < step or stays(record))
 
     def records(self) -> list[dict[str, Any]]:
         """Every whole line, oldest first.

@@ -46,8 +46,8 @@ class Clusters(nn.Module):
 
         if len(x) < len(self.shares):
             raise ConfigError(
-                f"model.clusters={len(self.shares)}: they are fitted to the first batch, which has {len(x)} examples: "
-                "give fewer clusters or a larger data.batch_size"
+                f"model.clusters={len(self.shares)}: they are fitted to the first batch, which has {len(x):,} "
+                "examples: give fewer clusters or a larger data.batch_size"
             )
         fit = KMeans(len(self.shares), n_init=4, random_state=0).fit(x.flatten(1).double().cpu().numpy())
         self.centres.copy_(torch.as_tensor(fit.cluster_centers_))

@@ -50,7 +50,7 @@ def test_a_checkpoint_or_samples_that_are_named_are_taken(vae: Path, flow: Path)
     put(vae, "run", "01")
     for words in (["sample", f"ckpt={flow}", "n=2", "out=s"], ["verify", f"{flow}"], ["verify", f"ckpt={flow}"]):
         assert genkit(*words).err == ""
-    assert "give one of them" in refused(2, "eval", "samples=s/samples.npz")
+    assert "name it with data=… or reference=FILE" in refused(2, "eval", "samples=s/samples.npz")
     assert "give one of them" in refused(2, "eval", "reference=s/samples.npz")
 
 

@@ -118,9 +118,9 @@ def test_an_allowed_rate_is_the_rate(autoencoder: Path, work: Path) -> None:
     run = copy(autoencoder, work)
     change = ("trainer.max_steps=9", "trainer.log_every_n_steps=1", "optimizer.lr=3e-4")
     done("train", f"resume={run}", *change, "allow=[optimizer.lr,trainer.log_every_n_steps]")
-    assert {line["step"]: line["lr/model"] for line in lines(run) if "lr/model" in line} == dict.fromkeys(
-        (7, 8, 9), 3e-4
-    )
+    assert {
+        line["step"]: line["lr/model"] for line in lines(run) if line["step"] > 6 and "lr/model" in line
+    } == dict.fromkeys((7, 8, 9), 3e-4)
     assert "finished at step 9" in done("train", f"resume={run}")
 
 
@@ -309,4 +309,4 @@ def test_a_resumed_run_adds_to_its_record(copied: Path) -> None:
     assert {key: after[key] for key in ("started", "seed", "command")} == {
         key: before[key] for key in ("started", "seed", "command")
     }
-    assert [line["step"] for line in lines(copied)] == [3, 6]
+    assert [line["step"] for line in lines(copied)] == [3, 6, 6]  # validations, and the terms of the last step

@@ -57,7 +57,7 @@ def test_no_strength_gives_the_inputs_back(diffusion: Path) -> None:
     assert found["diffusion", "ssim"] == pytest.approx(1)
     assert found["diffusion", "class_kept"] == found["input", "class_kept"] > 0.5
     assert {source for source, _ in found} == {"diffusion", "input", "nearest target example", "target data"}
-    assert Image.open("a/translate.png").size[0] > 600  # the strengths stand beside
+    assert Image.open("a/translate.png").size[0] > 500  # the strengths stand beside
 
 
 def test_python_translates_what_the_command_does(diffusion: Path) -> None:

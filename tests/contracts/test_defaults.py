@@ -45,8 +45,10 @@ COINCIDE: Mapping[str, Set[str]] = {
         "MLP",
         "PixelCNN",
         "PixelRNN",
+        "RNADE",
         "ResidualConv",
         "SplinePyramid",
+        "TransformerPrior",
     },  # blocks of different networks
     "elbo_draws": {"MaskedDiffusion", "VAE"},  # draws of hidden places; draws of a latent
     "features": {"GAN", "TransformerPrior"},

@@ -64,13 +64,14 @@ def test_pictures_of_a_model_and_of_samples(evaluator, tmp_path):
     evaluator.score(model)
     evaluator.metrics = {"distinct_n": DistinctN()}
     evaluator.score(samples)
-    alone = text_pictures(evaluator, [model])
+    titles = {"model": "a model on lines, step 1", "a file": "a file, judged by lines"}
+    alone = text_pictures(evaluator, [model], {"model": titles["model"]})
     assert sorted(alone) == ["loss_by_context.png", "samples.png", "surprise.html"]
-    both = text_pictures(evaluator, [model, samples])
+    both = text_pictures(evaluator, [model, samples], titles)
     names = ["loss_by_context.png", "samples-1-model.png", "samples-2-a_file.png", "surprise-1-model.html"]
     assert sorted(both) == names
     for name, draw in alone.items():
         draw(tmp_path / name)
         assert (tmp_path / name).stat().st_size > 1000
-    assert "What each token costs model on lines test" in (tmp_path / "surprise.html").read_text()
+    assert "a model on lines, step 1: what each token of lines test costs" in (tmp_path / "surprise.html").read_text()
     assert file_name("a", ".png", 2, "x/../y", True) == "a-2-x_.._y.png"

@@ -31,7 +31,9 @@ class MetricsWriter(StepCallback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
-            self.lines.truncate_after(trainer.global_step)
+            # the last line of a run that ended here is none of a longer one's
+            due = trainer.global_step % self.every_n_steps == 0 or trainer.global_step == trainer.max_steps
+            self.lines.truncate_after(trainer.global_step, terms=due)
 
     def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         if trainer.global_step % self.every_n_steps == 0 or trainer.global_step == trainer.max_steps:
