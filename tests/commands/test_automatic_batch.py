@@ -19,6 +19,7 @@ def config(run: str) -> dict[str, dict[str, object]]:
     return found["train"]
 
 
+@pytest.mark.slow
 def test_a_batch_is_found_and_recorded(work: Path) -> None:
     said = done(*arguments("vae", *WORDS, "run_dir=run"))
     assert "data.batch_size=auto: 798 examples (the whole training split)" in said

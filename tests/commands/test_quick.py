@@ -39,6 +39,7 @@ def test_a_score_says_its_count_interval_and_floor_and_decides_what_is_best(tmp_
     assert "quick scores at step 6 (24 samples against 100 val examples): coverage[digits]" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", ["ema={decay: 0.9}", "ema=null"])
 def test_scoring_changes_nothing_that_is_trained(tmp_path: Path, ema: str) -> None:
     words = () if ema != "ema=null" else (ema,)

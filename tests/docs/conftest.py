@@ -92,7 +92,7 @@ def shortened(argv: list[str], n: int) -> list[str]:
             return [*argv, "n=2"]
         case "translate":
             return [*argv, *([] if any(word.startswith("input=") for word in argv) else ["n=3"])]
-        case "play" if not any("=" in word for word in argv[1:]):  # a run that is drawn
+        case "play" if argv[1:] and not any("=" in word for word in argv[1:]):  # a run that is drawn
             return argv
         case "play":
             return [*(word for word in argv if word != "live=true"), "trainer.max_steps=1", "data.batch_size=16"]

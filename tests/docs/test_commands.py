@@ -23,7 +23,6 @@ NOT_RUN = {
     "docker": "needs a daemon and the package index",
 }
 FOLLOWED_ELSEWHERE = {"extending.md", "life_of_a_step.md"}  # by tests of their own
-FIRST = {"README.md"}  # the page that a newcomer follows; the slow tests follow the others
 LANGUAGES = {"console", "python", ""}  # "": a formula or a layout, nothing to run
 FOLLOWED = [
     page for page in PAGES if any(block.language for block in blocks(page)) and page.name not in FOLLOWED_ELSEWHERE
@@ -68,11 +67,8 @@ def answer(command: Command, genkit) -> tuple[int, str]:
     return code, output.getvalue()
 
 
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=() if name_of(page) in FIRST else pytest.mark.slow) for page in FOLLOWED],
-    ids=name_of,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", FOLLOWED, ids=name_of)
 def test_a_page_can_be_followed(page, work, tiny_mnist, photos, genkit):
     names: dict[str, object] = {}
     for block in blocks(page):

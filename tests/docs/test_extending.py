@@ -128,6 +128,7 @@ def test_the_example_learns_and_its_density_is_one(example):
     assert torch.allclose(drawn.mean(0), mean.detach(), atol=0.15)  # four standard errors
 
 
+@pytest.mark.slow
 def test_a_model_of_tokens_goes_through_every_verb(example, genkit, capsys):
     """Trained, resumed, sampled, scored, checked, verified; tokens stay int64 and have exact masses."""
     words = ["--config-dir", "conf", "plugins=[chain,bigrams]", "data=chain", "model=bigrams"]
