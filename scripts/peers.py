@@ -85,7 +85,7 @@ class Match:
     peers: tuple[str, ...]
     words: tuple[str, ...] = ()
     labels: bool = False
-    n: int = 1000
+    n: int = 898  # of the digits: as many as are held out, less one
 
 
 UNLABELLED = ("model.conditional=false",)
@@ -191,8 +191,8 @@ def scored(match: Match, folder: Path) -> dict[str, dict[str, float]]:
     """Scores of a folder's samples in both spaces."""
     found: dict[str, dict[str, float]] = {}
     for space, words in {"shipped": (), "independent": INDEPENDENT}.items():
-        place = folder / f"scores-{space}"
-        genkit("eval", f"samples={folder / 'samples'}", f"data={match.data}", f"n={match.n}", METRICS, *words,
+        place, samples = folder / f"scores-{space}", folder / "samples" / "samples.npz"
+        genkit("eval", f"samples={samples}", f"data={match.data}", f"n={match.n}", METRICS, *words,
                "baselines=false", "bootstrap=0", f"out={place}", log=folder / f"{space}.log")  # fmt: skip
         rows = json.loads((place / "results.json").read_text())["results"]
         found[space] = {
