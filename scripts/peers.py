@@ -98,6 +98,7 @@ MATCHES = {
     "digits_vae": Match("digits_vae", "digits", ("pythae VAE",)),
     "digits_vae_unlabelled": Match("digits_vae", "digits", ("pythae VAE",), UNLABELLED),
     "digits_autoencoder": Match("digits_autoencoder", "digits", ("pythae AE",)),
+    "digits_autoencoder_unlabelled": Match("digits_autoencoder", "digits", ("pythae AE",), UNLABELLED),
     "digits_r3gan": Match("digits_r3gan", "digits", ("DCGAN loop",), labels=True),
     "digits_glow": Match("digits_glow", "digits", ("zuko NSF",)),
     "mnist_diffusion": Match("mnist_diffusion", peers=DIFFUSION, **MNIST),

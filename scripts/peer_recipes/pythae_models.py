@@ -31,7 +31,10 @@ NETWORKS = {
 def model_of(of: Job, how: str) -> nn.Module:
     """Of the library."""
     shape = tuple(of.x.shape[1:])
-    config = (VAEConfig if how == "vae" else AEConfig)(input_dim=shape, latent_dim=LATENTS)
+    if how == "vae":  # its squared error of values in [0, 1] counts so little beside the KL term that no latent is used
+        config = VAEConfig(input_dim=shape, latent_dim=LATENTS, reconstruction_loss="bce")
+    else:
+        config = AEConfig(input_dim=shape, latent_dim=LATENTS)
     cls = VAE if how == "vae" else AE
     parts = NETWORKS.get((shape[1], how))
     return cls(config) if parts is None else cls(config, encoder=parts[0](config), decoder=parts[1](config))
