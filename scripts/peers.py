@@ -154,6 +154,11 @@ def python_of(peer: Peer, out: Path) -> str:
     return str(python)
 
 
+def folder_of(side: str) -> str:
+    """The name of a side as a folder's."""
+    return side.replace(" ", "-").replace(",", "")
+
+
 def training_images(match: Match, folder: Path) -> Path:
     """The training split, as a file that a recipe reads."""
     file = folder / "train.npz"
@@ -224,7 +229,7 @@ def play(name: str, seeds: int, out: Path) -> dict[str, list[Result]]:
         done = finished(mine) or kept(mine, ours(match, seed, mine), match)
         results["genkit"].append(done)
         for side in match.peers:
-            place = folder / side.replace(" ", "-").replace(",", "")
+            place = folder / folder_of(side)
             there = finished(place)
             if there is None:
                 there = kept(place, theirs(match, PEERS[side], seed, done.seconds, place, out), match)
@@ -243,7 +248,7 @@ def play(name: str, seeds: int, out: Path) -> dict[str, list[Result]]:
 def picture(name: str, out: Path, rows: int = 4, columns: int = 16, scale: int = 3) -> None:
     """The first samples of every side of the first seed, ours above; a white line between."""
     strips = []
-    for side in ("genkit", *(peer.replace(" ", "-").replace(",", "") for peer in MATCHES[name].peers)):
+    for side in ("genkit", *(folder_of(peer) for peer in MATCHES[name].peers)):
         with np.load(out / name / "0" / side / "samples" / "samples.npz") as file:
             x = file["x"][: rows * columns]
         x = (x.astype(np.float32) * (255 / max(int(x.max()), 1))).astype(np.uint8)

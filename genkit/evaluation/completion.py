@@ -56,10 +56,11 @@ class Truth:
         """A row for each score of draws (n, k, *shape), model values that are as stored."""
         n, k = draws.shape[:2]
         found: dict[str, Tensor] = {}
-        far = (self._features(draws.flatten(0, 1)).unflatten(0, (n, k)) - self._features(self.x)[:, None]).norm(dim=2)
+        true = self._features(self.x)
+        far = (self._features(draws.flatten(0, 1)).unflatten(0, (n, k)) - true[:, None]).norm(dim=2)
         found["feature_distance"] = far.mean(1)
         if draws.is_floating_point():  # tokens have no mean
-            found["feature_distance_of_mean"] = (self._features(draws.mean(1)) - self._features(self.x)).norm(dim=1)
+            found["feature_distance_of_mean"] = (self._features(draws.mean(1)) - true).norm(dim=1)
         if k > 1:
             found["feature_distance_best"] = far.amin(1)
         error = self._coordinates(draws.flatten(0, 1)).unflatten(0, (n, k)) - self._coordinates(self.x)[:, None]

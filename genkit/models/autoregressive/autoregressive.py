@@ -32,6 +32,7 @@ from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.data.text.kind import Text
 from genkit.distributions import draw_categorical
 from genkit.errors import ConfigError
+from genkit.models.autoregressive.beginning import check_beginning
 from genkit.models.autoregressive.label_guidance import LabelGuidance
 from genkit.models.base import (
     Bound,
@@ -184,8 +185,7 @@ class Autoregressive(
     def _beginning(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens (B, T) of x and which are known; raises ConfigError where these are not the first."""
         tokens, places = self.tokens_of(x), self.in_order(known.expand(x.shape))
-        if bool((places[:, 1:] & ~places[:, :-1]).any()):
-            raise ConfigError("an autoregressive model completes what begins: what is known must come first")
+        check_beginning(places)
         return tokens, places
 
     def uncodable(self) -> str | None:

@@ -35,10 +35,10 @@ from genkit.component import Depth, Range, Width
 from genkit.data.kinds import Modality, Quantised
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.distributions import bits_per_dim
-from genkit.errors import ConfigError
 from genkit.flows.linear import ActNorm
 from genkit.flows.recipe import unbounded
 from genkit.flows.transform import Chain
+from genkit.models.autoregressive.beginning import check_beginning
 from genkit.models.base import Bound, Completes, Conditional, Density, GenerativeModel, Noise, classes_of
 from genkit.nn.masked_mlp import MaskedMLP
 
@@ -157,8 +157,7 @@ class RNADE(GenerativeModel, Density, Conditional, Completes):
         check_values(x, self.spec.shape, "complete", self.spec.kind)
         self.check_labels(y, len(x))
         known = known.expand(x.shape)
-        if bool((known[:, 1:] & ~known[:, :-1]).any()):
-            raise ConfigError("an autoregressive model completes what begins: what is known must come first")
+        check_beginning(known)
         found = self._continued(x, known, y, noise(self.spec.dim))
         return torch.where(known, x, found)
 

@@ -32,11 +32,10 @@ class MetricsWriter(StepCallback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
             # the last line of a run that ended here is none of a longer one's
-            due = trainer.global_step % self.every_n_steps == 0 or trainer.global_step == trainer.max_steps
-            self.lines.truncate_after(trainer.global_step, terms=due)
+            self.lines.truncate_after(trainer.global_step, terms=self._due(trainer))
 
     def on_step_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
-        if trainer.global_step % self.every_n_steps == 0 or trainer.global_step == trainer.max_steps:
+        if self._due(trainer):
             module.share_latest()
             values = {key: float(value) for key, value in module.latest.items()}
             rates = {f"lr/{group['name']}": group["lr"] for group in trainer.optimizers[0].param_groups}
@@ -45,6 +44,10 @@ class MetricsWriter(StepCallback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
         self.write(trainer, pl_module.validated)
+
+    def _due(self, trainer: pl.Trainer) -> bool:
+        """Tell whether the terms of this step are written."""
+        return trainer.global_step % self.every_n_steps == 0 or trainer.global_step == trainer.max_steps
 
     def write(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
         """One line of this step."""
