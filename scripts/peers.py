@@ -93,7 +93,7 @@ MNIST, CIFAR = {"data": "mnist", "n": 2000}, {"data": "cifar10", "n": 2000}
 MATCHES = {
     "digits_diffusion": Match("digits_diffusion", "digits", DIFFUSION, labels=True),
     "digits_diffusion_unlabelled": Match(
-        "digits_diffusion", "digits", DIFFUSION, (*UNLABELLED, "model.guidance_scale=1")
+        "digits_diffusion", "digits", DIFFUSION, (*UNLABELLED, "model.clusters=20")
     ),
     "digits_vae": Match("digits_vae", "digits", ("pythae VAE",)),
     "digits_vae_unlabelled": Match("digits_vae", "digits", ("pythae VAE",), UNLABELLED),
