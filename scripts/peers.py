@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from genkit.config.build import build
 from genkit.config.hydra.app import composed
 from genkit.data.dataset import Dataset
+from genkit.report.figure import new_figure, save_figure
 
 RECIPES = Path(__file__).resolve().parent / "peer_recipes"
 TORCH = "torch==2.13.0"
@@ -246,23 +246,21 @@ def play(name: str, seeds: int, out: Path) -> dict[str, list[Result]]:
     return results
 
 
-def picture(name: str, out: Path, rows: int = 4, columns: int = 16, scale: int = 3) -> None:
-    """The first samples of every side of the first seed, ours above; a white line between."""
-    strips = []
-    for side in ("genkit", *(folder_of(peer) for peer in MATCHES[name].peers)):
-        with np.load(out / name / "0" / side / "samples" / "samples.npz") as file:
+def picture(name: str, out: Path, rows: int = 4, columns: int = 16) -> None:
+    """The first samples of every side of the first seed, each under its name, ours first."""
+    sides = ("genkit", *MATCHES[name].peers)
+    figure = new_figure(9, 0.4 + 2.55 * len(sides), f"{name}: samples of each side, seed 0")
+    for axes, side in zip(figure.subplots(len(sides), squeeze=False)[:, 0], sides, strict=True):
+        with np.load(out / name / "0" / folder_of(side) / "samples" / "samples.npz") as file:
             x = file["x"][: rows * columns]
-        x = (x.astype(np.float32) * (255 / max(int(x.max()), 1))).astype(np.uint8)
-        x = np.broadcast_to(x, (*x.shape[:3], 3)) if x.shape[3] == 1 else x
-        _, height, width, _ = x.shape
-        strips.append(
-            x.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
-        )
-        strips.append(np.full((4, columns * width, 3), 255, np.uint8))
-    whole = np.concatenate(strips[:-1])
-    Image.fromarray(whole).resize((whole.shape[1] * scale, whole.shape[0] * scale), Image.Resampling.NEAREST).save(
-        out / f"{name}.png"
-    )
+        x = np.pad(x / max(int(x.max()), 1), [(0, 0), (0, 1), (0, 1), (0, 0)], constant_values=0.5)
+        _, height, width, channels = x.shape
+        sheet = x.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+        sheet = sheet.reshape(rows * height, columns * width, channels)
+        axes.imshow(sheet[..., 0] if channels == 1 else sheet, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(side, fontsize=9)
+        axes.set_axis_off()
+    save_figure(out / f"{name}.png", figure)
 
 
 def in_words(values: list[float], digits: int = 2) -> str:
