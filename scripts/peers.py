@@ -89,17 +89,16 @@ class Match:
 
 
 UNLABELLED = ("model.conditional=false",)
+FORTY = "latent_density.components=40"  # those of the presets are for each label
 FLOAT = ("trainer.precision=32-true",)  # the peers' own: bfloat16 is slower where a processor only emulates it
 MNIST, CIFAR = {"data": "mnist", "n": 2000}, {"data": "cifar10", "n": 2000}
 MATCHES = {
     "digits_diffusion": Match("digits_diffusion", "digits", DIFFUSION, labels=True),
     "digits_diffusion_unlabelled": Match("digits_diffusion", "digits", DIFFUSION, (*UNLABELLED, "model.clusters=20")),
-    "digits_vae": Match("digits_vae", "digits", ("pythae VAE",)),
-    "digits_vae_unlabelled": Match("digits_vae", "digits", ("pythae VAE",), UNLABELLED),
-    "digits_autoencoder": Match("digits_autoencoder", "digits", ("pythae AE",)),
-    "digits_autoencoder_unlabelled": Match("digits_autoencoder", "digits", ("pythae AE",), UNLABELLED),
+    "digits_vae_unlabelled": Match("digits_vae", "digits", ("pythae VAE",), (*UNLABELLED, FORTY)),
+    "digits_autoencoder_unlabelled": Match("digits_autoencoder", "digits", ("pythae AE",), (*UNLABELLED, FORTY)),
     "digits_r3gan": Match("digits_r3gan", "digits", ("DCGAN loop",), labels=True),
-    "digits_glow": Match("digits_glow", "digits", ("zuko NSF",)),
+    "digits_flow": Match("digits_flow", "digits", ("zuko NSF",), labels=True),
     "mnist_diffusion": Match("mnist_diffusion", peers=DIFFUSION, words=FLOAT, **MNIST),
     "mnist_grey_vae": Match("mnist_grey_vae", peers=("pythae VAE",), **MNIST),
     "mnist_r3gan": Match("mnist_r3gan", peers=("DCGAN loop",), words=FLOAT, labels=True, **MNIST),
