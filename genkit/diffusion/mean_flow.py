@@ -9,9 +9,12 @@ so one evaluation crosses any distance. Differentiated by t it obeys an identity
 .. math:: u(z_t, s, t) = v - (t - s) \frac{d}{dt} u(z_t, s, t), \qquad
           \frac{d}{dt} u = \partial_z u \cdot v + \partial_t u,
 
-whose right side, taken as it is, is the target of the left.
+whose right side, taken as it is, is the target of the left. The v along which u is differentiated is either that of the
+example and its noise, right on the average and noisy, or the network's own u(z_t, t, t); the identity is then a plain
+regression of u + (t − s) du/dt on ε − x, which knows z_t alone.
 
-References: Mean Flows for One-step Generative Modeling (Geng et al. 2025, 2505.13447).
+References: Mean Flows for One-step Generative Modeling (Geng et al. 2025, 2505.13447); Improved Mean Flows (Geng et al.
+2025, 2512.02012).
 
 In this file: the denoiser, its objective, its sampler.
 """
@@ -66,6 +69,8 @@ class MeanFlowObjective(DenoisingObjective):
         share: Share of a batch with s < t; the rest learns the velocity, s = t.
         power: p; 0: the plain square.
         offset: c.
+        own_velocity: Differentiate along the network's own velocity (Geng et al. 2025, 2512.02012): one more evaluation
+            of the examples with s < t. False: along the example's, ε − x.
     """
 
     differentiates = True
@@ -77,7 +82,9 @@ class MeanFlowObjective(DenoisingObjective):
         share: Probability = 0.5,
         power: Annotated[float, Range(0.0, 2.0)] = 1.0,
         offset: PositiveFloat = 0.001,
+        own_velocity: bool = False,
     ) -> None:
+        self.own_velocity = own_velocity
         self.times, self.coupling = times or LogitNormalTimes(mean=-0.4), coupling or IndependentCoupling()
         self.share, self.power, self.offset = share, power, offset
 
@@ -95,7 +102,9 @@ class MeanFlowObjective(DenoisingObjective):
         alpha, sigma = (expand_to(value, x) for value in denoiser.schedule(t))
         x_t, target = alpha * x + sigma * eps, eps - x
         if len(rows):
-            change = self._change(denoiser, x_t[rows], t[rows], s[rows], target[rows], None if y is None else y[rows])
+            change = self._change_of(
+                denoiser, x_t[rows], t[rows], s[rows], target[rows], None if y is None else y[rows]
+            )
             _, sigma_s = denoiser.schedule(s[rows])
             target = target.index_add(0, rows, -expand_to(denoiser.schedule(t[rows])[1] - sigma_s, x) * change)
         error = (denoiser.average(x_t, t, s, y) - target).square().flatten(1).mean(1)
@@ -109,6 +118,20 @@ class MeanFlowObjective(DenoisingObjective):
         cpu = torch.device("cpu")
         apart = drawn(lambda size, _: torch.arange(*size) < self.share * size[0], (n,), cpu)
         return torch.from_numpy(apart.numpy().nonzero()[0])
+
+    @torch.no_grad()
+    def _change_of(
+        self,
+        denoiser: AverageVelocityDenoiser,
+        x_t: Tensor,
+        t: Tensor,
+        s: Tensor,
+        velocity: Tensor,
+        y: Tensor | None,
+    ) -> Tensor:
+        """du/dt (B, *shape) along the velocity that was chosen."""
+        along = denoiser.average(x_t, t, t, y) if self.own_velocity else velocity
+        return self._change(denoiser, x_t, t, s, along, y)
 
     @staticmethod
     @torch.no_grad()

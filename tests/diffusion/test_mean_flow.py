@@ -10,6 +10,7 @@ from genkit.diffusion.mean_flow import AverageVelocityDenoiser, MeanFlowObjectiv
 from genkit.diffusion.parametrisation import VelocityDenoiser
 from genkit.diffusion.sampler import HeunSampler
 from genkit.diffusion.schedule import RectifiedSchedule
+from genkit.diffusion.time_distribution import LogitNormalTimes
 from genkit.errors import ConfigError
 from genkit.nn.backbone import Backbone
 from genkit.nn.dit import DiT
@@ -77,13 +78,29 @@ class Point(Backbone):
         return (x * (now**2 + (1 - now) ** 2 * STD**2).sqrt() - 0.3) / now
 
 
-def test_an_exact_network_has_no_loss():
+@pytest.mark.parametrize("own_velocity", [False, True])
+def test_an_exact_network_has_no_loss(own_velocity):
     denoiser = AverageVelocityDenoiser(
         backbone=Point(), schedule=SCHEDULE, data_std=torch.tensor(STD, dtype=torch.float64)
     )
     torch.manual_seed(0)
-    terms = MeanFlowObjective()(denoiser, torch.full((64, 2), 0.3, dtype=torch.float64), None)
+    terms = MeanFlowObjective(own_velocity=own_velocity)(denoiser, torch.full((64, 2), 0.3, dtype=torch.float64), None)
     assert terms["error"] < 1e-10
+
+
+def test_along_its_own_velocity_an_exact_network_errs_by_nothing_but_the_noise_of_the_data():
+    """u + (t − s) du/dt along u(z, t, t) is then the mean velocity at z_t, a plain regression of ε − x: what is left is
+    E Var(ε − x | z_t) = E STD² / spread(t)², whatever s."""
+    torch.manual_seed(0)
+    x = STD * torch.randn(40_000, 2, dtype=torch.float64)
+    objective = MeanFlowObjective(share=1.0, power=0.0, own_velocity=True)
+    error = float(objective(exact(), x, None)["error"])
+    torch.manual_seed(1)
+    times = LogitNormalTimes(mean=-0.4)
+    ends = torch.stack([times(40_000, SCHEDULE, torch.tensor(STD)) for _ in range(2)])
+    _, path = SCHEDULE(ends.amax(0).double())
+    least = float((STD / spread(path)).square().mean())
+    assert error == pytest.approx(least, rel=0.02)
 
 
 class Gap(Backbone):
