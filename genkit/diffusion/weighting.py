@@ -58,3 +58,20 @@ class DataWeighting(Weighting):
 
     def __call__(self, denoiser: NetworkDenoiser, t: Tensor) -> Tensor:
         return t.new_ones(t.shape)
+
+
+class VelocityWeighting(Weighting):
+    """1 / sigma² where alpha = 1 − sigma: the squared error of ε − x, whatever the network predicts.
+
+    References: Back to Basics: Let Denoising Generative Models Denoise (Li & He 2025, 2511.13720).
+
+    Arguments:
+        least: Lower bound of sigma, below which a network that predicts x would be paid for its rounding.
+    """
+
+    def __init__(self, least: PositiveFloat = 0.05) -> None:
+        self.least = least
+
+    def __call__(self, denoiser: NetworkDenoiser, t: Tensor) -> Tensor:
+        _, sigma = denoiser.schedule(t)
+        return sigma.clamp(min=self.least) ** -2

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from genkit.diffusion.coupling import IndependentCoupling, MinibatchOT
 from genkit.diffusion.objective import Denoising
-from genkit.diffusion.parametrisation import DataDenoiser, EDMDenoiser, VDenoiser
+from genkit.diffusion.parametrisation import DataDenoiser, EDMDenoiser, VDenoiser, VelocityDenoiser
 from genkit.diffusion.time_distribution import LogitNormalTimes, LogNormalLevels, UniformTimes
-from genkit.diffusion.weighting import DataWeighting, EDMWeighting, MinSNRWeighting, OutputWeighting
+from genkit.diffusion.weighting import DataWeighting, EDMWeighting, MinSNRWeighting, OutputWeighting, VelocityWeighting
 from genkit.nn.backbone import Backbone
 from genkit.noise import generator_of
 
@@ -23,6 +23,7 @@ TIMES = {
     "logit": LogitNormalTimes(),
 }
 WEIGHTINGS = {"output": OutputWeighting(), "edm": EDMWeighting(), "min-snr": MinSNRWeighting(), "data": DataWeighting()}
+WEIGHTINGS["velocity"] = VelocityWeighting()
 
 
 @pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
@@ -58,6 +59,9 @@ def test_weights_are_their_papers():
     torch.testing.assert_close(OutputWeighting()(v, t), snr + 1)  # of v: min(snr, γ) / (snr + 1) in the paper
     torch.testing.assert_close(EDMWeighting()(v, t), OutputWeighting()(edm, t))
     torch.testing.assert_close(EDMWeighting()(edm, t), (1 / snr + 0.25) / (0.25 / snr))
+    straight = VelocityDenoiser(backbone=Linear(t), schedule=SCHEDULES["rectified"], data_std=std)
+    torch.testing.assert_close(VelocityWeighting(1e-6)(straight, t), OutputWeighting()(straight, t))
+    assert float(VelocityWeighting(0.2)(straight, t).max()) == pytest.approx(25)
 
 
 class Voiceless(VDenoiser):
