@@ -27,6 +27,7 @@ PROMISES = {  # experiment -> metric -> (least, greatest); margins of several se
     "digits_drifting": {"fid": (0.0, 0.71), "coverage": (0.85, 1.0), "precision": (0.8, 1.0)},
     "digits_diffusion": {"fid": (0.0, 0.71), "coverage": (0.8, 1.0), "precision": (0.7, 1.0)},
     "digits_vae": {"fid": (0.0, 1.2), "coverage": (0.85, 1.0), "precision": (0.8, 1.0)},
+    "digits_flow": {"fid": (0.0, 0.9), "coverage": (0.8, 1.0), "bits_per_dim": (1.8, 1.98)},
     "digits_pixel_cnn": {"bits_per_dim": (1.7, 1.9)},
     "digits_vq_vae": {"fid": (0.0, 1.2), "coverage": (0.8, 1.0), "precision": (0.75, 1.0)},
 }
