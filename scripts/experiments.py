@@ -45,6 +45,7 @@ work. "Times the floor" is explained in [Reading scores](scores.md); models that
 the [README](../README.md#your-own-data-in-one-command).
 
 `scripts/experiments.py` writes this page from `conf/experiment/*.yaml`. `genkit list experiments` prints the same.
+`python scripts/reproduce.py OUT NAME` trains one of them again and scores it, from a clone of the project.
 """
 
 

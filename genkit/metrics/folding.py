@@ -9,7 +9,7 @@ All of it is tensors in lists that may be concatenated, so that sets of several 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,8 @@ from torch import Tensor
 from genkit.errors import NumericalError
 from genkit.metrics.moments import Moments
 
-PIECE = 4096  # rows whose moments are taken at once: a centred copy of all of them would be as large as they are
+PIECE = 4096  # rows that are folded at once, or a multiple
+WINDOW = 1024  # rows, at least, whose scatter is taken at once
 KEPT = 2**28  # bytes of a set beyond which rows are folded, 30,000 of 1,024 columns
 
 
@@ -51,7 +52,7 @@ class RowFold:
         if not len(rows):
             return
         check_finite(rows, self.count)
-        moments[:] = [packed(joined_moments(unpacked(moments), rows))]
+        moments[:] = [packed(joined_moments(unpacked(moments), [rows]))]
         kept = torch.cat([*sample, rows[-self.count % self.stride :: self.stride]])
         self.count += len(rows)
         while kept.nbytes > KEPT // 2 and len(kept) > 2:
@@ -67,11 +68,43 @@ def check_finite(rows: Tensor, first: int = 0) -> None:
         raise NumericalError(f"row {bad:,} of features is not finite: the samples or the features diverged")
 
 
-def joined_moments(folded: Moments | None, rows: Tensor) -> Moments:
-    """The moments of folded rows and others (n, D) together. Raises ConfigError where there are none at all."""
+def joined_moments(folded: Moments | None, rows: Sequence[Tensor]) -> Moments:
+    """The moments of folded rows and others (n_i, D) together. Raises ConfigError where there are none at all."""
     if folded is None:
-        return Moments.over(rows.split(PIECE))
-    return folded.merge(Moments.over(rows.split(PIECE))) if len(rows) else folded
+        return Moments.over(recut(rows))
+    return folded.merge(Moments.over(recut(rows))) if any(map(len, rows)) else folded
+
+
+def recut(pieces: Sequence[Tensor]) -> Iterator[Tensor]:
+    """The rows of pieces (n_i, D) in their order, so many at a time that sums over them depend on D and not on the n_i.
+
+    No more than a processor's cache holds where D allows it; a scatter is D x D, so no fewer than that costs.
+    """
+    size = max(WINDOW, 2 * pieces[0].shape[1]) if pieces else WINDOW
+    waiting: list[Tensor] = []
+    held = 0
+    for piece in pieces:
+        low = 0
+        while held + len(piece) - low >= size:
+            part = piece[low : low + size - held]
+            yield torch.cat([*waiting, part]) if waiting else part
+            low, waiting, held = low + len(part), [], 0
+        if low < len(piece):
+            waiting.append(piece[low:])
+            held += len(piece) - low
+    if waiting:
+        yield torch.cat(waiting) if len(waiting) > 1 else waiting[0]
+
+
+def folded_rows(blocks: Sequence[Tensor]) -> int:
+    """The number of rows that packed sets are the moments of."""
+    total = 0
+    for tensor in blocks:
+        at = 0
+        while at < len(tensor):
+            dim, total = int(tensor[at]), total + int(tensor[at + 1])
+            at += 2 + dim + dim * dim
+    return total
 
 
 def packed(moments: Moments) -> Tensor:

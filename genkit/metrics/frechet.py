@@ -8,8 +8,9 @@ unstable. Instead S₁ = R Rᵀ, and S₁S₂ has the eigenvalues of the symmetr
 With fewer rows than columns the trace is the nuclear norm (sum of singular values) of A Bᵀ, n₁ x n₂, where A and B are
 the centred rows over √(n − 1); then no D x D matrix is formed.
 
-The rows themselves serve its error alone. Beyond 256 MB of a side they are folded into moments as they come, so that
-memory does not grow with their number, and the error is taken from a sample of them (`folding.py`).
+The distance is one of moments, which are summed in the order in which rows come; the rows themselves serve its error
+alone. Beyond 256 MB of a side they are folded into moments as they come, so that memory does not grow with their
+number, and the error is taken from a sample of them (`folding.py`).
 
 The estimate is biased upwards: two sets of n rows of the same white Gaussian are at 2D/n + D(D + 1)/(2n) on average. It
 means something only beside its value for real data at the same n; `frechet_error.py` has its bias and its error.
@@ -17,7 +18,7 @@ means something only beside its value for real data at the same n; `frechet_erro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from genkit.errors import NumericalError
 from genkit.metrics.base import Probe, Requirement
-from genkit.metrics.folding import RowFold, check_finite, joined_moments, unpacked
+from genkit.metrics.folding import RowFold, check_finite, folded_rows, joined_moments, unpacked
 from genkit.metrics.frechet_error import FrechetError, too_few
 from genkit.metrics.moments import RELATIVE_CUT, Moments, covariance_factor
 from genkit.metrics.pair_metric import PairMetric
@@ -39,8 +40,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 
     Raises NumericalError where the result is negative beyond rounding.
     """
-    overlap = _trace_root(_symmetric(_sandwich(covariance_factor(cov1), cov2)))
-    return _assemble(mean1 - mean2, cov1.trace() + cov2.trace(), overlap)
+    return _distance(mean1 - mean2, cov1, covariance_factor(cov1), cov2)
 
 
 def frechet_distance_of_rows(x: Tensor, y: Tensor) -> Tensor:
@@ -112,26 +112,30 @@ class FrechetDistance(PairMetric):
             self.add_state(f"{name}_moments", default=[], dist_reduce_fx="cat")
             self.add_state(f"{name}_sample", default=[], dist_reduce_fx="cat")
         self._folds = {name: RowFold() for name in SIDES}
-        self._folded_error: tuple[Sequence[int], FrechetError | None] | None = None
+        self._fitted: dict[str, Moments] = {}
+        self._known_error: tuple[tuple[int, ...], FrechetError | None] | None = None
 
     def reset(self) -> None:
         super().reset()
-        self._folds, self._folded_error = {name: RowFold() for name in SIDES}, None
+        self._folds, self._fitted, self._known_error = {name: RowFold() for name in SIDES}, {}, None
 
     def update(self, probe: Probe) -> None:
         """Keep the rows of one batch, or their moments where there are more than memory is given to."""
         super().update(probe)
         for name in SIDES:
             if pieces := self.pieces(name):
-                setattr(self, name, self._folds[name].fold(pieces, *self._folded_of(name, pieces[0])))
+                left = self._folds[name].fold(pieces, *self._folded_of(name, pieces[0]))
+                if left is not pieces:
+                    setattr(self, name, left)
 
     def compute(self) -> Tensor:
         """() ≥ 0. Raises ConfigError for fewer than two rows on a side, NumericalError for rows that are not finite."""
-        real, fake = self.rows()
-        if not self._folded and max(len(real), len(fake)) < real.shape[1]:
-            return frechet_distance_of_rows(real, fake)
-        left, right = (self._moments(name) for name in SIDES)
-        return frechet_distance(left.mean, left.covariance, right.mean, right.covariance)
+        real, fake = (self.pieces(name) if self._folded else self._enough(name) for name in SIDES)
+        self._check_columns(real[0], fake[0])
+        if max(map(self._count, SIDES)) < real[0].shape[1]:
+            return frechet_distance_of_rows(*(torch.cat(self._checked(name)) for name in SIDES))
+        left, right = map(self._moments, SIDES)
+        return _distance(left.mean - right.mean, left.covariance, left.factor, right.covariance)
 
     def rows(self) -> tuple[Tensor, Tensor]:
         """As of any pair of sets; of what was folded the sample."""
@@ -158,13 +162,13 @@ class FrechetDistance(PairMetric):
         return float(self.compute()) - error.bias
 
     def _error(self) -> FrechetError | None:
-        if not self._folded:
-            return self.once(FrechetError.of)
-        left, right = (self._moments(name) for name in SIDES)
-        counts = (left.count, right.count)
-        if self._folded_error is None or self._folded_error[0] != counts:
-            self._folded_error = counts, FrechetError.of(*self.rows(), moments=(left, right))
-        return self._folded_error[1]
+        real, fake = self.rows()
+        counts = tuple(map(self._count, SIDES))
+        if self._known_error is None or self._known_error[0] != counts:
+            few = min(counts) <= real.shape[1]
+            moments = None if few else (self._moments("real"), self._moments("fake"))
+            self._known_error = counts, None if few else FrechetError.of(real, fake, moments=moments)
+        return self._known_error[1]
 
     @property
     def _folded(self) -> bool:
@@ -179,8 +183,17 @@ class FrechetDistance(PairMetric):
         return moments, sample
 
     def _moments(self, name: str) -> Moments:
-        """The moments of a side, those of folded rows and of the others."""
-        return joined_moments(unpacked(self._packed(name)), self._rows_of(name))
+        """The moments of a side, those of folded rows and of the others; the same object until rows are added."""
+        known = self._fitted.get(name)
+        if known is None or known.count != self._count(name):
+            folded = unpacked(self._packed(name))
+            known = self._fitted[name] = joined_moments(folded, self.pieces(name))
+            if not bool(torch.isfinite(known.mean).all()):
+                self._rows_of(name)  # which says where
+        return known
+
+    def _count(self, name: str) -> int:
+        return folded_rows(self._packed(name)) + sum(piece.shape[0] for piece in self.pieces(name))
 
     def _packed(self, name: str) -> list[Tensor]:
         """The packed moments of a side; after a reduction across processes they are one tensor."""
@@ -196,7 +209,7 @@ class FrechetDistance(PairMetric):
         return rows
 
     def params(self) -> dict[str, Any]:
-        return {"ddof": 1, "dtype": "float64", "dim": self.rows()[0].shape[1]}
+        return {"ddof": 1, "dtype": "float64", "dim": self.pieces("real")[0].shape[1]}
 
 
 class ReconstructionFrechet(FrechetDistance):
@@ -217,8 +230,10 @@ def _scaled(rows: Tensor) -> Tensor:
     return (rows - rows.mean(0)) / (len(rows) - 1) ** 0.5
 
 
-def _sandwich(factor: Tensor, covariance: Tensor) -> Tensor:
-    return factor.T @ covariance @ factor
+def _distance(shift: Tensor, cov1: Tensor, factor1: Tensor, cov2: Tensor) -> Tensor:
+    """Of Gaussians that lie `shift` (D,) apart; `factor1` (D, r) is that of the covariance `cov1` (D, D)."""
+    overlap = _trace_root(_symmetric(factor1.T @ cov2 @ factor1))
+    return _assemble(shift, cov1.trace() + cov2.trace(), overlap)
 
 
 def _symmetric(matrix: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from genkit.metrics.moments import RELATIVE_CUT, Moments, covariance_factor
+from genkit.metrics.moments import RELATIVE_CUT, Moments, gram
 
 QUANTILE = 2.06  # of a standardised distance at 97.5 %; the normal one is 1.96
 POWER = 0.75
@@ -116,7 +116,7 @@ class _Side:
 
 def _sides(left: Moments, right: Moments, real: Tensor, fake: Tensor) -> tuple[_Side, _Side] | None:
     """The reference's and the samples' share; None where the two have no direction in common."""
-    factor = covariance_factor(left.covariance)
+    factor = left.factor
     values, axes = torch.linalg.eigh(factor.T @ right.covariance @ factor)
     keep = values > RELATIVE_CUT * values.amax() if len(values) else values > 0
     if not bool(keep.any()):
@@ -133,9 +133,10 @@ def _sides(left: Moments, right: Moments, real: Tensor, fake: Tensor) -> tuple[_
 def _side(rows: Tensor, shift: Tensor, to_z: Tensor, moments: Moments, s: Tensor, curvature: Tensor) -> _Side:
     """Of centred rows (n, D), with the map (D, r) from them to z."""
     n, m, z = moments.count, len(rows), rows @ to_z
-    squares = z.square()
-    influence = 2.0 * (rows @ shift) + rows.square().sum(1) - (squares / s).sum(1)
-    spread = squares.T @ squares / m - (z.T @ z / m).square()
+    second = torch.diag((n - 1) / n * s.square()) if m == n else gram(z) / m  # known, but for a sample's own
+    squares = z.square_()
+    influence = 2.0 * (rows @ shift) + torch.linalg.vector_norm(rows, dim=1).square() - squares @ (1.0 / s)
+    spread = gram(squares) / m - second.square()
     return _Side(float(influence.var()) / n, moments.covariance / n, spread / n, curvature)
 
 

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
+from scipy.linalg.blas import dsyrk  # torchmetrics has loaded it
 from torch import Tensor
 
 from genkit.errors import ConfigError
 
-STRIPS = 8  # in which a symmetric product is cut at most, so that nearly half of it need not be computed
 RELATIVE_CUT = 1e-12  # of the largest variance: what is below it counts as no direction
-LEAST_STRIP = 64  # columns below which a product is slower than the half that it saves
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Moments:
         """The moments of rows (n, D), n ≥ 1."""
         rows = rows.to(torch.float64)
         mean = rows.mean(0)
-        return cls(len(rows), mean, _gram(rows - mean))
+        return cls(len(rows), mean, gram(rows - mean))
 
     @classmethod
     def over(cls, pieces: Iterable[Tensor]) -> Moments:
@@ -74,6 +74,11 @@ class Moments:
             raise ConfigError(f"a covariance needs at least 2 rows, got {self.count}: raise n=")
         return self.scatter / (self.count - 1)
 
+    @cached_property
+    def factor(self) -> Tensor:
+        """R (D, r) with R Rᵀ = the covariance, r its numerical rank; decomposed once."""
+        return covariance_factor(self.covariance)
+
 
 def mean_and_variance(pieces: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean (D,) and variance (D,), divided by n, of each column of all rows of `pieces`, (n_i, D) each.
@@ -101,13 +106,10 @@ def covariance_factor(covariance: Tensor) -> Tensor:
     return axes[:, keep] * variances[keep].sqrt()
 
 
-def _gram(rows: Tensor) -> Tensor:
-    """rowsᵀ rows (D, D) of rows (n, D): each strip of columns with itself and those after it, mirrored."""
-    dim = rows.shape[1]
-    width = max(LEAST_STRIP, -(-dim // STRIPS))
-    gram = rows.new_empty(dim, dim)
-    for low in range(0, dim, width):
-        high = min(low + width, dim)
-        gram[low:high, low:] = rows[:, low:high].T @ rows[:, low:]
-        gram[high:, low:high] = gram[low:high, high:].T
-    return gram
+def gram(rows: Tensor) -> Tensor:
+    """rowsᵀ rows (D, D) of rows (n, D) float64, in half the products of a general one where they lie in memory."""
+    if rows.device.type != "cpu":
+        return rows.T @ rows
+    upper = dsyrk(1.0, rows.detach().contiguous().numpy().T)  # transposed as Fortran has it, so nothing is copied
+    lower = torch.from_numpy(upper.T)
+    return lower + lower.tril(-1).T

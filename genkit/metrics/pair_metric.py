@@ -100,8 +100,7 @@ class PairMetric(ProbeMetric, ABC):
             NumericalError: a row is not finite.
         """
         real, fake = (self._rows_of(name) for name in ("real", "fake"))
-        if real.shape[1] != fake.shape[1]:
-            raise ConfigError(f"{self._name}: real rows have {real.shape[1]:,} columns and fake rows {fake.shape[1]:,}")
+        self._check_columns(real, fake)
         return real, fake
 
     def pieces(self, name: str) -> list[Tensor]:
@@ -120,6 +119,10 @@ class PairMetric(ProbeMetric, ABC):
     def _name(self) -> str:
         return type(self).__name__
 
+    def _check_columns(self, real: Tensor, fake: Tensor) -> None:
+        if real.shape[1] != fake.shape[1]:
+            raise ConfigError(f"{self._name}: real rows have {real.shape[1]:,} columns and fake rows {fake.shape[1]:,}")
+
     def _rows_of(self, name: str) -> Tensor:
         """A set, checked and in canonical order; it takes the place of the batches, which nobody needs any longer."""
         pieces, known = self.pieces(name), self._sorted.get(name)
@@ -129,11 +132,7 @@ class PairMetric(ProbeMetric, ABC):
         return known.rows
 
     def _checked(self, name: str) -> list[Tensor]:
-        pieces = self.pieces(name)
-        n = sum(map(len, pieces))
-        if n < self.least:
-            advice = "raise n=" if name == "fake" else "hold out more"
-            raise ConfigError(f"{self._name} needs at least {self.least:,} {name} samples, got {n:,}: {advice}")
+        pieces = self._enough(name)
         if not all(bool(torch.isfinite(piece.sum())) for piece in pieces):  # a sum overflows where a value nearly does
             finite = torch.isfinite(torch.cat(pieces)).all(1)
             if not finite.all():
@@ -141,6 +140,14 @@ class PairMetric(ProbeMetric, ABC):
                 raise NumericalError(
                     f"{self._name}: {name} row {bad} is not finite: the samples or the features diverged"
                 )
+        return pieces
+
+    def _enough(self, name: str) -> list[Tensor]:
+        pieces = self.pieces(name)
+        n = sum(map(len, pieces))
+        if n < self.least:
+            advice = "raise n=" if name == "fake" else "hold out more"
+            raise ConfigError(f"{self._name} needs at least {self.least:,} {name} samples, got {n:,}: {advice}")
         return pieces
 
 

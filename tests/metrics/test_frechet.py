@@ -115,6 +115,22 @@ def test_batches_change_nothing(batch_size: int) -> None:
     assert float(metric_of(x, y, batch_size).compute()) == pytest.approx(fid(x, y), rel=1e-12)
 
 
+def test_batches_change_no_bit_of_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "WINDOW", 32)
+    x, y = normal(200, 6), normal(180, 6, seed=1) * 1.3 + 0.2
+    assert len({float(metric_of(x, y, batch_size).compute()) for batch_size in (1, 7, 31, 32, 33, 200)}) == 1
+
+
+def test_rows_that_come_after_a_score_are_in_the_next_one() -> None:
+    x, y = normal(200, 6), normal(180, 6, seed=1) * 1.3 + 0.2
+    metric = metric_of(x[:120], y[:90])
+    assert metric.interval(0, 0) is not None
+    metric.compute()
+    metric.update(probe(x[120:], y[90:]))
+    assert float(metric.compute()) == pytest.approx(fid(x, y), rel=1e-12)
+    assert metric.interval(0, 0) == pytest.approx(metric_of(x, y).interval(0, 0), rel=1e-9)
+
+
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_processes_change_nothing(world: int) -> None:
     x, y = normal(200, 6), normal(180, 6, seed=1) * 1.3 + 0.2

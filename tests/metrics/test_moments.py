@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from genkit.errors import ConfigError
-from genkit.metrics.moments import Moments
+from genkit.metrics.moments import Moments, gram
 
 ROWS = torch.randn(60, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64) @ torch.diag(
     torch.tensor([1.0, 2.0, 0.1, 30.0, 1e-3], dtype=torch.float64)
@@ -55,3 +55,13 @@ def test_strips_give_the_whole_scatter(dim: int) -> None:
     rows = torch.randn(20, dim, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 3.0
     scatter = Moments.of(rows).scatter
     assert relative_error(scatter, 19 * torch.cov(rows.T)) < 1e-13
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (60, 5), (7, 130), (300, 64)], ids=str)
+def test_a_gram_is_the_product_to_the_last_symmetric_entry(shape: tuple[int, int]) -> None:
+    wide = torch.randn(shape[0], 2 * shape[1], generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for rows in (wide[:, : shape[1]].contiguous(), wide[:, ::2]):  # the second does not lie in one piece
+        found = gram(rows)
+        torch.testing.assert_close(found, rows.T @ rows, rtol=1e-12, atol=1e-12)
+        assert torch.equal(found, found.T)
+        assert found.shape == (shape[1], shape[1])

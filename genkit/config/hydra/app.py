@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from genkit.config.hydra.catalog import conf_dir, primary_name
+from genkit.config.hydra.quicker import quicker
 from genkit.config.hydra.search.options import OPTUNA
 
 NAMESPACE = "hydra_plugins"  # Hydra takes plugins from this package alone
@@ -40,7 +41,7 @@ def run_app(verb: str, argv: Sequence[str], job: Callable[[Any], float | None]) 
 
     task.__module__ = "genkit"  # Hydra names the application after it
     _offer_own_plugins()
-    with _process(argv), _one_composition(argv):
+    with _process(argv), _one_composition(argv), quicker():
         hydra.main(config_path=str(conf_dir()), config_name=primary_name(verb), version_base="1.3")(task)()
 
 
