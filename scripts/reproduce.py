@@ -24,15 +24,15 @@ SEVEN = {  # name of the run -> the training that the table of the seven familie
     "autoencoder": ("experiment=digits_autoencoder",),
     "vae": ("experiment=digits_vae",),
     "gan": ("experiment=digits_r3gan",),
-    "flow": ("model=flow", "data=digits"),
-    "diffusion": ("experiment=digits_diffusion", "trainer.max_steps=800", "sampler=heun"),
+    "flow": ("experiment=digits_flow",),
+    "diffusion": ("experiment=digits_diffusion",),
     "pixel_cnn": ("experiment=digits_pixel_cnn", "model.conditional=true"),
     "ebm": ("experiment=digits_ebm",),
 }
 FOUR = "metric=[fid,coverage,precision,recall]"
 ELSEWHERE = {  # tables that other scripts make
     "docs/experiments.md, all of it from the files of the experiments": "scripts/experiments.py",
-    "docs/scores.md, beside other people's tools": "scripts/peers.py OUT",
+    "docs/peers.md": "scripts/peers.py OUT",
     "docs/report.md, faults that are found": "scripts/diagnosis.py OUT",
     "docs/evaluation.md, coverage of intervals": "scripts/interval_coverage.py",
     "docs/evaluation.md, copies that are accused": "scripts/copying_rate.py",
