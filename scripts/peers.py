@@ -10,6 +10,7 @@ multiple of its floor, and the ratio of ours to the peer's; OUT/<match>.png our 
     python scripts/peers.py outputs/peers                     # everything, three seeds each: hours
     python scripts/peers.py outputs/peers digits_vae seeds=1  # one match
     python scripts/peers.py outputs/peers --list
+    python scripts/peers.py outputs/peers --table             # of all that is finished
 
 What is finished is not done again. One thread each; CPU seconds grow on a busy machine for both sides alike.
 """
@@ -219,30 +220,31 @@ def kept(folder: Path, seconds: float, match: Match) -> Result:
     return result
 
 
-def play(name: str, seeds: int, out: Path) -> dict[str, list[Result]]:
+def play(name: str, seeds: int, out: Path) -> None:
     """All sides of a match over the seeds, in turns."""
-    match, results = MATCHES[name], {side: [] for side in ("genkit", *MATCHES[name].peers)}  # type: dict[str, list[Result]]
+    match = MATCHES[name]
     for seed in range(seeds):
         folder = out / name / str(seed)
         folder.mkdir(parents=True, exist_ok=True)
         (mine := folder / "genkit").mkdir(exist_ok=True)
         done = finished(mine) or kept(mine, ours(match, seed, mine), match)
-        results["genkit"].append(done)
+        reached = {"genkit": done}
         for side in match.peers:
             place = folder / folder_of(side)
             there = finished(place)
             if there is None:
                 there = kept(place, theirs(match, PEERS[side], seed, done.seconds, place, out), match)
-            results[side].append(there)
-        print(
-            name,
-            "seed",
-            seed,
-            {side: done[-1].scores["independent"]["fid"] for side, done in results.items()},
-            flush=True,
-        )
+            reached[side] = there
+        print(name, "seed", seed, {side: it.scores["independent"]["fid"] for side, it in reached.items()}, flush=True)
     picture(name, out)
-    return results
+
+
+def standing(name: str, out: Path) -> dict[str, list[Result]]:
+    """What is finished of a match: of each side as many seeds as all have."""
+    sides = ("genkit", *MATCHES[name].peers)
+    seeds = sorted((out / name).iterdir()) if (out / name).is_dir() else []
+    results = {side: [done for seed in seeds if (done := finished(seed / folder_of(side)))] for side in sides}
+    return {side: done[: min(map(len, results.values()))] for side, done in results.items()}
 
 
 def picture(name: str, out: Path, rows: int = 4, columns: int = 16) -> None:
@@ -275,6 +277,7 @@ def lines(name: str, results: dict[str, list[Result]]) -> list[str]:
         row: list[Any] = [
             f"`{name}`" if side == "genkit" else "",
             side,
+            len(done),
             f"{statistics.mean(d.seconds for d in done):.0f}",
         ]
         for space in ("shipped", "independent"):
@@ -290,9 +293,17 @@ def lines(name: str, results: dict[str, list[Result]]) -> list[str]:
 
 
 HEAD = (
-    "| match | side | CPU s | distance, shipped features | ours / theirs | independent features | ours / theirs "
-    "| precision | recall | coverage |\n|---|---|---|---|---|---|---|---|---|---|\n"
+    "| match | side | seeds | CPU s | shipped features | ours / theirs | independent features | ours / theirs "
+    "| precision | recall | coverage |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
+
+
+def table(out: Path) -> str:
+    """The rows of every match of which all sides have finished a seed."""
+    found = {name: standing(name, out) for name in MATCHES}
+    return HEAD + "".join(
+        f"{row}\n" for name, results in found.items() if all(results.values()) for row in lines(name, results)
+    )
 
 
 def main() -> None:
@@ -310,10 +321,12 @@ def main() -> None:
             seeds = int(word.removeprefix("seeds="))
         elif word in MATCHES:
             names.append(word)
-        else:
+        elif word != "--table":
             sys.exit(f"{word} is no match: {', '.join(MATCHES)}")
-    table = [line for name in names or MATCHES for line in lines(name, play(name, seeds, out))]
-    text = HEAD + "\n".join(table) + "\n"
+    if "--table" not in words:
+        for name in names or MATCHES:
+            play(name, seeds, out)
+    text = table(out)
     (out / "table.md").write_text(text, encoding="utf-8")
     print(text)
 
