@@ -36,6 +36,7 @@ from rich.table import Table
 BENCHES = [*training.BENCHES, *commands.BENCHES, *scores.BENCHES, *loading.BENCHES]
 PACKAGES = ("genkit-toolkit", "torch", "lightning", "torchmetrics", "prdc", "numpy")
 BUSY = 0.5  # load per processor at which a page says that the machine was not idle
+WIDTH = 150
 UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 
 
@@ -51,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> None:
     except ValueError as error:
         parser.error(str(error))
     torch.set_num_threads(1)
-    console, busy = Console(width=140, highlight=False), load()
+    console, busy = Console(width=WIDTH, highlight=False), load()
     measured = [(bench, measure(bench, 3 * bench.rounds if asked.full else bench.rounds)) for bench in chosen]
     for line in (*heading(), *busy_lines(busy)):
         console.print(line, soft_wrap=True)
@@ -94,9 +95,9 @@ def busy_lines(busy: float | None) -> Iterator[str]:
 
 def page(measured: Sequence[tuple[Bench, Costs | str]]) -> Table:
     """One row for each bench; where there is no ratio it says why."""
-    table = Table(
-        "row", "work", "genkit", "other", "who", "ratio [lowest, highest]", "rounds", box=None, pad_edge=False
-    )
+    table = Table(box=None, pad_edge=False)
+    for title in ("row", "work", "genkit", "other", "who", "ratio [lowest, highest]", "rounds"):
+        table.add_column(title, no_wrap=True)
     for bench, costs in measured:
         if isinstance(costs, str):
             table.add_row(bench.name, bench.work, "", "", bench.peer, costs, "")

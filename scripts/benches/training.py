@@ -147,7 +147,7 @@ def windows(data: PreparedText) -> Iterator[Batch]:
         yield {"x": held[places]}
 
 
-LOOP = "plain loop that averages and clips too"
+LOOP = "plain loop, averaging and clipping"
 BENCHES = [
     Bench("trainer-small", "a step of a small VAE on the digits", LOOP, "CPU s", partial(vae_step, "small"), 3),
     Bench("trainer-large", "a step of a larger VAE on the digits", LOOP, "CPU s", partial(vae_step, "large"), 3),
