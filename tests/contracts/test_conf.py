@@ -56,7 +56,7 @@ def name_of(file: Path) -> str:
 
 
 def test_a_target_resolves_and_its_keys_are_the_constructors(subtests):
-    for file, at, node in ((file, at, node) for file in FILES for at, node in nodes(load_yaml(file))):
+    for file, at, node in [(path, at, node) for path in FILES for at, node in nodes(load_yaml(path))]:
         with subtests.test(f"{name_of(file)}: {at}"):
             cls = resolve(node["_target_"], at=at or file.stem)
             known, keys = parameters(cls), node.keys() - {"_target_"}
