@@ -90,7 +90,7 @@ def show_uses(catalog: Catalog) -> None:
 def describe(file: Path, group: str) -> str:
     """One sentence about an option."""
     node = load_yaml(file)
-    if node.keys() == {"defaults"} and "suite" in file.parts:  # a suite is what it is made of
+    if node.keys() == {"defaults"} and file.parent.name == "suite":  # a suite is what it is made of
         return " ".join(str(entry).rpartition("/")[2] for entry in node["defaults"] if isinstance(entry, str))
     comments = [line[1:].strip() for line in _opening_comments(file) if not line[1:].strip().startswith("@package")]
     if comments:

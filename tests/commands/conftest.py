@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 from command_cases import TOY, arguments, done
+from matplotlib.figure import Figure
+from PIL import Image
+
+from genkit.report import curve
+from genkit.storage.atomic import whole_file
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +23,20 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("GENKIT_DATA", raising=False)
     monkeypatch.setenv("GENKIT_CACHE", str(tmp_path / "cache"))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training ends with its curves as ever, but for their pixels, which cost as much as all the rest of it.
+
+    `test_closing.py` and `tests/report` have them drawn.
+    """
+
+    def save_empty(path: str | Path, figure: Figure) -> None:
+        with whole_file(Path(path)) as file:
+            Image.new("L", (8, 8)).save(file, "png")
+
+    monkeypatch.setattr(curve, "save_figure", save_empty)
 
 
 def trained(folder: Path, family: str, *more: str) -> Path:

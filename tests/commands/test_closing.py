@@ -10,12 +10,18 @@ from pathlib import Path
 
 import pytest
 from command_cases import Child, arguments, done, run_json
+from PIL import Image
 
 from genkit.printing import pasteable
 
 ODD = "it's [a] run=1, ü $HOME"
 CURVE = ("trainer.max_steps=4", "trainer.log_every_n_steps=1", "trainer.val_every_n_steps=2")
 FEW = ("metric=fid", "n=100", "bootstrap=0", "floor_repeats=0", "baselines=false")
+
+
+@pytest.fixture(autouse=True)
+def curves() -> None:
+    """Curves of losses are drawn here, pixels and all."""
 
 
 def made(said: str) -> dict[str, Path]:
@@ -44,6 +50,9 @@ def test_the_commands_at_the_end_can_be_pasted_one_after_the_other(work: Path) -
         "report": run / "report.html",
     }
     assert all(path.exists() for path in made(trained).values())
+    with Image.open(run / "loss.png") as picture:
+        assert min(picture.size) > 300
+        assert len(set(picture.convert("L").tobytes())) > 20  # lines, letters and their edges
     commands = next_commands(trained)
     assert commands.keys() == {"sample", "eval"}
     sampled = done(*commands["sample"], "n=4", f"out={ODD} samples")

@@ -31,7 +31,8 @@ SPECS = {
 }
 SIZES = {"toy": 32, "digits": 24, "tokens": 24, "pairs": 24, "mnist": 8}
 STEPS = 2  # of every phase
-FEW = {"steps": 6, "k": 5}  # steps of a sampler, draws of a bound
+FEW = {"steps": 4, "k": 5}  # steps of a sampler, draws of a bound
+SMALL = {"features": 32, "hidden_features": 32, "depth": 2}  # networks
 ENERGY = "genkit.models.energy"
 OF_FEW_VALUES = ("nce_ebm",)  # presets whose objective refuses data of more than four values
 # the plainest model of each class, which is asked on every kind of data, with labels and without
@@ -59,8 +60,13 @@ def named(name: str, words: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def hurried(node: dict[str, Any]) -> dict[str, Any]:
-    """A node whose samplers and likelihoods take few steps: they are a price, and no law depends on them."""
-    few: dict[str, Any] = {key: min(node[key], most) for key, most in FEW.items() if isinstance(node.get(key), int)}
+    """A node of small networks, whose samplers and likelihoods take few steps: a price, on which no law depends."""
+    most = FEW | SMALL
+    few: dict[str, Any] = {key: min(node[key], most[key]) for key in most if isinstance(node.get(key), int)}
+    if node.get("patch", "") is None:  # each pixel, on small images: one after the other
+        few["patch"] = 2
+    if "exact_up_to" in node:  # steps with derivatives in both directions
+        few["steps"] = 2
     if "sampler" in node and node.get("likelihood", "") is None:  # the default of a diffusion, spelled out
         few["likelihood"] = {"_target_": "genkit.diffusion.likelihood.FlowLikelihood", "steps": FEW["steps"]}
     if "normaliser" in node:  # likewise of an energy

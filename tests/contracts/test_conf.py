@@ -5,6 +5,7 @@ A new YAML is tested by standing there.
 
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from genkit.commands.list import promised
 from genkit.config.build import build_factory, check, parameters, schema_of
 from genkit.config.hydra.app import composed
 from genkit.config.hydra.catalog import DRAWING, Catalog, conf_dir
+from genkit.config.hydra.quicker import quicker
 from genkit.config.hydra.words import Words
 from genkit.config.resolve import FOREIGN, resolve
 from genkit.errors import ConfigError
@@ -29,9 +31,11 @@ GIVEN = {"spec"}  # what build passes; a backbone's shapes come from the model
 SHAPES = {"in_shape", "out_shape", "num_classes", "time"}
 
 
+@cache
 def load_yaml(file: Path) -> Any:
     """As Hydra reads it: 1e-3 is a number, where YAML 1.1 says text."""
-    return OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    with quicker():
+        return OmegaConf.to_container(OmegaConf.load(file), resolve=False)
 
 
 def nodes(value: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -43,9 +47,6 @@ def nodes(value: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from nodes(item, f"{at}.{key}" if at else str(key))
 
 
-TARGETS = [(file, at, node) for file in FILES for at, node in nodes(load_yaml(file))]
-
-
 def given_to(cls: type, target: str) -> set[str]:
     return set(FOREIGN.get(target, ())) | GIVEN | (SHAPES if issubclass(cls, Backbone) else set())
 
@@ -55,7 +56,7 @@ def name_of(file: Path) -> str:
 
 
 def test_a_target_resolves_and_its_keys_are_the_constructors(subtests):
-    for file, at, node in TARGETS:
+    for file, at, node in [(path, at, node) for path in FILES for at, node in nodes(load_yaml(path))]:
         with subtests.test(f"{name_of(file)}: {at}"):
             cls = resolve(node["_target_"], at=at or file.stem)
             known, keys = parameters(cls), node.keys() - {"_target_"}

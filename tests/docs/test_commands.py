@@ -15,6 +15,7 @@ from pages import PAGES, ROOT, Command, blocks, commands, name_of
 from shown import agrees, masked
 
 from genkit import cli
+from genkit.commands import doctor
 from genkit.config.hydra.catalog import DRAWING, KINDS
 
 NOT_RUN = {
@@ -103,7 +104,8 @@ def test_the_examples_of_the_help_text_run(work, genkit, capsys):
 OTHERS = ("list", "completion", "data clear")  # their usage lines say what there is to choose from
 
 
-def test_the_usage_lines_of_plain_verbs_hold(work, genkit, capsys):
+def test_the_usage_lines_of_plain_verbs_hold(work, genkit, capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "imports", lambda: iter(()))  # of every package, in a process of its own
     assert genkit("train", "model=vae", "run_dir=run") == 0
     assert genkit("eval", "ckpt=run", "metric=fid", "out=scores") == 0
     capsys.readouterr()
@@ -118,6 +120,12 @@ def test_the_usage_lines_of_plain_verbs_hold(work, genkit, capsys):
     kinds = help_of("list", capsys=capsys).split()[3].split("|")
     assert kinds == [*KINDS, "uses"]
     assert genkit("list", *kinds) == 0
+
+
+@pytest.mark.slow
+def test_the_doctor_finds_nothing_broken_here(genkit, capsys):
+    assert genkit("doctor") == 0
+    assert "broken" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", [name for name, verb in cli.VERBS.items() if verb.hydra])

@@ -84,6 +84,7 @@ def test_each_example_says_all_its_arguments_and_takes_them_as_genkit_does():
         assert node == {key: value for key, value in own.items() if key not in given}, name
 
 
+@pytest.mark.slow  # as the other pages are
 def test_the_page_can_be_followed_outside_genkit(example, genkit, capsys):
     """Its commands in order; the last one is the refusal of a checkpoint whose plugin was not named."""
     for block in blocks(PAGE):
