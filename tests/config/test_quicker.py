@@ -104,3 +104,12 @@ def test_a_choice_may_be_named_by_another(tmp_path: Path) -> None:
     (tmp_path / "experiment" / "twin.yaml").write_text(named)
     config = composed("train", ["--config-dir", str(tmp_path), "experiment=twin"])
     assert (config["own"], config["seed"]) == ({"a": 1}, 7)
+
+
+def test_another_version_of_hydra_composes_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hydra._internal import defaults_list
+
+    with monkeypatch.context() as patched:
+        patched.delattr(defaults_list, "_create_interpolation_map")
+        with quicker():
+            assert PLAIN is _utils.get_yaml_loader
