@@ -40,6 +40,7 @@ class NetworkDenoiser(Denoiser, Component):
 
     data_std: Tensor
     outputs = 1  # values that the network gives for each value of an example
+    least_level = 0.0  # in units of data_std: less noise is called as much
 
     def __init__(self, *, backbone: Backbone, schedule: Schedule, data_std: Tensor) -> None:
         super().__init__()
@@ -57,7 +58,7 @@ class NetworkDenoiser(Denoiser, Component):
     def output(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
         """The network's output for x_t (B, *shape): (B, outputs · C, …)."""
         alpha, sigma = (expand_to(value, x_t) for value in self.schedule(t))
-        x, level = x_t / alpha, sigma / alpha
+        x, level = x_t / alpha, (sigma / alpha).clamp(min=self.least_level * self.data_std)
         total = (level**2 + self.data_std**2).sqrt()
         return self.backbone(x / total, level.flatten().log() / 4, y)
 
@@ -99,10 +100,16 @@ class EDMDenoiser(NetworkDenoiser):
 class DataDenoiser(NetworkDenoiser):
     """F = x, the clean example: safe at high noise, weak where x_t almost is x.
 
+    Where F is all of D a level that training hardly ever draws brings what the network makes up for it, and the last
+    step of sampling is at the lowest: so less noise than `least_level` is called as much. With `model=diffusion` on
+    CIFAR-10, 250 steps, the error of D was 0.10 at σ = 0.02, 0.19 at σ = 0.002, and there it is 0.10 now.
+
     References: Progressive Distillation for Fast Sampling of Diffusion Models (Salimans & Ho 2022, 2202.00512).
 
     Arguments: as `NetworkDenoiser`.
     """
+
+    least_level = 0.06
 
     def coefficients(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(alpha), torch.ones_like(alpha)

@@ -131,3 +131,30 @@ def test_a_denoiser_is_measured_in_place_and_its_scale_is_stored():
     denoiser = EDMDenoiser(backbone=net, schedule=SCHEDULES["karras"], data_std=torch.tensor(1.0))
     denoiser.data_std.copy_(torch.tensor(0.4))
     assert denoiser.state_dict()["data_std"].item() == pytest.approx(0.4)
+
+
+@over_schedules
+def test_a_network_that_is_all_of_the_mean_is_told_of_no_less_noise_than_it_was_taught(schedule):
+    """Where c_skip is 0, what the network makes up for a level that it never saw is the sample itself."""
+    std = torch.tensor(0.5, dtype=torch.float64)
+    x, _, alpha, sigma, t = noisy(schedule)
+    told = {}
+    for cls in TARGETS:
+        network = Told()
+        denoiser = cls(backbone=network, schedule=schedule, data_std=std)
+        denoiser(x, t)
+        told[cls] = (4 * network.t).exp()
+        skip, _ = denoiser.coefficients(alpha, sigma)
+        assert (float(told[cls].min()) >= 0.03 * 0.999) or float(skip.abs().min()) > 0
+    level = (sigma / alpha).flatten()
+    torch.testing.assert_close(told[DataDenoiser], level.clamp(min=0.03))
+    torch.testing.assert_close(told[EDMDenoiser], level)
+
+
+class Told(Backbone):
+    """Remembers the noise level that it is told, as ln σ / 4."""
+
+    def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
+        assert t is not None
+        self.t = t
+        return x
