@@ -31,10 +31,11 @@ SPECS = {
 }
 SIZES = {"toy": 32, "digits": 24, "tokens": 24, "pairs": 24, "mnist": 8}
 STEPS = 2  # of every phase
-FEW = {"steps": 4, "k": 5}  # steps of a sampler, draws of a bound
+FEW = {"steps": 6, "k": 5}  # steps of a sampler, draws of a bound
 SMALL = {"features": 32, "hidden_features": 32, "depth": 2}  # networks
 ENERGY = "genkit.models.energy"
 OF_FEW_VALUES = ("nce_ebm",)  # presets whose objective refuses data of more than four values
+OF_IMAGES = {"jit"}  # by the network that its recipe names
 # the plainest model of each class, which is asked on every kind of data, with labels and without
 EVERYWHERE = ("autoencoder", "vae", "vq_vae", "gan", "dcgan", "flow", "maf", "diffusion", "latent_diffusion")
 
@@ -166,6 +167,8 @@ def everywhere(one: Case) -> Iterator[Case]:
         if data == "mnist" and issubclass(one.cls, Completes):
             continue  # pixel by pixel, which takes seconds, and digits say the same
         if one.model in OF_FEW_VALUES and spec.dim > 4:
+            continue
+        if one.model in OF_IMAGES and spec.modality != "image":
             continue
         if one.cls.unfit(spec) is None:
             yield replace(one, data=data, conditional=one.always)

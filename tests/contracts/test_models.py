@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import pytest
 import torch
-from model_contract import OF_FEW_VALUES, Case, Subject, cases, quick, trained
+from model_contract import OF_FEW_VALUES, OF_IMAGES, Case, Subject, cases, quick, trained
 from rich.console import Console
 from rich.text import Text
 from torch import Tensor
@@ -398,7 +398,8 @@ def test_each_model_serves_some_data_and_refuses_the_rest_in_one_line(subtests):
                 if modality in cls.modalities and (Categorical in cls.kinds or model in OF_FEW_VALUES):
                     continue  # it would serve these tokens, or fewer values
                 spec = DataSpec(shape=(16,), modality=modality, levels=27)
-                with pytest.raises(ConfigError, match=f"not {modality}") as error:
+                refusal = "maps images" if model in OF_IMAGES else f"not {modality}"
+                with pytest.raises(ConfigError, match=refusal) as error:
                     Case(model, "toy").build(spec)
                 assert "\n" not in str(error.value)
                 assert all(word in str(error.value) for word in served)
