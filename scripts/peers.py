@@ -33,9 +33,9 @@ import numpy as np
 from genkit.config.build import build
 from genkit.config.hydra.app import composed
 from genkit.data.dataset import Dataset
-from genkit.report.figure import new_figure, save_figure
 
-RECIPES = Path(__file__).resolve().parent / "peer_recipes"
+SCRIPTS = Path(__file__).resolve().parent
+RECIPES = SCRIPTS / "peer_recipes"
 TORCH = "torch==2.13.0"
 INDEPENDENT = ("features=own", "features.seed=11", "features.dim=96")
 METRICS = "metric=[fid,precision,recall,density,coverage]"
@@ -240,28 +240,32 @@ def play(name: str, seeds: int, out: Path) -> None:
 
 
 def standing(name: str, out: Path) -> dict[str, list[Result]]:
-    """What is finished of a match: of each side as many seeds as all have."""
+    """What each side has reached with the seeds that all sides have finished."""
     sides = ("genkit", *MATCHES[name].peers)
-    seeds = sorted((out / name).iterdir()) if (out / name).is_dir() else []
-    results = {side: [done for seed in seeds if (done := finished(seed / folder_of(side)))] for side in sides}
-    return {side: done[: min(map(len, results.values()))] for side, done in results.items()}
+    folders = sorted((out / name).iterdir()) if (out / name).is_dir() else []
+    seeds = [[finished(folder / folder_of(side)) for side in sides] for folder in folders]
+    whole = [[done for done in seed if done is not None] for seed in seeds if None not in seed]
+    return {side: [seed[i] for seed in whole] for i, side in enumerate(sides)}
 
 
-def picture(name: str, out: Path, rows: int = 4, columns: int = 16) -> None:
+def picture(name: str, out: Path) -> None:
     """The first samples of every side of the first seed, each under its name, ours first."""
-    sides = ("genkit", *MATCHES[name].peers)
-    figure = new_figure(9, 0.4 + 2.55 * len(sides), f"{name}: samples of each side, seed 0")
-    for axes, side in zip(figure.subplots(len(sides), squeeze=False)[:, 0], sides, strict=True):
-        with np.load(out / name / "0" / folder_of(side) / "samples" / "samples.npz") as file:
-            x = file["x"][: rows * columns]
-        x = np.pad(x / max(int(x.max()), 1), [(0, 0), (0, 1), (0, 1), (0, 0)], constant_values=0.5)
-        _, height, width, channels = x.shape
-        sheet = x.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-        sheet = sheet.reshape(rows * height, columns * width, channels)
-        axes.imshow(sheet[..., 0] if channels == 1 else sheet, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axes.set_title(side, fontsize=9)
-        axes.set_axis_off()
-    save_figure(out / f"{name}.png", figure)
+    match = MATCHES[name]
+    files = {side: out / name / "0" / folder_of(side) / "samples" / "samples.npz" for side in ("genkit", *match.peers)}
+    words = [f"{side}={file}" for side, file in files.items()]
+    words += [
+        "--data",
+        match.data,
+        "--rows",
+        "4",
+        "--columns",
+        "16",
+        "--across",
+        "1",
+        "--out",
+        str(out / f"{name}.png"),
+    ]
+    subprocess.run([sys.executable, str(SCRIPTS / "figures.py"), *words], check=True)
 
 
 def in_words(values: list[float], digits: int = 2) -> str:

@@ -96,17 +96,6 @@ def recut(pieces: Sequence[Tensor]) -> Iterator[Tensor]:
         yield torch.cat(waiting) if len(waiting) > 1 else waiting[0]
 
 
-def folded_rows(blocks: Sequence[Tensor]) -> int:
-    """The number of rows that packed sets are the moments of."""
-    total = 0
-    for tensor in blocks:
-        at = 0
-        while at < len(tensor):
-            dim, total = int(tensor[at]), total + int(tensor[at + 1])
-            at += 2 + dim + dim * dim
-    return total
-
-
 def packed(moments: Moments) -> Tensor:
     """(2 + D + D²,) float64: D, the count, mean and scatter. Blocks may follow each other in one tensor."""
     head = torch.tensor([len(moments.mean), moments.count], dtype=torch.float64)
@@ -116,12 +105,22 @@ def packed(moments: Moments) -> Tensor:
 def unpacked(blocks: Sequence[Tensor]) -> Moments | None:
     """The moments of all packed sets together; None where there are none."""
     total: Moments | None = None
+    for found in _sets(blocks):
+        total = found if total is None else total.merge(found)
+    return total
+
+
+def folded_rows(blocks: Sequence[Tensor]) -> int:
+    """The number of rows that packed sets are the moments of."""
+    return sum(found.count for found in _sets(blocks))
+
+
+def _sets(blocks: Sequence[Tensor]) -> Iterator[Moments]:
+    """Each packed set, as a view of its block."""
     for tensor in blocks:
         at = 0
         while at < len(tensor):
             dim, count = int(tensor[at]), int(tensor[at + 1])
             mean, scatter = tensor[at + 2 : at + 2 + dim], tensor[at + 2 + dim : at + 2 + dim + dim * dim]
-            found = Moments(count, mean, scatter.view(dim, dim))
-            total = found if total is None else total.merge(found)
+            yield Moments(count, mean, scatter.view(dim, dim))
             at += 2 + dim + dim * dim
-    return total

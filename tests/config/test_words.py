@@ -1,10 +1,7 @@
 """What a person types is answered with the next command, in one line without a word of Hydra's."""
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-
 import pytest
+from script import script_named
 
 from genkit import cli
 from genkit.config.hydra.catalog import Catalog
@@ -12,7 +9,6 @@ from genkit.config.hydra.synonyms import PLAIN_TERMS, TERMS, VERB_WORDS
 from genkit.config.hydra.words import Words
 from genkit.config.suggestions import edit_distance, nearest_name
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "mistyped.py"
 CATALOG = Catalog.of(Words())
 
 # what was typed -> the command in the answer; "" where none can be known, and then a word of the line
@@ -131,10 +127,7 @@ def test_what_can_mean_one_thing_alone_is_accepted(answer, capsys, typed):
 @pytest.mark.slow
 def test_nine_in_ten_mistyped_commands_are_understood(answer):
     """A slice of what `scripts/mistyped.py` does by the hundred."""
-    spec = spec_from_file_location("mistyped", SCRIPT)
-    mistyped = module_from_spec(spec)
-    sys.modules["mistyped"] = mistyped  # its named tuples look their module up
-    spec.loader.exec_module(mistyped)
+    mistyped = script_named("mistyped")
     made = mistyped.cases(seed=20)
     wrong = []
     for _ in range(36):

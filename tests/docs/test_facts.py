@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 from pages import FENCE, FILE, PAGES, ROOT, name_of, table, ticked
+from script import script_named
 
 from genkit.assembly.resume_checks import BUDGET, FREE, MAX_STEPS
 from genkit.checkpoint.manifest import CONTENT, MANIFEST, Manifest
@@ -87,9 +88,7 @@ def test_the_table_of_uses_is_what_the_classes_can():
 
 def test_the_page_of_experiments_is_what_their_files_say():
     file = ROOT / "scripts" / "experiments.py"
-    spec = importlib.util.spec_from_file_location("experiments", file)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = script_named("experiments")
     assert script.PAGE.read_text(encoding="utf-8") == script.render(), f"run {file.relative_to(ROOT)}"
     named = {ticked(line)[0] for line in script.render().splitlines() if line.startswith("| `")}
     assert named == set(CATALOG.options("experiment"))

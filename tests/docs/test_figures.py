@@ -1,12 +1,10 @@
 """scripts/figures.py: the picture shows the very samples of the files, in their order, nothing chosen."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
-from pages import ROOT
 from PIL import Image
+from script import script_named
 
 from genkit.data.samples import write_samples
 from genkit.data.sources.digits import Digits
@@ -14,10 +12,7 @@ from genkit.data.sources.digits import Digits
 
 @pytest.fixture(scope="module")
 def figures():
-    spec = importlib.util.spec_from_file_location("figures", ROOT / "scripts" / "figures.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script_named("figures")
 
 
 def test_blocks_hold_the_first_samples_of_each_file(figures, tmp_path):

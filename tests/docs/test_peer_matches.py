@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from script import script_named
 
 from genkit.config.hydra.app import composed
-
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "peers.py"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("peers", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["peers"] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+    return script_named("peers")
 
 
-def test_every_match_is_between_a_preset_and_recipes_that_are_there(script: ModuleType) -> None:
-    for match in script.MATCHES.values():
+def test_every_match_can_be_played_and_without_labels_neither_side_knows_them(script: ModuleType) -> None:
+    for name, match in script.MATCHES.items():
         config = composed("train", [f"experiment={match.experiment}", *match.words])
         assert config["data"]["_target_"].startswith(f"genkit.data.sources.{match.data}.")
         for peer in match.peers:
             assert (script.RECIPES / script.PEERS[peer].recipe).is_file()
-
-
-def test_both_sides_of_a_match_without_labels_know_none(script: ModuleType) -> None:
-    for name, match in script.MATCHES.items():
         if not match.labels:
-            config = composed("train", [f"experiment={match.experiment}", *match.words])
             assert not config["model"].get("conditional"), name
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,9 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from script import SCRIPTS, script_named
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "scripts" / "reproduce.py"
+SCRIPT = SCRIPTS / "reproduce.py"
 NAMED = {  # table -> the page that says how to make it, and words that stand in both
     "first_run": ("README.md", ("fid[digits]", "diffusion", "pixel Gaussian", "real data")),
     "reading": ("docs/scores.md", ("fid[digits]", "coverage[digits]", "vae", "pixel Gaussian", "real data")),
@@ -27,13 +27,7 @@ FEW = ["--eval", "n=70", "bootstrap=2", "floor_repeats=2"]
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reproduce", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["reproduce"] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+    return script_named("reproduce")
 
 
 @pytest.fixture

@@ -4,16 +4,15 @@
 of `MOVED`, a step of `STEPS`), never the folder.
 """
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from moved_run import move_back
+from script import script_named
 
 from genkit.assembly.restore import restore
 from genkit.cli import main
@@ -26,16 +25,7 @@ RUNS = [pytest.param(HERE / version / name.name, id=f"{version}-{name.name}")
 DIFFERENT = 0.002  # share of the stored values that another machine may round elsewhere
 
 
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("store_checkpoints", HERE.parents[1] / "scripts/store_checkpoints.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = script()
+SCRIPT = script_named("store_checkpoints")
 
 
 @pytest.fixture(autouse=True)
