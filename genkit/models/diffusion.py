@@ -149,6 +149,10 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
 
     def draw(self, n: int, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         self.check_labels(y, n)
+        return self._sampled(n, y, noise)
+
+    def _sampled(self, n: int, y: Tensor | None, noise: Noise) -> Tensor:
+        """(n, *shape) with labels y (n,), or without any."""
         eps = noise(*self.spec.shape)
         group = y if self.clusters is None else self.clusters.draw(noise)
         sampler = self.sampler(denoiser=self._guided(n, group))

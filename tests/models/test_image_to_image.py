@@ -13,10 +13,11 @@ from genkit.errors import ConfigError, DataError
 from genkit.models.conditional_on_image import KEPT
 from genkit.models.gan.adversarial_loss import NonSaturatingLoss
 from genkit.models.image_to_image.cycle_gan import CycleGAN
-from genkit.models.image_to_image.image_diffusion import ImageDiffusion, WithImage
+from genkit.models.image_to_image.image_diffusion import ImageDiffusion
 from genkit.models.image_to_image.patch_discriminator import PatchDiscriminator
 from genkit.models.image_to_image.pix2pix import Pix2Pix
 from genkit.nn.backbone import Backbone
+from genkit.nn.with_condition import WithCondition
 from genkit.noise import SampleNoise
 
 SPEC = DataSpec((1, 8, 8), "image", value_range=(-1.0, 1.0), levels=17, condition=(1, 8, 8))
@@ -38,7 +39,7 @@ def conditions(n: int = 3) -> Tensor:
 
 
 def test_a_network_is_shown_the_image_of_each_row() -> None:
-    net = WithImage(in_shape=(1, 2, 2), out_shape=(1, 2, 2), network=Plus, condition=(1, 2, 2))
+    net = WithCondition(in_shape=(1, 2, 2), out_shape=(1, 2, 2), network=Plus, condition=(1, 2, 2))
     c, x = torch.tensor([1.0, 3.0]).reshape(2, 1, 1, 1).expand(2, 1, 2, 2), torch.zeros(4, 1, 2, 2)
     with net.given(c):
         assert net(x)[:, 0, 0, 0].tolist() == [0.5, 0.5, 1.5, 1.5]  # two rows of each

@@ -10,11 +10,9 @@ Diffusion Models (Saharia et al. 2021, 2111.05826).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from genkit.data.spec import Batch, DataSpec
@@ -24,50 +22,9 @@ from genkit.diffusion.schedule import Schedule
 from genkit.models.base import Noise, Stepwise
 from genkit.models.conditional_on_image import ImageToImage
 from genkit.models.diffusion import Diffusion, Solver
-from genkit.nn.backbone import Backbone, BackboneFactory
+from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
-
-
-class WithImage(Backbone):
-    """A network that sees an image beside what it is asked about.
-
-    Arguments:
-        in_shape, out_shape, num_classes, time: See `Backbone`.
-        network: What makes the network within, whose input has the image's channels too.
-        condition: (C, H, W) of the image.
-
-    Attributes:
-        c: The images (B, C, H, W) of the examples that it is being asked about, k rows for each of them in turn.
-    """
-
-    def __init__(
-        self,
-        *,
-        in_shape: tuple[int, ...],
-        out_shape: tuple[int, ...],
-        num_classes: int | None = None,
-        time: bool = False,
-        network: BackboneFactory,
-        condition: tuple[int, ...],
-    ) -> None:
-        super().__init__()
-        both = (in_shape[0] + condition[0], *in_shape[1:])
-        self.network = network(in_shape=both, out_shape=out_shape, num_classes=num_classes, time=time)
-        self.c: Tensor | None = None
-
-    def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
-        assert self.c is not None, "the network is asked inside of `given` alone"
-        c = self.c.repeat_interleave(len(x) // len(self.c), 0)
-        return self.network(torch.cat([x, c.to(x)], 1), t, y)
-
-    @contextmanager
-    def given(self, c: Tensor) -> Iterator[None]:
-        """Ask about examples with these images (B, C, H, W)."""
-        self.c = c
-        try:
-            yield
-        finally:
-            self.c = None
+from genkit.nn.with_condition import WithCondition
 
 
 class ImageDiffusion(ImageToImage, Stepwise):
@@ -92,16 +49,16 @@ class ImageDiffusion(ImageToImage, Stepwise):
         sampler: Solver = None,
     ) -> None:
         super().__init__(spec)
-        network = partial(WithImage, network=backbone or default_backbone, condition=self.condition_shape)
+        network = partial(WithCondition, network=backbone or default_backbone, condition=self.condition_shape)
         self.diffusion = Diffusion(
             spec=spec, backbone=network, schedule=schedule, denoiser=denoiser, objective=objective, sampler=sampler
         )
 
     @property
-    def network(self) -> WithImage:
+    def network(self) -> WithCondition:
         """That of the denoiser."""
         found = self.diffusion.denoiser.backbone
-        assert isinstance(found, WithImage)
+        assert isinstance(found, WithCondition)
         return found
 
     def compilable(self) -> Iterable[nn.Module]:
