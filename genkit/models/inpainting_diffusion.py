@@ -8,6 +8,9 @@ has to infer from noisy guesses what such a network was taught, at several times
 its own; it serves any measurement in return. With m = 0, as for a share of the training examples, the model is one of
 whole examples, and samples, scores and restores as any diffusion does.
 
+A model of labels learns p(y | m ⊙ x) beside it, by a classifier that sees the same parts: which label a completion is of
+is told by all that is known at once, before the first step, and no image is half of one and half of another.
+
 References: Palette: Image-to-Image Diffusion Models (Saharia et al. 2021, 2111.05826); Conditional Image Generation
 with Score-Based Diffusion Models (Batzolis et al. 2021, 2111.13606), for why its samples are of the posterior.
 """
@@ -19,6 +22,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from genkit.component import Probability
 from genkit.data.spec import Batch, DataSpec, check_values
@@ -29,6 +33,7 @@ from genkit.diffusion.parametrisation import DenoiserFactory
 from genkit.diffusion.schedule import Schedule
 from genkit.models.base import Completes, Noise
 from genkit.models.diffusion import Diffusion, GuidanceInterval, GuidanceScale, Solver
+from genkit.models.known_likelihood import KnownLikelihood
 from genkit.models.label_dropout import LABEL_DROPOUT
 from genkit.models.random_masks import random_masks
 from genkit.nn.backbone import BackboneFactory
@@ -36,19 +41,25 @@ from genkit.nn.default import default_backbone
 from genkit.nn.with_condition import WithCondition
 
 
-class InpaintingDiffusion(Diffusion, Completes):
+NOTHING_KNOWN = 0.1  # share of training examples
+
+
+class InpaintingDiffusion(Diffusion, Completes, KnownLikelihood):
     """Denoising diffusion that knows a part of what it draws, its defaults those of `Diffusion`.
 
     Arguments:
         spec: The data.
-        backbone: The network, which is given the known values and where they are too; None takes what the data asks for.
+        backbone: The network, which is given what is known and where too; None takes what the data asks for.
         schedule, denoiser, objective, sampler, likelihood: As of `Diffusion`.
-        conditional: Whether to use the data's labels; a completion may be told them or not.
+        conditional: Whether to use the data's labels; those of completions are inferred, unless they are told.
         label_dropout: Share of training examples shown without their label.
         guidance_scale: Classifier-free guidance w in sampling a conditional model; 1 is none.
         guidance_interval: Least and greatest noise level at which to guide.
         clip_denoised: Whether to clip the posterior mean into the data's range in sampling.
         nothing_known: Share of training examples of which nothing is known.
+        classifier: The network that tells labels by what is known; None takes what the data asks for.
+
+    References: Palette: Image-to-Image Diffusion Models (Saharia et al. 2021, 2111.05826).
     """
 
     def __init__(
@@ -66,7 +77,8 @@ class InpaintingDiffusion(Diffusion, Completes):
         guidance_scale: GuidanceScale = 1.0,
         guidance_interval: GuidanceInterval = EVERYWHERE,
         clip_denoised: bool = False,
-        nothing_known: Probability = 0.1,
+        nothing_known: Probability = NOTHING_KNOWN,
+        classifier: BackboneFactory | None = None,
     ) -> None:
         first, *sides = spec.shape
         seen = (first + (1 if sides else first), *sides)  # the values, and where they are known: a plane, or each
@@ -86,6 +98,9 @@ class InpaintingDiffusion(Diffusion, Completes):
             clip_denoised=clip_denoised,
         )
         self.nothing_known = nothing_known
+        self.classifier = None
+        if self.num_classes is not None:
+            self.classifier = (classifier or default_backbone)(in_shape=seen, out_shape=(self.num_classes,))
 
     @property
     def network(self) -> WithCondition:
@@ -95,13 +110,19 @@ class InpaintingDiffusion(Diffusion, Completes):
         return found
 
     def compilable(self) -> Iterable[nn.Module]:
-        return [self.network.network] if super().compilable() else ()
+        own = [self.network.network, *([] if self.classifier is None else [self.classifier])]
+        return own if super().compilable() else ()
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         x = batch["x"]
         known = random_masks(self.spec, len(x), self.nothing_known, x.device)
-        with self.network.given(self._shown(x, known)):
-            return super().losses(batch, phase)
+        shown = self._shown(x, known)
+        with self.network.given(shown):
+            terms = super().losses(batch, phase)
+        if self.classifier is None:
+            return terms
+        label = F.cross_entropy(self.classifier(shown), batch["y"])
+        return terms | {"loss": terms["loss"] + label, "label": label}
 
     def complete(self, x: Tensor, known: Tensor, *, y: Tensor | None = None, noise: Noise) -> Tensor:
         check_values(x, self.spec.shape, "complete")
@@ -111,6 +132,16 @@ class InpaintingDiffusion(Diffusion, Completes):
         with self.network.given(self._shown(x, known)):
             drawn = self._sampled(len(x), y, noise)
         return torch.where(known, x, drawn)
+
+    def known_log_prob(self, x: Tensor, known: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(y | what is known): its label's log-likelihood but for the example's own constant, labels being
+        equally likely."""
+        assert y is not None
+        return self.label_log_probs(x, known).gather(1, y[:, None])[:, 0]
+
+    def label_log_probs(self, x: Tensor, known: Tensor) -> Tensor:
+        assert self.classifier is not None
+        return self.classifier(self._shown(x, known.expand_as(x))).double().log_softmax(1)
 
     def _shown(self, x: Tensor, known: Tensor) -> Tensor:
         """(B, *condition): the values where they are known, else 0, and where that is.

@@ -1,10 +1,10 @@
 r"""Parts of examples to be known in training a model that completes them.
 
-A model that is to complete anything must have seen anything known. Of an image that is, with equal chances,
+A model that is to complete anything must have seen anything known. Of an image that is
 
 * a side: all that lies above, below, left or right of a line through the image, most often one near its middle;
-* a box, or all around one, its corners anywhere;
-* a random share of the pixels;
+* as often a box, or all around one, its corners anywhere;
+* half as often, since they tell more, a random share of the pixels;
 
 of a vector or a row of a table a random share of the columns, and of some examples nothing, so that the model remains
 one of whole examples. Widths of the parts are uniform, but for sides: (u₁ + u₂) / 2.
@@ -40,7 +40,7 @@ def random_masks(spec: DataSpec, n: int, nothing: float, device: torch.device) -
 
 def _of_images(spec: DataSpec, u: Tensor, device: torch.device) -> Tensor:
     _, height, width = spec.shape
-    kind = (3 * u[:, 0]).long()[:, None, None]
+    kind = (2.5 * u[:, 0]).long()[:, None, None]
     pixels = uniform(len(u), height, width, device=device) < u[:, 1, None, None]
     known = torch.where(kind == 0, _sides(u, height, width), torch.where(kind == 1, _boxes(u, height, width), pixels))
     return known[:, None].expand(-1, *spec.shape)
