@@ -61,6 +61,7 @@ PEERS = {
     "diffusers U-Net, OT flow matching": Peer("unet.py", ("diffusers", "scipy"), ("--how", "flow")),
     "diffusers U-Net, EDM loop": Peer("unet.py", ("diffusers", "scipy"), ("--how", "edm")),
     "pythae VAE": Peer("pythae_models.py", ("pythae",), ("--how", "vae")),
+    "pythae VAE, MLP": Peer("pythae_models.py", ("pythae",), ("--how", "vae", "--mlp")),
     "pythae AE": Peer("pythae_models.py", ("pythae",), ("--how", "ae")),
     "DCGAN loop": Peer("dcgan.py", ("numpy",)),
     "zuko NSF": Peer("zuko_flow.py", ("numpy", "zuko")),
@@ -101,11 +102,11 @@ MATCHES = {
     "digits_r3gan": Match("digits_r3gan", "digits", ("DCGAN loop",), labels=True),
     "digits_flow": Match("digits_flow", "digits", ("zuko NSF",), labels=True),
     "mnist_diffusion": Match("mnist_diffusion", peers=DIFFUSION, words=FLOAT, **MNIST),
-    "mnist_grey_vae": Match("mnist_grey_vae", peers=("pythae VAE",), **MNIST),
+    "mnist_grey_vae": Match("mnist_grey_vae", peers=("pythae VAE", "pythae VAE, MLP"), **MNIST),
     "mnist_r3gan": Match("mnist_r3gan", peers=("DCGAN loop",), words=FLOAT, labels=True, **MNIST),
     "cifar10_diffusion": Match("cifar10_diffusion", peers=DIFFUSION, words=FLOAT, labels=True, **CIFAR),
     "cifar10_vae": Match(
-        "cifar10_vae", peers=("pythae VAE",), words=(*FLOAT, *UNLABELLED, "latent_density.components=100"), **CIFAR
+        "cifar10_vae", peers=("pythae VAE, MLP",), words=(*FLOAT, *UNLABELLED, "latent_density.components=100"), **CIFAR
     ),
     "cifar10_sngan": Match("cifar10_sngan", peers=("DCGAN loop",), words=FLOAT, labels=True, **CIFAR),
 }
