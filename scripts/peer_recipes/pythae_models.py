@@ -3,7 +3,9 @@
     python -m pip install torch==2.13.0 pythae               # in an environment of its own
 
 Images of 28x28 take the convolutions of its MNIST benchmark, 32x32 colour those of CIFAR, which have seventeen million
-parameters and are made for a GPU; others, and these with `--mlp`, its default of one hidden layer. Adam at 1e-3, batches of 128, 16 latents.
+parameters and are made for a GPU; others, and these with `--mlp`, its default of one hidden layer. Adam at 1e-3,
+batches of 128, 16 latents.
+
 Samples come from Gaussians that its own sampler fits to the codes of the training images, the better of the two that
 it offers for both models: not its ten, but as many as genkit's presets fit.
 """
