@@ -99,6 +99,22 @@ def test_a_completion_may_be_told_a_label_or_not() -> None:
         model(conditional=True, label_dropout=0.0).complete(x, known, noise=SampleNoise(0, range(3)))
 
 
+def test_labels_are_told_by_what_is_known() -> None:
+    made = InpaintingDiffusion(spec=IMAGES, backbone=Recorded, conditional=True, nothing_known=1.0)
+    x, known = SampleNoise(0, range(5))(2, 6, 8).tanh(), torch.zeros(2, 6, 8, dtype=torch.bool)
+    known[..., :4] = True
+    told = made.label_log_probs(torch.where(known, x, math.nan), known)
+    assert told.shape == (5, 3)
+    torch.testing.assert_close(told, made.label_log_probs(x, known))
+    torch.testing.assert_close(told.exp().sum(1), torch.ones(5, dtype=torch.float64))
+    y = torch.tensor([0, 1, 2, 2, 0])
+    assert torch.equal(made.known_log_prob(x, known, y), told[torch.arange(5), y])
+    terms = made.losses({"x": x, "y": y}, "model")  # nothing is known in such a training
+    blind = made.known_log_prob(x, torch.zeros_like(known), y)
+    torch.testing.assert_close(terms["label"].double(), -blind.mean(), rtol=1e-5, atol=1e-6)
+    assert InpaintingDiffusion(spec=IMAGES, backbone=Recorded).classifier is None
+
+
 @pytest.mark.slow
 def test_completions_are_draws_of_the_posterior() -> None:
     """Of a correlated Gaussian: given one coordinate a, the other is N(ρ a, 1 − ρ²)."""
