@@ -35,6 +35,7 @@ FAMILIES = {
         *(f"model.transform.image.{word}" for word in ("levels=1", "hidden_channels=4", "top_features=8", "depth=1")),
     ),
     "diffusion": MLP,
+    "inpainting_diffusion": (*MLP, "model.conditional=true"),
     "pix2pix": (*UNET, "model.channels=[8]"),
     "image_diffusion": UNET,
     "cycle_gan": (*UNET, "data.unpaired=true", "model.channels=[8]"),

@@ -23,7 +23,7 @@ SPECTRAL = ("model.spectral_discriminator=true", "model.spectral_generator=true"
 SLOW = [(family, 3 - accumulate, ()) for family, accumulate, _ in QUICK]
 SLOW += [("flow", 1, ()), ("gan", 1, SPECTRAL), ("pcd_ebm", 2, TOY), ("jem", 1, ())]  # with buffers of chains
 
-SLOW += [("pix2pix", 1, ()), ("image_diffusion", 2, ()), ("cycle_gan", 1, ())]
+SLOW += [("pix2pix", 1, ()), ("image_diffusion", 2, ()), ("cycle_gan", 1, ()), ("inpainting_diffusion", 2, ())]
 
 
 @pytest.mark.parametrize(
