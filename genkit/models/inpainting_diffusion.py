@@ -2,7 +2,7 @@ r"""Diffusion that is trained to complete: its network sees which values are kno
 
 .. math:: D(x_t, t, m, m \odot x) \to E[x \mid x_t, m \odot x],
 
-m drawn anew for every training example (`random_masks.py`). A completion is then one draw of an ordinary sampler, each
+m drawn for each training example in each step (`random_masks.py`). A completion is then one draw of an ordinary sampler, each
 step of which knows all that is known. A posterior sampler over a diffusion that never saw a part (`genkit/inverse/`)
 has to infer from noisy guesses what such a network was taught, at several times the cost of a draw and with an error of
 its own; it serves any measurement in return. With m = 0, as for a share of the training examples, the model is one of
