@@ -4,6 +4,9 @@ PY    := $(VENV)/bin/python
 GENKIT := $(VENV)/bin/genkit
 STAMP := $(VENV)/.installed
 
+# some hundred processes of the tests would each compile genkit anew
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := main
 .PHONY: help install main test slow lint type bench docs wheel clean
 

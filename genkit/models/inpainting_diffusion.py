@@ -2,14 +2,14 @@ r"""Diffusion that is trained to complete: its network sees which values are kno
 
 .. math:: D(x_t, t, m, m \odot x) \to E[x \mid x_t, m \odot x],
 
-m drawn for each training example in each step (`random_masks.py`). A completion is then one draw of an ordinary sampler, each
-step of which knows all that is known. A posterior sampler over a diffusion that never saw a part (`genkit/inverse/`)
-has to infer from noisy guesses what such a network was taught, at several times the cost of a draw and with an error of
-its own; it serves any measurement in return. With m = 0, as for a share of the training examples, the model is one of
-whole examples, and samples, scores and restores as any diffusion does.
+m drawn for each training example in each step (`random_masks.py`). A completion is then one draw of an ordinary
+sampler, each step of which knows all that is known. A posterior sampler over a diffusion that never saw a part
+(`genkit/inverse/`) has to infer from noisy guesses what such a network was taught, at several times the cost of a draw
+and with an error of its own; it serves any measurement in return. With m = 0, as for a share of the training examples,
+the model is one of whole examples, and samples, scores and restores as any diffusion does.
 
-A model of labels learns p(y | m ⊙ x) beside it, by a classifier that sees the same parts: which label a completion is of
-is told by all that is known at once, before the first step, and no image is half of one and half of another.
+A model of labels learns p(y | m ⊙ x) beside it, by a classifier that sees the same parts: which label a completion is
+of is told by all that is known at once, before the first step, and no image is half of one and half of another.
 
 References: Palette: Image-to-Image Diffusion Models (Saharia et al. 2021, 2111.05826); Conditional Image Generation
 with Score-Based Diffusion Models (Batzolis et al. 2021, 2111.13606), for why its samples are of the posterior.
@@ -39,7 +39,6 @@ from genkit.models.random_masks import random_masks
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
 from genkit.nn.with_condition import WithCondition
-
 
 NOTHING_KNOWN = 0.1  # share of training examples
 

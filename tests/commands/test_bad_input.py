@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,7 +206,12 @@ CASES: list[tuple[str, int, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("line", "code", "words"), CASES, ids=[line for line, *_ in CASES])
+def every_other_one_slow() -> list[Any]:
+    """All are asked in the slow tests and half of them in the quick ones, some of every verb."""
+    return [pytest.param(*case, id=case[0], marks=pytest.mark.slow if i % 2 else ()) for i, case in enumerate(CASES)]
+
+
+@pytest.mark.parametrize(("line", "code", "words"), every_other_one_slow())
 def test_one_line(place: Path, monkeypatch: pytest.MonkeyPatch, line: str, code: int, words: list[str]) -> None:
     monkeypatch.chdir(place)
     verb, *typed = line.replace("bad data", "bad\0data").split()

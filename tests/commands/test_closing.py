@@ -65,6 +65,7 @@ def test_the_commands_at_the_end_can_be_pasted_one_after_the_other(work: Path) -
     assert "fid" in done(*next_commands(sampled)["eval"], *FEW)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_has_its_curve_and_its_command(work: Path) -> None:
     ended = Child(arguments("vae", *CURVE, "run_dir=run"), work, work / "log", {2: [15]}).wait()
     assert ended.code == 143, ended.said

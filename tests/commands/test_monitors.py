@@ -141,6 +141,7 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
     return values
 
 
+@pytest.mark.slow
 def test_no_job_of_a_sweep_returns_none(work: Path, received: list[float | None]) -> None:
     """The first is well, the second diverges; again, the first is skipped; then it is resumed, then scored."""
     plan = ("trainer.max_steps=4", "trainer.val_every_n_steps=1", "trainer.log_every_n_steps=1")

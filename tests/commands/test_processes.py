@@ -175,6 +175,7 @@ def same_runs(one: Path, two: Path, but: tuple[str, ...] = ()) -> None:
     assert [name for name in first if first[name] != second[name] and name not in but] == []
 
 
+@pytest.mark.slow
 def test_one_run_however_it_is_started(work: Path) -> None:
     """By torchrun, by srun and by genkit itself: one folder, one word each, the same bytes."""
     argv = arguments("gan", *RUN, "trainer.threads=1", "samples.every_n_steps=3", "trainer.accumulate=2")
@@ -193,7 +194,14 @@ def test_one_run_however_it_is_started(work: Path) -> None:
     assert len(list((work / "own" / "samples").glob("*.png"))) == 2
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138), (signal.SIGKILL, None)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGUSR1, 138),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, None, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_to_one_process_ends_both_and_the_run_goes_on_exactly(
     number: int, code: int | None, work: Path
 ) -> None:
@@ -213,6 +221,7 @@ def test_a_signal_to_one_process_ends_both_and_the_run_goes_on_exactly(
     assert "processes: 2 became 1" in other
 
 
+@pytest.mark.slow
 def test_a_loss_that_one_process_finds_not_finite_is_one_line(work: Path) -> None:
     argv = arguments(
         "vae",
