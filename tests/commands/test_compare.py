@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from command_cases import done, genkit, refused
 
 SMALL = ("n=70", "bootstrap=3", "floor_repeats=2")
 
 
+@pytest.mark.slow
 def test_two_evaluations_side_by_side(vae: Path, diffusion: Path) -> None:
     done("eval", f"ckpt={vae}", "metric=[fid,coverage]", "out=a", *SMALL)
     done("eval", f"ckpt={diffusion}", "metric=[fid,coverage]", "out=b", "baselines=[marginals,copies]", *SMALL)

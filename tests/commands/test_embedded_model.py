@@ -41,6 +41,7 @@ def test_its_weights_are_the_checkpoints_and_stay(source: Path) -> None:
     assert origin["ckpt_sha256"] == find_checkpoint(source).manifest.files["model.safetensors"].sha256
 
 
+@pytest.mark.slow
 def test_without_the_first_checkpoint_everything_goes_on_exactly(source: Path, work: Path) -> None:
     train(source, "whole", 8)
     train(source, "part", 4)

@@ -97,6 +97,7 @@ def test_real_images_as_their_own_control(samples):
     assert set(key.design.sources) == {"real", "inverted", "real (control)"}
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_served_and_an_interrupt_ends_it(vae):
     command = [sys.executable, "-m", "genkit", "judge", f"ckpt={vae}", "n=4", "out=study"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

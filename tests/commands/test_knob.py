@@ -35,11 +35,13 @@ def test_a_swept_knob_gives_a_curve(diffusion: Path) -> None:
     assert all(float(row["seconds_per_1000"]) > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_temperature_is_a_knob_too(flow: Path) -> None:
     done("eval", f"ckpt={flow}", "sweep.temperature=[0.5,1.0]", "out=swept", *SMALL, "metric=fid")
     assert [r["model"]["temperature"] for r in records("swept") if r["metric"] == "fid"] == [0.5, 1.0]
 
 
+@pytest.mark.slow
 def test_truncation_is_one_for_latents(gan: Path) -> None:
     done("eval", f"ckpt={gan}", "sweep.truncation=[0.3,3.0]", "out=swept", *SMALL, "metric=fid")
     assert [r["model"]["truncation"] for r in records("swept") if r["metric"] == "fid"] == [0.3, 3.0]

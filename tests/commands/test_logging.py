@@ -70,6 +70,7 @@ def logged_steps(run: Path) -> dict[str, list[int]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_and_resumed_is_logged_once(work: Path) -> None:
     pytest.importorskip("tensorboard")
     killed = Child(

@@ -266,6 +266,7 @@ def test_what_this_machine_cannot_have_is_refused(words: list[str], said: str, w
     assert said in refused(2, *arguments("vae", *words))
 
 
+@pytest.mark.slow
 def test_samples_do_not_depend_on_how_many_draw_them(vae: Path, work: Path) -> None:
     """Whole batches and a rest, by one process, by genkit's own two and by three that torchrun starts."""
     argv = ["sample", f"ckpt={vae}", "n=45", "batch_size=10"]

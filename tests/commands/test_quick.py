@@ -53,6 +53,7 @@ def test_scoring_changes_nothing_that_is_trained(tmp_path: Path, ema: str) -> No
             assert a == b
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_scores_and_chooses_the_same(tmp_path: Path) -> None:
     plan = [*arguments("autoencoder", *SMALL, *SCORED, *BEST, "trainer.max_steps=24")]
     straight, killed = tmp_path / "straight", tmp_path / "killed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from chromium import Browser, Page
 from command_cases import arguments, done, genkit, refused
 from test_compare import SMALL
@@ -53,6 +54,7 @@ def test_a_sweep_has_its_page(work: Path) -> None:
         assert f'<a href="./{name.replace("=", "%3D")}/report.html">{name}</a>' in page
 
 
+@pytest.mark.slow
 def test_in_a_browser(work: Path, browser: Browser) -> None:
     """No complaint on the console, a slider that moves the picture, nothing wider than the screen, light and dark."""
     done(*[word for word in arguments("vae", *DRAWN, "run_dir=run") if word != "samples.every_n_steps=0"])

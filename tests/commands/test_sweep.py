@@ -103,6 +103,7 @@ def test_a_failing_job_does_not_stop_the_others(work: Path, launcher: str) -> No
     assert [row[2:4] for row in rows if len(row) > 2][1:3] == [["exit", "5"], ["exit", "2"]]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_goes_on_where_it_was(work: Path) -> None:
     """Started again by the same words: what is done is left alone, what is broken is continued, the rest is run."""
     line = ("train", "-m", *arguments("vae", *PLAN)[1:], "trainer.max_steps=10,12,11", "hydra/launcher=basic")

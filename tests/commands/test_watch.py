@@ -64,6 +64,7 @@ def test_the_page_is_newer_when_there_is_something_new(running: RunFolder) -> No
     assert "connect-src" not in done("report", str(running.path)) + (running.path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_browser_follows_a_run(running: RunFolder, browser: Browser) -> None:
     watched = WatchedRun(running.path)
     with LocalServer(watched.routes()) as server:

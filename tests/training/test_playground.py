@@ -52,6 +52,7 @@ def test_frames_a_page_and_an_animation_and_a_training_that_is_the_same_without_
     assert frames("run")["frames"][:3] == found["frames"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_drawn_from_the_checkpoints_that_it_kept(capfd, monkeypatch):
     """As the training itself would have drawn them; what it drew stays, and steps without a picture come to it."""
     monkeypatch.setattr(played_run, "SAMPLES", 50)
