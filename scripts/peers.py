@@ -254,19 +254,9 @@ def picture(name: str, out: Path) -> None:
     match = MATCHES[name]
     files = {side: out / name / "0" / folder_of(side) / "samples" / "samples.npz" for side in ("genkit", *match.peers)}
     words = [f"{side}={file}" for side, file in files.items()]
-    words += [
-        "--data",
-        match.data,
-        "--rows",
-        "4",
-        "--columns",
-        "16",
-        "--across",
-        "1",
-        "--out",
-        str(out / f"{name}.png"),
-    ]
-    subprocess.run([sys.executable, str(SCRIPTS / "figures.py"), *words], check=True)
+    layout = f"--data {match.data} --rows 4 --columns 16 --across 1".split()
+    command = [sys.executable, str(SCRIPTS / "figures.py"), *words, *layout, "--out", str(out / f"{name}.png")]
+    subprocess.run(command, check=True)
 
 
 def in_words(values: list[float], digits: int = 2) -> str:

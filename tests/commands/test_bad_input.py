@@ -207,7 +207,7 @@ CASES: list[tuple[str, int, list[str]]] = [
 
 
 def every_other_one_slow() -> list[Any]:
-    """All are asked in the slow tests and half of them in the quick ones, some of every verb."""
+    """All are asked in the slow tests and half of them in the quick ones."""
     return [pytest.param(*case, id=case[0], marks=pytest.mark.slow if i % 2 else ()) for i, case in enumerate(CASES)]
 
 
