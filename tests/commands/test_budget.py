@@ -59,7 +59,7 @@ def planned(run: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("budget", ["100s", "100cpu_s"])
+@pytest.mark.parametrize("budget", [pytest.param("100s", marks=pytest.mark.slow), "100cpu_s"])
 def test_a_plan_that_comes_true(clock: Clock, budget: str) -> None:
     said = done(*WORDS, f"budget={budget}", "run_dir=run")
     record, config = run_json(Path("run"))["budget"], planned(Path("run"))

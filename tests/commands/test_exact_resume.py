@@ -17,10 +17,10 @@ PLAN = (
 )
 
 # Micro-batches in an epoch: 798 // 32 = 24 of digits, 25 of the toy; 80 and 90 steps are the middle of one.
-QUICK = [("vae", 2, ()), ("flow", 1, TOY)]  # the others are not quick
+QUICK = [("flow", 2, TOY)]  # the others are not quick
 # Spectral norms are buffers that training moves; pictures also say in metrics.jsonl how varied the samples are.
 SPECTRAL = ("model.spectral_discriminator=true", "model.spectral_generator=true", "samples.every_n_steps=50")
-SLOW = [("vae", 1, ()), ("flow", 2, ())]
+SLOW = [("vae", 1, ()), ("vae", 2, ()), ("flow", 1, TOY), ("flow", 2, ())]
 SLOW += [(family, accumulate, ()) for family in ("gan", "diffusion", "autoencoder") for accumulate in (1, 2)]
 SLOW += [("flow", 1, ()), ("gan", 1, SPECTRAL), ("pcd_ebm", 2, TOY), ("jem", 1, ())]  # with buffers of chains
 

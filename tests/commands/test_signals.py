@@ -68,7 +68,11 @@ MOMENTS = {
         ("SIGINT", "SIGUSR1"),
     ),
 }
-CASES = [(moment, name) for moment, (*_, names) in MOMENTS.items() for name in names]
+CASES = [  # the second signal of a moment in the slow tests
+    pytest.param(moment, name, marks=pytest.mark.slow if i else ())
+    for moment, (*_, names) in MOMENTS.items()
+    for i, name in enumerate(names)
+]
 
 
 @pytest.mark.parametrize(("moment", "name"), CASES)

@@ -47,7 +47,11 @@ def stopped(work: Path, *numbers: int, more: tuple[str, ...] = (), step: int = 7
 
 @pytest.mark.parametrize(
     ("name", "environment"),
-    [("SIGTERM", {}), ("SIGINT", {}), ("SIGHUP", {}), ("SIGUSR1", SLURM), ("SIGXCPU", {})],
+    [
+        ("SIGINT", {}),
+        ("SIGUSR1", SLURM),
+        *(pytest.param(name, {}, marks=pytest.mark.slow) for name in ("SIGTERM", "SIGHUP", "SIGXCPU")),
+    ],
     ids=lambda value: value if isinstance(value, str) else "slurm" if value else "alone",
 )
 def test_a_signal_saves_the_step_and_ends_with_its_code(work: Path, name: str, environment: dict[str, str]) -> None:
@@ -84,7 +88,7 @@ def test_a_training_outside_the_main_thread_installs_no_handlers(work: Path) -> 
     assert [signal.getsignal(number) for number in ENDING] == before
 
 
-@pytest.mark.parametrize("step", [7, 10])
+@pytest.mark.parametrize("step", [pytest.param(7, marks=pytest.mark.slow), 10])
 def test_a_stopped_run_goes_on_exactly(work: Path, step: int) -> None:
     """Also where it would have validated at that very step; and it is not validated where it would not have been."""
     accumulate = ("trainer.accumulate=2",)
@@ -99,7 +103,7 @@ def test_a_stopped_run_goes_on_exactly(work: Path, step: int) -> None:
     assert run_json(work / "run")["status"] == "done"
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_second_sigint_does_not_wait_for_the_checkpoint(work: Path, count: int) -> None:
     answer = stopped(work, *[signal.SIGINT] * count)
     assert answer.code == 130, answer.said

@@ -86,7 +86,7 @@ def test_without_run_dir_a_sweep_has_its_stamped_folder_and_ends_with_a_table(wo
     assert [record["source"] for record in results] == ["vae 0-lr=0.001", "vae 1-lr=0.0001"]
 
 
-@pytest.mark.parametrize("launcher", ["processes", "basic"])
+@pytest.mark.parametrize("launcher", ["processes", pytest.param("basic", marks=pytest.mark.slow)])
 def test_a_failing_job_does_not_stop_the_others(work: Path, launcher: str) -> None:
     """The second one diverges, the third has no such optimizer setting, the fourth is well again."""
     rates = "optimizer.lr=0.001,1e12,-1,0.002"

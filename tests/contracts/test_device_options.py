@@ -60,7 +60,9 @@ def test_channels_last_changes_no_value(name: str) -> None:
     agree(before, gradients(model, case))
 
 
-@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if i else ()) for i, name in enumerate(COMPILED)]
+)
 def test_compiled_networks_compute_the_same(name: str) -> None:
     case, model = ready(name)
     before, names = gradients(copy.deepcopy(model), case), list(model.state_dict())

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import pytest
 import torch
-from model_contract import OF_FEW_VALUES, OF_IMAGES, Case, Subject, cases, quick, trained
+from model_contract import EVERYWHERE, OF_FEW_VALUES, OF_IMAGES, Case, Subject, cases, quick, trained
 from rich.console import Console
 from rich.text import Text
 from torch import Tensor
@@ -41,6 +41,7 @@ Law = TypeVar("Law", bound=Callable[..., None])
 MODELS = list(Catalog.of(Words()).options("model"))
 CASES = list(cases(MODELS))
 QUICK = set(quick(CASES))
+PLAINEST_FIRST = sorted(CASES, key=lambda case: case.model not in EVERYWHERE)
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +53,14 @@ def pytest_generate_tests(metafunc):
     """A law is asked of the models that it speaks of; those of one model stand together, on one worker."""
     if metafunc.cls is TestEveryModel and "subject" in metafunc.fixturenames:
         applies = getattr(metafunc.function, "applies", lambda case: True)
-        asked = [case for case in CASES if applies(case)]
-        marked = [pytest.param(case, marks=() if case in QUICK else pytest.mark.slow, id=str(case)) for case in asked]
+        known = getattr(metafunc.function, "of_code", False)
+        marked = [
+            pytest.param(
+                case, marks=() if case in QUICK and (not known or plain(case)) else pytest.mark.slow, id=str(case)
+            )
+            for case in CASES
+            if applies(case)
+        ]
         metafunc.parametrize("subject", marked, indirect=True, scope="module")
 
 
@@ -67,9 +74,20 @@ def only(applies: Callable[[Case], bool]) -> Callable[[Law], Law]:
     return marked
 
 
+def of_code(law: Law) -> Law:
+    """Marks a law that a class keeps whatever it is made of: `make test` asks its plainest model alone."""
+    law.of_code = True
+    return law
+
+
 def able(*abilities: type) -> Callable[[Case], bool]:
     """The models that have an ability."""
     return lambda case: issubclass(case.cls, abilities)
+
+
+def plain(case: Case) -> bool:
+    """Tell whether a case is of the plainest model of its class."""
+    return case.model == next(one.model for one in PLAINEST_FIRST if one.cls is case.cls)
 
 
 def finite(*values: Tensor) -> bool:
@@ -191,6 +209,7 @@ class Laws:
             assert len(line) <= width
             assert line.endswith(("left", "…", "1235"))
 
+    @of_code
     def test_a_batch_of_one_has_losses_too(self, subject):
         one = {name: value[:1] for name, value in subject.batch.items()}
         for phase in subject.model.phases:
@@ -222,6 +241,7 @@ class Laws:
             assert spec.value_range[0] <= x.min()
             assert x.max() <= spec.value_range[1]
 
+    @of_code
     def test_sample_i_depends_on_seed_and_i_alone(self, subject):
         whole = subject.sample(range(8))
         torch.manual_seed(123)  # the global generator is no source of samples
@@ -229,6 +249,7 @@ class Laws:
             torch.testing.assert_close(subject.sample(indices), whole[indices], rtol=1e-4, atol=1e-4)
         assert not torch.allclose(subject.sample([0], seed=1), whole[:1], rtol=1e-4, atol=1e-4)
 
+    @of_code
     def test_labels_are_used_asked_for_and_refused(self, subject):
         model, conditional = subject.model, subject.case.conditional
         if not conditional:
@@ -244,6 +265,7 @@ class Laws:
             drawn = isinstance(model, Density) and model.dequantisation == "none"
             assert drawn or ((a - b).flatten(1).abs().amax(1) > 0).all()
 
+    @of_code
     def test_a_seed_is_enough_to_sample(self, subject):
         """In the labels in turn where it takes labels; one for all of them, or a tensor, say the same."""
         model = subject.model.requires_grad_(True)
@@ -278,6 +300,7 @@ class Laws:
             with pytest.raises(ConfigError, match=r"^y=[^\n]*$"):
                 model.sample(2, y)
 
+    @of_code
     def test_values_of_another_shape_or_type_are_refused(self, subject):
         model, x, y = subject.model, subject.batch["x"][:2], None if subject.y is None else subject.y[:2]
         asked = []
@@ -297,11 +320,13 @@ class Laws:
                 with pytest.raises(DataError, match=rf"^[^\n]* takes {takes}[^\n]*$"):
                     question(wrong, y)
 
+    @of_code
     def test_a_state_dict_carries_the_model(self, subject):
         other = subject.case.build().eval()
         other.load_state_dict(subject.model.state_dict())
         assert torch.equal(subject.sample(range(3), model=other), subject.sample(range(3)))
 
+    @of_code
     def test_an_attempt_to_sample_leaves_the_model_as_it_was(self, subject):
         before = {name: value.clone() for name, value in subject.model.state_dict().items()}
         subject.sample(range(2))
@@ -311,6 +336,7 @@ class Laws:
 class LawsOfSome(Laws):
     """What holds besides for models with an ability."""
 
+    @of_code
     @only(able(Density))
     @torch.no_grad()
     def test_a_density_is_one_number_per_example_and_a_function_of_it(self, subject):
@@ -329,6 +355,7 @@ class LawsOfSome(Laws):
             other = (y + 1) % subject.case.spec.num_classes
             assert (model.log_prob(x, other) != whole).all(), "the label is not read"
 
+    @of_code
     @only(lambda case: issubclass(case.cls, Density) and case.spec.levels is not None)
     @torch.no_grad()
     def test_a_mass_of_levels_is_that_of_the_bin_wherever_in_it(self, subject):
@@ -345,6 +372,7 @@ class LawsOfSome(Laws):
                 for u in (0.01, 0.99, torch.rand(x.shape, generator=generator_of(0, "u"))):
                     assert torch.equal(question(spec.dequantise(x, torch.as_tensor(u)), y), whole)
 
+    @of_code
     @only(lambda case: issubclass(case.cls, Density) and case.data != "tokens")  # these are stored as a model sees them
     @torch.no_grad()
     def test_stored_values_are_told_from_model_values(self, subject):
@@ -357,6 +385,7 @@ class LawsOfSome(Laws):
             with pytest.raises(DataError, match=r"^[^\n]*stored values[^\n]*$"):
                 model.nll(wrong, y)
 
+    @of_code
     @only(able(Encoder, Reconstructor))
     @torch.no_grad()
     def test_latents_and_reconstructions_have_their_shapes(self, subject):

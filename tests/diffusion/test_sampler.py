@@ -90,7 +90,9 @@ def test_the_error_falls_with_the_samplers_order(sampler, order, name):
 
 
 @over_samplers
-@pytest.mark.parametrize("name", ["karras", "rectified-short", "linear"])
+@pytest.mark.parametrize(
+    "name", ["karras", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rectified-short", "linear"))]
+)
 def test_so_it_does_on_the_schedules_own_grid(sampler, order, name):
     assert measured_order(sampler, name, (128, 512), None) == pytest.approx(order, abs=0.3)
 

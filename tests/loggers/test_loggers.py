@@ -116,6 +116,7 @@ STORIES = (
     failed,
     not_finite,
 )
+QUICK = (killed_and_resumed, rolled_back, not_finite)  # the others are asked in the slow tests
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +140,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
     return tmp_path
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+@pytest.mark.parametrize(
+    "story",
+    [pytest.param(story, marks=() if story in QUICK else pytest.mark.slow, id=story.__name__) for story in STORIES],
+)
 @pytest.mark.parametrize("tool", tools())
 def test_what_is_logged_is_what_metrics_jsonl_holds(tool: ToolCase, story: Story, place: Path) -> None:
     run = RunCase(place / "run")

@@ -71,7 +71,8 @@ def content(run: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("accumulate", "steps"), [(2, range(3, 4)), pytest.param(2, range(1, 6), marks=pytest.mark.slow), (3, range(2, 3))]
+    ("accumulate", "steps"),
+    [(2, range(3, 4)), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((2, range(1, 6)), (3, range(2, 3))))],
 )
 def test_a_run_stopped_or_killed_at_any_step_ends_as_the_uninterrupted_one(
     tmp_path: Path, accumulate: int, steps: range

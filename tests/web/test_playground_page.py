@@ -22,8 +22,10 @@ def caption(page):
     return page.run("document.querySelector('#caption').textContent")
 
 
-@pytest.mark.parametrize("width", [360, 1400])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(360, "dark"), *(pytest.param(*other, marks=pytest.mark.slow) for other in ((360, "light"), (1400, "light")))],
+)
 def test_the_slider_moves(browser, tmp_path, width, scheme):
     save_playground(tmp_path, "flow on <toy>", frames_in(tmp_path, 4), "neither & nor")
     page = browser.page((tmp_path / "playground.html").as_uri(), width, 800, scheme)
