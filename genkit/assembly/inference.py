@@ -27,7 +27,7 @@ from genkit.inverse.coarsened_posterior import coarsened_noise
 from genkit.inverse.linear_task import LinearTask
 from genkit.inverse.posterior_sampler import Observation, RepeatedNoise, systematic
 from genkit.models.base import Completes, GenerativeModel
-from genkit.models.known_likelihood import KnownLikelihood
+from genkit.models.infers_labels import InfersLabels
 from genkit.models.latent_variable import LatentVariable
 from genkit.noise import SampleNoise
 
@@ -79,7 +79,7 @@ def completed(subject: Subject, known: Tensor, draws: int, console: Console) -> 
 
 def labels_by_known(model: GenerativeModel, x: Tensor, known: Tensor, draws: int, noise: SampleNoise) -> Tensor | None:
     """Labels (B · draws,) by what is known of each example, None for a model that takes none."""
-    if num_classes_of(model) is None or not isinstance(model, KnownLikelihood):
+    if num_classes_of(model) is None or not isinstance(model, InfersLabels):
         return None
     return systematic(model.label_log_probs(x, known).exp(), draws, noise).flatten()
 

@@ -18,7 +18,7 @@ from genkit.inverse.posterior_sampler import PosteriorSampler
 from genkit.inverse.split_gibbs import SplitGibbs
 from genkit.models.base import Conditional, GenerativeModel
 from genkit.models.denoises import Denoises
-from genkit.models.known_likelihood import KnownLikelihood
+from genkit.models.infers_labels import InfersLabels
 from genkit.models.latent_variable import LatentVariable
 from genkit.noise import Noise
 
@@ -115,7 +115,7 @@ def _denoiser(model: Denoises, y: Tensor | None, n: int, infers: bool) -> Denois
 def infers_labels(model: GenerativeModel, node: Any, plugins: Sequence[str]) -> bool:
     """Tell whether a conditional model can do without being told the labels of measured examples."""
     if node is None:  # the usual samplers all do
-        return isinstance(model, KnownLikelihood) or any(isinstance(model, ability) for ability in DEFAULTS)
+        return isinstance(model, InfersLabels) or any(isinstance(model, ability) for ability in DEFAULTS)
     cls = resolve(node["_target_"], at="posterior", plugins=plugins)
     if issubclass(cls, LatentLangevin) or _resamples(cls, node):
         return True

@@ -33,7 +33,7 @@ from genkit.diffusion.parametrisation import DenoiserFactory
 from genkit.diffusion.schedule import Schedule
 from genkit.models.base import Completes, Noise
 from genkit.models.diffusion import Diffusion, GuidanceInterval, GuidanceScale, Solver
-from genkit.models.known_likelihood import KnownLikelihood
+from genkit.models.infers_labels import InfersLabels
 from genkit.models.label_dropout import LABEL_DROPOUT
 from genkit.models.random_masks import random_masks
 from genkit.nn.backbone import BackboneFactory
@@ -43,7 +43,7 @@ from genkit.nn.with_condition import WithCondition
 NOTHING_KNOWN = 0.1  # share of training examples
 
 
-class InpaintingDiffusion(Diffusion, Completes, KnownLikelihood):
+class InpaintingDiffusion(Diffusion, Completes, InfersLabels):
     """Denoising diffusion that knows a part of what it draws, its defaults those of `Diffusion`.
 
     Arguments:
@@ -131,12 +131,6 @@ class InpaintingDiffusion(Diffusion, Completes, KnownLikelihood):
         with self.network.given(self._shown(x, known)):
             drawn = self._sampled(len(x), y, noise)
         return torch.where(known, x, drawn)
-
-    def known_log_prob(self, x: Tensor, known: Tensor, y: Tensor | None = None) -> Tensor:
-        """log p(y | what is known): its label's log-likelihood but for the example's own constant, labels being
-        equally likely."""
-        assert y is not None
-        return self.label_log_probs(x, known).gather(1, y[:, None])[:, 0]
 
     def label_log_probs(self, x: Tensor, known: Tensor) -> Tensor:
         assert self.classifier is not None

@@ -2,26 +2,21 @@ r"""The ability to say how likely the known part of an example is under a label,
 
 .. math:: p(y \mid x_\text{known}) \propto p(x_\text{known} \mid y),
 
-labels being equally likely beforehand. A completion that is told no label draws one from it, then the rest given both,
-which is a draw from the mixture of all labels.
+labels being equally likely beforehand.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
 
+from genkit.models.infers_labels import InfersLabels
 
-class KnownLikelihood(ABC):
-    """Ability: the log-probability of a part of an example under a label.
 
-    Attributes:
-        num_classes: The labels it takes, None for none.
-    """
-
-    num_classes: int | None
+class KnownLikelihood(InfersLabels):
+    """Ability: the log-probability of a part of an example under a label."""
 
     @abstractmethod
     def known_log_prob(self, x: Tensor, known: Tensor, y: Tensor | None = None) -> Tensor:
@@ -34,7 +29,6 @@ class KnownLikelihood(ABC):
         """
 
     def label_log_probs(self, x: Tensor, known: Tensor) -> Tensor:
-        """log p(y | x where it is known) of every label, (B, num_classes) float64."""
         labels = torch.arange(self.num_classes or 1, device=x.device)
         each = [self.known_log_prob(x, known, label.expand(len(x))) for label in labels]
         return torch.stack(each, dim=1).log_softmax(1)
