@@ -47,3 +47,8 @@ def test_the_table_has_the_seeds_that_all_sides_have_finished(script: ModuleType
     ours, theirs = script.table(tmp_path).removeprefix(script.HEAD).splitlines()
     assert "| 2 | 50 | 3.00 (2.00–4.00) |" in ours
     assert "| 0.38 |" in theirs
+    place = tmp_path / "digits_flow" / "0" / "genkit" / "scores-independent"
+    place.mkdir()
+    rows = [{"metric": metric, "floor": {"mean": 0.9}} for metric in ("fid", "precision", "recall", "coverage")]
+    (place / "results.json").write_text(json.dumps({"results": rows}))
+    assert script.table(tmp_path).splitlines()[-1].endswith("| 1.00 | | 1.00 | | 0.90 | 0.90 | 0.90 |")
