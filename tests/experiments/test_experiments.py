@@ -24,6 +24,7 @@ PROMISES = {  # experiment -> metric -> (least, greatest); margins of several se
     "toy_r3gan": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
     "toy_wgan_gp": {"mode_coverage": (8, 8), "high_quality": (0.9, 1.0)},
     "digits_r3gan": {"fid": (0.0, 1.3), "coverage": (0.75, 1.0), "precision": (0.8, 1.0)},
+    "digits_sngan": {"fid": (0.0, 1.3), "coverage": (0.7, 1.0), "precision": (0.75, 1.0)},
     "digits_drifting": {"fid": (0.0, 0.71), "coverage": (0.85, 1.0), "precision": (0.8, 1.0)},
     "digits_diffusion": {"fid": (0.0, 0.71), "coverage": (0.8, 1.0), "precision": (0.7, 1.0)},
     "digits_vae": {"fid": (0.0, 1.2), "coverage": (0.85, 1.0), "precision": (0.8, 1.0)},
