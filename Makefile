@@ -25,8 +25,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+# on two cores a third worker goes on while the others wait for a disk or a process
 test: $(STAMP) ## install and pass the tests (the slow ones left out)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 3 -m "not slow"
 
 slow: $(STAMP) ## short real trainings that must reach a stated quality
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 -m slow
