@@ -215,7 +215,9 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
 def _check_clusters(num_classes: int | None, label_dropout: float) -> None:
     """Raises ConfigError where clusters cannot stand for labels."""
     if num_classes is not None:
-        raise ConfigError("model.clusters stand for labels: model.clusters=null with these, or train with model.conditional=false")
+        raise ConfigError(
+            "model.clusters stand for labels: model.clusters=null with these, or train with model.conditional=false"
+        )
     if label_dropout == 0.0:
         raise ConfigError(
             f"model.label_dropout=0: a model of clusters must learn to do without one for its likelihood: train it "

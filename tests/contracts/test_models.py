@@ -53,13 +53,10 @@ def pytest_generate_tests(metafunc):
     """A law is asked of the models that it speaks of; those of one model stand together, on one worker."""
     if metafunc.cls is TestEveryModel and "subject" in metafunc.fixturenames:
         applies = getattr(metafunc.function, "applies", lambda case: True)
-        known = getattr(metafunc.function, "of_code", False)
+        asked = [case for case in CASES if applies(case)]
+        slow = pytest.mark.slow
         marked = [
-            pytest.param(
-                case, marks=() if case in QUICK and (not known or plain(case)) else pytest.mark.slow, id=str(case)
-            )
-            for case in CASES
-            if applies(case)
+            pytest.param(case, marks=() if soon(metafunc.function, case) else slow, id=str(case)) for case in asked
         ]
         metafunc.parametrize("subject", marked, indirect=True, scope="module")
 
@@ -88,6 +85,11 @@ def able(*abilities: type) -> Callable[[Case], bool]:
 def plain(case: Case) -> bool:
     """Tell whether a case is of the plainest model of its class."""
     return case.model == next(one.model for one in PLAINEST_FIRST if one.cls is case.cls)
+
+
+def soon(law: Callable[..., None], case: Case) -> bool:
+    """Tell whether `make test` asks it."""
+    return case in QUICK and (plain(case) or not getattr(law, "of_code", False))
 
 
 def finite(*values: Tensor) -> bool:
