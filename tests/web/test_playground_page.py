@@ -24,7 +24,10 @@ def caption(page):
 
 @pytest.mark.parametrize(
     ("width", "scheme"),
-    [(360, "dark"), *(pytest.param(*other, marks=pytest.mark.slow) for other in ((360, "light"), (1400, "light")))],
+    [
+        (360, "dark"),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in ((360, "light"), (1400, "light"), (1400, "dark"))),
+    ],
 )
 def test_the_slider_moves(browser, tmp_path, width, scheme):
     save_playground(tmp_path, "flow on <toy>", frames_in(tmp_path, 4), "neither & nor")
