@@ -38,7 +38,8 @@ SCRIPTS = Path(__file__).resolve().parent
 RECIPES = SCRIPTS / "peer_recipes"
 TORCH = "torch==2.13.0"
 INDEPENDENT = ("features=own", "features.seed=11", "features.dim=96")
-METRICS = "metric=[fid,precision,recall,density,coverage]"
+SHARES = ("precision", "recall", "coverage")  # against as many held-out images as samples
+METRICS = ("metric=[fid,precision,recall,coverage]", *(f"metric.{m}.equal=true" for m in SHARES))
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -199,7 +200,7 @@ def scored(match: Match, folder: Path) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for space, words in {"shipped": (), "independent": INDEPENDENT}.items():
         place, samples = folder / f"scores-{space}", folder / "samples" / "samples.npz"
-        genkit("eval", f"samples={samples}", f"data={match.data}", f"n={match.n}", METRICS, *words,
+        genkit("eval", f"samples={samples}", f"data={match.data}", f"n={match.n}", *METRICS, *words,
                "baselines=false", "bootstrap=0", f"out={place}", log=folder / f"{space}.log")  # fmt: skip
         rows = json.loads((place / "results.json").read_text())["results"]
         found[space] = {
@@ -279,20 +280,18 @@ def lines(name: str, results: dict[str, list[Result]]) -> list[str]:
             row.append(in_words(own))
             mine = [d.scores[space]["fid"] for d in results["genkit"]]
             row.append("" if side == "genkit" else f"{statistics.mean(mine) / statistics.mean(own):.2f}")
-        row += [
-            in_words([d.scores["independent"][metric] for d in done]) for metric in ("precision", "recall", "coverage")
-        ]
+        row += [in_words([d.scores["independent"][metric] for d in done]) for metric in SHARES]
         made.append("| " + " | ".join(map(str, row)) + " |")
     return made
 
 
 def real_images(name: str, out: Path) -> list[str]:
-    """A row of what as many training images reach, if it was scored; how many are covered depends on both counts."""
+    """A row of what as many training images reach, if it was scored."""
     file = out / name / "0" / "genkit" / "scores-independent" / "results.json"
     if not file.exists():
         return []
     floors = {row["metric"]: row["floor"]["mean"] for row in json.loads(file.read_text())["results"]}
-    reached = " | ".join(f"{floors[metric]:.2f}" for metric in ("precision", "recall", "coverage"))
+    reached = " | ".join(f"{floors[metric]:.2f}" for metric in SHARES)
     return [f"|  | training images | | | 1.00 | | 1.00 | | {reached} |"]
 
 

@@ -18,6 +18,9 @@ k − 1 more), and a copy has density 1, not 1 + 1/k, where no two distances tie
 centre over again is empty: where more than k points of a set are equal, their share is missing, and sets of equal
 points have density 0. Distances are float64, centred, taken in blocks; what is on the rim up to rounding is on it
 (`closer`, `as_close` of `genkit.metrics.distances`).
+
+The two counts are part of the score: n points fill at most n of m balls or so, and where m is five times n even fresh
+data covers half of them. Both papers compare equal counts; `equal` does that by leaving out points of the larger set.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ from genkit.metrics.manifold_error import (
     share_variance,
 )
 from genkit.metrics.pair_metric import PairMetric
+from genkit.noise import generator_of
 
 PRECISION_K = 3  # of precision and recall (Kynkäänniemi et al. 2019)
 COVERAGE_K = 5  # of density and coverage (Naeem et al. 2020)
@@ -84,6 +88,16 @@ def membership(centres: Tensor, radii2: Tensor, points: Tensor) -> Membership:
         in_open[part] += closer(d2, radii2[tile]).sum(1)
         held[tile] |= closed.any(0)
     return Membership(in_some, in_open, held)
+
+
+def equally_many(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sets, of the larger one as many rows as the smaller has, chosen by chance, the same ones each time."""
+    n = min(len(real), len(fake))
+    some = [
+        rows if len(rows) == n else rows[torch.randperm(len(rows), generator=generator_of(0, "equal", side))[:n]]
+        for side, rows in (("real", real), ("fake", fake))
+    ]
+    return some[0], some[1]
 
 
 class Neighbours:
@@ -139,17 +153,18 @@ class ManifoldMetric(PairMetric, ABC):
 
     Args:
         k: Which neighbour a ball reaches to.
+        equal: Whether as many points of the larger set are taken, by chance, as the smaller one has.
     """
 
     higher_is_better: ClassVar[bool] = True  # type: ignore[misc]
     divergence: ClassVar[bool] = False
 
-    def __init__(self, k: PositiveInt) -> None:
+    def __init__(self, k: PositiveInt, equal: bool = False) -> None:
         super().__init__()
-        self.k = k
+        self.k, self.equal = k, equal
 
     def params(self) -> dict[str, Any]:
-        return {"k": self.k, "balls": "closed"}
+        return {"k": self.k, "balls": "closed"} | ({"counts": "equal"} if self.equal else {})
 
     def interval(self, repeats: int, seed: int) -> tuple[float, float]:
         return self._around(self.variances()[0])
@@ -175,9 +190,11 @@ class ManifoldMetric(PairMetric, ABC):
 
     def _shared(self, real: Tensor, fake: Tensor) -> Neighbours:
         left, right = self.pieces("real"), self.pieces("fake")
-        key = (len(left), *map(id, left), *map(id, right))
+        key = (self.equal, len(left), *map(id, left), *map(id, right))
         found = _SHARED.get(key)
         if found is None:
+            if self.equal:
+                real, fake = equally_many(real, fake)
             found = _SHARED[key] = Neighbours(real, fake, held=(*left, *right))
         return found
 
@@ -219,8 +236,8 @@ class Precision(ManifoldShare):
         Improved Precision and Recall Metric for Assessing Generative Models (Kynkäänniemi et al., 2019), 1904.06991.
     """
 
-    def __init__(self, k: PositiveInt = PRECISION_K) -> None:
-        super().__init__(k)
+    def __init__(self, k: PositiveInt = PRECISION_K, equal: bool = False) -> None:
+        super().__init__(k, equal)
 
     def met(self) -> Tensor:
         return self.neighbours().of_real_balls(self.k).point_in_some
@@ -237,8 +254,8 @@ class Recall(ManifoldShare):
         Improved Precision and Recall Metric for Assessing Generative Models (Kynkäänniemi et al., 2019), 1904.06991.
     """
 
-    def __init__(self, k: PositiveInt = PRECISION_K) -> None:
-        super().__init__(k)
+    def __init__(self, k: PositiveInt = PRECISION_K, equal: bool = False) -> None:
+        super().__init__(k, equal)
 
     def met(self) -> Tensor:
         return self.neighbours().of_fake_balls(self.k).point_in_some
@@ -257,8 +274,8 @@ class NeighbourDensity(ManifoldMetric):
         Reliable Fidelity and Diversity Metrics for Generative Models (Naeem et al., 2020), 2002.09797.
     """
 
-    def __init__(self, k: PositiveInt = COVERAGE_K) -> None:
-        super().__init__(k)
+    def __init__(self, k: PositiveInt = COVERAGE_K, equal: bool = False) -> None:
+        super().__init__(k, equal)
 
     def compute(self) -> Tensor:
         """() ≥ 0, may exceed 1. Raises ConfigError unless both sets have more than k points."""
@@ -270,7 +287,7 @@ class NeighbourDensity(ManifoldMetric):
         return points, points + mean_variance(self.neighbours().halves(True, self.k).density)
 
     def params(self) -> dict[str, Any]:
-        return {"k": self.k, "balls": "open"}
+        return super().params() | {"balls": "open"}
 
     def _counts(self) -> Tensor:
         return self.neighbours().of_real_balls(self.k).open_balls.to(torch.float64) / self.k
@@ -283,8 +300,8 @@ class Coverage(ManifoldShare):
         Reliable Fidelity and Diversity Metrics for Generative Models (Naeem et al., 2020), 2002.09797.
     """
 
-    def __init__(self, k: PositiveInt = COVERAGE_K) -> None:
-        super().__init__(k)
+    def __init__(self, k: PositiveInt = COVERAGE_K, equal: bool = False) -> None:
+        super().__init__(k, equal)
 
     def met(self) -> Tensor:
         return self.neighbours().of_real_balls(self.k).ball_holds_some

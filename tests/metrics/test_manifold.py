@@ -79,6 +79,27 @@ def test_lattices_as_in_prdc(k: int, wanted: list[float]) -> None:
     assert scores(lattice(60, 4), lattice(45, 4, 1 / math.pi), k) == pytest.approx(wanted, abs=1e-9)
 
 
+@pytest.mark.parametrize("kind", ALL)
+def test_equal_counts_take_no_more_of_the_larger_set(kind: type[ManifoldMetric]) -> None:
+    """Fresh points score as against as many: coverage 1 − 2⁻ᵏ, where a fifth as many fill half of the balls."""
+    draws = np.random.default_rng(0)
+    real, fake = (torch.from_numpy(draws.normal(size=(n, 4))) for n in (2000, 400))
+    found = []
+    for equal in (False, True):
+        metric = kind(5, equal)
+        metric.update(probe_of(real, fake))
+        found.append(float(metric.compute()))
+        assert ("counts" in metric.params()) == equal
+    ordered = metric.rows()
+    some, same = manifold.equally_many(*ordered)
+    assert same is ordered[1]
+    assert len({tuple(row) for row in some.tolist()} & {tuple(row) for row in real.tolist()}) == 400
+    assert found[1] == scores(some, fake, 5)[ALL.index(kind)] != found[0]
+    if kind is Coverage:
+        assert found[0] < 0.7
+        assert found[1] == pytest.approx(1 - 2**-5, abs=0.03)
+
+
 def test_precision_and_recall_are_each_other_s_mirror() -> None:
     real, fake = lattice(60, 4), 0.5 * lattice(45, 4, 1 / math.pi)
     precision, recall, _, _ = scores(real, fake, 3)
