@@ -8,6 +8,7 @@ generative model (ex-post density estimation; Ghosh et al. 2019, 1903.12436): x 
 * a kernel density (`genkit/models/kernel_density.py`).
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from typing import Annotated, Protocol
 
@@ -18,6 +19,8 @@ from genkit.component import Component, PositiveFloat, Range
 from genkit.models.base import Noise
 
 REGULARIZATION = 1e-4  # added to the diagonal of covariances
+MOST_ITERATIONS = 100  # of expectation maximisation, which stops earlier where it converges
+WORK = 3e11  # products that a fit may take: N K D² in an iteration, about a minute in all on one core
 
 
 class LatentDensity(nn.Module, Component, ABC):
@@ -76,6 +79,11 @@ class GaussianDensity(LatentDensity):
         return self.mean + noise(len(self.mean)) @ self.factor.T
 
 
+def affordable_iterations(n: int, dim: int, components: int) -> int:
+    """Iterations of expectation maximisation of n vectors of `dim` numbers that `WORK` allows, at least one."""
+    return max(1, min(MOST_ITERATIONS, int(WORK / (n * components * dim**2))))
+
+
 class GaussianMixture(LatentDensity):
     """Σ_k w_k N(μ_k, L_k L_kᵀ).
 
@@ -106,13 +114,19 @@ class GaussianMixture(LatentDensity):
         """Expectation maximisation from a fixed start.
 
         Components with fewer than D + 1 latents each would learn them by heart: as many are used as have that many,
-        and the rest get weight 0.
+        and the rest get weight 0. Where they are so many and so wide that a hundred iterations would take hours, it
+        starts from the clusters of k-means, which are most of the way, and makes fewer.
         """
-        from sklearn.mixture import GaussianMixture as Fit  # heavy: imported when needed
+        from sklearn.exceptions import ConvergenceWarning  # heavy: imported when needed
+        from sklearn.mixture import GaussianMixture as Fit
 
         components = max(1, min(len(self.weights), len(z) // (z.shape[1] + 1)))
-        fit = Fit(components, reg_covar=self.regularization, init_params="k-means++", random_state=0)
-        fit.fit(z.double().cpu().numpy())
+        iterations = affordable_iterations(*z.shape, components)
+        start = "k-means++" if iterations == MOST_ITERATIONS else "kmeans"
+        fit = Fit(components, reg_covar=self.regularization, init_params=start, max_iter=iterations, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it ends where it was told to
+            fit.fit(z.double().cpu().numpy())
         self.weights.zero_()
         self.weights[:components] = torch.as_tensor(fit.weights_)
         self.means[:components] = torch.as_tensor(fit.means_)

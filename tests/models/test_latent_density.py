@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
+from genkit.models import latent_density
 from genkit.models.kernel_density import FixedBandwidth, KernelDensity
-from genkit.models.latent_density import GaussianDensity, GaussianMixture
+from genkit.models.latent_density import MOST_ITERATIONS, GaussianDensity, GaussianMixture, affordable_iterations
 from genkit.noise import SampleNoise, generator_of
 
 MEANS = torch.tensor([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])
@@ -47,6 +48,18 @@ def test_known_clusters_are_recovered():
     )
     gain = density(mixture).log_prob(z).mean() - truth.log_prob(z).mean()
     assert 0 <= gain < 0.01  # the fit may only be likelier on its own data
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_iteration_from_k_means_recovers_most_where_more_would_take_hours(monkeypatch):
+    assert affordable_iterations(55_000, 12, 200) == MOST_ITERATIONS
+    assert affordable_iterations(4_500, 256, 10) == MOST_ITERATIONS
+    assert 1 <= affordable_iterations(45_000, 256, 100) < 3
+    z = clusters()
+    whole = density(fitted(z, 3)).log_prob(z).mean()
+    monkeypatch.setattr(latent_density, "WORK", 1.0)
+    assert affordable_iterations(*z.shape, 3) == 1
+    assert density(fitted(z, 3)).log_prob(z).mean() > whole - 0.02
 
 
 def test_one_component_is_the_mean_and_covariance():
