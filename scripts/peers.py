@@ -104,7 +104,9 @@ MATCHES = {
     "mnist_diffusion": Match("mnist_diffusion", peers=DIFFUSION, words=FLOAT, **MNIST),
     "mnist_grey_vae": Match("mnist_grey_vae", peers=("pythae VAE",), **MNIST),
     "mnist_sngan": Match("mnist_sngan", peers=("DCGAN loop",), labels=True, **MNIST),
-    "cifar10_diffusion": Match("cifar10_diffusion", peers=DIFFUSION, words=FLOAT, labels=True, **CIFAR),
+    "cifar10_diffusion": Match(
+        "cifar10_diffusion", peers=DIFFUSION, words=(*FLOAT, "trainer.max_steps=1800"), labels=True, **CIFAR
+    ),
     "cifar10_vae": Match(
         "cifar10_vae", peers=("pythae VAE",), words=(*FLOAT, *UNLABELLED, "latent_density.components=100"), **CIFAR
     ),
