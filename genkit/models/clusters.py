@@ -1,10 +1,14 @@
-r"""Clusters of the data that stand for labels where there are none.
+r"""Clusters of the data that stand for labels where there are none, and divide each label where there are.
 
-.. math:: k(x) = \arg\min_k \|x - \mu_k\|, \qquad p(x) = \sum_k w_k\, p(x \mid k).
+.. math:: k(x) = \arg\min_k \|x - \mu_k\|, \qquad p(x) = \sum_k w_k\, p(x \mid k), \qquad
+    p(x \mid y) = \sum_k w_{yk}\, p(x \mid y, k).
 
 A small network that is told the cluster of an example has a simpler distribution to learn than that of all data, and
 between two clusters it draws nothing. The centres μ are fitted to the first batch and stay where they are, so that a
 cluster means the same throughout a training; the shares w are counted among training examples before sampling.
+
+With labels every label has K clusters of its own, y K + k, and one number more, L K + y, which tells the label alone:
+what is asked about a label, as a completion is, knows no cluster.
 
 References: Self-Guided Diffusion Models (Hu et al. 2022, 2210.06462).
 """
@@ -22,46 +26,88 @@ from genkit.noise import Noise
 
 
 class Clusters(nn.Module):
-    """K centres and the shares of the data that lie nearest to each; K equal shares before `count`.
+    """K centres and the shares of the data that lie nearest to each, of every label where there are labels.
+
+    The shares are equal before `count`.
 
     Arguments:
         clusters: K.
         dim: D, the values of one example.
+        num_classes: L, None without labels.
+
+    Attributes:
+        groups: Numbers that a network is told: K, or L K + L.
 
     Raises:
-        ConfigError: a batch to be fitted to has fewer than K examples.
+        ConfigError: without labels, a batch to be fitted to has fewer than K examples.
     """
 
     centres: Tensor
     shares: Tensor
 
-    def __init__(self, clusters: int, dim: int) -> None:
+    def __init__(self, clusters: int, dim: int, num_classes: int | None = None) -> None:
         super().__init__()
-        self.register_buffer("centres", torch.zeros(clusters, dim))
-        self.register_buffer("shares", torch.full((clusters,), 1 / clusters))
+        self.each, self.num_classes = clusters, num_classes
+        count = clusters * (num_classes or 1)
+        self.groups = count + (num_classes or 0)
+        self.register_buffer("centres", torch.zeros(count, dim))
+        self.register_buffer("shares", torch.full((count,), 1 / clusters))
 
-    def fit(self, x: Tensor) -> None:
-        """Put the centres where k-means has them in x (B, *shape), a function of x alone."""
-        from sklearn.cluster import KMeans  # heavy: imported when needed
+    def fit(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Put the centres where k-means has them in x (B, *shape) with labels y (B,), a function of these alone.
 
-        if len(x) < len(self.shares):
-            raise ConfigError(
-                f"model.clusters={len(self.shares)}: they are fitted to the first batch, which has {len(x):,} "
-                "examples: give fewer clusters or a larger data.batch_size"
-            )
-        fit = KMeans(len(self.shares), n_init=4, random_state=0).fit(x.flatten(1).double().cpu().numpy())
-        self.centres.copy_(torch.as_tensor(fit.cluster_centers_))
+        A label of fewer than K examples has as many clusters as examples, or one.
+        """
+        if self.num_classes is None:
+            if len(x) < self.each:
+                raise ConfigError(
+                    f"model.clusters={self.each}: they are fitted to the first batch, which has {len(x):,} "
+                    "examples: give fewer clusters or a larger data.batch_size"
+                )
+            self.centres.copy_(k_means(x, self.each))
+            return
+        assert y is not None
+        for label, centres in enumerate(self.centres.split(self.each)):
+            own = x[y == label]
+            if k := min(self.each, len(own)):
+                centres[:k] = k_means(own, k)
+                centres[k:] = centres[0]  # of equally near ones the first is taken
 
-    def of(self, x: Tensor) -> Tensor:
-        """The cluster (B,) int64 of each example x (B, *shape)."""
-        return torch.cdist(x.flatten(1), self.centres.to(x.dtype)).argmin(1)
+    def of(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The cluster (B,) int64 of each example x (B, *shape), of those of its label y (B,)."""
+        distances = torch.cdist(x.flatten(1), self.centres.to(x.dtype))
+        if y is None:
+            return distances.argmin(1)
+        own = distances.unflatten(1, (-1, self.each))[torch.arange(len(y), device=y.device), y]
+        return y * self.each + own.argmin(1)
 
-    def count(self, batches: Iterable[Tensor]) -> None:
-        """Replace the shares by those among examples x (B, *shape)."""
-        counts = torch.stack([torch.bincount(self.of(x), minlength=len(self.shares)) for x in batches]).sum(0)
-        self.shares.copy_(counts / counts.sum())
+    def alone(self, y: Tensor) -> Tensor:
+        """The numbers (B,) that tell labels y (B,) without a cluster."""
+        return len(self.centres) + y
 
-    def draw(self, noise: Noise) -> Tensor:
-        """Clusters (n,) int64 in their shares, each by its row of the noise."""
-        last = int(self.shares.nonzero()[-1])
-        return torch.searchsorted(self.shares.cumsum(0), uniform_draw(noise)).clamp(max=last)
+    def count(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+        """Replace the shares by those among examples x (B, *shape) with labels y (B,)."""
+        counts = torch.stack([torch.bincount(self.of(x, y), minlength=len(self.shares)) for x, y in batches]).sum(0)
+        own = counts.unflatten(0, (-1, self.each)).to(self.shares)
+        known = own.sum(1, keepdim=True) > 0  # a label without examples keeps its shares
+        shares = torch.where(known, own / own.sum(1, keepdim=True), self.shares.unflatten(0, (-1, self.each)))
+        self.shares.copy_(shares.flatten())
+
+    def draw(self, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Clusters (n,) int64 in their shares, those of labels y (n,) in theirs, each by its row of the noise."""
+        u = uniform_draw(noise)
+        if y is None:
+            last = int(self.shares.nonzero()[-1])
+            return torch.searchsorted(self.shares.cumsum(0), u).clamp(max=last)
+        shares = self.shares.unflatten(0, (-1, self.each))[y]
+        last_of_each = (shares > 0).long().mul(torch.arange(self.each, device=y.device)).amax(1)
+        k = torch.searchsorted(shares.cumsum(1), u[:, None].to(shares))[:, 0]
+        return y * self.each + k.minimum(last_of_each)
+
+
+def k_means(x: Tensor, k: int) -> Tensor:
+    """The k centres (k, D) of x (B, *shape)."""
+    from sklearn.cluster import KMeans  # heavy: imported when needed
+
+    fit = KMeans(k, n_init=4, random_state=0).fit(x.flatten(1).double().cpu().numpy())
+    return torch.as_tensor(fit.cluster_centers_).to(x)

@@ -12,6 +12,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from genkit.batch_noise import uniform
 from genkit.component import AtSampling, PositiveInt, Probability, Range
 from genkit.data.spec import Batch, DataSpec
 from genkit.diffusion.denoiser import Clipped, Denoiser, Labelled, unlabelled
@@ -50,6 +51,10 @@ GuidanceInterval = Annotated[
 ]
 HIGH_LEVELS = 0.1, 1.3  # mean and standard deviation of ln(σ / σ_data) where the clean image is predicted
 LARGEST = 128 * 128  # pixels that the default network is made for: a step costs as many times more as there are more
+NEVER_WITHOUT = (
+    "model.label_dropout=0: a model of clusters must learn to do without one for its likelihood: train it with "
+    f"model.label_dropout={LABEL_DROPOUT:g}"
+)
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 
 
@@ -72,10 +77,11 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
         guidance_scale: Classifier-free guidance w in sampling a conditional model; 1 is none.
         guidance_interval: Least and greatest noise level at which to guide.
         clip_denoised: Whether to clip the posterior mean into the data's range in sampling.
-        clusters: Clusters of the data that stand for labels in training and sampling a model without; None for none.
+        clusters: Clusters of the data that stand for labels in training and sampling a model without, or divide each
+            label of a model with; None for none.
 
     Raises:
-        ConfigError: clusters beside labels, or without `label_dropout`, by which the model learns to do without;
+        ConfigError: clusters without `label_dropout`, by which the model learns to do without;
             images of more than 128x128 pixels without a backbone that was chosen for them.
     """
 
@@ -101,10 +107,10 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
     ) -> None:
         super().__init__(spec)
         self.num_classes = classes_of(spec, conditional)
-        if clusters is not None:
-            _check_clusters(self.num_classes, label_dropout)
-        self.clusters = None if clusters is None else Clusters(clusters, spec.dim)
-        self.groups = self.num_classes if clusters is None else clusters
+        if clusters is not None and label_dropout == 0.0:
+            raise ConfigError(NEVER_WITHOUT)
+        self.clusters = None if clusters is None else Clusters(clusters, spec.dim, self.num_classes)
+        self.groups = self.num_classes if self.clusters is None else self.clusters.groups
         self.objective = objective or default_objective(spec)
         channels, *sides = spec.shape
         out_shape = (self.objective.outputs * channels, *sides)
@@ -133,13 +139,13 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
         if data_std > LEAST_SPREAD:
             self.denoiser.data_std.copy_(data_std)
         if self.clusters is not None:
-            self.clusters.fit(batch["x"])
+            self.clusters.fit(batch["x"], self.labels_of(batch))
 
     @torch.no_grad()
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Count the clusters' shares."""
         if self.clusters is not None:
-            self.clusters.count(batch["x"] for batch in batches)
+            self.clusters.count((batch["x"], self.labels_of(batch)) for batch in batches)
 
     def compilable(self) -> Iterable[nn.Module]:
         return () if self.objective.differentiates else super().compilable()
@@ -154,8 +160,8 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
     def _sampled(self, n: int, y: Tensor | None, noise: Noise) -> Tensor:
         """(n, *shape) with labels y (n,), or without any."""
         eps = noise(*self.spec.shape)
-        group = y if self.clusters is None else self.clusters.draw(noise)
-        sampler = self.sampler(denoiser=self._guided(n, group))
+        group = y if self.clusters is None else self.clusters.draw(noise, y)
+        sampler = self.sampler(denoiser=self._guided(n, y, group))
         _, sigma = self.denoiser.schedule(torch.ones((), device=eps.device))
         networks = [model.denoiser.backbone for model in (self, self.weak) if model is not None]
         with Evaluations(*networks) as asked:
@@ -175,15 +181,19 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
     def log_prob(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
         """Of the model without guidance; see `likelihood`."""
         self.check_labels(y, len(x))
-        return self.likelihood(self._asked(len(x), y), x, self.spec, seed=seed)
+        return self.likelihood(self._asked(len(x), self._group(y)), x, self.spec, seed=seed)
 
     def _labels(self, batch: Batch) -> Tensor | None:
-        """Labels or clusters (B,), a share of them replaced by "no label" in training; None for a model of neither."""
-        y = self.labels_of(batch) if self.clusters is None else self.clusters.of(batch["x"])
-        if y is None or not self.training:
-            return y
+        """Labels or clusters (B,), in training a share of them told less; None for a model of neither."""
+        y = self.labels_of(batch)
+        group = y if self.clusters is None else self.clusters.of(batch["x"], y)
+        if group is None or not self.training:
+            return group
         assert self.groups is not None
-        return with_some_withheld(y, self.groups, self.label_dropout)
+        if self.clusters is not None and y is not None:
+            without = uniform(len(y), device=y.device) < self.label_dropout
+            group = torch.where(without, self.clusters.alone(y), group)
+        return with_some_withheld(group, self.groups, self.label_dropout)
 
     @property
     def needs_label(self) -> bool:
@@ -191,38 +201,29 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
 
     def denoiser_for(self, n: int, y: Tensor | None = None) -> Denoiser:
         """The denoiser with its labels fixed, guided where a scale other than 1 is asked for, clipped last."""
-        return self._guided(n, y)
+        return self._guided(n, y, self._group(y))
 
-    def _asked(self, n: int, y: Tensor | None = None) -> Labelled:
-        """The denoiser asked with labels or clusters y (n,), or without any."""
-        if y is not None or self.groups is None:
-            return Labelled(self.denoiser, y)
+    def _group(self, y: Tensor | None) -> Tensor | None:
+        """The number by which the network is told labels y (n,) alone."""
+        return y if y is None or self.clusters is None else self.clusters.alone(y)
+
+    def _asked(self, n: int, group: Tensor | None = None) -> Labelled:
+        """The denoiser asked with labels or clusters (n,), or without any."""
+        if group is not None or self.groups is None:
+            return Labelled(self.denoiser, group)
         return unlabelled(self.denoiser, self.groups, n, self.denoiser.data_std.device)
 
-    def _guided(self, n: int, y: Tensor | None) -> Denoiser:
-        """As `denoiser_for`, y labels (n,) or clusters."""
-        denoiser: Denoiser = self._asked(n, y)
+    def _guided(self, n: int, y: Tensor | None, group: Tensor | None) -> Denoiser:
+        """As `denoiser_for`, asked with labels or clusters `group` (n,), which are of labels y (n,)."""
+        denoiser: Denoiser = self._asked(n, group)
         if self.weak is not None and self.guidance_scale != 1.0:
-            weak = self.weak._asked(n, None if self.weak.num_classes is None else y)
+            weak = self.weak._asked(n, None if self.weak.num_classes is None else self.weak._group(y))
             denoiser = Autoguidance(denoiser, weak, self.guidance_scale, self.guidance_interval)
-        elif y is not None and self.guidance_scale != 1.0:
+        elif group is not None and self.guidance_scale != 1.0:
             denoiser = ClassifierFreeGuidance(denoiser, self._asked(n), self.guidance_scale, self.guidance_interval)
         if self.clip_denoised and self.spec.value_range is not None:
             denoiser = Clipped(denoiser, *self.spec.value_range)
         return denoiser
-
-
-def _check_clusters(num_classes: int | None, label_dropout: float) -> None:
-    """Raises ConfigError where clusters cannot stand for labels."""
-    if num_classes is not None:
-        raise ConfigError(
-            "model.clusters stand for labels: model.clusters=null with these, or train with model.conditional=false"
-        )
-    if label_dropout == 0.0:
-        raise ConfigError(
-            f"model.label_dropout=0: a model of clusters must learn to do without one for its likelihood: train it "
-            f"with model.label_dropout={LABEL_DROPOUT:g}"
-        )
 
 
 def _predicts_data(spec: DataSpec) -> bool:

@@ -33,7 +33,7 @@ def test_the_clusters_of_parted_blobs_are_the_blobs_and_their_shares_are_counted
     assert len({(int(a), int(b)) for a, b in zip(found, of, strict=True)}) == 3
     for k in range(3):
         torch.testing.assert_close(clusters.centres[k], x[found == k].mean(0))
-    clusters.count(x.split(7))
+    clusters.count((part, None) for part in x.split(7))
     torch.testing.assert_close(clusters.shares[clusters.of(CENTRES)], COUNTS / 100)
 
 
@@ -91,16 +91,73 @@ def test_guidance_moves_towards_the_cluster() -> None:
     assert any((labels < 3).any() for labels in network.labels)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [({"conditional": True}, "model.clusters stand for labels"), ({"label_dropout": 0.0}, "model.label_dropout=0")],
-)
-def test_clusters_are_refused_beside_labels_and_without_dropout(options: dict, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        diffusion(PLANE, clusters=3, **options)
+def test_clusters_are_refused_without_dropout() -> None:
+    with pytest.raises(ConfigError, match=r"model\.label_dropout=0"):
+        diffusion(PLANE, clusters=3, label_dropout=0.0)
 
 
 def test_fewer_examples_than_clusters_are_refused() -> None:
     model = diffusion(clusters=3)
     with pytest.raises(ConfigError, match="the first batch, which has 2 examples"):
         model.initialise({"x": blobs()[0][:2]})
+
+
+def labelled() -> tuple[Clusters, Tensor, Tensor]:
+    """Two clusters of each of three labels, of which the last has one example and the one before it none."""
+    x, of = blobs()
+    y = torch.where(of == 0, 0, 2)
+    last = (of == 2).nonzero()[0]
+    keep = torch.cat([(of < 1).nonzero()[:, 0], last])
+    clusters = Clusters(2, 2, num_classes=3)
+    clusters.fit(x[keep], y[keep])
+    return clusters, x[keep], y[keep]
+
+
+def test_every_label_has_clusters_of_its_own_as_far_as_it_has_examples() -> None:
+    clusters, x, y = labelled()
+    assert clusters.groups == 9
+    found = clusters.of(x, y)
+    assert set(found.tolist()) == {0, 1, 4}
+    assert torch.equal(found // 2, y)
+    for k in (0, 1):
+        torch.testing.assert_close(clusters.centres[k], x[found == k].mean(0))
+    assert clusters.alone(torch.tensor([0, 2])).tolist() == [6, 8]
+    clusters.count([(x[:20], y[:20]), (x[20:], y[20:])])
+    shares = clusters.shares.view(3, 2)
+    torch.testing.assert_close(shares.sum(1), torch.ones(3))
+    assert shares[0, 0].item() == pytest.approx((found == 0).sum().item() / 60)
+    assert shares[1].tolist() == [0.5, 0.5]  # as before: nothing was counted
+    assert shares[2].tolist() == [1.0, 0.0]
+    labels = torch.arange(3).repeat_interleave(2000)
+    drawn = clusters.draw(SampleNoise(0, range(6000)), labels)
+    assert torch.equal(drawn // 2, labels)
+    of_each = torch.bincount(drawn, minlength=6).view(3, 2) / 2000
+    torch.testing.assert_close(of_each, shares, rtol=0, atol=0.04)
+    assert of_each[2, 1] == 0
+
+
+def test_a_model_of_labels_is_told_clusters_in_them_the_label_alone_or_nothing() -> None:
+    x, of = blobs()
+    y = (of == 2).long()
+    model = diffusion(PLANE, clusters=2, conditional=True, label_dropout=0.2, sampler=EulerSampler)
+    classes = model.num_classes
+    assert classes is not None
+    assert model.clusters is not None
+    model.initialise({"x": x, "y": y})
+    model.prepare({"x": part, "y": labels} for part, labels in zip(x.split(30), y.split(30), strict=True))
+    network = model.denoiser.backbone
+    assert isinstance(network, Constant)
+    model.eval().losses({"x": x, "y": y}, "model")
+    assert torch.equal(network.labels[-1], model.clusters.of(x, y))
+    model.train().losses({"x": x, "y": y}, "model")
+    told = network.labels[-1]
+    kinds = [told < 2 * classes, (told >= 2 * classes) & (told < 3 * classes), told == 3 * classes]
+    assert all(kind.any() for kind in kinds)
+    assert torch.equal(told[kinds[0]] // 2, y[kinds[0]])
+    assert torch.equal(told[kinds[1]] - 2 * classes, y[kinds[1]])
+    model.eval().sample(40, y[:40])
+    assert torch.equal(network.labels[-1] // 2, y[:40])
+    model.denoiser_for(4, y[:4])(x[:4], torch.ones(4))
+    assert torch.equal(network.labels[-1], 2 * classes + y[:4])
+    model.log_prob(x[:4], y[:4])
+    assert torch.equal(network.labels[-1], 2 * classes + y[:4])
