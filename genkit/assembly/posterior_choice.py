@@ -104,12 +104,16 @@ def posterior_for(
 
 
 def _denoiser(model: Denoises, y: Tensor | None, n: int, infers: bool) -> Denoiser:
-    """That of n examples; whose labels are inferred where they are unknown and the sampler can."""
-    classes = num_classes_of(model)
-    if y is not None or classes is None or not infers:
+    """That of n examples; whose labels and parts are inferred where they are unknown and the sampler can."""
+    classes, parts = num_classes_of(model), model.part_shares(y)
+    if not infers or (parts is None and (y is not None or classes is None)):
         return model.denoiser_for(n, y)
+    if parts is not None:
+        return RowLabelled(model.denoiser_of_parts, parts, model.denoiser_of_parts(parts.argmax(1)).schedule)
+    assert classes is not None
     schedule = model.denoiser_for(1, torch.zeros(1, dtype=torch.int64)).schedule
-    return RowLabelled(lambda labels: model.denoiser_for(len(labels), labels), classes, schedule)
+    shares = torch.full((1, classes), 1 / classes)
+    return RowLabelled(lambda labels: model.denoiser_for(len(labels), labels), shares, schedule)
 
 
 def infers_labels(model: GenerativeModel, node: Any, plugins: Sequence[str]) -> bool:

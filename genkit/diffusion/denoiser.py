@@ -95,25 +95,27 @@ class RowLabelled(Denoiser):
 
     Arguments:
         make: From labels (R,) to the denoiser of R rows with these.
-        num_classes: Number of labels.
+        shares: (1, K), how often each of K labels is beforehand, or (n, K) of each of n examples.
         schedule: How noise is added.
     """
 
-    def __init__(self, make: Callable[[Tensor], Denoiser], num_classes: int, schedule: Schedule) -> None:
+    def __init__(self, make: Callable[[Tensor], Denoiser], shares: Tensor, schedule: Schedule) -> None:
         super().__init__()
-        self.make, self.num_classes, self.schedule = make, num_classes, schedule
+        self.make, self.shares, self.schedule = make, shares, schedule
         self.y = torch.zeros(0, dtype=torch.int64)
 
     def begin(self, u: Tensor, size: int, device: torch.device) -> None:
-        """Give each of several groups of `size` rows all labels equally often, or so many different ones.
+        """Give each of several groups of `size` rows the labels in their shares, as nearly as so few rows can.
 
         Args:
             u: (groups, 1) uniform in (0, 1): which labels, where rows are not a multiple of these.
-            size: Rows of a group.
+            size: Rows of a group, which are those of one example.
             device: Of the rows.
         """
-        shares = (torch.arange(size, device=device) + u.to(device)) / size
-        self.y = (shares * self.num_classes).long().clamp(max=self.num_classes - 1).flatten()
+        places = (torch.arange(size, device=device) + u.to(device)) / size
+        ends = self.shares.to(places).cumsum(1)
+        last = (ends < ends[:, -1:]).sum(1, keepdim=True)  # of those with a share
+        self.y = torch.searchsorted(ends.expand(len(u), -1).contiguous(), places, right=True).minimum(last).flatten()
 
     def take(self, rows: Tensor) -> None:
         """Keep the labels of these rows (R,), in this order."""

@@ -85,6 +85,15 @@ class Clusters(nn.Module):
         """The numbers (B,) that tell labels y (B,) without a cluster."""
         return len(self.centres) + y
 
+    def shares_of(self, y: Tensor | None = None) -> Tensor:
+        """How often clusters are beforehand, (1, K or L K) of equally likely labels, or (n, L K) of labels y (n,)."""
+        each = self.shares.unflatten(0, (-1, self.each))
+        if y is None:
+            return (each / len(each)).flatten()[None]
+        own = torch.zeros(len(y), *each.shape, dtype=each.dtype, device=each.device)
+        own[torch.arange(len(y)), y] = each[y]
+        return own.flatten(1)
+
     def count(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         """Replace the shares by those among examples x (B, *shape) with labels y (B,)."""
         counts = torch.stack([torch.bincount(self.of(x, y), minlength=len(self.shares)) for x, y in batches]).sum(0)

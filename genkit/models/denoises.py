@@ -34,3 +34,19 @@ class Denoises(ABC):
             n: Examples.
             y: Their labels (n,), of a conditional model; None: as it was trained without, see `needs_label`.
         """
+
+    def part_shares(self, y: Tensor | None = None) -> Tensor | None:
+        """How often the parts are that an example is of, where the model knows finer ones than labels.
+
+        Args:
+            y: Labels (n,) of the examples, None where they are not known.
+
+        Returns:
+            (1, P), or (n, P) with labels: shares of the parts that `denoiser_of_parts` takes. None, the default, where
+            there are none.
+        """
+        return None
+
+    def denoiser_of_parts(self, part: Tensor) -> Denoiser:
+        """That of rows (R,) each of a part."""
+        raise NotImplementedError(type(self).__name__)

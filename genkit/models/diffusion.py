@@ -203,6 +203,15 @@ class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, De
         """The denoiser with its labels fixed, guided where a scale other than 1 is asked for, clipped last."""
         return self._guided(n, y, self._group(y))
 
+    def part_shares(self, y: Tensor | None = None) -> Tensor | None:
+        """Those of the clusters."""
+        return None if self.clusters is None else self.clusters.shares_of(y)
+
+    def denoiser_of_parts(self, part: Tensor) -> Denoiser:
+        assert self.clusters is not None
+        y = None if self.num_classes is None else part // self.clusters.each
+        return self._guided(len(part), y, part)
+
     def _group(self, y: Tensor | None) -> Tensor | None:
         """The number by which the network is told labels y (n,) alone."""
         return y if y is None or self.clusters is None else self.clusters.alone(y)

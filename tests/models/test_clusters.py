@@ -161,3 +161,15 @@ def test_a_model_of_labels_is_told_clusters_in_them_the_label_alone_or_nothing()
     assert torch.equal(network.labels[-1], 2 * classes + y[:4])
     model.log_prob(x[:4], y[:4])
     assert torch.equal(network.labels[-1], 2 * classes + y[:4])
+
+
+def test_the_shares_that_an_example_of_unknown_cluster_has() -> None:
+    clusters, x, y = labelled()
+    clusters.count([(x, y)])
+    unknown = clusters.shares_of()
+    assert unknown.shape == (1, 6)
+    assert unknown.sum().item() == pytest.approx(1.0)
+    told = clusters.shares_of(torch.tensor([0, 2]))
+    assert told[1].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    torch.testing.assert_close(told[0, :2], clusters.shares[:2])
+    assert fitted().shares_of().tolist() == [pytest.approx([1 / 3] * 3)]
