@@ -108,7 +108,7 @@ MATCHES = {
         "cifar10_diffusion", peers=DIFFUSION, words=(*FLOAT, "trainer.max_steps=1800"), labels=True, **CIFAR
     ),
     "cifar10_vae": Match(
-        "cifar10_vae", peers=("pythae VAE",), words=(*FLOAT, *UNLABELLED, "latent_density.components=100"), **CIFAR
+        "cifar10_vae", peers=("pythae VAE",), words=(*FLOAT, *UNLABELLED, "latent_density.components=20"), **CIFAR
     ),
     "cifar10_sngan": Match("cifar10_sngan", peers=("DCGAN loop",), words=FLOAT, labels=True, **CIFAR),
 }
