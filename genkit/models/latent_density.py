@@ -120,8 +120,9 @@ class GaussianMixture(LatentDensity):
         from sklearn.exceptions import ConvergenceWarning  # heavy: imported when needed
         from sklearn.mixture import GaussianMixture as Fit
 
-        components = max(1, min(len(self.weights), len(z) // (z.shape[1] + 1)))
-        iterations = affordable_iterations(*z.shape, components)
+        n, dim = z.shape
+        components = max(1, min(len(self.weights), n // (dim + 1)))
+        iterations = affordable_iterations(n, dim, components)
         start = "k-means++" if iterations == MOST_ITERATIONS else "kmeans"
         fit = Fit(components, reg_covar=self.regularization, init_params=start, max_iter=iterations, random_state=0)
         with warnings.catch_warnings():
