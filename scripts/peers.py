@@ -95,7 +95,9 @@ FORTY = "latent_density.components=40"  # those of the presets are for each labe
 FLOAT = ("trainer.precision=32-true",)  # the peers' own: bfloat16 is slower where a processor only emulates it
 MNIST, CIFAR = {"data": "mnist", "n": 2000}, {"data": "cifar10", "n": 2000}
 MATCHES = {
-    "digits_diffusion": Match("digits_diffusion", "digits", DIFFUSION, labels=True),
+    "digits_diffusion": Match(
+        "digits_diffusion", "digits", DIFFUSION, ("model.clusters=3", "model.guidance_scale=1.1"), labels=True
+    ),
     "digits_diffusion_unlabelled": Match("digits_diffusion", "digits", DIFFUSION, (*UNLABELLED, "model.clusters=20")),
     "digits_vae_unlabelled": Match("digits_vae", "digits", ("pythae VAE",), (*UNLABELLED, FORTY)),
     "digits_autoencoder_unlabelled": Match("digits_autoencoder", "digits", ("pythae AE",), (*UNLABELLED, FORTY)),

@@ -17,7 +17,7 @@ from genkit.inverse.latent_langevin import LatentLangevin
 from genkit.inverse.posterior_sampler import PosteriorSampler
 from genkit.inverse.split_gibbs import SplitGibbs
 from genkit.models.base import Conditional, GenerativeModel
-from genkit.models.denoises import Denoises
+from genkit.models.denoises import Denoises, DenoisesParts
 from genkit.models.infers_labels import InfersLabels
 from genkit.models.latent_variable import LatentVariable
 from genkit.noise import Noise
@@ -105,12 +105,13 @@ def posterior_for(
 
 def _denoiser(model: Denoises, y: Tensor | None, n: int, infers: bool) -> Denoiser:
     """That of n examples; whose labels and parts are inferred where they are unknown and the sampler can."""
-    classes, parts = num_classes_of(model), model.part_shares(y)
-    if not infers or (parts is None and (y is not None or classes is None)):
+    if not infers:
         return model.denoiser_for(n, y)
-    if parts is not None:
+    if isinstance(model, DenoisesParts) and (parts := model.part_shares(y)) is not None:
         return RowLabelled(model.denoiser_of_parts, parts, model.denoiser_of_parts(parts.argmax(1)).schedule)
-    assert classes is not None
+    classes = num_classes_of(model)
+    if y is not None or classes is None:
+        return model.denoiser_for(n, y)
     schedule = model.denoiser_for(1, torch.zeros(1, dtype=torch.int64)).schedule
     shares = torch.full((1, classes), 1 / classes)
     return RowLabelled(lambda labels: model.denoiser_for(len(labels), labels), shares, schedule)

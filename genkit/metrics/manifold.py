@@ -19,8 +19,8 @@ centre over again is empty: where more than k points of a set are equal, their s
 points have density 0. Distances are float64, centred, taken in blocks; what is on the rim up to rounding is on it
 (`closer`, `as_close` of `genkit.metrics.distances`).
 
-The two counts are part of the score: n points fill at most n of m balls or so, and where m is five times n even fresh
-data covers half of them. Both papers compare equal counts; `equal` does that by leaving out points of the larger set.
+The two counts are part of the score: where m is five times n, even fresh data fills no more than about half of the real
+balls. Both papers compare equal counts; `equal` does that by leaving out points of the larger set.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ between two clusters it draws nothing. The centres μ are fitted to the first ba
 cluster means the same throughout a training; the shares w are counted among training examples before sampling.
 
 With labels every label has K clusters of its own, y K + k, and one number more, L K + y, which tells the label alone:
-what is asked about a label, as a completion is, knows no cluster.
+what is asked about a label, as a likelihood is, knows no cluster.
 
 References: Self-Guided Diffusion Models (Hu et al. 2022, 2210.06462).
 """

@@ -35,18 +35,18 @@ class Denoises(ABC):
             y: Their labels (n,), of a conditional model; None: as it was trained without, see `needs_label`.
         """
 
+
+class DenoisesParts(Denoises):
+    """Ability: to be told finer parts of the data than its labels, which a posterior sampler then infers."""
+
+    @abstractmethod
     def part_shares(self, y: Tensor | None = None) -> Tensor | None:
-        """How often the parts are that an example is of, where the model knows finer ones than labels.
+        """How often an example is of each part, (1, P), or (n, P) with labels; None where there are no parts.
 
         Args:
             y: Labels (n,) of the examples, None where they are not known.
-
-        Returns:
-            (1, P), or (n, P) with labels: shares of the parts that `denoiser_of_parts` takes. None, the default, where
-            there are none.
         """
-        return None
 
+    @abstractmethod
     def denoiser_of_parts(self, part: Tensor) -> Denoiser:
-        """That of rows (R,) each of a part."""
-        raise NotImplementedError(type(self).__name__)
+        """That of rows (R,) each of a part; of a model that has some."""

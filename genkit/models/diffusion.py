@@ -27,7 +27,7 @@ from genkit.diffusion.time_distribution import LogNormalLevels
 from genkit.errors import ConfigError
 from genkit.models.base import Conditional, GenerativeModel, Guidable, MonteCarlo, Noise, Stepwise, classes_of
 from genkit.models.clusters import Clusters
-from genkit.models.denoises import Denoises
+from genkit.models.denoises import DenoisesParts
 from genkit.models.label_dropout import LABEL_DROPOUT, check_guidance, with_some_withheld
 from genkit.nn.backbone import BackboneFactory
 from genkit.nn.default import default_backbone
@@ -58,7 +58,7 @@ NEVER_WITHOUT = (
 LEAST_SPREAD = 1e-6  # standard deviation below which a batch tells nothing of the data's scale
 
 
-class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, Denoises, RetiredBuffers):
+class Diffusion(GenerativeModel, Conditional, MonteCarlo, Stepwise, Guidable, DenoisesParts, RetiredBuffers):
     """Denoising diffusion; its defaults are EDM's preconditioning, noise levels and sampler.
 
     References: Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al. 2022, 2206.00364).
