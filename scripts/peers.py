@@ -107,7 +107,7 @@ MATCHES = {
     "mnist_grey_vae": Match("mnist_grey_vae", peers=("pythae VAE",), **MNIST),
     "mnist_sngan": Match("mnist_sngan", peers=("DCGAN loop",), labels=True, **MNIST),
     "cifar10_diffusion": Match(
-        "cifar10_diffusion", peers=DIFFUSION, words=(*FLOAT, "trainer.max_steps=1800"), labels=True, **CIFAR
+        "cifar10_diffusion", peers=DIFFUSION[:1], words=(*FLOAT, "trainer.max_steps=1800"), labels=True, **CIFAR
     ),
     "cifar10_vae": Match(
         "cifar10_vae", peers=("pythae VAE",), words=(*FLOAT, *UNLABELLED, "latent_density.components=20"), **CIFAR
