@@ -86,7 +86,7 @@ class Clusters(nn.Module):
         return len(self.centres) + y
 
     def shares_of(self, y: Tensor | None = None) -> Tensor:
-        """How often clusters are beforehand, (1, K or L K) of equally likely labels, or (n, L K) of labels y (n,)."""
+        """Shares of the clusters beforehand, (1, K or L K) of equally likely labels, or (n, L K) of labels y (n,)."""
         each = self.shares.unflatten(0, (-1, self.each))
         if y is None:
             return (each / len(each)).flatten()[None]

@@ -41,7 +41,7 @@ class DenoisesParts(Denoises):
 
     @abstractmethod
     def part_shares(self, y: Tensor | None = None) -> Tensor | None:
-        """How often an example is of each part, (1, P), or (n, P) with labels; None where there are no parts.
+        """Shares of the parts that an example may be of, (1, P), or (n, P) with labels; None where there are none.
 
         Args:
             y: Labels (n,) of the examples, None where they are not known.
