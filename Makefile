@@ -30,7 +30,7 @@ test: $(STAMP) ## install and pass the tests (the slow ones left out)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 3 -m "not slow"
 
 slow: $(STAMP) ## short real trainings that must reach a stated quality
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 -m slow
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 3 -m slow
 
 lint: $(STAMP) ## ruff
 	$(VENV)/bin/ruff check .
