@@ -52,12 +52,17 @@ def normal_log_prob(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 def draw_categorical(logits: Tensor, u: Tensor) -> Tensor:
-    """Inverse of the distribution function in float64: logits (n, K) and uniforms (n,) to draws (n,) int64.
+    """Logits (n, K) and uniforms (n,) to draws (n,) int64; as `draw_by_shares`."""
+    return draw_by_shares(logits.double().softmax(1), u)
 
-    What has no mass is never drawn, u at an end of its interval included.
+
+def draw_by_shares(shares: Tensor, u: Tensor) -> Tensor:
+    """Inverse of the distribution function in float64: shares (n, K) of any sum and uniforms (n,) to draws (n,) int64.
+
+    What has no share is never drawn, u at an end of its interval included.
     """
-    mass = logits.double().softmax(1)
+    mass = shares.double()
     below = mass.cumsum(1)
     found = (below < u.double()[:, None] * below[:, -1:]).sum(1)
     last = (mass > 0).double().cumsum(1).argmax(1)  # the last one that has any
-    return torch.where(mass.gather(1, found.clamp(max=logits.shape[1] - 1)[:, None])[:, 0] > 0, found, last)
+    return torch.where(mass.gather(1, found.clamp(max=mass.shape[1] - 1)[:, None])[:, 0] > 0, found, last)

@@ -108,13 +108,11 @@ def _denoiser(model: Denoises, y: Tensor | None, n: int, infers: bool) -> Denois
     if not infers:
         return model.denoiser_for(n, y)
     if isinstance(model, DenoisesParts) and (parts := model.part_shares(y)) is not None:
-        return RowLabelled(model.denoiser_of_parts, parts, model.denoiser_of_parts(parts.argmax(1)).schedule)
+        return RowLabelled(model.denoiser_of_parts, parts)
     classes = num_classes_of(model)
     if y is not None or classes is None:
         return model.denoiser_for(n, y)
-    schedule = model.denoiser_for(1, torch.zeros(1, dtype=torch.int64)).schedule
-    shares = torch.full((1, classes), 1 / classes)
-    return RowLabelled(lambda labels: model.denoiser_for(len(labels), labels), shares, schedule)
+    return RowLabelled(lambda labels: model.denoiser_for(len(labels), labels), torch.full((1, classes), 1 / classes))
 
 
 def infers_labels(model: GenerativeModel, node: Any, plugins: Sequence[str]) -> bool:

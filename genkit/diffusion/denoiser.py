@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.diffusion.schedule import Schedule
+from genkit.distributions import draw_by_shares
 
 
 def expand_to(value: Tensor, x: Tensor) -> Tensor:
@@ -96,12 +97,12 @@ class RowLabelled(Denoiser):
     Arguments:
         make: From labels (R,) to the denoiser of R rows with these.
         shares: (1, K), how often each of K labels is beforehand, or (n, K) of each of n examples.
-        schedule: How noise is added.
     """
 
-    def __init__(self, make: Callable[[Tensor], Denoiser], shares: Tensor, schedule: Schedule) -> None:
+    def __init__(self, make: Callable[[Tensor], Denoiser], shares: Tensor) -> None:
         super().__init__()
-        self.make, self.shares, self.schedule = make, shares, schedule
+        self.make, self.shares = make, shares
+        self.schedule = make(torch.zeros(1, dtype=torch.int64)).schedule
         self.y = torch.zeros(0, dtype=torch.int64)
 
     def begin(self, u: Tensor, size: int, device: torch.device) -> None:
@@ -113,9 +114,8 @@ class RowLabelled(Denoiser):
             device: Of the rows.
         """
         places = (torch.arange(size, device=device) + u.to(device)) / size
-        ends = self.shares.to(places).cumsum(1)
-        last = (ends < ends[:, -1:]).sum(1, keepdim=True)  # of those with a share
-        self.y = torch.searchsorted(ends.expand(len(u), -1).contiguous(), places, right=True).minimum(last).flatten()
+        of_rows = self.shares.to(device).expand(len(u), -1).repeat_interleave(size, 0)
+        self.y = draw_by_shares(of_rows, places.flatten())
 
     def take(self, rows: Tensor) -> None:
         """Keep the labels of these rows (R,), in this order."""

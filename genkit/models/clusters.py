@@ -20,6 +20,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from genkit.distributions import draw_by_shares
 from genkit.errors import ConfigError
 from genkit.models.latent_density import uniform_draw
 from genkit.noise import Noise
@@ -91,7 +92,7 @@ class Clusters(nn.Module):
         if y is None:
             return (each / len(each)).flatten()[None]
         own = torch.zeros(len(y), *each.shape, dtype=each.dtype, device=each.device)
-        own[torch.arange(len(y)), y] = each[y]
+        own[torch.arange(len(y), device=y.device), y] = each[y]
         return own.flatten(1)
 
     def count(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
@@ -105,13 +106,7 @@ class Clusters(nn.Module):
     def draw(self, noise: Noise, y: Tensor | None = None) -> Tensor:
         """Clusters (n,) int64 in their shares, those of labels y (n,) in theirs, each by its row of the noise."""
         u = uniform_draw(noise)
-        if y is None:
-            last = int(self.shares.nonzero()[-1])
-            return torch.searchsorted(self.shares.cumsum(0), u).clamp(max=last)
-        shares = self.shares.unflatten(0, (-1, self.each))[y]
-        last_of_each = (shares > 0).long().mul(torch.arange(self.each, device=y.device)).amax(1)
-        k = torch.searchsorted(shares.cumsum(1), u[:, None].to(shares))[:, 0]
-        return y * self.each + k.minimum(last_of_each)
+        return draw_by_shares(self.shares_of(y).expand(len(u), -1), u)
 
 
 def k_means(x: Tensor, k: int) -> Tensor:

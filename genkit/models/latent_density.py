@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.component import Component, PositiveFloat, Range
+from genkit.distributions import draw_by_shares
 from genkit.models.base import Noise
 
 REGULARIZATION = 1e-4  # added to the diagonal of covariances
@@ -136,6 +137,6 @@ class GaussianMixture(LatentDensity):
     def sample(self, noise: Noise) -> Tensor:
         """(n, D): one draw of noise chooses the component, another the place in it."""
         u = uniform_draw(noise)
-        k = torch.searchsorted(self.weights.cumsum(0), u).clamp(max=int(self.weights.nonzero()[-1]))
+        k = draw_by_shares(self.weights.expand(len(u), -1), u)
         eps = noise(self.means.shape[1])
         return self.means[k] + (self.factors[k] @ eps[:, :, None])[:, :, 0]

@@ -202,7 +202,7 @@ SAMPLERS = {"split Gibbs": partial(SplitGibbs, levels=12, steps=12, particles=4)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_labels_are_inferred(name):
     means = torch.tensor([[-2.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
-    denoiser = RowLabelled(lambda y: PerLabel(means, y), torch.full((1, 3), 1 / 3), KarrasSchedule())
+    denoiser = RowLabelled(lambda y: PerLabel(means, y), torch.full((1, 3), 1 / 3))
     task = Mask(torch.tensor([False, True]), (2,), 0.1)
     x = SAMPLERS[name](denoiser=denoiser)(
         Observation(task, torch.tensor([[0.0, 0.0], [0.0, 3.0]])), 100, SampleNoise(0, range(2))
@@ -213,13 +213,13 @@ def test_labels_are_inferred(name):
 
 
 def test_every_label_has_its_turn_however_few_the_rows():
-    denoiser = RowLabelled(lambda y: PerLabel(torch.zeros(10, 2), y), torch.full((1, 10), 0.1), KarrasSchedule())
+    denoiser = RowLabelled(lambda y: PerLabel(torch.zeros(10, 2), y), torch.full((1, 10), 0.1))
     denoiser.begin(torch.linspace(0.001, 0.999, 40)[:, None], 4, torch.device("cpu"))
     assert denoiser.y.bincount(minlength=10).min() > 8  # of 160
     denoiser.begin(torch.full((1, 1), 0.5), 20, torch.device("cpu"))
     assert denoiser.y.bincount(minlength=10).tolist() == [2] * 10
     shares = torch.tensor([[0.5, 0.0, 0.5, 0.0], [0.0, 0.25, 0.75, 0.0]])
-    denoiser = RowLabelled(lambda y: PerLabel(torch.zeros(4, 2), y), shares, KarrasSchedule())
+    denoiser = RowLabelled(lambda y: PerLabel(torch.zeros(4, 2), y), shares)
     denoiser.begin(torch.tensor([[0.3], [0.999999]]), 8, torch.device("cpu"))
     found = [rows.bincount(minlength=4).tolist() for rows in denoiser.y.view(2, 8)]
     assert found == [[4, 0, 4, 0], [0, 2, 6, 0]]
