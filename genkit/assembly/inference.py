@@ -13,6 +13,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from genkit.assembly.examples import Subject
+from genkit.assembly.pool_of_draws import pool_for
 from genkit.assembly.posterior_choice import (
     check_posterior,
     infers_labels,
@@ -99,13 +100,14 @@ def inferred(
     """
     model, plugins = subject.found.model, subject.settings.plugins
     first = labels_on(subject.conditions, slice(0, 1), subject.device)
-    rows_each = posterior_for(model, posterior, first, 1, plugins).rows(draws)
+    usual = posterior_for(model, posterior, first, 1, plugins)
+    pool = pool_for(usual, model, subject.settings.batch_size, subject.device, console)
 
     def some(rows: slice, noise: SampleNoise, y: Tensor | None) -> Tensor:
-        sampler = posterior_for(model, posterior, y, len(noise.indices), plugins)
+        sampler = posterior_for(model, posterior, y, len(noise.indices), plugins, pool)
         return sampler(Observation(task_of(rows), v[rows].to(subject.device)), draws, noise)
 
-    return in_batches(subject, some, rows_each, console)
+    return in_batches(subject, some, usual.rows(draws), console)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from genkit.diffusion.denoiser import Denoiser, RowLabelled
 from genkit.errors import ConfigError
 from genkit.inverse.guided_denoiser import PARTICLES, Guided, PiGDM
 from genkit.inverse.latent_langevin import LatentLangevin
+from genkit.inverse.latent_pool import LatentPool
 from genkit.inverse.posterior_sampler import PosteriorSampler
 from genkit.inverse.split_gibbs import SplitGibbs
 from genkit.models.base import Conditional, GenerativeModel
@@ -33,10 +34,11 @@ class LabelledGenerator:
     Args:
         model: The model.
         y: (n,) labels of the examples; None: unknown, or the model takes none.
+        pool: Of its draws.
     """
 
-    def __init__(self, model: LatentVariable, y: Tensor | None) -> None:
-        self.model, self.told = model, y
+    def __init__(self, model: LatentVariable, y: Tensor | None, pool: LatentPool | None) -> None:
+        self.model, self.told, self.pool = model, y, pool
         self.y: Tensor | None = None
 
     def begin(self, n: int, each: int) -> None:
@@ -45,6 +47,10 @@ class LabelledGenerator:
             self.y = self.told.repeat_interleave(each)
         else:
             self.y = None if classes is None else (torch.arange(each) % classes).repeat(n)
+
+    def begin_with(self, rows: Tensor, each: int) -> None:
+        drawn = None if self.pool is None or self.pool.y is None else self.pool.y[rows]
+        self.y = drawn if self.told is None else self.told.repeat_interleave(each)
 
     def take(self, rows: Tensor) -> None:
         self.y = None if self.y is None else self.y.to(rows.device)[rows]
@@ -87,9 +93,17 @@ def require_posterior(model: GenerativeModel, key: str) -> None:
 
 
 def posterior_for(
-    model: GenerativeModel, node: Mapping[str, Any] | None, y: Tensor | None, n: int, plugins: Sequence[str]
+    model: GenerativeModel,
+    node: Mapping[str, Any] | None,
+    y: Tensor | None,
+    n: int,
+    plugins: Sequence[str],
+    pool: LatentPool | None = None,
 ) -> PosteriorSampler:
-    """The sampler of n examples with labels y (n,); the model has one of the abilities of `DEFAULTS`."""
+    """The sampler of n examples with labels y (n,); the model has one of the abilities of `DEFAULTS`.
+
+    `pool` is of draws of a model with latents, for samplers that choose among them.
+    """
     if node is None:
         cls = next(cls for ability, cls in DEFAULTS.items() if isinstance(model, ability))
         factory: Callable[..., PosteriorSampler] = cls
@@ -98,7 +112,7 @@ def posterior_for(
         factory = build_factory(node, at="posterior", expect=PosteriorSampler, plugins=plugins)
     if _asks(cls) == "generator":
         assert isinstance(model, LatentVariable)
-        return factory(generator=LabelledGenerator(model, y))
+        return factory(generator=LabelledGenerator(model, y, pool))
     assert isinstance(model, Denoises)
     return factory(denoiser=_denoiser(model, y, n, _resamples(cls, node)))
 

@@ -52,6 +52,10 @@ class LinearTask(ABC):
         """The plain answer (B, *in_shape) that no model is asked for, and that an image is shown as."""
         return self.adjoint(v)
 
+    def unhidden(self, x: Tensor) -> Tensor:
+        """What `measure` would give of x (N, *in_shape) if no example hid any of it, (N, *out_shape)."""
+        return self.measure(x)
+
     def measured(self, like: Tensor) -> Tensor:
         """Bool (B, *out_shape): the values of v that are measured; all of them unless an example hides some."""
         return torch.ones((len(like), *self.out_shape), dtype=torch.bool, device=like.device)
@@ -93,6 +97,9 @@ class Mask(LinearTask):
 
     def adjoint(self, v: Tensor) -> Tensor:
         return self.measure(v)
+
+    def unhidden(self, x: Tensor) -> Tensor:
+        return x
 
     def measured(self, like: Tensor) -> Tensor:
         return self.known.expand(len(like), *self.out_shape)

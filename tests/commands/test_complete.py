@@ -14,7 +14,7 @@ from PIL import Image
 from genkit.data.sources.digits import Digits
 
 FEW = ("posterior=split_gibbs", "posterior.levels=2", "posterior.steps=4", "posterior.particles=1")
-SHORT = ("posterior=latent_langevin", "posterior.steps=3", "posterior.langevin_steps=2", "posterior.restarts=2")
+SHORT = ("posterior=latent_langevin", "posterior.pool=200", "posterior.steps=3", "posterior.langevin_steps=2")
 
 
 def drawn(folder: str, n: int, k: int) -> np.ndarray:

@@ -72,7 +72,7 @@ def test_a_model_samples_by_a_seed_what_the_command_samples(run):
 
 
 TINY = ("model=vae", *MLP, "model.latent_dim=4", *QUICK)
-LANGEVIN = {"posterior": "latent_langevin", "posterior.steps": 2, "posterior.langevin_steps": 2}
+LANGEVIN = {"posterior": "latent_langevin", "posterior.pool": 50, "posterior.steps": 2, "posterior.langevin_steps": 2}
 FEW = {"n": 16, "bootstrap": 2, "floor_repeats": 2}
 
 

@@ -18,7 +18,8 @@ from genkit.errors import ConfigError
 from genkit.inverse.coarsened_posterior import coarsened_noise, powers
 from genkit.inverse.guided_denoiser import DPS, MMPS, PiGDM
 from genkit.inverse.latent_langevin import LatentLangevin, metropolis_langevin
-from genkit.inverse.linear_task import LinearTask, Mask
+from genkit.inverse.latent_pool import LatentPool
+from genkit.inverse.linear_task import AveragePool, LinearTask, Mask
 from genkit.inverse.posterior_sampler import Observation, PosteriorSampler, systematic
 from genkit.inverse.repaint import RePaint, schedule_of
 from genkit.inverse.split_gibbs import SplitGibbs
@@ -238,12 +239,18 @@ def test_repaint_keeps_what_is_known_and_fills_in_the_rest():
 
 
 class Linear:
-    """g(z) = z W with z ~ N(0, I)."""
+    """g(z) = z W with z ~ N(0, I), chosen from a pool of draws if it has one."""
 
-    def __init__(self, w: Tensor) -> None:
+    told = None
+
+    def __init__(self, w: Tensor, pooled: int = 0) -> None:
         self.w = w
+        z = SampleNoise(7, range(pooled))(len(w)) if pooled else None
+        self.pool = None if z is None else LatentPool(z, self.from_latent(z), None)
 
     def begin(self, n: int, each: int) -> None: ...
+
+    def begin_with(self, rows: Tensor, each: int) -> None: ...
 
     def take(self, rows: Tensor) -> None: ...
 
@@ -257,14 +264,22 @@ class Linear:
         return z @ self.w
 
 
+class Folded(Linear):
+    """g(z) = |z| W: two latents explain each example."""
+
+    def from_latent(self, z: Tensor) -> Tensor:
+        return z.abs() @ self.w
+
+
+@pytest.mark.parametrize("pooled", [0, 5000])
 @pytest.mark.parametrize("saturation", [None, 1.5])
-def test_langevin_draws_from_the_posterior_of_latents(saturation):
+def test_langevin_draws_from_the_posterior_of_latents(saturation, pooled):
     """Of a linear generator it is normal: the moments of the measured noise that it settles on, coarsened or not."""
-    generator = torch.Generator().manual_seed(0)
-    w, n = torch.randn(2, 4, generator=generator), 400
+    w, n = torch.randn(2, 4, generator=torch.Generator().manual_seed(0)), 400
     task = Mask(torch.tensor([True, True, True, False]), (4,), 0.5)
     v = torch.tensor([[0.5, -0.2, 0.3, 0.0]])
-    sampler = LatentLangevin(generator=Linear(w), restarts=1, steps=60, langevin_steps=60, saturation=saturation)
+    generator = Linear(w, pooled)
+    sampler = LatentLangevin(generator=generator, restarts=1, steps=60, langevin_steps=60, saturation=saturation)
     x = sampler(Observation(task, v), n, SampleNoise(0, [0]))[0]
     a, noise = w[:, :3].T, coarsened_noise(0.5, 3, saturation or math.inf) ** 2
     precision = torch.eye(2) + a.T @ a / noise
@@ -272,6 +287,29 @@ def test_langevin_draws_from_the_posterior_of_latents(saturation):
     covariance = w.T @ torch.linalg.inv(precision) @ w
     torch.testing.assert_close(x.mean(0), mean @ w, atol=0.12, rtol=0)
     torch.testing.assert_close(torch.cov(x.T), covariance, atol=0.25 * float(covariance.diagonal().max()), rtol=0)
+
+
+def test_a_pool_has_starts_at_every_answer_in_its_share():
+    """Its draws far from any answer are none, and both answers are taken as often."""
+    generator = Folded(torch.tensor([[1.0, 0.5]]), pooled=4000)
+    observation = Observation(Mask(torch.tensor([True, False]), (2,), 0.05), torch.tensor([[1.5, 0.0]]))
+    sampler = LatentLangevin(generator=generator, restarts=2, steps=0, langevin_steps=0, saturation=None)
+    z, _ = sampler._starts(observation, 400, SampleNoise(0, [0]))
+    assert (z.abs() - 1.5).abs().max() < 0.5
+    assert 0.4 < float((z > 0).float().mean()) < 0.6
+
+
+def test_a_pool_knows_how_far_each_draw_is_from_what_is_measured():
+    x, y = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]], [[[4.0, 4.0], [4.0, 4.0]]]]), torch.tensor([0, 1])
+    pool = LatentPool(torch.zeros(2, 1), x, y)
+    known = torch.tensor([[[[True, True], [False, False]]], [[[False, False], [False, True]]]])
+    hidden = Observation(Mask(known, (1, 2, 2), 0.1), torch.where(known, torch.ones(2, 1, 2, 2), 0.0))
+    torch.testing.assert_close(pool.errors(hidden, None), torch.tensor([[0.5, 9.0], [4.0, 9.0]]))
+    inf = torch.inf
+    torch.testing.assert_close(pool.errors(hidden, torch.tensor([1, 0])), torch.tensor([[inf, 9.0], [4.0, inf]]))
+    torch.testing.assert_close(pool.errors(hidden, torch.tensor([5, 0]))[0], torch.tensor([0.5, 9.0]))
+    shrunk = Observation(AveragePool((1, 2, 2), 2, 0.1), torch.tensor([[[[1.0]]]]))
+    torch.testing.assert_close(pool.errors(shrunk, None), torch.tensor([[0.25, 9.0]]))
 
 
 def test_metropolis_keeps_a_normal_normal():
