@@ -91,6 +91,7 @@ class Match:
 
 
 UNLABELLED = ("model.conditional=false",)
+TEN = ("latent_density=mixture", "latent_density.components=10")  # of codes that nothing has shaped
 FORTY = "latent_density.components=40"  # those of the presets are for each label
 FLOAT = ("trainer.precision=32-true",)  # the peers' own: bfloat16 is slower where a processor only emulates it
 MNIST, CIFAR = {"data": "mnist", "n": 2000}, {"data": "cifar10", "n": 2000}
@@ -111,6 +112,12 @@ MATCHES = {
     ),
     "cifar10_vae": Match(
         "cifar10_vae", peers=("pythae VAE",), words=(*FLOAT, *UNLABELLED, "latent_density.components=20"), **CIFAR
+    ),
+    "cifar10_autoencoder": Match(
+        "cifar10_autoencoder",
+        peers=("pythae AE",),
+        words=(*FLOAT, "model.latent_dim=192", "model.squash_output=true", *TEN),
+        **CIFAR,
     ),
     "cifar10_sngan": Match("cifar10_sngan", peers=("DCGAN loop",), words=FLOAT, labels=True, **CIFAR),
 }
