@@ -102,6 +102,7 @@ MATCHES = {
     "digits_diffusion_unlabelled": Match("digits_diffusion", "digits", DIFFUSION, (*UNLABELLED, "model.clusters=20")),
     "digits_vae_unlabelled": Match("digits_vae", "digits", ("pythae VAE",), (*UNLABELLED, FORTY)),
     "digits_autoencoder_unlabelled": Match("digits_autoencoder", "digits", ("pythae AE",), (*UNLABELLED, FORTY)),
+    "digits_autoencoder": Match("digits_autoencoder", "digits", ("pythae AE",), labels=True),
     "digits_sngan": Match("digits_sngan", "digits", ("DCGAN loop",), labels=True),
     "digits_flow": Match("digits_flow", "digits", ("zuko NSF",), labels=True),
     "mnist_diffusion": Match("mnist_diffusion", peers=DIFFUSION, words=FLOAT, **MNIST),

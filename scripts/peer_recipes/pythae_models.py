@@ -22,6 +22,7 @@ from torch import nn
 
 LATENTS = 16
 GAUSSIANS = {8: 40, 28: 200, 32: 100}  # by the side of the images
+OF_A_LABEL = 2  # of the digits
 
 
 def model_of(of: Job, how: str) -> nn.Module:
@@ -30,6 +31,13 @@ def model_of(of: Job, how: str) -> nn.Module:
     if how == "vae":  # its squared error of values in [0, 1] counts so little beside the KL term that no latent is used
         return VAE(VAEConfig(input_dim=shape, latent_dim=LATENTS, reconstruction_loss="bce"))
     return AE(AEConfig(input_dim=shape, latent_dim=LATENTS))
+
+
+def sampled(model: nn.Module, unit: torch.Tensor, gaussians: int, n: int) -> torch.Tensor:
+    """n samples by Gaussians that are fitted to the codes of examples in [0, 1]."""
+    sampler = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=gaussians))
+    sampler.fit(unit)
+    return sampler.sample(n, batch_size=500, return_gen=True).cpu()
 
 
 def main() -> None:
@@ -46,9 +54,12 @@ def main() -> None:
         optimizer.step()
         steps += 1
     model.eval()
-    sampler = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=GAUSSIANS[of.x.shape[2]]))
-    sampler.fit(unit)
-    drawn = sampler.sample(of.n, batch_size=500, return_gen=True).cpu()
+    y = of.labels(of.n)
+    if of.y is None or y is None:
+        drawn = sampled(model, unit, GAUSSIANS[of.x.shape[2]], of.n)
+    else:  # as genkit's own: Gaussians of each label
+        counts = y.bincount(minlength=of.classes).tolist()
+        drawn = torch.cat([sampled(model, unit[of.y == label], OF_A_LABEL, n) for label, n in enumerate(counts)])
     of.write(drawn.reshape(of.n, *of.x.shape[1:]) * 2 - 1, steps, parameters=sum(p.numel() for p in model.parameters()))
 
 
