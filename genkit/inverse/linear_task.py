@@ -53,7 +53,7 @@ class LinearTask(ABC):
         return self.adjoint(v)
 
     def unhidden(self, x: Tensor) -> Tensor:
-        """What `measure` would give of x (N, *in_shape) if no example hid any of it, (N, *out_shape)."""
+        """The measurements (N, *out_shape) of x (N, *in_shape) of which no example hides any."""
         return self.measure(x)
 
     def measured(self, like: Tensor) -> Tensor:
