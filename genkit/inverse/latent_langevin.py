@@ -61,8 +61,8 @@ class LatentLangevin(PosteriorSampler):
 
     Arguments:
         generator: g and p(z).
-        pool: Draws of p(z) that the starts of all examples are chosen from, fewer of large examples (`pool_of`); 0:
-            each start is a draw of its own.
+        pool: Draws of p(z) that the starts of all examples are chosen from, fewer where these are large; 0: each start
+            is a draw of its own.
         restarts: Starts for each draw that is asked for; of all starts of an example the best are kept, by weight.
         steps: Gradient steps (Adam) to the best latent.
         step_size: Of these, in units of z.
