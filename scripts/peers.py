@@ -65,6 +65,7 @@ PEERS = {
     "pythae AE": Peer("pythae_models.py", ("pythae",), ("--how", "ae")),
     "DCGAN loop": Peer("dcgan.py", ("numpy",)),
     "zuko NSF": Peer("zuko_flow.py", ("numpy", "zuko")),
+    "zuko NSF, coupling": Peer("zuko_flow.py", ("numpy", "zuko"), ("--passes", "2")),
 }
 DIFFUSION = ("diffusers U-Net, OT flow matching", "diffusers U-Net, EDM loop")
 
@@ -120,6 +121,7 @@ MATCHES = {
         words=(*FLOAT, "model.latent_dim=192", "model.squash_output=true", *TEN),
         **CIFAR,
     ),
+    "cifar10_glow": Match("cifar10_glow", peers=("zuko NSF, coupling",), words=FLOAT, **CIFAR),
     "cifar10_sngan": Match("cifar10_sngan", peers=("DCGAN loop",), words=FLOAT, labels=True, **CIFAR),
 }
 
