@@ -101,7 +101,7 @@ def inferred(
     model, plugins = subject.found.model, subject.settings.plugins
     first = labels_on(subject.conditions, slice(0, 1), subject.device)
     usual = posterior_for(model, posterior, first, 1, plugins)
-    pool = pool_for(usual, model, subject.settings.batch_size, subject.device, console)
+    pool = pool_for(usual, model, subject.settings.batch_size, subject.device)
 
     def some(rows: slice, noise: SampleNoise, y: Tensor | None) -> Tensor:
         sampler = posterior_for(model, posterior, y, len(noise.indices), plugins, pool)

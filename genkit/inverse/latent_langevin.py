@@ -148,11 +148,11 @@ class LatentLangevin(PosteriorSampler):
     def _errors(self, z: Tensor, each: Observation) -> Tensor:
         """‖v − A g(z)‖² / m, (B,)."""
         r = each.v - each.task.measure(self.generator.from_latent(z))
-        return r.square().flatten(1).sum(1) / each.task.measured(each.v).flatten(1).sum(1).clamp(min=1)
+        return r.square().flatten(1).sum(1) / each.counts
 
     def _count(self, each: Observation) -> Tensor:
         """Measured values that each example counts as, (B,)."""
-        m = each.task.measured(each.v).flatten(1).sum(1).clamp(min=1)
+        m = each.counts
         return m * powers(m.double(), self.saturation).to(each.v)
 
     @staticmethod

@@ -38,7 +38,7 @@ class LatentPool:
         measured = task.measured(v).flatten(1).to(v)
         v, a = v.flatten(1), task.unhidden(self.x).flatten(1)
         sums = (measured * v.square()).sum(1, keepdim=True) - 2 * (measured * v) @ a.T + measured @ a.square().T
-        errors = sums.clamp(min=0) / measured.sum(1, keepdim=True).clamp(min=1)
+        errors = sums.clamp(min=0) / observation.counts[:, None]
         if y is None or self.y is None:
             return errors
         same = self.y == y[:, None]

@@ -36,6 +36,11 @@ class Observation:
     task: LinearTask
     v: Tensor
 
+    @property
+    def counts(self) -> Tensor:
+        """(B,) measured values of each example, at least one."""
+        return self.task.measured(self.v).flatten(1).sum(1).clamp(min=1)
+
     def repeated(self, k: int) -> "Observation":
         """Every example k times, one after the other: B · k of them."""
         task = self.task

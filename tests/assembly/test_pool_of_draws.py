@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from rich.console import Console
 
 from genkit.assembly import pool_of_draws
 from genkit.assembly.pool_of_draws import pool_for
@@ -24,7 +23,7 @@ def gan(num_classes: int | None) -> GAN:
 
 def pool_of(model: GAN, count: int, batch_size: int = 100) -> LatentPool | None:
     sampler = LatentLangevin(generator=LabelledGenerator(model, None, None), pool=count)
-    return pool_for(sampler, model, batch_size, CPU, Console(quiet=True))
+    return pool_for(sampler, model, batch_size, CPU)
 
 
 @pytest.mark.parametrize("num_classes", [None, 3])
