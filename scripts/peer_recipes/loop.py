@@ -9,6 +9,7 @@ process, imports included, as with `genkit train`. OUT.npz holds `x` (n, H, W, C
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,6 +69,16 @@ class Job:
         np.savez(self.out, x=stored)
         said = " ".join(f"{name}={value:g}" for name, value in more.items())
         print(f"steps={steps} seconds={time.process_time():.1f} {said}".rstrip())
+
+
+def own_word(name: str, usual: str | None = None) -> str:
+    """The value of an option that a recipe has besides, taken off the command line; `usual` where it is not there."""
+    if usual is not None and name not in sys.argv:
+        return usual
+    at = sys.argv.index(name)
+    value = sys.argv.pop(at + 1)
+    del sys.argv[at]
+    return value
 
 
 def job() -> Job:

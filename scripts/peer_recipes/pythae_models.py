@@ -12,10 +12,8 @@ it offers for both models: not its ten, but as many as genkit's presets fit.
 
 from __future__ import annotations
 
-import sys
-
 import torch
-from loop import Job, job
+from loop import Job, job, own_word
 from pythae.models import AE, VAE, AEConfig, VAEConfig
 from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig
 from torch import nn
@@ -42,8 +40,7 @@ def sampled(model: nn.Module, unit: torch.Tensor, gaussians: int, n: int) -> tor
 
 def main() -> None:
     """Train, then draw."""
-    how = sys.argv.pop(sys.argv.index("--how") + 1)
-    sys.argv.remove("--how")
+    how = own_word("--how")
     of = job()
     unit = (of.x + 1) / 2  # its decoders end in a sigmoid
     model = model_of(of, how)
@@ -59,7 +56,8 @@ def main() -> None:
         drawn = sampled(model, unit, GAUSSIANS[of.x.shape[2]], of.n)
     else:  # as genkit's own: Gaussians of each label
         counts = y.bincount(minlength=of.classes).tolist()
-        drawn = torch.cat([sampled(model, unit[of.y == label], OF_A_LABEL, n) for label, n in enumerate(counts)])
+        each = [sampled(model, unit[of.y == label], OF_A_LABEL, n) for label, n in enumerate(counts) if n]
+        drawn = torch.cat(each)
     of.write(drawn.reshape(of.n, *of.x.shape[1:]) * 2 - 1, steps, parameters=sum(p.numel() for p in model.parameters()))
 
 

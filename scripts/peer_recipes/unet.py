@@ -9,12 +9,11 @@ al. 2023, 2302.00482), samples by 25 midpoint steps. EDM: the preconditioning, l
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
 
 import torch
 from diffusers import UNet2DModel
-from loop import Average, Job, job
+from loop import Average, Job, job, own_word
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -103,8 +102,7 @@ class EDM:
 
 def main() -> None:
     """Train, then draw."""
-    how = sys.argv.pop(sys.argv.index("--how") + 1)
-    sys.argv.remove("--how")
+    how = own_word("--how")
     of = job()
     net = network(of)
     model = {"flow": FlowMatching, "edm": EDM}[how](of, net)

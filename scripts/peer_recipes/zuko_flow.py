@@ -10,11 +10,10 @@ sample takes as many passes as there are values, where these are thousands an ho
 from __future__ import annotations
 
 import math
-import sys
 
 import torch
 import zuko
-from loop import job
+from loop import job, own_word
 from torch import Tensor, nn
 
 RANGE = 3.0
@@ -22,11 +21,10 @@ RANGE = 3.0
 
 def main() -> None:
     """Train, then draw."""
-    passes = int(sys.argv.pop(sys.argv.index("--passes") + 1)) if "--passes" in sys.argv else None
-    sys.argv = [word for word in sys.argv if word != "--passes"]
+    passes = int(own_word("--passes", usual="0"))  # 0: as many as there are values
     of = job()
     shape, dim = of.x.shape[1:], of.x[0].numel()
-    flow = zuko.flows.NSF(dim, of.classes, transforms=3, hidden_features=(128, 128), passes=passes)
+    flow = zuko.flows.NSF(dim, of.classes, transforms=3, hidden_features=(128, 128), passes=passes or None)
     optimizer, steps = torch.optim.Adam(flow.parameters(), 1e-3), 0
 
     def seen(x: Tensor) -> Tensor:
