@@ -14,14 +14,17 @@ from rich.console import Console
 from torch import Tensor
 
 from genkit.assembly.examples import Subject, training_split
+from genkit.assembly.metric_config import features_of
 from genkit.assembly.sampling_model import title_of
 from genkit.assembly.use_results import write_facts, write_scores
+from genkit.config.settings import ComparingSettings
 from genkit.data.samples import SAMPLES, write_samples
 from genkit.data.tables.samples import written_rows
 from genkit.data.text.samples import written_text
+from genkit.errors import ConfigError
 from genkit.evaluation.completion import Truth
 from genkit.features.base import FeatureExtractor, RealData
-from genkit.features.default import default_features
+from genkit.features.default import suited
 from genkit.report.picture import draw, picture_name
 from genkit.storage.atomic import whole_file
 
@@ -63,20 +66,29 @@ class Inference:
 
 
 def features_for(subject: Subject) -> FeatureExtractor:
-    """The space that examples are compared in: the data's own network, else its raw values."""
-    spec, dataset = subject.found.model.spec, subject.dataset
-    features = default_features(spec, None if dataset is None else dataset.features)
-    return (
-        features if dataset is None else features.fitted(RealData(spec, dataset.split("test"), training_split(subject)))
-    )
+    """The space that examples are compared in: what features= names, the data's own network, else its raw values.
+
+    Raises ConfigError for features that are not made for such data, and what their fitting to it raises.
+    """
+    spec, dataset, settings = subject.found.model.spec, subject.dataset, subject.settings
+    node = settings.features if isinstance(settings, ComparingSettings) else None
+    own = None if dataset is None else dataset.features
+    features = suited(features_of(node, spec, own, settings.plugins), spec)
+    if not features.serves(spec):
+        raise ConfigError(
+            f"features=: {features.id} are not made for {spec.kind.name} data of {spec.shape}: leave it out"
+        )
+    if dataset is None:
+        return features
+    return features.fitted(RealData(spec, dataset.split("test"), training_split(subject)))
 
 
-def truth_of(subject: Subject, hidden: Tensor | None) -> Truth:
+def truth_of(subject: Subject, hidden: Tensor | None, features: FeatureExtractor) -> Truth:
     """The examples as the truth of their hidden part."""
     spec, x = subject.found.model.spec, subject.x
     where = torch.ones_like(x, dtype=torch.bool) if hidden is None else hidden
     told = subject.conditions is not None  # a class that was told says nothing
-    return Truth(spec, x, where, features_for(subject), None if told else subject.y)
+    return Truth(spec, x, where, features, None if told else subject.y)
 
 
 def write_inference(

@@ -7,8 +7,8 @@ from typing import Any
 
 from genkit.config.build import build
 from genkit.config.hydra.launch import current_job
+from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
-from genkit.evaluation.reference import Reference
 from genkit.features.base import FeatureExtractor
 from genkit.features.default import default_features
 from genkit.metrics.base import ProbeMetric
@@ -22,10 +22,12 @@ def metrics_of(nodes: Mapping[str, Any], plugins: Sequence[str], trusted: bool =
     }
 
 
-def features_of(node: Any, reference: Reference, plugins: Sequence[str], trusted: bool = True) -> FeatureExtractor:
-    """features=…, else those of the data."""
+def features_of(
+    node: Any, spec: DataSpec, own: str | None, plugins: Sequence[str], trusted: bool = True
+) -> FeatureExtractor:
+    """features=…, else the network that the data names, or what stands in for it."""
     if node is None:
-        return default_features(reference.spec, reference.features)
+        return default_features(spec, own)
     return build(node, at="features", expect=FeatureExtractor, plugins=plugins, trusted=trusted)
 
 

@@ -39,6 +39,7 @@ from genkit.data.spec import DataSpec
 from genkit.errors import ConfigError
 from genkit.evaluation.completion import Truth, mean_fill
 from genkit.evaluation.translation import Row, TranslationScores, nearest_pairs, scored, scored_pairs
+from genkit.features.base import FeatureExtractor
 from genkit.models.conditional_on_image import ConditionalOnImage, ReturnsImage
 from genkit.noise import SampleNoise
 from genkit.printing import shown
@@ -61,13 +62,14 @@ def translate_pairs(found: Restored, settings: TranslateSettings, usual: int, co
     if c is None:
         raise ConfigError(f"data=: {subject.source} has no pairs to translate: give it data.pairs=, or take input=")
     truth = subject.x if settings.input is None and subject.pairs_known else None
+    features = features_for(subject)
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):
         x, back = _made(subject, found.model.spec.scale(c), console)
     seconds = round(time.perf_counter() - started, 3)
     done = Translated(subject, WORDS, found.model.spec.unscale(x), back, None, None)
     baselines = _baselines(done, c)
-    rows = _scores(done, c, truth, baselines)
+    rows = _scores(done, c, truth, baselines, features)
 
     def fill(folder: Path) -> None:
         spec = found.model.spec
@@ -125,9 +127,14 @@ def _baselines(done: Translated, c: Tensor) -> list[tuple[str, Tensor]]:
     return found
 
 
-def _scores(done: Translated, c: Tensor, truth: Tensor | None, baselines: Sequence[tuple[str, Tensor]]) -> list[Row]:
-    subject, spec = done.subject, done.subject.found.model.spec
-    features, out = features_for(subject), done.out
+def _scores(
+    done: Translated,
+    c: Tensor,
+    truth: Tensor | None,
+    baselines: Sequence[tuple[str, Tensor]],
+    features: FeatureExtractor,
+) -> list[Row]:
+    subject, spec, out = done.subject, done.subject.found.model.spec, done.out
     domain = TranslationScores(spec, out, features, held_out_target(done))
     rows: list[Row] = []
     for name, x in [(subject.found.model.label, out), *baselines]:

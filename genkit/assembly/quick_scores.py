@@ -45,7 +45,7 @@ def quick_of(
     quick = Quick(
         Evaluator(
             metrics_of(settings.metric, settings.plugins, trusted),
-            features_of(settings.features, reference, settings.plugins, trusted),
+            features_of(settings.features, reference.spec, reference.features, settings.plugins, trusted),
             reference,
             named=False,
             seed=settings.seed,

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from genkit.assembly.examples import Subject, training_split
-from genkit.assembly.inference_results import features_for
 from genkit.assembly.sampling_model import title_of
 from genkit.assembly.use_results import write_facts, write_scores
 from genkit.data.order import random_order
@@ -19,6 +18,7 @@ from genkit.data.samples import SAMPLES, write_samples
 from genkit.data.split import Split
 from genkit.evaluation.completion import nearest
 from genkit.evaluation.translation import Row, TranslationScores, scored
+from genkit.features.base import FeatureExtractor
 from genkit.report.picture import draw, picture_name
 
 PICTURED = 8  # examples
@@ -70,12 +70,12 @@ class Translated:
         return None if not keep.any() else split if keep.all() else split[keep.nonzero().flatten()]
 
 
-def scores_of(done: Translated, seed: int) -> tuple[list[Row], Tensor | None]:
+def scores_of(done: Translated, seed: int, features: FeatureExtractor) -> tuple[list[Row], Tensor | None]:
     """The scores, and for each example the nearest training example of the target (n, *shape)."""
     subject, spec = done.subject, done.subject.found.model.spec
     train, target = done.target("train"), held_out_target(done)
     own = subject.y if done.wanted is None else None
-    scores = TranslationScores(spec, subject.x, features_for(subject), target, own, done.wanted)
+    scores = TranslationScores(spec, subject.x, features, target, own, done.wanted)
     label = subject.found.model.label
     rows = scores.of(label, done.out)
     if done.back is not None:

@@ -20,6 +20,7 @@ from genkit.assembly.examples import Subject, model_of, subject_of, training_spl
 from genkit.assembly.inference import completed, inferred, noise_of_known, told_how
 from genkit.assembly.inference_results import (
     Inference,
+    features_for,
     picture_file,
     print_scores,
     truth_of,
@@ -61,6 +62,7 @@ def complete(settings: CompleteSettings) -> Path:
     gaps = settings.known is None and settings.hidden is None and settings.task in (None, "impute")
     subject = subject_of("complete", settings, console, USUAL, gaps=gaps)
     subject = told_how(subject, settings)
+    features = features_for(subject) if subject.known is None else None
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):
         done = (
@@ -70,10 +72,10 @@ def complete(settings: CompleteSettings) -> Path:
         )
     seconds = round(time.perf_counter() - started, 3)
     own, rows, true = {key: settings.config.get(key) for key in KEYS} | {"seconds": seconds}, [], None
-    if subject.known is None:  # what is hidden is known to us
-        truth, true = truth_of(subject, done.hidden), subject.x
+    if features is not None:  # what is hidden is known to us
+        truth, true = truth_of(subject, done.hidden, features), subject.x
         sources = [(subject.found.model.label, done.draws), *((name, x[:, None]) for name, x in done.baselines)]
-        rows, own = scores_of(truth, sources), own | {"features": truth.features.id}
+        rows, own = scores_of(truth, sources), own | {"features": features.id}
     folder = result_folder("complete", subject, lambda path: write_inference(path, done, rows, own, true))
     made = {"picture": folder / picture_file(done), "array": folder / SAMPLES}
     if rows:

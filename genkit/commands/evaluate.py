@@ -126,7 +126,7 @@ def _scored(settings: EvalSettings, console: Console, first: bool) -> Scored:
     metrics, named = _metrics(settings, reference.spec)
     evaluator = Evaluator(
         metrics,
-        features_of(settings.features, reference, settings.plugins),
+        features_of(settings.features, reference.spec, reference.features, settings.plugins),
         reference,
         named=named,
         batch_size=settings.batch_size,

@@ -16,6 +16,7 @@ from genkit.assembly.examples import Subject, subject_of
 from genkit.assembly.inference import inferred, told_how
 from genkit.assembly.inference_results import (
     Inference,
+    features_for,
     picture_file,
     print_scores,
     truth_of,
@@ -28,6 +29,7 @@ from genkit.config.memory import memory_errors, smaller_batch
 from genkit.config.settings import RestoreSettings
 from genkit.data.samples import SAMPLES
 from genkit.evaluation.completion import row_of, scores_of
+from genkit.features.base import FeatureExtractor
 from genkit.inverse.linear_task import LinearTask
 from genkit.noise import SampleNoise
 from genkit.printing import shown
@@ -48,6 +50,7 @@ def restore(settings: RestoreSettings) -> Path:
     check_out(settings.out)
     subject = subject_of("restore", settings, console, USUAL, lambda spec: measured_spec(spec, settings))
     subject = told_how(subject, settings)
+    features = features_for(subject) if settings.input is None else None
     started = time.perf_counter()
     spec = subject.found.model.spec
     v = _measured(subject, settings)
@@ -60,7 +63,7 @@ def restore(settings: RestoreSettings) -> Path:
     done = Inference(
         subject, "restore", _words(settings, task, spec.value_range), stored, plain, None, [("plain", plain)]
     )
-    rows = _scores(done, task, v, settings.input is None)
+    rows = _scores(done, task, v, features)
     own = {key: settings.config.get(key) for key in KEYS} | {"sigma": task.sigma, "seconds": seconds}
     truth = subject.x if settings.input is None else None
     folder = result_folder("restore", subject, lambda path: write_inference(path, done, rows, own, truth))
@@ -81,12 +84,12 @@ def _measured(subject: Subject, settings: RestoreSettings) -> Tensor:
     return task.measure(subject.x) + task.sigma * noise(*task.out_shape)
 
 
-def _scores(done: Inference, task: LinearTask, v: Tensor, known: bool) -> list[dict[str, object]]:
+def _scores(done: Inference, task: LinearTask, v: Tensor, features: FeatureExtractor | None) -> list[dict[str, object]]:
     """Scores against the truth where it is known, and how far the draws' measurements are from those given."""
     label = done.subject.found.model.label
     rows = []
-    if known:
-        truth = truth_of(done.subject, None)
+    if features is not None:
+        truth = truth_of(done.subject, None, features)
         sources = [(label, done.draws), *((name, x[:, None]) for name, x in done.baselines)]
         rows = scores_of(truth, sources)
     n, k = done.draws.shape[:2]

@@ -18,7 +18,7 @@ from torch import Tensor
 from genkit.assembly.closing_lines import close, next_command
 from genkit.assembly.examples import OWN, Subject, examples_for, model_of
 from genkit.assembly.inference import in_batches, slices
-from genkit.assembly.inference_results import print_scores
+from genkit.assembly.inference_results import features_for, print_scores
 from genkit.assembly.output_folder import check_out
 from genkit.assembly.paired_translation import translate_pairs
 from genkit.assembly.posterior_choice import labels_on, num_classes_of
@@ -68,12 +68,14 @@ def translate(settings: TranslateSettings) -> Path:
     subject = examples_for(found, settings, USUAL, source=source, without=wanted)
     known = not method.bridges or subject.y is None
     subject = replace(subject, infers_labels=not method.needs_label and known)
+    features = features_for(subject)
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):
         done = _translated(method, subject, wanted, console)
     seconds = round(time.perf_counter() - started, 3)
-    rows, near = scores_of(done, settings.seed)
+    rows, near = scores_of(done, settings.seed, features)
     own = {key: settings.config.get(key) for key in KEYS} | {"method": method.cls.__name__, "seconds": seconds}
+    own["features"] = features.id
     folder = result_folder("translate", subject, lambda path: write_translation(path, done, rows, near, own))
     print_scores(rows, console)
     made = {"picture": folder / picture_file(done), "array": folder / SAMPLES, "inputs": folder / INPUTS}

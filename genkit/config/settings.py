@@ -153,7 +153,18 @@ class UseSettings(ModelSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferringSettings(UseSettings):
+class ComparingSettings(UseSettings):
+    """Of a verb whose answers are compared with what is true.
+
+    Attributes:
+        features: The space that they are compared in; None: the data's own.
+    """
+
+    features: Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferringSettings(ComparingSettings):
     """Of a verb that draws what may have been measured.
 
     Attributes:
@@ -198,7 +209,7 @@ class RestoreSettings(InferringSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateSettings(UseSettings):
+class TranslateSettings(ComparingSettings):
     """Of `genkit translate`; see conf/translate.yaml.
 
     Attributes:

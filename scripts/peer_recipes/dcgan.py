@@ -80,7 +80,7 @@ def main() -> None:
         steps += 1
     generator.eval()
     with torch.no_grad():
-        drawn = generator(with_labels(torch.randn(of.n, LATENTS, 1, 1), of.labels(of.n), of.classes))
+        drawn = generator(with_labels(torch.randn(of.n, LATENTS, 1, 1), of.drawn_labels(of.n), of.classes))
     of.write(drawn, steps, parameters=sum(p.numel() for p in generator.parameters()))
 
 

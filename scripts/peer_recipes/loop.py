@@ -2,13 +2,15 @@
 
     python RECIPE.py DATA.npz OUT.npz --seconds 55 --seed 0 --n 1000 [--labels]
 
-DATA.npz holds `x` (N, H, W, C) uint8 stored levels, `y` (N,) labels, and `levels`. The seconds are those of the whole
-process, imports included, as with `genkit train`. OUT.npz holds `x` (n, H, W, C) uint8. Nothing of genkit is imported.
+Of images DATA.npz holds `x` (N, H, W, C) uint8 stored levels, `y` (N,) labels, and `levels`. The seconds are those of
+the whole process, imports included, as with `genkit train`. OUT.npz holds `x` (n, H, W, C) uint8. Recipes of other data
+say what they read and write. Nothing of genkit is imported.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -21,32 +23,57 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Job:
+class Asked:
     """What is asked of a recipe.
+
+    Attributes:
+        data: What it reads.
+        out: What it writes.
+        seconds: CPU seconds of the process at which training ends.
+        seed: Of all that is drawn.
+        n: Samples, or examples that are scored.
+        labels: Whether it is to know them.
+    """
+
+    data: Path
+    out: Path
+    seconds: float
+    seed: int
+    n: int
+    labels: bool
+
+    def spent(self) -> float:
+        """Share of the CPU seconds that are gone."""
+        return time.process_time() / self.seconds
+
+    def said(self, steps: int, **more: float) -> None:
+        """Print the last line, with what the recipe says of itself."""
+        words = " ".join(f"{name}={value:g}" for name, value in more.items())
+        print(f"steps={steps} seconds={time.process_time():.1f} {words}".rstrip())
+
+    def score(self, scores: dict[str, float], steps: int, **more: float) -> None:
+        """Write scores in the place of samples."""
+        self.out.write_text(json.dumps(scores), encoding="utf-8")
+        self.said(steps, **more)
+
+
+@dataclass(frozen=True)
+class Job(Asked):
+    """The same, with images.
 
     Attributes:
         x: (N, C, H, W) in [-1, 1].
         y: (N,) labels, None where the recipe is not to know them.
         levels: Stored levels of a value.
-        seconds: CPU seconds of the process at which training ends.
-        n: Samples.
-        out: Where they go.
     """
 
     x: Tensor
     y: Tensor | None
     levels: int
-    seconds: float
-    n: int
-    out: Path
 
     @property
     def classes(self) -> int:
         return 0 if self.y is None else int(self.y.max()) + 1
-
-    def spent(self) -> float:
-        """Share of the CPU seconds that are gone."""
-        return time.process_time() / self.seconds
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Shuffled epochs until the time is spent."""
@@ -58,7 +85,7 @@ class Job:
                 if len(rows) == min(size, len(order)):
                     yield self.x[rows], None if self.y is None else self.y[rows]
 
-    def labels(self, n: int) -> Tensor | None:
+    def drawn_labels(self, n: int) -> Tensor | None:
         """Of n samples: as often as in the data."""
         return None if self.y is None else self.y[torch.randint(len(self.y), (n,))]
 
@@ -67,8 +94,7 @@ class Job:
         top = self.levels - 1
         stored = ((x.clamp(-1, 1) + 1) / 2 * top).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
         np.savez(self.out, x=stored)
-        said = " ".join(f"{name}={value:g}" for name, value in more.items())
-        print(f"steps={steps} seconds={time.process_time():.1f} {said}".rstrip())
+        self.said(steps, **more)
 
 
 def own_word(name: str, usual: str | None = None) -> str:
@@ -81,8 +107,19 @@ def own_word(name: str, usual: str | None = None) -> str:
     return value
 
 
-def job() -> Job:
-    """From the command line."""
+def own_source() -> None:
+    """Import from the folder of a tool that is no package, `--source`, from now on.
+
+    Raises SystemExit where it is not there.
+    """
+    folder = Path(own_word("--source")).resolve()
+    if not folder.is_dir():
+        sys.exit(f"{folder} is not there: clone the repository that this recipe names into it")
+    sys.path.insert(0, str(folder))
+
+
+def asked() -> Asked:
+    """From the command line, with one thread and the seed set."""
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
@@ -90,14 +127,20 @@ def job() -> Job:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--labels", action="store_true")
-    said = parser.parse_args()
-    torch.manual_seed(said.seed)
+    found = Asked(**vars(parser.parse_args()))
+    torch.manual_seed(found.seed)
     torch.set_num_threads(1)
-    with np.load(said.data) as file:
+    return found
+
+
+def job() -> Job:
+    """Of images, from the command line."""
+    of = asked()
+    with np.load(of.data) as file:
         levels = int(file["levels"])
         x = torch.from_numpy(file["x"]).permute(0, 3, 1, 2).float() / (levels - 1) * 2 - 1
-        y = torch.from_numpy(file["y"]) if said.labels else None
-    return Job(x.contiguous(), y, levels, said.seconds, said.n, said.out)
+        y = torch.from_numpy(file["y"]) if of.labels else None
+    return Job(**vars(of), x=x.contiguous(), y=y, levels=levels)
 
 
 class Average:

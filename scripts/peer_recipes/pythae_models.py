@@ -51,7 +51,7 @@ def main() -> None:
         optimizer.step()
         steps += 1
     model.eval()
-    y = of.labels(of.n)
+    y = of.drawn_labels(of.n)
     if of.y is None or y is None:
         drawn = sampled(model, unit, GAUSSIANS[of.x.shape[2]], of.n)
     else:  # as genkit's own: Gaussians of each label

@@ -120,7 +120,7 @@ def main() -> None:
         drawn, left = [], of.n
         while left:
             many = min(left, 250)
-            drawn.append(model.sample(torch.randn(many, *of.x.shape[1:]), of.labels(many)))
+            drawn.append(model.sample(torch.randn(many, *of.x.shape[1:]), of.drawn_labels(many)))
             left -= many
     of.write(torch.cat(drawn), steps, parameters=sum(p.numel() for p in net.parameters()))
 

@@ -42,7 +42,7 @@ def main() -> None:
         optimizer.step()
         steps += 1
     with torch.no_grad():
-        y = of.labels(of.n)
+        y = of.drawn_labels(of.n)
         drawn = flow(given(y)).sample(() if y is not None else (of.n,))
         bits = (float(loss.detach()) / dim - math.log(2 * RANGE / of.levels)) / math.log(2)
     stored = ((drawn / RANGE + 1) / 2 * of.levels).floor()
