@@ -52,7 +52,10 @@ def test_what_is_known_comes_back_bit_for_bit(family: str, request: pytest.Fixtu
     assert {source for source, _ in found} == {run.name, "mean fill", "nearest training example"}
     assert (run.name, "class_kept") in found
     assert Image.open("a/complete.png").size[0] > 200
-    done("complete", f"ckpt={run}", "known=upper", "n=3", "draws=2", "out=b", "batch_size=1", *CASES[family])
+    alone = ("batch_size=1", "features=raw")
+    done("complete", f"ckpt={run}", "known=upper", "n=3", "draws=2", "out=b", *alone, *CASES[family])
+    assert (run.name, "class_kept") not in scores("b")  # of no classifier
+    assert scores("b")[run.name, "feature_distance"] != found[run.name, "feature_distance"]
     assert np.abs(drawn("a", 3, 2).astype(int) - drawn("b", 3, 2)).mean() < 0.1  # batches change the last bits alone
 
 
@@ -108,8 +111,9 @@ def test_a_model_that_completes_does(runs: Path) -> None:
 
 @pytest.mark.parametrize("task", ["denoise", "deblur", "super_resolve factor=2"])
 def test_restoring(task: str, diffusion: Path) -> None:
-    done("restore", f"ckpt={diffusion}", *f"task={task}".split(), "n=2", "draws=2", "out=a", *FEW)
+    done("restore", f"ckpt={diffusion}", *f"task={task}".split(), "n=2", "draws=2", "out=a", "features=raw", *FEW)
     found = scores("a")
+    assert ("plain", "class_kept") not in found
     assert found["diffusion", "residual_of_expected"] > 0
     assert ("plain", "psnr_mean") in found
     assert drawn("a", 2, 2).shape == (2, 2, 8, 8, 1)
@@ -148,6 +152,7 @@ REFUSED = {
     "n=100000": (3, "n=100,000: digits, test has 899 examples"),
     "input=nothing.png": (3, "nothing.png does not exist"),
     "input=white.png data=mnist": (2, "data= and input= both say"),
+    "features=mnist": (2, "features=: mnist/"),
     "y=12": (2, "the model knows the labels 0 … 9"),
     "data=toy": (2, "data=: its shape is (2,)"),
 }

@@ -95,7 +95,7 @@ def test_a_bridge_says_how_far_there_and_back_is(diffusion: Path, plain_diffusio
 def test_flows_go_through_their_latents(conditional_flow: Path, flow: Path) -> None:
     done("translate", f"ckpt={conditional_flow}", "n=20", "y=2", "out=a")
     assert scores("a")["flow", "cycle_rmse"] < 1e-3
-    done("translate", f"from={conditional_flow}", f"ckpt={flow}", "n=20", "out=b")
+    done("translate", f"from={conditional_flow}", f"ckpt={flow}", "n=20", "out=b", "features=raw")
     assert scores("b")["flow", "cycle_rmse"] < 1e-3
 
 
