@@ -14,7 +14,7 @@ PEERS = {
     "pythae VAE": Peer("pythae_models.py", ("pythae",), ("--how", "vae")),
     "pythae AE": Peer("pythae_models.py", ("pythae",), ("--how", "ae")),
     "DCGAN loop": Peer("dcgan.py", ("numpy",)),
-    "R3GAN reference": Peer("r3gan.py", ("numpy", "requests"), source="https://github.com/brownvc/R3GAN"),
+    "R3GAN reference": Peer("r3gan.py", ("requests",), ("--rate", "1e-3"), source="https://github.com/brownvc/R3GAN"),
     "zuko NSF": Peer("zuko_flow.py", ZUKO),
     "zuko NSF, coupling": Peer("zuko_flow.py", ZUKO, ("--passes", "2")),
     "GPT-2 of transformers, nanoGPT's recipe": Peer("gpt2.py", ("transformers",)),

@@ -1,126 +1,149 @@
-"""R3GAN by its authors' own code (Huang, Gokaslan, Kuleshov & Tompkin 2024, 2501.05441): `--source FOLDER`, its clone.
+"""R3GAN in its authors' own code, relativistic with two gradient penalties (Huang et al. 2024, 2501.05441).
 
     python -m pip install torch==2.13.0 numpy requests       # in an environment of its own
-    git clone https://github.com/brownvc/R3GAN               # the FOLDER
+    git clone https://github.com/brownvc/R3GAN               # its folder is --source
 
-Its networks and its relativistic loss with both gradient penalties. Its preset of CIFAR-10 is kept: noise of 64,
-twofold expansion, convolutions in groups of 16 channels, one-hot labels by embeddings of the noise's size and the
-widest stage's, Adam without a first moment and, by half a cosine over the time that there is, learning rate 2e-4 to
-5e-5, second beta 0.9 to 0.99, gamma 0.05 to 0.005 and an average of the weights with a half-life of 0 to a quarter of
-the training. It is made for days of GPUs, 4 stages of 768 channels in two blocks each with batches of 512: here one
-block a stage, of 128 channels at side 4 and half as many at each next one, as its presets of larger images taper, and
-batches of 64. Without its augmentation and mirrored images, which no other peer has and which are none of digits.
+Kept from its preset of CIFAR-10: 64 latents, twofold expansion, groups of 16 channels, one-hot labels in embeddings of
+64 and of the discriminator's last width, Adam without momentum, and by half a cosine, here over the CPU seconds, a rate
+of 2e-4 to 5e-5, second betas of 0.9 to 0.99, penalties of 0.05 to 0.005 and a half-life of the averaged weights of none
+to a quarter of the training. `--rate` sets the first rate, of which the last is a quarter: the preset's is made for
+forty thousand steps, and after 50 s of the digits, 750 steps, it is at 143 times the floor where 1e-3 is at 23.
+
+The preset has four stages of 768 channels in two blocks each and batches of 512, on GPUs; here a stage has one block,
+of 128 channels at side 4 and half as many at each next one, no fewer than 16. Batches are of 16: a step's time goes by
+its images, and in 50 s of the digits these do more than a quarter as many steps of 64. Its augmentation and mirrored
+images are left out: no other recipe has them, and a digit that is turned is none.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
-from loop import Average, Job, job, own_source
+from loop import Job, job, own_source, own_word
 from torch import Tensor, nn
 
-NOISE, FIRST_SIDE, WIDEST, NARROWEST, GROUP, EXPANSION = 64, 4, 128, 16, 16, 2
-BATCH, DRAWN_AT_ONCE = 64, 500
-RATE, SECOND_BETA, GAMMA, HALF_LIFE = (2e-4, 5e-5), (0.9, 0.99), (0.05, 0.005), (0.0, 0.25)  # the last in trainings
+CLONE = "https://github.com/brownvc/R3GAN"
+LATENTS, WIDEST, NARROWEST, GROUP, EXPANSION = 64, 128, 16, 16, 2
+FIRST_SIDE = 4  # of the reference's first stage
+BATCH, DRAWN_AT_ONCE = 16, 500
+SECOND_BETA, PENALTY, HALF_LIFE = (0.9, 0.99), (0.05, 0.005), (0.0, 0.25)  # first and last; the half-life in trainings
 
 
 def reference() -> tuple[Any, Any]:
-    """Modules of networks and of training of the clone."""
+    """Its modules of networks and of training."""
     own_source()
-    return import_module("R3GAN.Networks"), import_module("R3GAN.Trainer")
+    try:
+        return import_module("R3GAN.Networks"), import_module("R3GAN.Trainer")
+    except ModuleNotFoundError as error:
+        sys.exit(f"{error}: --source is to be a clone of {CLONE}, with the packages that {Path(__file__).name} names")
 
 
 def widths(side: int) -> list[int]:
-    """Channels of the stages from side 4 up to that of the images."""
+    """Channels of the stages, from the first side to that of the images."""
     doublings = max(side // FIRST_SIDE, 1).bit_length() - 1
     if FIRST_SIDE * 2**doublings != side:
-        sys.exit(f"images of side {side}: R3GAN makes those of 4, 8, 16, 32 and so on")
+        sys.exit(f"R3GAN makes images of side 4, 8, 16, 32 and so on, none of {side}")
     return [max(WIDEST >> i, NARROWEST) for i in range(doublings + 1)]
 
 
 def players(of: Job, networks: Any) -> tuple[nn.Module, nn.Module]:
-    """Generator (B, NOISE) to images, discriminator images to (B,); both are given one-hot labels or None."""
+    """Generator (B, latents) to images, discriminator images to (B,); both take one-hot labels, or None, besides."""
     channels, side = of.x.shape[1:3]
     wide = widths(side)
-    groups = [EXPANSION * width // GROUP for width in wide]
-    rest = {"BlocksPerStage": [1] * len(wide), "ExpansionFactor": EXPANSION}
-    first, second = (
-        {"ConditionDimension": of.classes, "ConditionEmbeddingDimension": size} if of.classes else {}
-        for size in (NOISE, wide[0])
-    )
-    generator = networks.Generator(NOISE, wide, groups, **rest, **first)
-    discriminator = networks.Discriminator(wide[::-1], groups[::-1], **rest, **second)
-    if channels != 3:  # the reference knows colour alone
+    groups, blocks = [EXPANSION * width // GROUP for width in wide], [1] * len(wide)
+
+    def labelled(size: int) -> dict[str, int]:
+        """What a network is told of labels in embeddings of a size."""
+        return {"ConditionDimension": of.classes, "ConditionEmbeddingDimension": size} if of.classes else {}
+
+    generator = networks.Generator(LATENTS, wide, groups, blocks, EXPANSION, **labelled(LATENTS))
+    discriminator = networks.Discriminator(wide[::-1], groups[::-1], blocks, EXPANSION, **labelled(wide[0]))
+    if channels != 3:  # the only number that the reference knows
         generator.AggregationLayer = networks.Convolution(wide[-1], channels, KernelSize=1)
         discriminator.ExtractionLayer = networks.Convolution(channels, wide[-1], KernelSize=1)
     return generator, discriminator
 
 
-def at(share: float, ends: tuple[float, float]) -> float:
-    """Half a cosine from the first to the last value."""
+def between(ends: tuple[float, float], share: float) -> float:
+    """By half a cosine from the first value to the last."""
     start, end = ends
     return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
-def optimizer_of(net: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.Adam(net.parameters(), RATE[0], (0.0, SECOND_BETA[0]))
-
-
-def turn(mover: nn.Module, other: nn.Module, optimizer: torch.optim.Optimizer, share: float) -> None:
-    """Make it the turn of a player."""
-    mover.requires_grad_(True)
-    other.requires_grad_(False)
-    optimizer.zero_grad()
-    for group in optimizer.param_groups:
-        group["lr"], group["betas"] = at(share, RATE), (0.0, at(share, SECOND_BETA))
-
-
-def given(y: Tensor | None, classes: int) -> Tensor | None:
+def one_hot(y: Tensor | None, classes: int) -> Tensor | None:
     """Labels as the reference takes them."""
     return None if y is None else nn.functional.one_hot(y, classes).float()
 
 
-def trained(of: Job, generator: nn.Module, discriminator: nn.Module, training: Any) -> int:
-    """Steps that were made; the generator ends as its average."""
-    trainer = training.AdversarialTraining(generator, discriminator)
-    first, second = optimizer_of(generator), optimizer_of(discriminator)
-    average, steps, before = Average(generator), 0, of.spent()
-    begun, batches = before, of.batches(BATCH)
-    for (x, y), (x_next, y_next) in zip(batches, batches, strict=False):  # each player has images of its own
-        turn(discriminator, generator, second, share=before)
-        noise = torch.randn(len(x), NOISE)
-        trainer.AccumulateDiscriminatorGradients(noise, x, given(y, of.classes), at(before, GAMMA))
-        second.step()
-        turn(generator, discriminator, first, share=before)
-        trainer.AccumulateGeneratorGradients(torch.randn(len(x), NOISE), x_next, given(y_next, of.classes))
-        first.step()
+class Player:
+    """A network with its optimizer."""
+
+    def __init__(self, net: nn.Module, rate: float) -> None:
+        self.net, self.rates = net, (rate, rate / 4)
+        self.optimizer = torch.optim.Adam(net.parameters(), rate, (0.0, SECOND_BETA[0]))
+
+    def begin(self, share: float) -> None:
+        """Take the turn, with the settings of a share of the training."""
+        self.net.requires_grad_(True)
+        self.optimizer.zero_grad()
+        for group in self.optimizer.param_groups:
+            group["lr"], group["betas"] = between(self.rates, share), (0.0, between(SECOND_BETA, share))
+
+    def end(self) -> None:
+        """Step, and be fixed in the other's turn."""
+        self.optimizer.step()
+        self.net.requires_grad_(False)
+
+
+@torch.no_grad()
+def follow(average: nn.Module, net: nn.Module, passed: float, share: float) -> None:
+    """Bring the averaged weights closer, where a share of the training has passed since they last were."""
+    decay = 0.5 ** (passed / max(between(HALF_LIFE, share), 1e-8))
+    for kept, value in zip(average.parameters(), net.parameters(), strict=True):
+        kept.lerp_(value, 1 - decay)
+
+
+def trained(of: Job, networks: Any, training: Any, rate: float) -> tuple[nn.Module, int]:
+    """The averaged generator, and the steps."""
+    generator, discriminator = (net.requires_grad_(False) for net in players(of, networks))
+    average, trainer = copy.deepcopy(generator), training.AdversarialTraining(generator, discriminator)
+    first, second = Player(generator, rate), Player(discriminator, rate)
+    share, steps, batches = of.spent(), 0, of.batches(BATCH)
+    for (x, y), (next_x, next_y) in zip(batches, batches, strict=False):  # images of its own for each turn
+        second.begin(share)
+        noise, given = torch.randn(len(x), LATENTS), one_hot(y, of.classes)
+        trainer.AccumulateDiscriminatorGradients(noise, x, given, between(PENALTY, share))
+        second.end()
+        first.begin(share)
+        noise, given = torch.randn(len(next_x), LATENTS), one_hot(next_y, of.classes)
+        trainer.AccumulateGeneratorGradients(noise, next_x, given)
+        first.end()
         now = of.spent()
-        average.decay = 0.5 ** ((now - before) / max((1 - begun) * at(before, HALF_LIFE), 1e-8))
-        average.update()
-        steps, before = steps + 1, now
-    average.load()
-    return steps
+        follow(average, generator, now - share, share)
+        share, steps = now, steps + 1
+    return average, steps
 
 
+@torch.no_grad()
 def drawn(of: Job, generator: nn.Module) -> Tensor:
-    """Samples, in parts: of the widest layer there is little room for all."""
-    y = given(of.drawn_labels(of.n), of.classes)
+    """Samples, some at a time: the last stage's are large."""
+    y = one_hot(of.drawn_labels(of.n), of.classes)
     parts = torch.arange(of.n).split(DRAWN_AT_ONCE)
-    with torch.no_grad():
-        made = [generator(torch.randn(len(rows), NOISE), None if y is None else y[rows]) for rows in parts]
-    return torch.cat(made)
+    return torch.cat([generator(torch.randn(len(i), LATENTS), None if y is None else y[i]) for i in parts])
 
 
 def main() -> None:
     """Train, then draw."""
     networks, training = reference()
+    rate = float(own_word("--rate", usual="2e-4"))
     of = job()
-    generator, discriminator = players(of, networks)
-    steps = trained(of, generator, discriminator, training)
+    generator, steps = trained(of, networks, training, rate)
     of.write(drawn(of, generator), steps, parameters=sum(p.numel() for p in generator.parameters()))
 
 
