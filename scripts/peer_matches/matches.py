@@ -47,7 +47,8 @@ MATCHES = {
         ours("digits_diffusion", "model.clusters=3", "model.guidance_scale=1.1"), DIFFUSION, labels=True
     ),
     "digits_diffusion_unlabelled": Match(
-        ours("digits_diffusion", *UNLABELLED, "model.clusters=20"), (*DIFFUSION, "denoising-diffusion-pytorch")
+        ours("digits_diffusion", *UNLABELLED, "model.clusters=20", "model.guidance_scale=1.1"),
+        (*DIFFUSION, "denoising-diffusion-pytorch"),
     ),
     "digits_vae_unlabelled": Match(ours("digits_vae", *UNLABELLED, FORTY), ("pythae VAE",)),
     "digits_autoencoder_unlabelled": Match(ours("digits_autoencoder", *UNLABELLED, FORTY), ("pythae AE",)),
@@ -73,5 +74,4 @@ MATCHES = {
     "pydoc_gpt": Match(ours("pydoc_gpt"), ("GPT-2 of transformers, nanoGPT's recipe",), kind="text", n=1000),
     "mnist_pixel_cnn": Match(ours("mnist_pixel_cnn"), ("pytorch-generative Gated PixelCNN",), kind="binary", n=2000),
     "fair_vae": Match(("model=vae", *FAIR, "trainer.max_steps=3500", "trainer.threads=1"), **ROWS),
-    "fair_flow": Match(("model=flow", *FAIR, "trainer.max_steps=1100", "trainer.threads=1"), **ROWS),
 }

@@ -4,7 +4,7 @@
     git clone https://github.com/EugenHotaj/pytorch-generative                        # its folder is --source
 
 Its layers, loss, Adam at 1e-3 and a rate that falls by 0.9999 a step are those of its own training; with ten gated
-layers of 128 channels a step of 128 images takes a minute of one thread, so it has six of 32, and batches of 16.
+layers of 128 channels a step of 128 images takes some 16 s of one thread, so it has six of 32, and batches of 16.
 
 DATA.npz holds grey `x`, of whose pixels each is drawn black or white anew by its brightness whenever it is seen, and
 `test` (N, 1, H, W), drawn once; OUT.json `nll`, nats of one of these.
