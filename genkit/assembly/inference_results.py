@@ -65,15 +65,14 @@ class Inference:
         return self.draws.mean(1)
 
 
-def features_for(subject: Subject) -> FeatureExtractor:
+def features_for(subject: Subject, settings: ComparingSettings) -> FeatureExtractor:
     """The space that examples are compared in: what features= names, the data's own network, else its raw values.
 
     Raises ConfigError for features that are not made for such data, and what their fitting to it raises.
     """
-    spec, dataset, settings = subject.found.model.spec, subject.dataset, subject.settings
-    node = settings.features if isinstance(settings, ComparingSettings) else None
+    spec, dataset = subject.found.model.spec, subject.dataset
     own = None if dataset is None else dataset.features
-    features = suited(features_of(node, spec, own, settings.plugins), spec)
+    features = suited(features_of(settings.features, spec, own, settings.plugins), spec)
     if not features.serves(spec):
         raise ConfigError(
             f"features=: {features.id} are not made for {spec.kind.name} data of {spec.shape}: leave it out"

@@ -62,7 +62,7 @@ def translate_pairs(found: Restored, settings: TranslateSettings, usual: int, co
     if c is None:
         raise ConfigError(f"data=: {subject.source} has no pairs to translate: give it data.pairs=, or take input=")
     truth = subject.x if settings.input is None and subject.pairs_known else None
-    features = features_for(subject)
+    features = features_for(subject, settings)
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):
         x, back = _made(subject, found.model.spec.scale(c), console)

@@ -62,7 +62,7 @@ def complete(settings: CompleteSettings) -> Path:
     gaps = settings.known is None and settings.hidden is None and settings.task in (None, "impute")
     subject = subject_of("complete", settings, console, USUAL, gaps=gaps)
     subject = told_how(subject, settings)
-    features = features_for(subject) if subject.known is None else None
+    features = features_for(subject, settings) if subject.known is None else None
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):
         done = (

@@ -50,7 +50,7 @@ def restore(settings: RestoreSettings) -> Path:
     check_out(settings.out)
     subject = subject_of("restore", settings, console, USUAL, lambda spec: measured_spec(spec, settings))
     subject = told_how(subject, settings)
-    features = features_for(subject) if settings.input is None else None
+    features = features_for(subject, settings) if settings.input is None else None
     started = time.perf_counter()
     spec = subject.found.model.spec
     v = _measured(subject, settings)

@@ -68,7 +68,7 @@ def translate(settings: TranslateSettings) -> Path:
     subject = examples_for(found, settings, USUAL, source=source, without=wanted)
     known = not method.bridges or subject.y is None
     subject = replace(subject, infers_labels=not method.needs_label and known)
-    features = features_for(subject)
+    features = features_for(subject, settings)
     started = time.perf_counter()
     with memory_errors(smaller_batch("batch_size", settings.batch_size)):
         done = _translated(method, subject, wanted, console)

@@ -63,6 +63,13 @@ def results_in(place: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def floors_in(place: Path) -> dict[str, float]:
+    """What training data reaches by each metric of an evaluation; empty where there was none."""
+    if not (place / "results.json").exists():
+        return {}
+    return {row["metric"]: row["floor"]["mean"] for row in results_in(place)}
+
+
 class Kind(ABC):
     """Of a match.
 
@@ -137,11 +144,9 @@ class Images(OfSamples):
 
     def last_rows(self, folder: Path) -> Iterator[str]:
         """What as many training images reach."""
-        if not (folder / "scores-independent" / "results.json").exists():
-            return
-        floors = {row["metric"]: row["floor"]["mean"] for row in results_in(folder / "scores-independent")}
-        reached = " | ".join(f"{floors[metric]:.2f}" for metric in SHARES)
-        yield f"|  | training images | | | 1.00 | | 1.00 | | {reached} |"
+        if floors := floors_in(folder / "scores-independent"):
+            reached = " | ".join(f"{floors[metric]:.2f}" for metric in SHARES)
+            yield f"|  | training images | | | 1.00 | | 1.00 | | {reached} |"
 
 
 class Tables(OfSamples):
@@ -166,10 +171,8 @@ class Tables(OfSamples):
 
     def last_rows(self, folder: Path) -> Iterator[str]:
         """What as many training rows reach."""
-        if not (folder / "scores-table" / "results.json").exists():
-            return
-        floors = {row["metric"]: row["floor"]["mean"] for row in results_in(folder / "scores-table")}
-        yield f"|  | training rows | | | {' | '.join(f'{floors[metric]:.3f}' for metric in TABLE)} |"
+        if floors := floors_in(folder / "scores-table"):
+            yield f"|  | training rows | | | {' | '.join(f'{floors[metric]:.3f}' for metric in TABLE)} |"
 
 
 class OfLikelihood(Kind):

@@ -48,12 +48,8 @@ def main() -> None:
         optimizer.step()
         average.update()
         steps += 1
-    drawn, left = [], of.n
-    while left:
-        many = min(left, 250)
-        drawn.append(average.ema_model.sample(batch_size=many))
-        left -= many
-    of.write(torch.cat(drawn) * 2 - 1, steps, parameters=sum(p.numel() for p in model.parameters()))
+    drawn = of.in_parts(lambda many: average.ema_model.sample(batch_size=many))
+    of.write(drawn * 2 - 1, steps, parameters=sum(p.numel() for p in model.parameters()))
 
 
 if __name__ == "__main__":

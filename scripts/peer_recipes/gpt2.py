@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 import torch
-from loop import Asked, asked
+from loop import Asked, asked, half_cosine
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -42,8 +42,7 @@ def optimizer_of(model: GPT2LMHeadModel) -> torch.optim.Optimizer:
 
 def rate(step: int, spent: float) -> float:
     """Of a step, by the time that is gone."""
-    cosine = LOW + (HIGH - LOW) * (1 + math.cos(math.pi * min(spent, 1.0))) / 2
-    return min(1.0, (step + 1) / WARM) * cosine
+    return min(1.0, (step + 1) / WARM) * half_cosine(HIGH, LOW, spent)
 
 
 def nats(model: GPT2LMHeadModel, windows: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +90,15 @@ class Job(Asked):
         """Of n samples: as often as in the data."""
         return None if self.y is None else self.y[torch.randint(len(self.y), (n,))]
 
+    @torch.no_grad()
+    def in_parts(self, draw: Callable[[int], Tensor], most: int = 250) -> Tensor:
+        """The n samples, so many at a time as memory has room for, each part by `draw`."""
+        parts, left = [], self.n
+        while left:
+            parts.append(draw(min(left, most)))
+            left -= len(parts[-1])
+        return torch.cat(parts)
+
     def write(self, x: Tensor, steps: int, **more: float) -> None:
         """Samples (n, C, H, W) in [-1, 1], to the nearest levels, with what the recipe says of itself."""
         top = self.levels - 1
@@ -141,6 +151,11 @@ def job() -> Job:
         x = torch.from_numpy(file["x"]).permute(0, 3, 1, 2).float() / (levels - 1) * 2 - 1
         y = torch.from_numpy(file["y"]) if of.labels else None
     return Job(**vars(of), x=x.contiguous(), y=y, levels=levels)
+
+
+def half_cosine(first: float, last: float, share: float) -> float:
+    """From the first value to the last, by the share of the training that is gone."""
+    return last + (first - last) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
 class Average:

@@ -18,14 +18,13 @@ images are left out: no other recipe has them, and a digit that is turned is non
 from __future__ import annotations
 
 import copy
-import math
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from loop import Job, job, own_source, own_word
+from loop import Job, half_cosine, job, own_source, own_word
 from torch import Tensor, nn
 
 CLONE = "https://github.com/brownvc/R3GAN"
@@ -70,12 +69,6 @@ def players(of: Job, networks: Any) -> tuple[nn.Module, nn.Module]:
     return generator, discriminator
 
 
-def between(ends: tuple[float, float], share: float) -> float:
-    """By half a cosine from the first value to the last."""
-    start, end = ends
-    return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
-
-
 def one_hot(y: Tensor | None, classes: int) -> Tensor | None:
     """Labels as the reference takes them."""
     return None if y is None else nn.functional.one_hot(y, classes).float()
@@ -93,7 +86,7 @@ class Player:
         self.net.requires_grad_(True)
         self.optimizer.zero_grad()
         for group in self.optimizer.param_groups:
-            group["lr"], group["betas"] = between(self.rates, share), (0.0, between(SECOND_BETA, share))
+            group["lr"], group["betas"] = half_cosine(*self.rates, share), (0.0, half_cosine(*SECOND_BETA, share))
 
     def end(self) -> None:
         """Step, and be fixed in the other's turn."""
@@ -104,7 +97,7 @@ class Player:
 @torch.no_grad()
 def follow(average: nn.Module, net: nn.Module, passed: float, share: float) -> None:
     """Bring the averaged weights closer, where a share of the training has passed since they last were."""
-    decay = 0.5 ** (passed / max(between(HALF_LIFE, share), 1e-8))
+    decay = 0.5 ** (passed / max(half_cosine(*HALF_LIFE, share), 1e-8))
     for kept, value in zip(average.parameters(), net.parameters(), strict=True):
         kept.lerp_(value, 1 - decay)
 
@@ -118,7 +111,7 @@ def trained(of: Job, networks: Any, training: Any, rate: float) -> tuple[nn.Modu
     for (x, y), (next_x, next_y) in zip(batches, batches, strict=False):  # images of its own for each turn
         second.begin(share)
         noise, given = torch.randn(len(x), LATENTS), one_hot(y, of.classes)
-        trainer.AccumulateDiscriminatorGradients(noise, x, given, between(PENALTY, share))
+        trainer.AccumulateDiscriminatorGradients(noise, x, given, half_cosine(*PENALTY, share))
         second.end()
         first.begin(share)
         noise, given = torch.randn(len(next_x), LATENTS), one_hot(next_y, of.classes)

@@ -116,13 +116,8 @@ def main() -> None:
         steps += 1
     average.load()
     net.eval()
-    with torch.no_grad():
-        drawn, left = [], of.n
-        while left:
-            many = min(left, 250)
-            drawn.append(model.sample(torch.randn(many, *of.x.shape[1:]), of.drawn_labels(many)))
-            left -= many
-    of.write(torch.cat(drawn), steps, parameters=sum(p.numel() for p in net.parameters()))
+    drawn = of.in_parts(lambda many: model.sample(torch.randn(many, *of.x.shape[1:]), of.drawn_labels(many)))
+    of.write(drawn, steps, parameters=sum(p.numel() for p in net.parameters()))
 
 
 if __name__ == "__main__":
