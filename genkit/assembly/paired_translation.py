@@ -76,7 +76,7 @@ def translate_pairs(found: Restored, settings: TranslateSettings, usual: int, co
         write_samples(folder / SAMPLES, spec, done.v, subject.y)
         write_samples(folder / INPUTS, condition_spec(spec), c, subject.y)
         _draw(folder, done, c, truth, baselines)
-        write_scores(folder, rows, {"verb": "translate", "words": WORDS})
+        write_scores(folder, rows, {"verb": "translate", "words": WORDS, "features": features.id})
         write_facts(folder / "translate.json", subject, {"method": type(found.model).__name__, "seconds": seconds})
 
     folder = result_folder("translate", subject, fill)

@@ -65,6 +65,8 @@ def restore(settings: RestoreSettings) -> Path:
     )
     rows = _scores(done, task, v, features)
     own = {key: settings.config.get(key) for key in KEYS} | {"sigma": task.sigma, "seconds": seconds}
+    if features is not None:
+        own["features"] = features.id
     truth = subject.x if settings.input is None else None
     folder = result_folder("restore", subject, lambda path: write_inference(path, done, rows, own, truth))
     print_scores(rows, console)

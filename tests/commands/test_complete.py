@@ -114,6 +114,7 @@ def test_restoring(task: str, diffusion: Path) -> None:
     done("restore", f"ckpt={diffusion}", *f"task={task}".split(), "n=2", "draws=2", "out=a", "features=raw", *FEW)
     found = scores("a")
     assert ("plain", "class_kept") not in found
+    assert json.loads(Path("a/results.json").read_text())["meta"]["features"].startswith("raw")
     assert found["diffusion", "residual_of_expected"] > 0
     assert ("plain", "psnr_mean") in found
     assert drawn("a", 2, 2).shape == (2, 2, 8, 8, 1)
