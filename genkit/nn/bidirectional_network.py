@@ -21,7 +21,8 @@ class BidirectionalNetwork(nn.Module, Component, ABC):
 
     Subclasses take the keyword arguments `shape` (of an example: (T,), (D,) or (C, H, W), whose values come row by row,
     the channels of a pixel together), `inputs` and `outputs` (tokens that it reads, and of those the first ones that it
-    gives scores to) and `num_classes` (None: unlabelled), and their own widths and depths from the configuration.
+    gives scores to), `num_classes` (None: unlabelled) and `together` (tokens that follow each other and are best read
+    as one place: 1, or the C of an image), and their own widths and depths from the configuration.
     """
 
     @abstractmethod
@@ -33,5 +34,5 @@ class BidirectionalNetworkFactory(Protocol):
     """A model's `network` argument: a network of which all but the data is chosen."""
 
     def __call__(
-        self, *, shape: tuple[int, ...], inputs: int, outputs: int, num_classes: int | None
+        self, *, shape: tuple[int, ...], inputs: int, outputs: int, num_classes: int | None, together: int
     ) -> BidirectionalNetwork: ...

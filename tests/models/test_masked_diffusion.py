@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -25,7 +26,9 @@ SPECS = {
     "image": DataSpec((1, 2, 2), "image", value_range=(-1.0, 1.0), levels=3),
     "colour image": DataSpec((2, 1, 2), "image", value_range=(0.0, 1.0), levels=3),
     "vector": DataSpec((4,), "vector", value_range=(0.0, 1.0), levels=3),
+    "square": DataSpec((1, 2, 2), "image", value_range=(-1.0, 1.0), levels=3),
 }
+PATCH = {"square": 2}
 T = 4
 ROWS = torch.tensor([*itertools.product(range(2), repeat=T)])
 TRUTH = torch.distributions.Dirichlet(torch.full((16,), 0.7, dtype=torch.float64))
@@ -34,7 +37,9 @@ TRUTH = torch.distributions.Dirichlet(torch.full((16,), 0.7, dtype=torch.float64
 class TrueDenoiser(BidirectionalNetwork):
     """The scores log p(x_i | what is seen) of a distribution over the 16 rows of two tokens at four places."""
 
-    def __init__(self, *, mass: Tensor, shape: object, inputs: int, outputs: int, num_classes: int | None) -> None:
+    def __init__(
+        self, *, mass: Tensor, shape: object, inputs: int, outputs: int, num_classes: int | None, together: int
+    ) -> None:
         super().__init__()
         self.register_buffer("mass", mass)
         self.mask = inputs - 1
@@ -59,7 +64,14 @@ def model_of(data: str = "tokens", conditional: bool = False, **more: float) -> 
     """With weights that are none of the first ones, where branches are still zero."""
     torch.manual_seed(3)
     small = partial(BidirectionalTransformer, features=8, depth=2, heads=2)
-    model = MaskedDiffusion(spec=SPECS[data], network=small, conditional=conditional, **more)  # type: ignore[arg-type]
+    patch = PATCH.get(data, 1)
+    model = MaskedDiffusion(
+        spec=SPECS[data],
+        network=small,
+        conditional=conditional,
+        patch=patch,
+        **more,  # type: ignore[arg-type]
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(0.7 * torch.randn_like(parameter))
@@ -129,7 +141,7 @@ def test_the_bound_of_the_true_denoiser_is_the_entropy(mass: Tensor) -> None:
     assert float(-(mass * bound).sum()) == pytest.approx(float(-(mass * mass.log()).sum()), abs=1e-12)
 
 
-@pytest.mark.parametrize("data", ["tokens", "documents", "image", "colour image", "vector"])
+@pytest.mark.parametrize("data", ["tokens", "documents", "image", "colour image", "vector", "square"])
 def test_probabilities_sum_to_one_and_the_bound_is_below_them(data: str) -> None:
     """What one order says of all examples sums to one, of documents too; the mean of their logarithms is the bound."""
     model, x = model_of(data), everything(data)
@@ -141,7 +153,7 @@ def test_probabilities_sum_to_one_and_the_bound_is_below_them(data: str) -> None
     assert float((log_mass - exact_bound(model, x)).max()) > 1e-3
 
 
-@pytest.mark.parametrize("data", ["tokens", "documents", "image"])
+@pytest.mark.parametrize("data", ["tokens", "documents", "image", "square"])
 def test_likelihoods_and_losses_are_unbiased_draws_of_the_bound(data: str) -> None:
     model, x = model_of(data), everything(data)[5:7]
     exact, volume = exact_bound(model, x), T * model.spec.kind.log_volume
@@ -262,11 +274,27 @@ def test_an_untrained_model_knows_little() -> None:
     assert abs(bits - 6) < 1
 
 
-def test_rows_are_learned_by_heart() -> None:
-    spec = DataSpec((8,), "sequence", kind=Categorical(5))
+def test_squares_are_places_of_the_network_alone() -> None:
+    """Two colours of 4x4 pixels in squares of 2x2: four places that read eight values each, which are hidden singly."""
+    model = MaskedDiffusion(spec=replace(SPECS["colour image"], shape=(2, 4, 4)), patch=2).eval()
+    lengths = []
+    model.network.blocks[0].register_forward_pre_hook(lambda _, given: lengths.append(given[0].shape[1]))
+    tokens = torch.full((32, 32), model.mask)
+    scores = model.scores(tokens.fill_diagonal_(1)).detach()
+    assert (lengths, scores.shape) == ([4], (32, 32, 3))
+    assert float(torch.pdist(scores.flatten(1)).min()) > 1e-3  # each value is told apart from all others
+    with pytest.raises(ConfigError, match=r"model\.patch=3: takes images whose sides it divides"):
+        MaskedDiffusion(spec=SPECS["image"], patch=3)
+
+
+@pytest.mark.parametrize("patch", [0, 2])
+def test_rows_are_learned_by_heart(patch: int) -> None:
+    image = replace(SPECS["image"], shape=(1, 4, 4), levels=5)
+    spec = image if patch else DataSpec((8,), "sequence", kind=Categorical(5))
     torch.manual_seed(0)
-    model = MaskedDiffusion(spec=spec, network=partial(BidirectionalTransformer, features=16, depth=2, heads=2))
-    x = torch.randint(5, (2, 8)).repeat(8, 1)
+    small = partial(BidirectionalTransformer, features=16, depth=2, heads=2)
+    model = MaskedDiffusion(spec=spec, network=small, patch=max(patch, 1))
+    x = spec.scale(torch.randint(5, (2, *spec.shape))).repeat(8, *[1] * len(spec.shape))
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
     for _ in range(150):
         optimizer.zero_grad()

@@ -28,6 +28,8 @@ Any part of an example may be known from the start, so the model completes whate
   are certain and cost nothing. Other specials are neither hidden nor drawn.
 * An *image* or a *vector* with levels is a sequence too: its values row by row, the channels of a pixel together. P(v)
   is spread evenly over the bin of v, so that bits per dimension stand beside those of a flow.
+* With `patch` the network reads a square of pixels as one place (`genkit.models.raster`). Each value is hidden and
+  found by itself all the same: the bound and what may be known are as before, and attention has a p²-th of the places.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ import torch
 from torch import Tensor
 
 from genkit.batch_noise import stratified, uniform
-from genkit.component import AtSampling, Count, PositiveInt
+from genkit.component import AtSampling, Count, PositiveInt, Range
 from genkit.data.kinds import END, PAD, Categorical, Modality, Quantised
 from genkit.data.spec import Batch, DataSpec, check_values
 from genkit.data.text.kind import Text
@@ -58,6 +60,7 @@ from genkit.models.base import (
 from genkit.models.density import Dequantisation
 from genkit.models.known_likelihood import KnownLikelihood
 from genkit.models.masked_diffusion.documents import DocumentRows
+from genkit.models.raster import folded_shape
 from genkit.models.token_sampler import MinP, Temperature, TokenSampler, TopK, TopP
 from genkit.models.token_values import TokenValues, numbers_of_tokens
 from genkit.nn.bidirectional_network import BidirectionalNetworkFactory
@@ -78,9 +81,11 @@ class MaskedDiffusion(GenerativeModel, TokenValues, MonteCarlo, Conditional, Com
         top_k: Draw among so many likeliest tokens; 0: all.
         top_p: Draw among the fewest that have this mass together; 1: all.
         min_p: Draw among those at least so many times as likely as the likeliest; 0: all.
+        patch: Side p of the squares of an image that the network reads as one place; 1: every value is a place.
 
     Raises:
-        ConfigError: labels that are not there, or training examples of several documents.
+        ConfigError: labels that are not there, squares that do not cover the data, or training examples of several
+            documents.
     """
 
     bound: Bound = "lower"
@@ -102,20 +107,26 @@ class MaskedDiffusion(GenerativeModel, TokenValues, MonteCarlo, Conditional, Com
         top_k: TopK = 0,
         top_p: TopP = 1.0,
         min_p: MinP = 0.0,
+        patch: Annotated[int, Range(1, 64)] = 1,
     ) -> None:
         super().__init__(spec)
         if isinstance(spec.kind, Text) and spec.kind.packed:
             raise ConfigError("masked diffusion models one document in an example: data.pack=false")
         self.num_classes = classes_of(spec, conditional)
-        self.length, self.elbo_draws, self.steps = spec.dim, elbo_draws, steps
+        self.length, self.elbo_draws, self.steps, self.patch = spec.dim, elbo_draws, steps, patch
         self.sampler = TokenSampler(temperature, top_k, top_p, min_p)
         self.ordinary, number = numbers_of_tokens(spec)
         self.mask = count = self.ordinary + len(number)
         self.documents = DocumentRows(self.ordinary, number[END], number[PAD], self.mask) if END in number else None
         drawn = [END, PAD] if END in number else []
         self.given = [token for name, token in number.items() if name not in drawn]  # neither hidden nor drawn
+        shape = folded_shape(spec.shape, patch)
         self.network = (network or BidirectionalTransformer)(
-            shape=spec.shape, inputs=count + 1, outputs=count, num_classes=self.num_classes
+            shape=shape,
+            inputs=count + 1,
+            outputs=count,
+            num_classes=self.num_classes,
+            together=1 if patch == 1 else shape[0],
         )
 
     def losses(self, batch: Batch, phase: str) -> dict[str, Tensor]:
