@@ -2,9 +2,11 @@ r"""Strided convolutions without pooling, as in DCGAN: each layer halves, or dou
 
 Encoder: 4x4 convolutions of stride 2, leaky ReLU, no normalisation, so that a discriminator's slope stays what its
 weights make it. Decoder: a linear layer to the smallest map, 4x4 transposed convolutions of stride 2, each followed by
-group normalisation, which unlike DCGAN's batch normalisation leaves the examples of a batch apart, and ReLU. A label
-adds E e to every layer before its nonlinearity. With `attention`, the map of the second lowest resolution attends to
-itself (SAGAN).
+a normalisation and ReLU. That is of groups of channels, which leaves the examples of a batch apart, or with
+`batch_norm`, as in DCGAN, of each channel over the batch: a generator's examples are then told apart by their
+differences alone, whatever they have in common, and it collapses less. Samples are normalised by running means, each by
+itself. A label adds E e to every layer before its nonlinearity. With `attention`, the map of the second lowest
+resolution attends to itself (SAGAN).
 
 Odd sizes are rounded up on the way down and cropped on the way up.
 """
@@ -47,13 +49,16 @@ class GatedAttention2d(SelfAttention2d):
             return x + self.gate * (super().forward(x) - x)
 
 
-class StridedLayer(nn.Module):
-    """One convolution (B, C, H, W) to (B, C', H', W'), the label's E e (B, F) added, a normalisation."""
+def norm_of(channels: int, batch_norm: bool) -> nn.Module:
+    return nn.BatchNorm2d(channels) if batch_norm else nn.GroupNorm(gcd(GROUPS, channels), channels)
 
-    def __init__(self, conv: nn.Module, channels: int, condition: int | None, normalised: bool) -> None:
+
+class StridedLayer(nn.Module):
+    """One convolution (B, C, H, W) to (B, C', H', W'), normalised, the label's E e (B, F) added."""
+
+    def __init__(self, conv: nn.Module, channels: int, condition: int | None, norm: nn.Module) -> None:
         super().__init__()
-        self.conv = conv
-        self.norm = nn.GroupNorm(gcd(GROUPS, channels), channels) if normalised else nn.Identity()
+        self.conv, self.norm = conv, norm
         self.condition = nn.Linear(condition, channels) if condition else None
 
     def forward(self, h: Tensor, e: Tensor | None) -> Tensor:
@@ -76,7 +81,7 @@ class StridedEncoder(nn.Module):
         super().__init__()
         widths = [in_channels, *channels]
         self.layers = nn.ModuleList(
-            StridedLayer(nn.Conv2d(a, b, 4, stride=2, padding=1), b, condition, normalised=False)
+            StridedLayer(nn.Conv2d(a, b, 4, stride=2, padding=1), b, condition, nn.Identity())
             for a, b in zip(widths[:-1], channels, strict=True)
         )
         self.attend_at = max(0, len(channels) - 2)
@@ -104,6 +109,7 @@ class StridedDecoder(nn.Module):
         channels: Sequence[int],
         condition: int | None,
         attention: bool,
+        batch_norm: bool,
     ) -> None:
         super().__init__()
         widths = list(channels)[::-1]  # coarse to fine
@@ -114,10 +120,10 @@ class StridedDecoder(nn.Module):
             ),
             widths[0],
             condition,
-            normalised=True,
+            norm_of(widths[0], batch_norm),
         )
         self.layers = nn.ModuleList(
-            StridedLayer(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1), b, condition, normalised=True)
+            StridedLayer(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1), b, condition, norm_of(b, batch_norm))
             for a, b in pairwise(widths)
         )
         self.attend_at = min(1, len(channels) - 1)
@@ -145,6 +151,7 @@ class StridedConv(Backbone):
         time: Must be False: this network takes no time.
         channels: Width per halving, finest first; halvings below 2x2 are left out.
         attention: Self-attention at the second lowest resolution; its width must then be a multiple of 8.
+        batch_norm: Whether a decoder normalises over the batch; else over groups of channels.
     """
 
     def __init__(
@@ -156,6 +163,7 @@ class StridedConv(Backbone):
         time: bool = False,
         channels: tuple[Width, ...] = CHANNELS,
         attention: bool = False,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         image = in_shape if len(in_shape) == 3 else out_shape
@@ -176,7 +184,7 @@ class StridedConv(Backbone):
         if len(in_shape) == 3:
             self.net = StridedEncoder(in_shape[0], out_shape[0], sizes, channels, condition, attention)
         else:
-            self.net = StridedDecoder(in_shape[0], out_shape[0], sizes, channels, condition, attention)
+            self.net = StridedDecoder(in_shape[0], out_shape[0], sizes, channels, condition, attention, batch_norm)
 
     def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
         return self.net(x, self.embedding(t, y) if self.embedding is not None else None)

@@ -33,6 +33,19 @@ def test_an_example_depends_on_itself_alone_and_on_its_label(direction):
     assert (network(x, y=(y + 1) % 3) - whole).flatten(1).abs().amax(1).min() > 1e-5
 
 
+def test_a_decoder_normalised_over_the_batch_forgets_what_its_examples_share_until_samples_are_drawn():
+    network = net((5,), (1, 8, 8), batch_norm=True).train()
+    z = torch.randn(8, 5, generator=generator_of(0, "z"))
+    with torch.no_grad():
+        for _ in range(200):  # running means settle
+            whole = network(z)
+        drawn = network.eval()(z)
+        torch.testing.assert_close(network(z[2:3]), drawn[2:3], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(drawn, whole, rtol=0.2, atol=0.1)
+        network.net.first.conv[0].bias += 3.0
+        torch.testing.assert_close(network.train()(z), whole, rtol=1e-3, atol=1e-4)
+
+
 def test_attention_begins_as_the_identity_and_looks_everywhere_when_its_gate_opens():
     torch.manual_seed(0)
     attention, x = GatedAttention2d(8), torch.randn(1, 8, 4, 4, requires_grad=True)
