@@ -51,7 +51,7 @@ MATCHES = {
         (*DIFFUSION, "denoising-diffusion-pytorch"),
     ),
     "digits_vae_unlabelled": Match(ours("digits_vae", *UNLABELLED, FORTY), ("pythae VAE",)),
-    "digits_autoencoder_unlabelled": Match(ours("digits_autoencoder", *UNLABELLED, FORTY), ("pythae AE",)),
+    "digits_autoencoder_unlabelled": Match(ours("digits_denoising_autoencoder", *UNLABELLED, FORTY), ("pythae AE",)),
     "digits_autoencoder": Match(ours("digits_autoencoder"), ("pythae AE",), labels=True),
     "digits_sngan": Match(ours("digits_sngan"), GANS, labels=True),
     "digits_flow": Match(ours("digits_flow"), ("zuko NSF",), labels=True),
