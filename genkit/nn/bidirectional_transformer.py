@@ -44,7 +44,7 @@ class BidirectionalTransformer(BidirectionalNetwork):
         inputs: int,
         outputs: int,
         num_classes: int | None,
-        together: int = 1,
+        together: int,
         features: Width = FEATURES,
         depth: Depth = 4,
         heads: Depth = HEADS,
