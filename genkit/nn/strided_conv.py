@@ -1,12 +1,13 @@
 r"""Strided convolutions without pooling, as in DCGAN: each layer halves, or doubles, the resolution.
 
 Encoder: 4x4 convolutions of stride 2, leaky ReLU, no normalisation, so that a discriminator's slope stays what its
-weights make it. Decoder: a linear layer to the smallest map, 4x4 transposed convolutions of stride 2, each followed by
-a normalisation and ReLU. That is of groups of channels, which leaves the examples of a batch apart, or with
-`batch_norm`, as in DCGAN, of each channel over the batch: a generator's examples are then told apart by their
-differences alone, whatever they have in common, and it collapses less. Samples are normalised by running means, each by
-itself. A label adds E e to every layer before its nonlinearity. With `attention`, the map of the second lowest
-resolution attends to itself (SAGAN).
+weights make it; with `encoder_batch_norm`, as in DCGAN, every layer but the first is normalised over the batch.
+Decoder: a linear layer to the smallest map, 4x4 transposed convolutions of stride 2, each followed by a normalisation
+and ReLU. That is of groups of channels, which leaves the examples of a batch apart, or with `batch_norm`, as in DCGAN,
+of each channel over the batch: a generator's examples are then told apart by their differences alone, whatever they
+have in common, and it collapses less. Samples are normalised by running means, each by itself. A label adds E e to
+every layer before its nonlinearity. With `attention`, the map of the second lowest resolution attends to itself
+(SAGAN).
 
 Odd sizes are rounded up on the way down and cropped on the way up.
 """
@@ -77,12 +78,14 @@ class StridedEncoder(nn.Module):
         channels: Sequence[int],
         condition: int | None,
         attention: bool,
+        batch_norm: bool,
     ) -> None:
         super().__init__()
         widths = [in_channels, *channels]
+        norms = [nn.BatchNorm2d(b) if batch_norm and i else nn.Identity() for i, b in enumerate(channels)]
         self.layers = nn.ModuleList(
-            StridedLayer(nn.Conv2d(a, b, 4, stride=2, padding=1), b, condition, nn.Identity())
-            for a, b in zip(widths[:-1], channels, strict=True)
+            StridedLayer(nn.Conv2d(a, b, 4, stride=2, padding=1), b, condition, norm)
+            for a, b, norm in zip(widths[:-1], channels, norms, strict=True)
         )
         self.attend_at = max(0, len(channels) - 2)
         self.attention = GatedAttention2d(channels[self.attend_at]) if attention else nn.Identity()
@@ -151,7 +154,9 @@ class StridedConv(Backbone):
         time: Must be False: this network takes no time.
         channels: Width per halving, finest first; halvings below 2x2 are left out.
         attention: Self-attention at the second lowest resolution; its width must then be a multiple of 8.
-        batch_norm: Whether a decoder normalises over the batch; else over groups of channels.
+        batch_norm: Whether a decoder normalises over the batch; else over groups of channels. Several processes, and
+            micro-batches, normalise over their own part while they train.
+        encoder_batch_norm: Whether an encoder normalises over the batch; else not at all.
     """
 
     def __init__(
@@ -164,6 +169,7 @@ class StridedConv(Backbone):
         channels: tuple[Width, ...] = CHANNELS,
         attention: bool = False,
         batch_norm: bool = False,
+        encoder_batch_norm: bool = False,
     ) -> None:
         super().__init__()
         image = in_shape if len(in_shape) == 3 else out_shape
@@ -182,7 +188,8 @@ class StridedConv(Backbone):
         self.embedding = condition_embedding(channels[-1], num_classes, time=False)
         self.net: StridedEncoder | StridedDecoder
         if len(in_shape) == 3:
-            self.net = StridedEncoder(in_shape[0], out_shape[0], sizes, channels, condition, attention)
+            shape = (in_shape[0], out_shape[0])
+            self.net = StridedEncoder(*shape, sizes, channels, condition, attention, encoder_batch_norm)
         else:
             self.net = StridedDecoder(in_shape[0], out_shape[0], sizes, channels, condition, attention, batch_norm)
 

@@ -148,7 +148,7 @@ class GenerativeModule(NoStepHooks, pl.LightningModule):  # type: ignore[misc]
         """The stored model in eval mode, fitted to data for sampling; made once a step."""
         model = self.stored_model.eval()
         if self._prepared_at != self.global_step:
-            prepare(model, dataset, self.seed)
+            prepare(model, dataset, self.seed, averaged=self.averaged is not None)
             self._prepared_at = self.global_step
         return model
 

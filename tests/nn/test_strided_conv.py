@@ -33,17 +33,36 @@ def test_an_example_depends_on_itself_alone_and_on_its_label(direction):
     assert (network(x, y=(y + 1) % 3) - whole).flatten(1).abs().amax(1).min() > 1e-5
 
 
-def test_a_decoder_normalised_over_the_batch_forgets_what_its_examples_share_until_samples_are_drawn():
-    network = net((5,), (1, 8, 8), batch_norm=True).train()
-    z = torch.randn(8, 5, generator=generator_of(0, "z"))
+@pytest.mark.parametrize(
+    ("shapes", "option", "normalised"),
+    [
+        (((5,), (1, 8, 8)), "batch_norm", lambda net: net.first.conv[0]),
+        (((1, 8, 8), (5,)), "encoder_batch_norm", lambda net: net.layers[1].conv),
+    ],
+    ids=["decoder", "encoder"],
+)
+def test_a_normalisation_over_the_batch_forgets_what_its_examples_share_until_samples_are_drawn(
+    shapes, option, normalised
+):
+    network = net(*shapes, **{option: True}).train()
+    z = torch.randn(8, *shapes[0], generator=generator_of(0, "z"))
     with torch.no_grad():
         for _ in range(200):  # running means settle
             whole = network(z)
         drawn = network.eval()(z)
         torch.testing.assert_close(network(z[2:3]), drawn[2:3], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(drawn, whole, rtol=0.2, atol=0.1)
-        network.net.first.conv[0].bias += 3.0
+        normalised(network.net).bias += 3.0
         torch.testing.assert_close(network.train()(z), whole, rtol=1e-3, atol=1e-4)
+
+
+def test_the_first_layer_of_an_encoder_is_not_normalised():
+    network = net((1, 8, 8), (5,), encoder_batch_norm=True).train()
+    x = torch.randn(8, 1, 8, 8, generator=generator_of(0, "x"))
+    with torch.no_grad():
+        before = network(x)
+        network.net.layers[0].conv.bias += 3.0
+    assert (network(x) - before).abs().max() > 1e-2
 
 
 def test_attention_begins_as_the_identity_and_looks_everywhere_when_its_gate_opens():

@@ -24,7 +24,7 @@ class Seeing(Mean):
 
 def seen(dataset: Points, seed: int) -> list[int]:
     model = new(Seeing)
-    prepare(model, dataset, seed)
+    prepare(model, dataset, seed, averaged=False)
     return model.seen[:, 0].to(torch.int64).tolist()
 
 
