@@ -7,7 +7,8 @@ and ReLU. That is of groups of channels, which leaves the examples of a batch ap
 of each channel over the batch: a generator's examples are then told apart by their differences alone, whatever they
 have in common, and it collapses less. Samples are normalised by running means, each by itself. A label adds E e to
 every layer before its nonlinearity. With `attention`, the map of the second lowest resolution attends to itself
-(SAGAN).
+(SAGAN). With `init_std`, as in DCGAN, all convolutions begin with weights of one spread: those beside
+the image, whose fans are small, else begin four times as large, and at one rate learn so much more slowly.
 
 Odd sizes are rounded up on the way down and cropped on the way up.
 """
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from genkit.component import Width
+from genkit.component import PositiveFloat, Width
 from genkit.errors import ConfigError
 from genkit.nn.attention import SelfAttention2d
 from genkit.nn.backbone import Backbone
@@ -143,6 +144,15 @@ class StridedDecoder(nn.Module):
         return self.last(h)[..., :height, :width]
 
 
+def _redrawn(net: StridedEncoder | StridedDecoder, std: float) -> None:
+    """Draw the weights of all strided layers, and of a decoder's last one, from N(0, std²)."""
+    layers = [layer.conv for layer in net.modules() if isinstance(layer, StridedLayer)]
+    for layer in layers + [net.last] * isinstance(net, StridedDecoder):
+        for part in layer.modules():
+            if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(part.weight, 0.0, std)
+
+
 class StridedConv(Backbone):
     """Strided convolutional encoder (image to vector) or decoder (vector to image), chosen by the shapes.
 
@@ -157,6 +167,8 @@ class StridedConv(Backbone):
         batch_norm: Whether a decoder normalises over the batch; else over groups of channels. Several processes, and
             micro-batches, normalise over their own part while they train.
         encoder_batch_norm: Whether an encoder normalises over the batch; else not at all.
+        init_std: Standard deviation of the normal that the weights of all of a decoder's layers, and of an encoder's
+            but the last, are drawn from; None: torch's own, by the fan.
     """
 
     def __init__(
@@ -170,6 +182,7 @@ class StridedConv(Backbone):
         attention: bool = False,
         batch_norm: bool = False,
         encoder_batch_norm: bool = False,
+        init_std: PositiveFloat | None = None,
     ) -> None:
         super().__init__()
         image = in_shape if len(in_shape) == 3 else out_shape
@@ -192,6 +205,9 @@ class StridedConv(Backbone):
             self.net = StridedEncoder(*shape, sizes, channels, condition, attention, encoder_batch_norm)
         else:
             self.net = StridedDecoder(in_shape[0], out_shape[0], sizes, channels, condition, attention, batch_norm)
+
+        if init_std is not None:
+            _redrawn(self.net, init_std)
 
     def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
         return self.net(x, self.embedding(t, y) if self.embedding is not None else None)

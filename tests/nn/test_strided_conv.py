@@ -56,6 +56,18 @@ def test_a_normalisation_over_the_batch_forgets_what_its_examples_share_until_sa
         torch.testing.assert_close(network.train()(z), whole, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("shapes", [((5,), (1, 32, 32)), ((1, 32, 32), (5,))], ids=["decoder", "encoder"])
+def test_weights_begin_with_the_spread_that_is_asked_for(shapes):
+    network = net(*shapes, init_std=0.02).net
+    layers = [part for part in network.modules() if hasattr(part, "weight") and part.weight.ndim > 1]
+    if isinstance(network.last, torch.nn.Linear):
+        layers.remove(network.last)
+    assert len(layers) == 4 if shapes[0] == (5,) else 3
+    for layer in layers:
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.2)
+        assert layer.weight.mean().abs() < 0.005
+
+
 def test_the_first_layer_of_an_encoder_is_not_normalised():
     network = net((1, 8, 8), (5,), encoder_batch_norm=True).train()
     x = torch.randn(8, 1, 8, 8, generator=generator_of(0, "x"))
