@@ -70,7 +70,7 @@ MATCHES = {
         **CIFAR,
     ),
     "cifar10_glow": Match(ours("cifar10_glow", *FLOAT), ("zuko NSF, coupling",), **CIFAR),
-    "cifar10_sngan": Match(ours("cifar10_sngan", *FLOAT), GANS, labels=True, **CIFAR),
+    "cifar10_dcgan": Match(ours("cifar10_dcgan", *FLOAT), GANS, labels=True, **CIFAR),
     "pydoc_gpt": Match(ours("pydoc_gpt"), ("GPT-2 of transformers, nanoGPT's recipe",), kind="text", n=1000),
     "mnist_pixel_cnn": Match(ours("mnist_pixel_cnn"), ("pytorch-generative Gated PixelCNN",), kind="binary", n=2000),
     "fair_vae": Match(("model=vae", *FAIR, "trainer.max_steps=3500", "trainer.threads=1"), **ROWS),
