@@ -62,7 +62,7 @@ def test_weights_begin_with_the_spread_that_is_asked_for(shapes):
     layers = [part for part in network.modules() if hasattr(part, "weight") and part.weight.ndim > 1]
     if isinstance(network.last, torch.nn.Linear):
         layers.remove(network.last)
-    assert len(layers) == 4 if shapes[0] == (5,) else 3
+    assert len(layers) == (4 if shapes[0] == (5,) else 3)
     for layer in layers:
         assert layer.weight.std().item() == pytest.approx(0.02, rel=0.2)
         assert layer.weight.mean().abs() < 0.005
