@@ -3,7 +3,7 @@ r"""The averaged copy of a model: an exponential moving average of its weights,
 .. math:: \bar\theta \leftarrow d\,\bar\theta + (1 - d)\,\theta, \qquad d = \min(d_{max}, \tfrac{1 + n}{10 + n})
 
 after n updates, so that a short run is not an average of its initialisation. It is a separate module, in eval mode, and
-never swapped into the live weights. Buffers are copied, and those that `preparation.py` fits are fitted before each use;
+never swapped into the live weights. Buffers are copied, and those that `preparation.py` fits are fitted before a use;
 frozen parameters are shared.
 """
 
